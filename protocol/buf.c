@@ -1,0 +1,162 @@
+/*
+ * Owns the memory of growable byte queues. Guarantees that a buf never holds
+ * more than its ceiling, that a failed append changes nothing, and that the
+ * cost of moving bytes is paid by bytes that came or went, as long as the ceiling
+ * is not reached. Must never know what the bytes mean.
+ */
+#include "protocol/buf.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* first allocation; small, since most bufs hold one short frame */
+#define BUF_MIN 256
+/* an empty buf keeps no more than this: a burst must not pin memory for ever */
+#define BUF_KEEP (64u << 10)
+
+void buf_init(struct buf *b, size_t max)
+{
+	*b = (struct buf){.max = max};
+}
+
+void buf_fini(struct buf *b)
+{
+	free(b->mem);
+	buf_init(b, b->max);
+}
+
+void buf_wipe(struct buf *b)
+{
+	if (b->mem)
+		explicit_bzero(b->mem, b->cap);
+	buf_fini(b);
+}
+
+static void move_to_front(struct buf *b)
+{
+	if (b->head == 0)
+		return;
+	memmove(b->mem, b->mem + b->head, buf_len(b));
+	b->tail -= b->head;
+	b->head = 0;
+}
+
+/*
+ * Memory for at least `need` bytes, doubled so that many small appends stay
+ * cheap, and one byte more for the NUL that vsnprintf insists on.
+ */
+static int grow(struct buf *b, size_t need)
+{
+	size_t cap = b->cap ? b->cap : BUF_MIN;
+	char *mem;
+
+	while (cap < need)
+		cap = cap > SIZE_MAX / 4 ? need : cap * 2;
+	if (cap > b->max)
+		cap = b->max;
+	mem = realloc(b->mem, cap + 1);
+	if (!mem)
+		return -ENOMEM;
+	b->mem = mem;
+	b->cap = cap;
+	return 0;
+}
+
+int buf_room(struct buf *b, size_t n, char **ret)
+{
+	size_t len = buf_len(b);
+	int r;
+
+	/* a ceiling that was lowered may be below what is held */
+	if (len > b->max || n > b->max - len)
+		return -EMSGSIZE;
+	if (!b->mem || b->cap - b->tail < n) {
+		/* moving is paid for by the bytes consumed, or is the only way left */
+		if (b->head >= len || b->tail + n > b->max)
+			move_to_front(b);
+		if (!b->mem || b->cap - b->tail < n) {
+			r = grow(b, b->tail + n);
+			if (r)
+				return r;
+		}
+	}
+	*ret = b->mem + b->tail;
+	return 0;
+}
+
+void buf_grown(struct buf *b, size_t n)
+{
+	assert(n <= b->cap - b->tail);
+	b->tail += n;
+}
+
+int buf_put(struct buf *b, struct slice s)
+{
+	char *to;
+	int r;
+
+	if (s.n == 0)
+		return 0;
+	r = buf_room(b, s.n, &to);
+	if (r)
+		return r;
+	memcpy(to, s.p, s.n);
+	buf_grown(b, s.n);
+	return 0;
+}
+
+int buf_put_str(struct buf *b, const char *s)
+{
+	return buf_put(b, slice_of(s));
+}
+
+int buf_putc(struct buf *b, char c)
+{
+	return buf_put(b, slice_make(&c, 1));
+}
+
+int buf_printf(struct buf *b, const char *format, ...)
+{
+	va_list ap;
+	char *to;
+	int n, r;
+
+	va_start(ap, format);
+	n = vsnprintf(NULL, 0, format, ap);
+	va_end(ap);
+	if (n < 0)
+		return -EINVAL;
+	r = buf_room(b, (size_t)n, &to);
+	if (r)
+		return r;
+	va_start(ap, format);
+	vsnprintf(to, (size_t)n + 1, format, ap);
+	va_end(ap);
+	buf_grown(b, (size_t)n);
+	return 0;
+}
+
+void buf_consume(struct buf *b, size_t n)
+{
+	assert(n <= buf_len(b));
+	b->head += n;
+	if (b->head == b->tail)
+		buf_clear(b);
+}
+
+void buf_truncate(struct buf *b, size_t n)
+{
+	assert(n <= buf_len(b));
+	b->tail = b->head + n;
+}
+
+void buf_clear(struct buf *b)
+{
+	if (b->cap > BUF_KEEP)
+		buf_fini(b);
+	b->head = b->tail = 0;
+}

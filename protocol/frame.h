@@ -1,0 +1,61 @@
+/*
+ * The length prefix, on and off. Feed bytes as they come, take whole frames;
+ * a claimed length reserves nothing before bytes arrive to fill it.
+ * Knows neither JSON nor file descriptors.
+ */
+#ifndef PROTOCOL_FRAME_H
+#define PROTOCOL_FRAME_H
+
+#include "protocol/buf.h"
+
+enum frame_result {
+	FRAME_E_AGAIN = 1,       /* not whole yet */
+	FRAME_E_EMPTY,           /* length 0: broken for good */
+	FRAME_E_TOO_LARGE,       /* claims more than the limit: broken for good */
+};
+
+struct frame_reader {
+	struct buf in;
+	size_t limit;    /* of one frame's body */
+	size_t taken;    /* prefix and body of the frame given out last */
+};
+
+/* Accepts frames with bodies of up to `limit` bytes. */
+void frame_reader_init(struct frame_reader *r, size_t limit);
+void frame_reader_fini(struct frame_reader *r);
+/*
+ * A new limit for the frames not yet taken (hello is small, later frames are
+ * not). The frame given out last stays valid.
+ */
+void frame_reader_limit(struct frame_reader *r, size_t limit);
+
+/*
+ * Where to read the next bytes to: at least 1, at most `want` (> 0), and never
+ * more than one frame of the limit needs; call frame_filled() with how many
+ * came. A view given by frame_next is gone.
+ * 0, -ENOMEM, or -EMSGSIZE when whole frames wait that nobody took: loop over
+ * frame_next first.
+ */
+int frame_room(struct frame_reader *r, size_t want, char **ret, size_t *ret_n);
+void frame_filled(struct frame_reader *r, size_t n);
+
+/*
+ * The next whole frame's body; *ret lives until the next call with r.
+ * 0, or an enum frame_result (the last two again at each call).
+ * Loop until FRAME_E_AGAIN: one read may bring many frames.
+ */
+int frame_next(struct frame_reader *r, struct slice *ret);
+/* bytes that wait behind the frame given out last: when the stream ends, it ends within a
+   frame unless this is 0 */
+size_t frame_pending(const struct frame_reader *r);
+
+/*
+ * Writing: frame_begin reserves the prefix at the end of `out` and returns the
+ * mark that frame_end needs, once the body is appended, to fill it in.
+ * frame_begin: 0, -ENOMEM, -EMSGSIZE. frame_end: 0, or -EMSGSIZE when the body
+ * is empty or longer than `limit`, and then the frame is cut off again.
+ */
+int frame_begin(struct buf *out, size_t *ret_mark);
+int frame_end(struct buf *out, size_t mark, size_t limit);
+
+#endif

@@ -1,0 +1,132 @@
+/*
+ * Walks one JSON text once and hands out views of it: no tree, no copy. The
+ * text must stay where it is as long as the views are used. Before yajl sees a
+ * byte, the text is checked: strict UTF-8, paired surrogates. The caller limits
+ * the size.
+ *
+ * Depth is limited so that whatever was let in can be passed on: one Bayeux
+ * message (an element of json_read_objects) nests up to PROTOCOL_DEPTH_MAX, as
+ * a request of a peer does; all other walks up to JSON_DEPTH_MAX, which leaves
+ * room for what the daemon wraps around a message, {"result":{"message":…}}.
+ * Were the limits equal, a peer could publish what the daemon then refuses to
+ * hear back from the server, and everybody's batch would be lost with it.
+ *
+ * The only user of yajl_parse. Knows neither ops nor Bayeux.
+ */
+#ifndef PROTOCOL_JSON_READ_H
+#define PROTOCOL_JSON_READ_H
+
+#include "protocol/buf.h"
+#include "protocol/protocol.h"
+#include "protocol/slice.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define JSON_DEPTH_MAX (PROTOCOL_DEPTH_MAX + 2)
+
+enum json_kind {
+	JSON_ABSENT = 0,
+	JSON_NULL,
+	JSON_FALSE,
+	JSON_TRUE,
+	JSON_NUMBER,
+	JSON_STRING,
+	JSON_ARRAY,
+	JSON_OBJECT,
+};
+
+/* One value: its bytes in the text, from the first to the last ("" and {} included). */
+struct json_value {
+	enum json_kind kind;
+	struct slice raw;
+};
+
+/* A wanted field of an object: the caller sets name, the walk sets the rest. */
+struct json_field {
+	const char *name;
+	struct json_value value;
+	struct slice member;   /* from the key's opening quote to the value's last byte */
+	size_t name_len;       /* 0: the walk measures it */
+};
+
+/* why a text was refused; positive results of the functions below */
+enum json_fault {
+	JSON_E_SYNTAX = 1,    /* not JSON, cut short, or something behind it */
+	JSON_E_UTF8,          /* not UTF-8, or a lone surrogate */
+	JSON_E_DEPTH,         /* nested too deeply */
+	JSON_E_SHAPE,         /* valid JSON, but not the array or object asked for */
+	JSON_E_DUPLICATE,     /* an object says a wanted key twice (json_read_object only) */
+	JSON_E_UNKNOWN,       /* a key that is not wanted (json_read_object with strict) */
+};
+/* words for people: "not UTF-8" */
+const char *json_fault_text(int fault);
+
+/*
+ * Reads one object into `fields` (kind JSON_ABSENT where the key is missing).
+ * Keys are compared as the text they mean, so "i\u0064" is "id".
+ * `strict` refuses keys that no field wants; *ret_key (may be NULL) then views
+ * the first such key as it is written, without its quotes.
+ *
+ * 0, an enum json_fault, or -ENOMEM. With JSON_E_UNKNOWN all else is in order
+ * and the fields are filled; with JSON_E_DUPLICATE each holds its first value.
+ * The gravest fault is told: a text that is not JSON is never called UNKNOWN.
+ */
+int json_read_object(struct slice text, struct json_field *fields, size_t n, bool strict,
+		     struct slice *ret_key);
+/* The same with a narrower limit of depth, at most JSON_DEPTH_MAX. */
+int json_read_object_within(struct slice text, unsigned depth, struct json_field *fields, size_t n,
+			    bool strict, struct slice *ret_key);
+/*
+ * One member of an object, out of many. *ret is absent when there is none, when the key stands
+ * twice, and when `object` is no object at all (SLICE_NULL included). 0 or -ENOMEM.
+ */
+int json_read_member(struct slice object, const char *name, struct json_value *ret);
+
+/* What json_read_objects tells of one element. */
+struct json_element {
+	struct json_value value;   /* the whole element; kind tells whether it is an object */
+	bool duplicate;            /* a wanted key stood twice: do not believe the fields */
+};
+
+/*
+ * Reads an array of objects, or one bare object, in one walk: for each element,
+ * in order, `fields` are filled and each(ctx, element, fields) is called; an
+ * element that is no object comes with all fields absent. A result other than 0
+ * from `each` ends the walk and is returned. Since a fault may come after good
+ * elements, believe none of them before the walk returned 0.
+ * 0, an enum json_fault, -ENOMEM, or what `each` returned.
+ */
+int json_read_objects(struct slice text, struct json_field *fields, size_t n,
+		      int (*each)(void *ctx, const struct json_element *element,
+				  const struct json_field *fields),
+		      void *ctx);
+
+/* Walks the elements of one array of any values; otherwise as json_read_objects. */
+int json_read_array(struct slice text, int (*each)(void *ctx, const struct json_value *value),
+		    void *ctx);
+
+/*
+ * The text of a string value. Where nothing is escaped *ret views the value
+ * itself; else the text is decoded into `scratch`, and *ret views that until
+ * scratch changes (scratch is appended to, so earlier views of it may move,
+ * unless buf_room has made room for all of them before: a text is never longer
+ * than its raw form).
+ * 0, JSON_E_SHAPE when it is no string, -ENOMEM, -EMSGSIZE.
+ */
+int json_text(const struct json_value *value, struct buf *scratch, struct slice *ret);
+/* A whole number from 0 to UINT64_MAX without fraction or exponent; else JSON_E_SHAPE. */
+int json_u64(const struct json_value *value, uint64_t *ret);
+/*
+ * Any number, as the double nearest to it (infinity beyond them); else
+ * JSON_E_SHAPE. The process's locale has no say. -ENOMEM only for numbers of
+ * more than 500 digits.
+ */
+int json_double(const struct json_value *value, double *ret);
+static inline bool json_is_bool(const struct json_value *v)
+{
+	return v->kind == JSON_TRUE || v->kind == JSON_FALSE;
+}
+
+#endif

@@ -1,0 +1,63 @@
+/*
+ * Owns the countdown to the allocation that fails (see testing.h). Knows
+ * nothing of what is tested.
+ */
+#include "tests/unit/testing.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool armed, failed;
+static unsigned countdown;
+
+void testing_fail_allocation(unsigned n)
+{
+	armed = true;
+	failed = false;
+	countdown = n;
+}
+
+bool testing_allocation_failed(void)
+{
+	armed = false;
+	return failed;
+}
+
+static bool fail_now(void)
+{
+	if (!armed || failed || countdown-- > 0)
+		return false;
+	failed = true;
+	errno = ENOMEM;
+	return true;
+}
+
+void *__real_malloc(size_t n);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *p, size_t n);
+char *__real_strdup(const char *s);
+void *__wrap_malloc(size_t n);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *p, size_t n);
+char *__wrap_strdup(const char *s);
+
+void *__wrap_malloc(size_t n)
+{
+	return fail_now() ? NULL : __real_malloc(n);
+}
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+	return fail_now() ? NULL : __real_calloc(n, size);
+}
+
+void *__wrap_realloc(void *p, size_t n)
+{
+	return fail_now() ? NULL : __real_realloc(p, n);
+}
+
+char *__wrap_strdup(const char *s)
+{
+	return fail_now() ? NULL : __real_strdup(s);
+}
