@@ -1,0 +1,17 @@
+/*
+ * The time of day, for people (status, events, logs). What waits and what is
+ * overdue is measured by loop_now() alone. Tests may set it.
+ */
+#ifndef BASE_CLOCK_H
+#define BASE_CLOCK_H
+
+#include <stdint.h>
+
+/* milliseconds since 1970-01-01 UTC */
+uint64_t clock_unix_ms(void);
+/* milliseconds of CLOCK_BOOTTIME: counts while the machine is suspended */
+uint64_t clock_boot_ms(void);
+/* from now on both clocks say `unix_ms` and `boot_ms`; UINT64_MAX gives the real ones back */
+void clock_fake(uint64_t unix_ms, uint64_t boot_ms);
+
+#endif

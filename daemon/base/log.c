@@ -1,0 +1,243 @@
+/*
+ * Owns the making of a log line: limit, text, escapes; and the plain sink.
+ * Guarantees that no call site floods the log, that no value forges a line,
+ * that errno survives, and that the plain sink never waits. Must never know
+ * systemd, configuration, or who logs.
+ */
+#include "base/log.h"
+
+#include "base/clock.h"
+#include "protocol/utf8.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#define WINDOW_MS 60000
+#define LIMIT_FIRST 20
+#define LIMIT_LATER 10
+/* bytes for the value of held_back */
+#define HELD_BACK_MAX 16
+
+static log_sink *the_sink = log_to_stderr;
+static void *sink_ctx;
+static enum log_level max_level = LOG_L_INFO;
+
+void log_set_sink(log_sink *sink, void *ctx)
+{
+	the_sink = sink ? sink : log_to_stderr;
+	sink_ctx = sink ? ctx : NULL;
+}
+
+void log_set_level(enum log_level level)
+{
+	max_level = level;
+}
+
+bool log_wants(enum log_level level)
+{
+	return level <= max_level;
+}
+
+/* --- the limit --- */
+
+static bool may_go(struct log_site *site)
+{
+	uint64_t now = clock_boot_ms();
+
+	if (site->limit == 0 || now - site->window_start >= WINDOW_MS) {
+		/* a minute or more of silence makes the site as good as new */
+		bool fresh = site->limit == 0 || now - site->window_start >= 2 * WINDOW_MS;
+
+		site->window_start = now;
+		site->in_window = 0;
+		site->limit = fresh ? LIMIT_FIRST : LIMIT_LATER;
+	}
+	if (site->in_window >= site->limit) {
+		site->held_back++;
+		return false;
+	}
+	site->in_window++;
+	return true;
+}
+
+/* --- the escapes --- */
+
+struct room {
+	char *at, *end;         /* *end may be written, for a NUL */
+};
+
+static void put(struct room *to, const char *bytes, size_t n)
+{
+	if ((size_t)(to->end - to->at) < n)
+		return;
+	memcpy(to->at, bytes, n);
+	to->at += n;
+}
+
+/* bytes of the character that begins here, in valid UTF-8 */
+static size_t character(const char *p)
+{
+	unsigned char c = (unsigned char)*p;
+
+	return c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+}
+
+static bool is_control(const char *p)
+{
+	unsigned char c = (unsigned char)p[0];
+
+	return c < 0x20 || c == 0x7f || (c == 0xc2 && (unsigned char)p[1] < 0xa0);
+}
+
+/* One character, or as many \xNN as it has bytes; false when it does not fit. */
+static bool put_character(struct room *to, const char *p, size_t n, bool escape)
+{
+	size_t need = escape ? n * 4 : n;
+
+	if ((size_t)(to->end - to->at) < need)
+		return false;
+	if (!escape) {
+		put(to, p, n);
+		return true;
+	}
+	for (size_t i = 0; i < n; i++) {
+		char code[5];
+
+		snprintf(code, sizeof(code), "\\x%02x", (unsigned char)p[i]);
+		put(to, code, 4);
+	}
+	return true;
+}
+
+/*
+ * Escapes `s` into `to` and ends it with a NUL; what does not fit becomes "...".
+ * Returns the view of what was written.
+ */
+static struct slice put_escaped(struct room *to, struct slice s)
+{
+	bool valid = utf8_valid(s);
+	struct room whole = {to->at, to->end};
+	char *start = to->at;
+
+	whole.end -= whole.end - whole.at > 3 ? 3 : whole.end - whole.at;
+	while (s.n) {
+		size_t n = valid ? character(s.p) : 1;
+		bool odd = is_control(s.p) || (!valid && (unsigned char)*s.p >= 0x80);
+
+		if (!put_character(&whole, s.p, n, odd)) {
+			to->at = whole.at;
+			put(to, "...", 3);
+			break;
+		}
+		s = slice_drop(s, n);
+	}
+	if (!s.n)
+		to->at = whole.at;
+	*to->at = 0;
+	return slice_make(start, (size_t)(to->at - start));
+}
+
+static void format_text(char *to, size_t size, const char *format, va_list ap)
+{
+	/* so much longer that what is cut here is cut again, visibly, below */
+	char raw[LOG_TEXT_MAX + 8];
+	struct room room = {to, to + size - 1};
+	int n = vsnprintf(raw, sizeof(raw), format, ap);
+	size_t len = n < 0 ? 0 : (size_t)n;
+
+	if (len >= sizeof(raw))
+		len = utf8_whole(slice_make(raw, sizeof(raw) - 1));
+	put_escaped(&room, slice_make(raw, len));
+}
+
+/* The fields that have a name, and how many lines were held back. */
+static size_t escape_fields(struct log_site *site, const struct log_field *fields, size_t n_fields,
+			    struct room *room, struct log_field *to)
+{
+	size_t n = 0;
+	char number[HELD_BACK_MAX];
+
+	for (size_t i = 0; i < n_fields && n < LOG_FIELDS_MAX; i++) {
+		if (!fields[i].name)
+			continue;
+		to[n].name = fields[i].name;
+		to[n++].value = put_escaped(room, fields[i].value);
+	}
+	if (site->held_back) {
+		/* kept free for it, whatever the caller's fields took */
+		room->end += HELD_BACK_MAX;
+		snprintf(number, sizeof(number), "%u", site->held_back);
+		to[n].name = "held_back";
+		to[n++].value = put_escaped(room, slice_of(number));
+		site->held_back = 0;
+	}
+	return n;
+}
+
+void log_write(struct log_site *site, enum log_level level, const char *file, int line,
+	       const struct log_field *fields, size_t n_fields, const char *format, ...)
+{
+	char text[LOG_TEXT_MAX + 1], values[LOG_VALUES_MAX + HELD_BACK_MAX];
+	struct room room = {values, values + LOG_VALUES_MAX - 1};
+	struct log_field escaped[LOG_FIELDS_MAX + 1];
+	int saved = errno;
+	va_list ap;
+
+	if (may_go(site)) {
+		size_t n = escape_fields(site, fields, n_fields, &room, escaped);
+
+		va_start(ap, format);
+		errno = saved;
+		format_text(text, sizeof(text), format, ap);
+		va_end(ap);
+		the_sink(sink_ctx, &(struct log_line){level, file, line, text, escaped, n});
+	}
+	errno = saved;
+}
+
+/* --- the plain sink --- */
+
+static void put_value(struct room *to, struct slice value)
+{
+	bool quote = value.n == 0;
+
+	for (size_t i = 0; i < value.n; i++)
+		quote |= value.p[i] == ' ' || value.p[i] == '"' || value.p[i] == '=';
+	if (!quote) {
+		put(to, value.p, value.n);
+		return;
+	}
+	put(to, "\"", 1);
+	for (size_t i = 0; i < value.n; i++) {
+		if (value.p[i] == '"' || value.p[i] == '\\')
+			put(to, "\\", 1);
+		put(to, value.p + i, 1);
+	}
+	put(to, "\"", 1);
+}
+
+void log_to_stderr(void *ctx, const struct log_line *line)
+{
+	/* what a pipe that is ready takes without waiting, and in one piece */
+	char bytes[PIPE_BUF];
+	struct room to = {bytes, bytes + sizeof(bytes) - 1};
+	struct pollfd pfd = {.fd = STDERR_FILENO, .events = POLLOUT};
+	ssize_t ignored;
+
+	(void)ctx;
+	to.at += snprintf(bytes, sizeof(bytes), "<%d>%s", (int)line->level, line->text);
+	for (size_t i = 0; i < line->n_fields; i++) {
+		put(&to, " ", 1);
+		put(&to, line->fields[i].name, strlen(line->fields[i].name));
+		put(&to, "=", 1);
+		put_value(&to, line->fields[i].value);
+	}
+	*to.at++ = '\n';
+	if (poll(&pfd, 1, 0) == 1 && (pfd.revents & POLLOUT))
+		ignored = write(STDERR_FILENO, bytes, (size_t)(to.at - bytes));
+	(void)ignored;
+}

@@ -1,0 +1,544 @@
+/*
+ * Owns the wait: what is ready, what is due, what runs at the end of a turn,
+ * and what is freed after it. Guarantees that a callback may end any watch,
+ * timer or signal, its own included, and that none is called after its end.
+ * The only user of libevent; must never know who uses the loop.
+ *
+ * libevent waits by a clock that stands still while the machine is suspended.
+ * A session that slept through its window must notice at once, so the timers
+ * lie in a heap of our own, and one timerfd of CLOCK_BOOTTIME, which fires on
+ * resume, wakes the wait for the earliest of them.
+ */
+#include "base/loop.h"
+
+#include "base/clock.h"
+#include "base/errors.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#define NEVER UINT64_MAX
+#define NOT_IN_HEAP SIZE_MAX
+
+struct loop {
+	struct event_base *base;
+	struct event timerfd_event;
+	int timerfd;
+	uint64_t armed;                 /* what the timerfd waits for */
+	uint64_t now;
+	uint64_t turns;
+	bool now_is_fresh;              /* read since the wait of this turn */
+	bool stopped;
+	struct loop_timer **heap;       /* by time; has room for every timer there is */
+	size_t n_heap, heap_room;
+	size_t n_timers;
+	struct list due;                /* timers taken from the heap, about to fire */
+	struct list hooks;
+	struct list corpses;
+};
+
+struct loop_watch {
+	struct loop *loop;
+	struct event event;
+	int fd;
+	unsigned events;
+	void (*fn)(void *ctx, unsigned events);
+	void *ctx;
+};
+
+struct loop_timer {
+	struct loop *loop;
+	uint64_t when;
+	size_t at;                      /* place in the heap, or NOT_IN_HEAP */
+	struct list due;
+	void (*fn)(void *ctx);
+	void *ctx;
+};
+
+struct loop_signal {
+	struct loop *loop;
+	struct event event;
+	void (*fn)(void *ctx, int signo);
+	void *ctx;
+};
+
+/* libevent says on stderr what its results say already */
+static void swallow(int severity, const char *text)
+{
+	(void)severity;
+	(void)text;
+}
+
+/* what to pass up when libevent says -1; it does not promise an errno */
+static int event_error(void)
+{
+	return errno ? -errno : -EIO;
+}
+
+/* The first callback of a turn reads the clock, all others of that turn see the same time. */
+static void refresh_now(struct loop *loop)
+{
+	uint64_t now;
+
+	if (loop->now_is_fresh)
+		return;
+	loop->now_is_fresh = true;
+	now = clock_boot_ms();
+	if (now > loop->now)
+		loop->now = now;
+}
+
+/* --- the heap of timers --- */
+
+static void heap_place(struct loop *loop, size_t at, struct loop_timer *t)
+{
+	loop->heap[at] = t;
+	t->at = at;
+}
+
+static void heap_up(struct loop *loop, size_t at)
+{
+	struct loop_timer *t = loop->heap[at];
+
+	while (at > 0 && loop->heap[(at - 1) / 2]->when > t->when) {
+		heap_place(loop, at, loop->heap[(at - 1) / 2]);
+		at = (at - 1) / 2;
+	}
+	heap_place(loop, at, t);
+}
+
+static void heap_down(struct loop *loop, size_t at)
+{
+	struct loop_timer *t = loop->heap[at];
+	size_t child;
+
+	while ((child = at * 2 + 1) < loop->n_heap) {
+		if (child + 1 < loop->n_heap &&
+		    loop->heap[child + 1]->when < loop->heap[child]->when)
+			child++;
+		if (loop->heap[child]->when >= t->when)
+			break;
+		heap_place(loop, at, loop->heap[child]);
+		at = child;
+	}
+	heap_place(loop, at, t);
+}
+
+static void heap_remove(struct loop_timer *t)
+{
+	struct loop *loop = t->loop;
+	size_t at = t->at;
+	struct loop_timer *last;
+
+	if (at == NOT_IN_HEAP)
+		return;
+	t->at = NOT_IN_HEAP;
+	last = loop->heap[--loop->n_heap];
+	if (last == t)
+		return;
+	heap_place(loop, at, last);
+	heap_up(loop, at);
+	heap_down(loop, last->at);
+}
+
+static void heap_insert(struct loop_timer *t)
+{
+	assert(t->loop->n_heap < t->loop->heap_room);
+	heap_place(t->loop, t->loop->n_heap++, t);
+	heap_up(t->loop, t->at);
+}
+
+/* Setting a timer must not fail, so its place is made when it is. */
+static int heap_reserve(struct loop *loop, size_t n)
+{
+	size_t room = loop->heap_room ? loop->heap_room * 2 : 16;
+	struct loop_timer **heap;
+
+	if (n <= loop->heap_room)
+		return 0;
+	heap = realloc(loop->heap, room * sizeof(struct loop_timer *));
+	if (!heap)
+		return -ENOMEM;
+	loop->heap = heap;
+	loop->heap_room = room;
+	return 0;
+}
+
+/* --- life --- */
+
+static void on_timerfd(evutil_socket_t fd, short what, void *ctx)
+{
+	struct loop *loop = ctx;
+	uint64_t expirations;
+
+	(void)what;
+	refresh_now(loop);
+	if (read(fd, &expirations, sizeof(expirations)) == (ssize_t)sizeof(expirations))
+		loop->armed = NEVER;
+}
+
+static int new_base(struct event_base **ret)
+{
+	struct event_config *config = event_config_new();
+	struct event_base *base;
+
+	if (!config)
+		return -ENOMEM;
+	/* one thread; and the time is ours */
+	event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_NO_CACHE_TIME);
+	errno = 0;
+	base = event_base_new_with_config(config);
+	event_config_free(config);
+	if (!base)
+		return errno ? -errno : -ENOMEM;
+	*ret = base;
+	return 0;
+}
+
+static int open_timerfd(struct loop *loop)
+{
+	loop->timerfd = timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC);
+	if (loop->timerfd < 0)
+		return -errno;
+	event_assign(&loop->timerfd_event, loop->base, loop->timerfd, EV_READ | EV_PERSIST,
+		     on_timerfd, loop);
+	errno = 0;
+	return event_add(&loop->timerfd_event, NULL) ? event_error() : 0;
+}
+
+DEFINE_FREEP(loop, loop_free)
+
+int loop_new(struct loop **ret)
+{
+	CLEANUP(loop_freep) struct loop *loop = calloc(1, sizeof(*loop));
+	int r;
+
+	if (!loop)
+		return -ENOMEM;
+	event_set_log_callback(swallow);
+	loop->timerfd = -1;
+	loop->armed = NEVER;
+	list_init(&loop->due);
+	list_init(&loop->hooks);
+	list_init(&loop->corpses);
+	loop->now = clock_boot_ms();
+	r = new_base(&loop->base);
+	if (r)
+		return r;
+	r = open_timerfd(loop);
+	if (r)
+		return r;
+	*ret = TAKE(loop);
+	return 0;
+}
+
+static void bury(struct loop *loop)
+{
+	struct loop_corpse *c;
+
+	while ((c = LIST_FIRST(&loop->corpses, struct loop_corpse, link))) {
+		list_remove(&c->link);
+		c->fn(c->ctx);
+	}
+}
+
+void loop_free(struct loop *loop)
+{
+	if (!loop)
+		return;
+	bury(loop);
+	assert(loop->n_timers == 0);
+	if (loop->timerfd >= 0) {
+		event_del(&loop->timerfd_event);
+		close(loop->timerfd);
+	}
+	if (loop->base)
+		event_base_free(loop->base);
+	free(loop->heap);
+	free(loop);
+}
+
+/* --- the turn --- */
+
+/* Once a turn, not once per timer set: most timers are moved many times before one fires. */
+static int arm_timerfd(struct loop *loop)
+{
+	uint64_t when = loop->n_heap ? loop->heap[0]->when : NEVER;
+	struct itimerspec at = {0};
+
+	if (when == loop->armed)
+		return 0;
+	if (when != NEVER) {
+		at.it_value.tv_sec = (time_t)(when / 1000);
+		at.it_value.tv_nsec = (long)(when % 1000) * 1000000;
+		/* all zero would mean off */
+		if (when == 0)
+			at.it_value.tv_nsec = 1;
+	}
+	if (timerfd_settime(loop->timerfd, TFD_TIMER_ABSTIME, &at, NULL))
+		return -errno;
+	loop->armed = when;
+	return 0;
+}
+
+/*
+ * Takes all that is due from the heap before it fires any: a timer that a
+ * callback sets to "now" waits for the next turn, and cannot keep this one alive.
+ */
+static void fire_timers(struct loop *loop)
+{
+	struct loop_timer *t;
+
+	while (loop->n_heap && loop->heap[0]->when <= loop->now) {
+		t = loop->heap[0];
+		heap_remove(t);
+		list_append(&loop->due, &t->due);
+	}
+	while ((t = LIST_FIRST(&loop->due, struct loop_timer, due))) {
+		list_remove(&t->due);
+		t->fn(t->ctx);
+	}
+}
+
+static void run_hooks(struct loop *loop)
+{
+	struct loop_hook *h;
+
+	while ((h = LIST_FIRST(&loop->hooks, struct loop_hook, link))) {
+		list_remove(&h->link);
+		h->fn(h->ctx);
+	}
+}
+
+static bool must_not_wait(const struct loop *loop)
+{
+	return !list_empty(&loop->hooks) || !list_empty(&loop->corpses) ||
+	       (loop->n_heap && loop->heap[0]->when <= loop->now);
+}
+
+int loop_turn(struct loop *loop, bool wait)
+{
+	int flags = EVLOOP_ONCE | (wait && !must_not_wait(loop) ? 0 : EVLOOP_NONBLOCK);
+	int r = arm_timerfd(loop);
+
+	if (r)
+		return r;
+	loop->now_is_fresh = false;
+	errno = 0;
+	if (event_base_loop(loop->base, flags) < 0)
+		return event_error();
+	refresh_now(loop);
+	/* after the descriptors: what came in time is seen before its deadline is */
+	fire_timers(loop);
+	run_hooks(loop);
+	bury(loop);
+	loop->turns++;
+	return 0;
+}
+
+int loop_run(struct loop *loop)
+{
+	int r = 0;
+
+	loop->stopped = false;
+	while (!loop->stopped && r == 0)
+		r = loop_turn(loop, true);
+	return r;
+}
+
+void loop_stop(struct loop *loop)
+{
+	loop->stopped = true;
+}
+
+uint64_t loop_turns(const struct loop *loop)
+{
+	return loop->turns;
+}
+
+uint64_t loop_now(const struct loop *loop)
+{
+	return loop->now;
+}
+
+/* --- file descriptors --- */
+
+static bool hung_up(int fd)
+{
+	struct pollfd pfd = {.fd = fd};
+
+	return poll(&pfd, 1, 0) == 1 && (pfd.revents & (POLLHUP | POLLERR));
+}
+
+static void on_ready(evutil_socket_t fd, short what, void *ctx)
+{
+	struct loop_watch *w = ctx;
+
+	refresh_now(w->loop);
+	if (w->events == LOOP_HANGUP) {
+		if (hung_up(fd))
+			w->fn(w->ctx, LOOP_HANGUP);
+		return;
+	}
+	w->fn(w->ctx, (what & EV_READ ? LOOP_READ : 0) | (what & EV_WRITE ? LOOP_WRITE : 0));
+}
+
+int loop_watch_new(struct loop *loop, int fd, unsigned events,
+		   void (*fn)(void *ctx, unsigned events), void *ctx, struct loop_watch **ret)
+{
+	struct loop_watch *w = calloc(1, sizeof(*w));
+	int r;
+
+	if (!w)
+		return -ENOMEM;
+	w->loop = loop;
+	w->fd = fd;
+	w->fn = fn;
+	w->ctx = ctx;
+	r = loop_watch_set(w, events);
+	if (r) {
+		free(w);
+		return r;
+	}
+	*ret = w;
+	return 0;
+}
+
+int loop_watch_set(struct loop_watch *w, unsigned events)
+{
+	short what = EV_PERSIST;
+
+	if (events == w->events)
+		return 0;
+	if (w->events)
+		event_del(&w->event);
+	w->events = 0;
+	if (!events)
+		return 0;
+	if (events == LOOP_HANGUP)
+		/* by edges: unread input would otherwise keep it ready for ever */
+		what |= EV_READ | EV_ET;
+	what |= events & LOOP_READ ? EV_READ : 0;
+	what |= events & LOOP_WRITE ? EV_WRITE : 0;
+	event_assign(&w->event, w->loop->base, w->fd, what, on_ready, w);
+	errno = 0;
+	if (event_add(&w->event, NULL))
+		return event_error();
+	w->events = events;
+	return 0;
+}
+
+void loop_watch_free(struct loop_watch *w)
+{
+	if (!w)
+		return;
+	loop_watch_set(w, 0);
+	free(w);
+}
+
+/* --- timers --- */
+
+int loop_timer_new(struct loop *loop, void (*fn)(void *ctx), void *ctx, struct loop_timer **ret)
+{
+	struct loop_timer *t;
+
+	if (heap_reserve(loop, loop->n_timers + 1))
+		return -ENOMEM;
+	t = calloc(1, sizeof(*t));
+	if (!t)
+		return -ENOMEM;
+	t->loop = loop;
+	t->at = NOT_IN_HEAP;
+	list_init(&t->due);
+	t->fn = fn;
+	t->ctx = ctx;
+	loop->n_timers++;
+	*ret = t;
+	return 0;
+}
+
+void loop_timer_at(struct loop_timer *t, uint64_t when)
+{
+	loop_timer_stop(t);
+	if (when == NEVER)
+		return;
+	t->when = when;
+	heap_insert(t);
+}
+
+void loop_timer_stop(struct loop_timer *t)
+{
+	heap_remove(t);
+	list_remove(&t->due);
+}
+
+void loop_timer_free(struct loop_timer *t)
+{
+	if (!t)
+		return;
+	loop_timer_stop(t);
+	t->loop->n_timers--;
+	free(t);
+}
+
+/* --- signals --- */
+
+static void on_signal(evutil_socket_t signo, short what, void *ctx)
+{
+	struct loop_signal *s = ctx;
+
+	(void)what;
+	refresh_now(s->loop);
+	s->fn(s->ctx, (int)signo);
+}
+
+int loop_signal_new(struct loop *loop, int signo, void (*fn)(void *ctx, int signo), void *ctx,
+		    struct loop_signal **ret)
+{
+	struct loop_signal *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (!s)
+		return -ENOMEM;
+	s->loop = loop;
+	s->fn = fn;
+	s->ctx = ctx;
+	event_assign(&s->event, loop->base, signo, EV_SIGNAL | EV_PERSIST, on_signal, s);
+	errno = 0;
+	if (event_add(&s->event, NULL)) {
+		r = event_error();
+		free(s);
+		return r;
+	}
+	*ret = s;
+	return 0;
+}
+
+void loop_signal_free(struct loop_signal *s)
+{
+	if (!s)
+		return;
+	event_del(&s->event);
+	free(s);
+}
+
+/* --- the end of the turn, and the reaper --- */
+
+void loop_at_end(struct loop *loop, struct loop_hook *h)
+{
+	if (!list_linked(&h->link))
+		list_append(&loop->hooks, &h->link);
+}
+
+void loop_reap(struct loop *loop, struct loop_corpse *c, void (*fn)(void *ctx), void *ctx)
+{
+	c->fn = fn;
+	c->ctx = ctx;
+	list_append(&loop->corpses, &c->link);
+}

@@ -1,0 +1,177 @@
+/*
+ * Owns the slots of string-keyed maps, and the process-wide seed of their
+ * hash. Guarantees that a lookup costs the same whoever chose the keys: the
+ * hash is SipHash-1-3 under a key nobody outside knows, so nobody can pile all
+ * keys into one slot. Must never know what the records are; it stores none.
+ */
+#include "base/strmap.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SLOTS_MIN 8
+
+static uint64_t seed[2];
+static bool seeded;
+
+/*
+ * Early in boot getrandom may have nothing to give, and a daemon must not hang for
+ * a hash seed: addresses, pid and time are then better than a constant.
+ */
+static void make_seed(void)
+{
+	struct timespec ts;
+
+	seeded = true;
+	if (getrandom(seed, sizeof(seed), GRND_NONBLOCK) == (ssize_t)sizeof(seed))
+		return;
+	clock_gettime(CLOCK_REALTIME, &ts);
+	seed[0] = (uint64_t)(uintptr_t)&ts ^ (uint64_t)ts.tv_nsec << 32;
+	seed[1] = (uint64_t)getpid() << 40 ^ (uint64_t)ts.tv_sec;
+}
+
+static inline uint64_t rotate(uint64_t x, int by)
+{
+	return x << by | x >> (64 - by);
+}
+
+static inline void sip_round(uint64_t v[4])
+{
+	v[0] += v[1], v[1] = rotate(v[1], 13), v[1] ^= v[0], v[0] = rotate(v[0], 32);
+	v[2] += v[3], v[3] = rotate(v[3], 16), v[3] ^= v[2];
+	v[0] += v[3], v[3] = rotate(v[3], 21), v[3] ^= v[0];
+	v[2] += v[1], v[1] = rotate(v[1], 17), v[1] ^= v[2], v[2] = rotate(v[2], 32);
+}
+
+static uint64_t hash_of(struct slice key)
+{
+	uint64_t v[4] = {
+		seed[0] ^ 0x736f6d6570736575u, seed[1] ^ 0x646f72616e646f6du,
+		seed[0] ^ 0x6c7967656e657261u, seed[1] ^ 0x7465646279746573u,
+	};
+	uint64_t word, last = (uint64_t)key.n << 56;
+	size_t i;
+
+	for (i = 0; i + 8 <= key.n; i += 8) {
+		memcpy(&word, key.p + i, 8);
+		v[3] ^= word;
+		sip_round(v);
+		v[0] ^= word;
+	}
+	for (size_t at = i; at < key.n; at++)
+		last |= (uint64_t)(unsigned char)key.p[at] << 8 * (at - i);
+	v[3] ^= last;
+	sip_round(v);
+	v[0] ^= last;
+	v[2] ^= 0xff;
+	for (i = 0; i < 3; i++)
+		sip_round(v);
+	return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+void strmap_init(struct strmap *m)
+{
+	*m = (struct strmap){0};
+}
+
+void strmap_fini(struct strmap *m)
+{
+	assert(m->n == 0);
+	free(m->slots);
+	strmap_init(m);
+}
+
+static inline struct strmap_node **slot_of(const struct strmap *m, uint64_t hash)
+{
+	return &m->slots[hash & (m->n_slots - 1)];
+}
+
+struct strmap_node *strmap_get(const struct strmap *m, struct slice key)
+{
+	uint64_t hash;
+
+	if (m->n == 0)
+		return NULL;
+	hash = hash_of(key);
+	for (struct strmap_node *it = *slot_of(m, hash); it; it = it->next)
+		if (it->hash == hash && slice_eq(it->key, key))
+			return it;
+	return NULL;
+}
+
+static int grow(struct strmap *m)
+{
+	struct strmap old = *m;
+	size_t n_slots = old.n_slots ? old.n_slots * 2 : SLOTS_MIN;
+	struct strmap_node **slots = calloc(n_slots, sizeof(*slots));
+
+	if (!slots)
+		return -ENOMEM;
+	m->slots = slots;
+	m->n_slots = n_slots;
+	for (size_t i = 0; i < old.n_slots; i++)
+		for (struct strmap_node *it = old.slots[i], *next; it; it = next) {
+			struct strmap_node **slot = slot_of(m, it->hash);
+
+			next = it->next;
+			it->next = *slot;
+			*slot = it;
+		}
+	free(old.slots);
+	return 0;
+}
+
+int strmap_put(struct strmap *m, struct slice key, struct strmap_node *node)
+{
+	struct strmap_node **slot;
+
+	if (!seeded)
+		make_seed();
+	/* without memory to grow, a fuller table still serves; only none at all does not */
+	if (m->n >= m->n_slots && grow(m) && m->n_slots == 0)
+		return -ENOMEM;
+	node->key = key;
+	node->hash = hash_of(key);
+	slot = slot_of(m, node->hash);
+	node->next = *slot;
+	*slot = node;
+	m->n++;
+	return 0;
+}
+
+void strmap_remove(struct strmap *m, struct strmap_node *node)
+{
+	struct strmap_node **at = slot_of(m, node->hash);
+
+	while (*at != node) {
+		assert(*at);
+		at = &(*at)->next;
+	}
+	*at = node->next;
+	node->next = NULL;
+	m->n--;
+}
+
+static struct strmap_node *first_from(const struct strmap *m, size_t slot)
+{
+	for (; slot < m->n_slots; slot++)
+		if (m->slots[slot])
+			return m->slots[slot];
+	return NULL;
+}
+
+struct strmap_node *strmap_first(const struct strmap *m)
+{
+	return first_from(m, 0);
+}
+
+struct strmap_node *strmap_after(const struct strmap *m, const struct strmap_node *node)
+{
+	if (node->next)
+		return node->next;
+	return first_from(m, (size_t)(slot_of(m, node->hash) - m->slots) + 1);
+}

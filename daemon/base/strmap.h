@@ -1,0 +1,42 @@
+/*
+ * A map from byte strings to records that lie elsewhere: intrusive nodes,
+ * seeded hash (a peer or server who chooses the keys cannot make them collide
+ * on purpose), grows by doubling. Keys are views: the record owns the bytes.
+ */
+#ifndef BASE_STRMAP_H
+#define BASE_STRMAP_H
+
+#include "protocol/slice.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct strmap_node {
+	struct strmap_node *next;
+	uint64_t hash;
+	struct slice key;
+};
+
+struct strmap {
+	struct strmap_node **slots;
+	size_t n_slots;          /* power of two, or 0 */
+	size_t n;
+};
+
+void strmap_init(struct strmap *m);
+/* Frees the slots; the map must be empty. */
+void strmap_fini(struct strmap *m);
+struct strmap_node *strmap_get(const struct strmap *m, struct slice key);
+/* Puts `node` under `key`, which must not be there yet. 0 or -ENOMEM. */
+int strmap_put(struct strmap *m, struct slice key, struct strmap_node *node);
+/* The node must be in the map. Never fails, never allocates. */
+void strmap_remove(struct strmap *m, struct strmap_node *node);
+/* for a walk in no particular order: the first node, and the one behind; NULL at the end.
+   The node given may be removed only after the next was asked for. */
+struct strmap_node *strmap_first(const struct strmap *m);
+struct strmap_node *strmap_after(const struct strmap *m, const struct strmap_node *node);
+
+#define STRMAP_OF(node, type, member)                                                              \
+	((type *)(void *)((char *)(node) - offsetof(type, member)))
+
+#endif

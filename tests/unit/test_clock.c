@@ -1,0 +1,38 @@
+/*
+ * base/clock: tells the time of the kernel, or the one a test gives, and the
+ * kernel's again afterwards.
+ */
+#include "base/clock.h"
+#include "tests/unit/testing.h"
+
+#include <time.h>
+
+static void test_real(void **state)
+{
+	uint64_t before = (uint64_t)time(NULL) * 1000, boot = clock_boot_ms();
+
+	(void)state;
+	assert_true(clock_unix_ms() + 1000 >= before);
+	assert_true(clock_unix_ms() <= before + 3600000);
+	assert_true(clock_boot_ms() >= boot);
+}
+
+static void test_fake(void **state)
+{
+	(void)state;
+	clock_fake(123, 456);
+	assert_int_equal(clock_unix_ms(), 123);
+	assert_int_equal(clock_boot_ms(), 456);
+	clock_fake(UINT64_MAX, UINT64_MAX);
+	assert_true(clock_unix_ms() > 1600000000000u);
+	assert_true(clock_boot_ms() != 456);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_real),
+		cmocka_unit_test(test_fake),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
