@@ -1,0 +1,34 @@
+/*
+ * The next pause before trying again. Each pause is half as long again as the
+ * one before, from `min` to `max`, and jittered by a fifth either way, so that
+ * a thousand daemons do not come back to a restarted server in one instant.
+ */
+#ifndef BAYEUX_BACKOFF_H
+#define BAYEUX_BACKOFF_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct backoff {
+	uint64_t min, max;      /* milliseconds */
+	uint64_t next;          /* the coming pause before jitter, 0 after a reset */
+};
+
+/* of a daemon's own randomness, one per session: 1..2^64-1, never 0 */
+struct jitter {
+	uint64_t state;
+};
+
+void jitter_init(struct jitter *j, uint64_t seed);
+/* `ms` made up to a fifth shorter or longer */
+uint64_t jitter_apply(struct jitter *j, uint64_t ms);
+
+void backoff_init(struct backoff *b, uint64_t min, uint64_t max);
+/* All is well again: the next pause is `min`. */
+void backoff_reset(struct backoff *b);
+/* whether nothing went wrong since the reset */
+static inline bool backoff_fresh(const struct backoff *b) { return b->next == 0; }
+/* The pause to make now, in milliseconds; the one after it will be longer. */
+uint64_t backoff_next(struct backoff *b, struct jitter *j);
+
+#endif

@@ -1,0 +1,50 @@
+/*
+ * Whose answer an event on a service channel is. Where the server repeats our
+ * id (CometD's remote calls) the id says it. Where it does not, the answer is
+ * for the oldest call on that channel; so a call that ended without one keeps
+ * its place there for a while, lest its late answer be taken for that of the
+ * next. A channel once answered by id needs no such guess: what comes there
+ * without id is an ordinary message.
+ *
+ * Bounded: so many ended calls and channels, the oldest forgotten first.
+ */
+#ifndef BAYEUX_CALLS_H
+#define BAYEUX_CALLS_H
+
+#include "base/list.h"
+#include "base/strmap.h"
+#include "bayeux/envelope.h"
+
+struct publish;
+struct publishes;
+
+struct calls {
+	struct list ended;              /* publish::link: sent, over, and not answered */
+	struct list by_id;              /* channels that are answered by id */
+	struct strmap by_id_map;
+	size_t n_ended;
+	uint64_t guess;                 /* ms that an ended call keeps its place on a channel */
+	unsigned session;               /* no answer comes from one session into the next */
+};
+
+/* So many ended calls are remembered, and so many channels. */
+#define CALLS_ENDED_MAX 64u
+#define CALLS_CHANNELS_MAX 256u
+
+void calls_init(struct calls *c, uint64_t guess);
+void calls_fini(struct calls *c);
+/* The session with the server is over: nothing of it is answered any more. */
+void calls_reset(struct calls *c);
+
+/* Takes over a call that ended without answer, and in no list; frees what it need not keep. */
+void calls_keep(struct calls *c, struct publish *call, uint64_t now);
+
+enum calls_match {
+	CALLS_NONE,             /* an ordinary message */
+	CALLS_ANSWER,           /* to *ret, which was sent and waits */
+	CALLS_LATE,             /* to a call that is over: nobody's any more */
+};
+enum calls_match calls_match(struct calls *c, const struct publishes *p, const struct envelope *e,
+			     uint64_t now, struct publish **ret);
+
+#endif

@@ -1,0 +1,133 @@
+/*
+ * Extensions of the Bayeux protocol: each owns one key of the `ext` object. On
+ * the way out it may put a value under that key; on the way in it sees every
+ * event in order and every reply that matters, and may hold back an event. It
+ * is told which channels are wanted, and what was handed over.
+ * An extension belongs to one session and knows neither transports nor timers.
+ *
+ * Any hook that may fail may be called again for the same thing, because it, or
+ * another extension behind it, had no memory: what it does then is the same as
+ * if it had been called once. What must not be done twice, counting above all,
+ * has its place in `taken`.
+ */
+#ifndef BAYEUX_EXT_H
+#define BAYEUX_EXT_H
+
+#include "base/list.h"
+#include "bayeux/envelope.h"
+#include "bayeux/exchange.h"
+#include "bayeux/ext_fixed.h"
+#include "protocol/buf.h"
+
+struct ext;
+
+/* positive results of `incoming` and of `refused` */
+enum { EXT_DROP = 1, EXT_AGAIN = 2 };
+
+enum ext_moment {
+	EXT_HANDSHAKE_REPLY,    /* a good one */
+	EXT_CONNECT_REPLY,      /* a good one, to the connect that is outstanding */
+	EXT_STALE_REPLY,        /* to a connect that a newer one has overtaken */
+	EXT_EVENT,              /* EXT_DROP keeps it from everybody */
+};
+
+/* the same instant on two clocks, in ms: the one that only runs, and the one that people set */
+struct ext_time {
+	uint64_t now;
+	uint64_t unix_ms;
+};
+
+/* a request that is about to go out */
+struct ext_request {
+	enum request_kind kind;
+	struct slice channel;           /* published to, or the subscription; else SLICE_NULL */
+	struct ext_time at;
+};
+
+struct ext_ops {
+	const char *key;
+	/* Appends the raw JSON value of `key` for this request, or nothing. 0 or -errno. */
+	int (*outgoing)(struct ext *x, const struct ext_request *request, struct buf *out);
+	/* 0, EXT_DROP (then those behind do not see it), -ENOMEM. May be NULL. */
+	int (*incoming)(struct ext *x, enum ext_moment moment, const struct envelope *e,
+			struct ext_time at);
+	/* Nobody failed on it, so it does not come again: it is dropped, or will be acted upon.
+	   Told to all, once. May be NULL. */
+	void (*taken)(struct ext *x, enum ext_moment moment, const struct envelope *e);
+	/* The channel is wanted from now on, or no longer. 0 or -errno. May be NULL. */
+	int (*want)(struct ext *x, struct slice channel);
+	void (*unwant)(struct ext *x, struct slice channel);
+	/* An event was handed over, to whoever it concerned: its hearers have it. 0 or -ENOMEM.
+	   May be NULL. */
+	int (*delivered)(struct ext *x, const struct envelope *e);
+	/* The server refused a subscribe. EXT_AGAIN: ask again at once, for it will be asked
+	   otherwise, and those behind are not asked; 0, -errno. May be NULL. */
+	int (*refused)(struct ext *x, struct slice channel, const struct envelope *e);
+	/* A subscribe was answered for good. 0 or -ENOMEM. May be NULL. */
+	int (*answered)(struct ext *x, struct slice channel);
+	/* It was not: it got lost and is repeated soon, or is repeated only `later`. May be NULL. */
+	void (*unheard)(struct ext *x, struct slice channel, bool later);
+	/* An answer got lost with the events that may have been in it, and every channel will be
+	   subscribed once more, or the session is over. May be NULL. */
+	void (*missed)(struct ext *x);
+	/* Commands were sent, and their answer does not come on the connection of the connect's; or
+	   it has come, or is given up. May be NULL. */
+	void (*busy)(struct ext *x, bool busy);
+	/* Appends events that `incoming` dropped only to keep them until now, as a JSON array; no
+	   extension sees them coming again. As many as it likes, nothing when there are none. 0 or
+	   -errno. May be NULL. */
+	int (*release)(struct ext *x, struct buf *out);
+	/* The outstanding connect was lost: what the server sent with it may come again. May be
+	   NULL. */
+	void (*lost)(struct ext *x);
+	/* All messages of one text were handed over. May be NULL. */
+	void (*settled)(struct ext *x);
+	void (*free)(struct ext *x);
+};
+
+struct ext {
+	const struct ext_ops *ops;
+	struct list link;
+};
+
+/* The chain takes the extension over. */
+void ext_add(struct list *chain, struct ext *x);
+void ext_free_all(struct list *chain);
+
+/*
+ * Appends `,"ext":{…}` for a request: the members of `own`, a raw object or
+ * SLICE_NULL, those of `fixed` (may be NULL), and the extensions'; nothing when
+ * there is nothing to say. 0 or -errno.
+ */
+int ext_write(const struct list *chain, const struct ext_fixed *fixed,
+	      const struct ext_request *request, struct slice own, struct buf *out);
+/* Appends the object of the members of `own` and those of `fixed` alone. 0 or -errno. */
+int ext_merge(const struct list *chain, const struct ext_fixed *fixed, struct slice own,
+	      struct buf *out);
+/* whether an extension of the chain has that key */
+bool ext_has_key(const struct list *chain, const char *key);
+/*
+ * Asks the extensions in their order, and tells them all that it is taken unless one failed. 0,
+ * EXT_DROP, -ENOMEM. After 0 or EXT_DROP the caller must not fail on this message: it was counted.
+ */
+int ext_incoming(const struct list *chain, enum ext_moment moment, const struct envelope *e,
+		 struct ext_time at);
+/* The same in two steps, for a caller that may fail in between: the second only when it did not. */
+int ext_look(const struct list *chain, enum ext_moment moment, const struct envelope *e,
+	     struct ext_time at);
+void ext_taken(const struct list *chain, enum ext_moment moment, const struct envelope *e);
+/* 0; or the first failure, and then it is as if nobody had been told. */
+int ext_want(const struct list *chain, struct slice channel);
+void ext_unwant(const struct list *chain, struct slice channel);
+int ext_delivered(const struct list *chain, const struct envelope *e);
+int ext_refused(const struct list *chain, struct slice channel, const struct envelope *e);
+int ext_answered(const struct list *chain, struct slice channel);
+void ext_unheard(const struct list *chain, struct slice channel, bool later);
+void ext_busy(const struct list *chain, bool busy);
+void ext_missed(const struct list *chain);
+/* What the first extension that has something releases. */
+int ext_release(const struct list *chain, struct buf *out);
+void ext_lost(const struct list *chain);
+void ext_settled(const struct list *chain);
+
+#endif

@@ -1,0 +1,288 @@
+/*
+ * Owns the markers: for each channel that is wanted, behind which event the
+ * next subscribe begins. Guarantees that a marker moves only forward, and only
+ * when its event and those before it were handed over; that every subscribe,
+ * and not only the first, says where to begin; and that an id is passed on
+ * digit by digit. Must never know how markers are kept, nor how events are put
+ * in order.
+ */
+#include "bayeux/ext_replay.h"
+
+#include "bayeux/channel.h"
+#include "bayeux/replay_order.h"
+#include "protocol/json_read.h"
+#include "protocol/json_write.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* events kept until their subscribe is answered, beyond one text */
+#define HELD_MAX (4u << 20)
+
+static const struct replay_id only_new = {"-1"}, all_retained = {"-2"};
+
+struct ext_replay {
+	struct ext ext;
+	struct replay_store *store;
+	struct replay_order order;
+	enum session_replay start;
+	enum session_replay_fallback fallback;
+	bool on;                        /* the server of the present session has it */
+};
+
+static struct ext_replay *replay_of(struct ext *x)
+{
+	return LIST_OF(x, struct ext_replay, ext);
+}
+
+bool ext_replay_in_effect(const struct ext *x)
+{
+	return LIST_OF(x, const struct ext_replay, ext)->on;
+}
+
+/* the name that Salesforce knows a channel by: "?filter" is no part of it */
+static struct slice plain(struct slice channel)
+{
+	return channel_bare(channel);
+}
+
+static const struct replay_id *start_of(const struct ext_replay *a)
+{
+	return a->start == SESSION_REPLAY_ALL ? &all_retained : &only_new;
+}
+
+/* ---- wishes ---- */
+
+/* A marker is there as long as somebody wants the channel; events move it, and make none. */
+static int want(struct ext *x, struct slice channel)
+{
+	struct ext_replay *a = replay_of(x);
+	struct replay_id id;
+	int r = replay_order_want(&a->order, plain(channel));
+	if (r)
+		return r;
+	r = a->store->get(a->store, plain(channel), &id);
+	if (r == REPLAY_STORE_NONE)
+		r = a->store->put(a->store, plain(channel), start_of(a));
+	if (r)
+		replay_order_unwant(&a->order, plain(channel));
+	return r;
+}
+
+/* Who comes next did not miss what nobody wanted; but for "resume", which says that it did. */
+static void unwant(struct ext *x, struct slice channel)
+{
+	struct ext_replay *a = replay_of(x);
+	if (replay_order_unwant(&a->order, plain(channel)) && a->start != SESSION_REPLAY_RESUME)
+		a->store->forget(a->store, plain(channel));
+}
+
+/* ---- out ---- */
+
+static int write_marker(struct ext_replay *a, struct slice channel, struct buf *out)
+{
+	struct replay_id id = *start_of(a);
+	struct json_write w;
+	int r = a->store->get(a->store, channel, &id);
+	if (r >= 0)
+		r = buf_putc(out, '{');
+	if (r)
+		return r;
+	replay_order_begin(&a->order, channel, &id);
+	json_write_init(&w, out);
+	json_put_text(&w, channel);
+	r = json_write_done(&w);
+	if (r == 0)
+		r = buf_printf(out, ":%s}", id.text);
+	if (r == 0)
+		replay_order_asked(&a->order, channel, &id);
+	return r;
+}
+
+static int outgoing(struct ext *x, const struct ext_request *request, struct buf *out)
+{
+	struct ext_replay *a = replay_of(x);
+	if (request->kind == REQUEST_HANDSHAKE) {
+		a->on = false;
+		replay_order_restart(&a->order);
+		return buf_put_str(out, "true");
+	}
+	if (request->kind == REQUEST_CONNECT)
+		replay_order_connect(&a->order);
+	if (request->kind != REQUEST_SUBSCRIBE || !a->on)
+		return 0;
+	return write_marker(a, plain(request->channel), out);
+}
+
+/* ---- in ---- */
+
+/* The digits of a number or a string; false for anything else. */
+static bool digits_of(const struct json_value *v, struct replay_id *ret)
+{
+	struct slice s = v->raw;
+	if (v->kind == JSON_STRING)
+		s = slice_make(s.p + 1, s.n - 2);
+	else if (v->kind != JSON_NUMBER)
+		return false;
+	if (s.n == 0 || s.n >= sizeof(ret->text))
+		return false;
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] < '0' || s.p[i] > '9')
+			return false;
+	*ret = (struct replay_id){""};
+	memcpy(ret->text, s.p, s.n);
+	return true;
+}
+
+enum { WITHOUT_ID = 1 };
+
+/* data.event.replayId. 0, WITHOUT_ID, -ENOMEM */
+static int id_of(const struct envelope *e, struct replay_id *ret)
+{
+	struct json_value event, v = {0};
+	int r = json_read_member(e->data, "event", &event);
+	if (r == 0)
+		r = json_read_member(event.raw, "replayId", &v);
+	return r ? r : digits_of(&v, ret) ? 0 : WITHOUT_ID;
+}
+
+static int handshake_reply(struct ext_replay *a, const struct envelope *e)
+{
+	struct json_value v;
+	int r = json_read_member(e->ext, "replay", &v);
+	if (r == 0)
+		a->on = v.kind == JSON_TRUE;
+	return r;
+}
+
+/* What was told before, or has to wait, is kept from everybody. */
+static int event(struct ext_replay *a, const struct envelope *e)
+{
+	struct replay_id id;
+	int r = a->on ? id_of(e, &id) : WITHOUT_ID;
+	if (r)
+		return r < 0 ? r : 0;
+	r = replay_order_take(&a->order, plain(e->channel), &id, e->raw);
+	return r > 0 ? EXT_DROP : r;
+}
+
+static int incoming(struct ext *x, enum ext_moment moment, const struct envelope *e,
+		    struct ext_time at)
+{
+	struct ext_replay *a = replay_of(x);
+	(void)at;
+	if (moment == EXT_HANDSHAKE_REPLY)
+		return handshake_reply(a, e);
+	return moment == EXT_EVENT ? event(a, e) : 0;
+}
+
+/* Moves the marker to the newest event told, unless older ones may still come. */
+static int advance(struct ext_replay *a, struct slice channel)
+{
+	const struct replay_id *newest = replay_order_newest(&a->order, channel);
+	struct replay_id old;
+	int r = newest ? a->store->get(a->store, channel, &old) : REPLAY_STORE_NONE;
+	if (r)
+		return r < 0 ? r : 0;
+	bool forward = !replay_id_is(&old) || replay_id_compare(newest, &old) > 0;
+	return forward ? a->store->put(a->store, channel, newest) : 0;
+}
+
+static int delivered(struct ext *x, const struct envelope *e)
+{
+	struct ext_replay *a = replay_of(x);
+	struct replay_id id;
+	int r = a->on ? id_of(e, &id) : WITHOUT_ID;
+	if (r)
+		return r < 0 ? r : 0;
+	replay_order_told(&a->order, plain(e->channel), &id);
+	return advance(a, plain(e->channel));
+}
+
+static int answered(struct ext *x, struct slice channel)
+{
+	struct ext_replay *a = replay_of(x);
+	replay_order_answered(&a->order, plain(channel));
+	return advance(a, plain(channel));
+}
+
+static void unheard(struct ext *x, struct slice channel, bool later)
+{
+	replay_order_unheard(&replay_of(x)->order, plain(channel), later);
+}
+
+static void missed(struct ext *x)
+{
+	replay_order_lost(&replay_of(x)->order);
+}
+
+static void busy(struct ext *x, bool busy)
+{
+	if (replay_of(x)->on)
+		replay_order_busy(&replay_of(x)->order, busy);
+}
+
+static void settled(struct ext *x)
+{
+	replay_order_settle(&replay_of(x)->order);
+}
+
+static int release(struct ext *x, struct buf *out)
+{
+	return replay_order_release(&replay_of(x)->order, out);
+}
+
+/* "400::The replayId {N} you provided was invalid. …": it is older than what is retained */
+static int refused(struct ext *x, struct slice channel, const struct envelope *e)
+{
+	struct ext_replay *a = replay_of(x);
+	struct envelope_error error = envelope_error_parse(e->error);
+	struct replay_id id;
+	if (!a->on || a->fallback == SESSION_REPLAY_STOP || error.code != 400 ||
+	    !error.text.n || !memmem(error.text.p, error.text.n, "replayId", 8))
+		return 0;
+	int r = a->store->get(a->store, plain(channel), &id);
+	/* where no id was said, another one will not help */
+	if (r == REPLAY_STORE_NONE || id.text[0] == '-')
+		return 0;
+	if (r == 0)
+		r = a->store->put(a->store, plain(channel),
+				  a->fallback == SESSION_REPLAY_FALLBACK_ALL ? &all_retained
+									     : &only_new);
+	if (r)
+		return r;
+	replay_order_forget_ids(&a->order, plain(channel));
+	return EXT_AGAIN;
+}
+
+static void replay_free(struct ext *x)
+{
+	replay_order_fini(&replay_of(x)->order);
+	replay_store_free(replay_of(x)->store);
+	free(replay_of(x));
+}
+
+static const struct ext_ops ops = {
+	.key = "replay", .outgoing = outgoing, .incoming = incoming, .want = want,
+	.unwant = unwant, .delivered = delivered, .refused = refused, .answered = answered,
+	.unheard = unheard, .missed = missed, .busy = busy, .settled = settled, .release = release,
+	.free = replay_free,
+};
+
+int ext_replay_new(enum session_replay start, enum session_replay_fallback fallback,
+		   struct replay_store *store, struct ext **ret)
+{
+	struct ext_replay *a = calloc(1, sizeof(*a));
+	if (!a) {
+		replay_store_free(store);
+		return -ENOMEM;
+	}
+	a->ext.ops = &ops;
+	list_init(&a->ext.link);
+	a->store = store;
+	replay_order_init(&a->order, HELD_MAX);
+	a->start = start;
+	a->fallback = fallback;
+	*ret = &a->ext;
+	return 0;
+}

@@ -1,0 +1,142 @@
+/*
+ * Owns every publish and call. Guarantees one outcome each, in the order in
+ * which they became known, and that all that is alive stays under the ceiling.
+ * Must never know what failed, nor when to send.
+ */
+#include "bayeux/publish.h"
+
+#include "base/errors.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+void publishes_init(struct publishes *p, struct pending *pending, size_t max, uint64_t guess)
+{
+	*p = (struct publishes){.pending = pending, .max = max};
+	list_init(&p->waiting);
+	list_init(&p->sent);
+	list_init(&p->done);
+	calls_init(&p->calls, guess);
+}
+
+static void take_out(struct publishes *p, struct publish *pub)
+{
+	request_leave(&pub->request);
+	pending_remove(p->pending, &pub->request.pending);
+	list_remove(&pub->link);
+	p->bytes -= pub->bytes;
+}
+
+/* whether the server may still answer it, though nobody waits for that any more */
+static bool may_be_answered(const struct publish *pub)
+{
+	return pub->call && (pub->outcome == SESSION_OUTCOME_TIMEOUT ||
+			     pub->outcome == SESSION_OUTCOME_UNKNOWN);
+}
+
+void publishes_forget(struct publishes *p, uint64_t now)
+{
+	struct publish *pub = TAKE(p->told);
+	if (!pub)
+		return;
+	take_out(p, pub);
+	if (may_be_answered(pub))
+		calls_keep(&p->calls, pub, now);
+	else
+		free(pub);
+}
+
+void publishes_fini(struct publishes *p)
+{
+	list_splice(&p->done, &p->waiting);
+	list_splice(&p->done, &p->sent);
+	if (p->told)
+		list_append(&p->done, &p->told->link);
+	LIST_EACH_SAFE(pub, &p->done, struct publish, link) {
+		take_out(p, pub);
+		free(pub);
+	}
+	p->told = NULL;
+	calls_fini(&p->calls);
+}
+
+static struct slice copy(char **to, struct slice s)
+{
+	struct slice at = s.p ? slice_make(*to, s.n) : SLICE_NULL;
+	if (s.n)
+		memcpy(*to, s.p, s.n);
+	*to += s.n;
+	return at;
+}
+
+int publish_new(struct publishes *p, uint64_t id, const struct publish_wish *wish)
+{
+	size_t payload = wish->channel.n + wish->data.n + wish->ext.n;
+	size_t bytes = sizeof(struct publish) + payload;
+	if (payload > p->max || bytes > p->max || p->bytes > p->max - bytes)
+		return SESSION_E_FULL;
+	if (pending_reserve(p->pending, 1) < 0)
+		return -ENOMEM;
+	struct publish *pub = malloc(bytes);
+	if (!pub)
+		return -ENOMEM;
+	*pub = (struct publish){.cookie = wish->cookie, .call = wish->call, .bytes = bytes};
+	request_init(&pub->request, REQUEST_PUBLISH);
+	char *at = pub->mem;
+	pub->channel = copy(&at, wish->channel);
+	pub->data = copy(&at, wish->data);
+	pub->ext = copy(&at, wish->ext);
+	pending_put(p->pending, &pub->request.pending, id, wish->deadline);
+	list_append(&p->waiting, &pub->link);
+	p->bytes += bytes;
+	return 0;
+}
+
+void publish_sent(struct publishes *p, struct publish *pub, struct exchange *x)
+{
+	list_remove(&pub->link);
+	list_append(&p->sent, &pub->link);
+	pub->session = p->calls.session;
+	request_enter(&pub->request, x);
+}
+
+void publish_unsent(struct publishes *p, struct publish *pub)
+{
+	request_leave(&pub->request);
+	list_remove(&pub->link);
+	list_prepend(&p->waiting, &pub->link);
+}
+
+void publish_delivered(struct publish *pub)
+{
+	request_leave(&pub->request);
+	pub->delivered = true;
+}
+
+void publish_done(struct publishes *p, struct publish *pub, enum session_outcome outcome,
+		  const struct envelope *e, const char *text)
+{
+	request_leave(&pub->request);
+	pending_remove(p->pending, &pub->request.pending);
+	list_remove(&pub->link);
+	list_append(&p->done, &pub->link);
+	pub->outcome = outcome;
+	pub->envelope = e;
+	pub->text = text;
+}
+
+const struct publish *publishes_next_done(struct publishes *p)
+{
+	p->told = LIST_FIRST(&p->done, struct publish, link);
+	if (p->told)
+		list_remove(&p->told->link);
+	return p->told;
+}
+
+struct publish *publish_in_flight(const struct publishes *p, struct slice channel)
+{
+	LIST_EACH(pub, &p->sent, struct publish, link)
+		if (pub->request.exchange && slice_eq(pub->channel, channel))
+			return pub;
+	return NULL;
+}

@@ -1,0 +1,75 @@
+/*
+ * Publishes and calls, from the wish to the outcome: waiting in order, in
+ * flight, for a call also "delivered, not answered", and done but not yet told.
+ * One allocation each, at birth; after that nothing can fail, so that no
+ * outcome is ever lost.
+ */
+#ifndef BAYEUX_PUBLISH_H
+#define BAYEUX_PUBLISH_H
+
+#include "bayeux/calls.h"
+#include "bayeux/exchange.h"
+
+struct publish {
+	struct request request;         /* its deadline holds from birth to outcome */
+	struct list link;               /* in waiting, sent or done */
+	uint64_t cookie;
+	bool call;
+	bool delivered;                 /* a call whose publish reply was good */
+	unsigned session;               /* calls::session in which it was sent */
+	uint64_t over_at;               /* of a call that ended unanswered; 0 before */
+	enum session_outcome outcome;
+	const struct envelope *envelope;
+	const char *text;
+	size_t bytes;
+	struct slice channel, data, ext;
+	char mem[];
+};
+
+struct publishes {
+	struct pending *pending;
+	struct list waiting;            /* in the order of the wishes */
+	/* in the order of sending: in flight, or a call delivered */
+	struct list sent;
+	struct list done;               /* outcomes to be told */
+	struct publish *told;           /* the one whose views are still being looked at */
+	size_t bytes, max;              /* of all that is alive */
+	struct calls calls;
+};
+
+/* `guess`: see struct calls */
+void publishes_init(struct publishes *p, struct pending *pending, size_t max, uint64_t guess);
+/* Frees everything; no outcome is told any more. */
+void publishes_fini(struct publishes *p);
+
+struct publish_wish {
+	struct slice channel, data, ext;
+	bool call;
+	uint64_t deadline, cookie;
+};
+/* Queues a wish under `id`. 0, SESSION_E_FULL, -ENOMEM. */
+int publish_new(struct publishes *p, uint64_t id, const struct publish_wish *wish);
+
+/* The first one waiting goes out as part of `x`. */
+void publish_sent(struct publishes *p, struct publish *pub, struct exchange *x);
+/* It was not sent after all: back to the front. Of several, the last one first. */
+void publish_unsent(struct publishes *p, struct publish *pub);
+/* The server has taken a call and will answer it by an event. */
+void publish_delivered(struct publish *pub);
+/* The outcome, told by the next publishes_next_done(). `text` is static. */
+void publish_done(struct publishes *p, struct publish *pub, enum session_outcome outcome,
+		  const struct envelope *e, const char *text);
+/* The next outcome, valid until publishes_forget(), which must be called before the one after it;
+   NULL for none. */
+const struct publish *publishes_next_done(struct publishes *p);
+void publishes_forget(struct publishes *p, uint64_t now);
+
+/* For servers that reply without id: the oldest in flight on that channel. */
+struct publish *publish_in_flight(const struct publishes *p, struct slice channel);
+
+static inline struct publish *publish_of(struct request *r)
+{
+	return LIST_OF(r, struct publish, request);
+}
+
+#endif

@@ -1,0 +1,422 @@
+/*
+ * Owns copies of the events that wait for their turn, and the memory of ids.
+ * Guarantees that no event is thrown away but one whose id it has seen in the
+ * same piece, or behind which a subscribe began. A ceiling costs order, never
+ * an event: what does not fit is told as it comes, and the marker stays where
+ * it was. Must never know who subscribes, nor where markers are kept.
+ */
+#include "bayeux/replay_order.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* pieces remembered by each channel: what is older and comes again, is told again */
+#define PIECES 32u
+/* and while it is to be had once more from a place further back */
+#define PIECES_WAITING 1024u
+/* subscribes in a row that get lost: who never answers them shall not keep his events from us */
+#define UNHEARD_MAX 4u
+/* what is released at a time, unless a single event is larger */
+#define RELEASE_MAX (256u << 10)
+
+struct piece {
+	struct replay_id first, last;
+	uint64_t text;
+};
+
+struct held {
+	struct list link;               /* line::held by id, or replay_order::ready */
+	struct replay_id id;
+	uint64_t text;
+	size_t n;
+	char raw[];
+};
+
+struct line {
+	struct strmap_node node;
+	struct list link;               /* replay_order::lines */
+	struct list answered;           /* replay_order::answered */
+	struct list held;
+	unsigned wants;
+	bool waits;                     /* for the answer to a subscribe */
+	bool open;                      /* and holds nothing all the same */
+	bool late;                      /* something got lost since it was asked */
+	unsigned unheard;               /* subscribes in a row that got lost */
+	/* what the last subscribe began behind; and the newest told; "" for none */
+	struct replay_id behind, newest;
+	struct replay_id rewound;       /* behind which the next one begins; "" for the newest */
+	struct piece *pieces;           /* oldest first */
+	size_t n_pieces, pieces_cap;
+	char channel[];
+};
+
+void replay_order_init(struct replay_order *o, size_t held_max)
+{
+	*o = (struct replay_order){.held_max = held_max};
+	strmap_init(&o->map);
+	list_init(&o->lines);
+	list_init(&o->answered);
+	list_init(&o->ready);
+}
+
+static struct line *find(const struct replay_order *o, struct slice channel)
+{
+	struct strmap_node *node = strmap_get(&o->map, channel);
+	return node ? STRMAP_OF(node, struct line, node) : NULL;
+}
+
+static void drop(struct replay_order *o, struct list *events)
+{
+	LIST_EACH_SAFE(h, events, struct held, link) {
+		o->held -= h->n;
+		list_remove(&h->link);
+		free(h);
+	}
+}
+
+static void line_free(struct replay_order *o, struct line *l)
+{
+	drop(o, &l->held);
+	strmap_remove(&o->map, &l->node);
+	list_remove(&l->link);
+	list_remove(&l->answered);
+	free(l->pieces);
+	free(l);
+}
+
+void replay_order_fini(struct replay_order *o)
+{
+	LIST_EACH_SAFE(l, &o->lines, struct line, link)
+		line_free(o, l);
+	drop(o, &o->ready);
+	strmap_fini(&o->map);
+}
+
+/* ---- what is known ---- */
+
+/* What is forgotten cannot be told from what got lost: that gap was told, so rather not twice. */
+static void forget_pieces(struct line *l, size_t n)
+{
+	if (n > l->n_pieces)
+		n = l->n_pieces;
+	if (n == 0)
+		return;
+	for (size_t i = 0; i < n; i++)
+		if (replay_id_is(&l->rewound) &&
+		    replay_id_compare(&l->pieces[i].last, &l->rewound) > 0)
+			l->rewound = l->pieces[i].last;
+	l->n_pieces -= n;
+	memmove(l->pieces, l->pieces + n, l->n_pieces * sizeof(l->pieces[0]));
+}
+
+static bool grow(struct line *l)
+{
+	size_t cap = l->pieces_cap ? 2 * l->pieces_cap : 8;
+	struct piece *pieces = realloc(l->pieces, cap * sizeof(*pieces));
+	if (!pieces)
+		return false;
+	l->pieces = pieces;
+	l->pieces_cap = cap;
+	return true;
+}
+
+/* A double comes later if it comes: events of one text make one piece, as far as they go on. */
+static void note(struct line *l, const struct replay_id *id, uint64_t text)
+{
+	struct piece *last = l->n_pieces ? &l->pieces[l->n_pieces - 1] : NULL;
+	if (last && last->text == text && replay_id_compare(id, &last->last) > 0) {
+		last->last = *id;
+		return;
+	}
+	size_t most = l->waits || replay_id_is(&l->rewound) ? PIECES_WAITING : PIECES;
+	if (l->n_pieces >= most)
+		forget_pieces(l, l->n_pieces - most + 1);
+	if (l->n_pieces == l->pieces_cap && !grow(l))
+		forget_pieces(l, 1);
+	if (l->n_pieces < l->pieces_cap)
+		l->pieces[l->n_pieces++] = (struct piece){*id, *id, text};
+}
+
+static bool is_known(const struct line *l, const struct replay_id *id)
+{
+	if (replay_id_is(&l->behind) && replay_id_compare(id, &l->behind) <= 0)
+		return true;
+	for (size_t i = 0; i < l->n_pieces; i++)
+		if (replay_id_compare(id, &l->pieces[i].first) >= 0 &&
+		    replay_id_compare(id, &l->pieces[i].last) <= 0)
+			return true;
+	return false;
+}
+
+static bool holds(const struct replay_order *o, const struct line *l)
+{
+	return !l->open && (l->waits || o->busy);
+}
+
+/* The last id told before that text; or the oldest that is remembered. */
+static void rewind_to(struct line *l, uint64_t text)
+{
+	const struct piece *since = NULL, *before = NULL;
+	for (size_t i = 0; i < l->n_pieces; i++) {
+		const struct piece *p = &l->pieces[i];
+		if (p->text >= text)
+			since = p;
+		else if (!before || replay_id_compare(&p->last, &before->last) > 0)
+			before = p;
+	}
+	if (since)
+		l->rewound = before ? before->last : replay_id_is(&l->behind) ? l->behind
+									  : l->pieces[0].last;
+}
+
+/* ---- telling what was held ---- */
+
+/* It is as good as told: from ready nothing gets lost. */
+static void make_ready(struct replay_order *o, struct line *l)
+{
+	LIST_EACH(h, &l->held, struct held, link)
+		note(l, &h->id, h->text);
+	list_splice(&o->ready, &l->held);
+}
+
+static void make_open(struct replay_order *o, struct line *l)
+{
+	l->open = o->opened = true;
+	make_ready(o, l);
+}
+
+int replay_order_release(struct replay_order *o, struct buf *out)
+{
+	size_t start = buf_len(out);
+	int r = 0;
+	LIST_EACH_SAFE(h, &o->ready, struct held, link) {
+		bool first = buf_len(out) == start;
+		size_t before = buf_len(out);
+		if (!first && before - start + h->n > RELEASE_MAX)
+			break;
+		r = buf_putc(out, first ? '[' : ',');
+		if (r == 0)
+			r = buf_put(out, slice_make(h->raw, h->n));
+		/* the end must fit, too */
+		if (r == 0)
+			r = buf_putc(out, ']');
+		buf_truncate(out, r ? before : buf_len(out) - 1);
+		if (r)
+			break;
+		o->held -= h->n;
+		list_remove(&h->link);
+		free(h);
+	}
+	/* there was room for it a moment ago */
+	return buf_len(out) > start ? buf_putc(out, ']') : r;
+}
+
+/* ---- wishes ---- */
+
+int replay_order_want(struct replay_order *o, struct slice channel)
+{
+	struct line *l = find(o, channel);
+	if (l) {
+		l->wants++;
+		return 0;
+	}
+	l = calloc(1, sizeof(*l) + channel.n);
+	if (!l)
+		return -ENOMEM;
+	memcpy(l->channel, channel.p, channel.n);
+	int r = strmap_put(&o->map, slice_make(l->channel, channel.n), &l->node);
+	if (r) {
+		free(l);
+		return r;
+	}
+	l->wants = 1;
+	list_init(&l->held);
+	list_init(&l->answered);
+	list_append(&o->lines, &l->link);
+	return 0;
+}
+
+/* A pattern may still want what is held. */
+bool replay_order_unwant(struct replay_order *o, struct slice channel)
+{
+	struct line *l = find(o, channel);
+	if (!l)
+		return true;
+	if (--l->wants)
+		return false;
+	make_ready(o, l);
+	line_free(o, l);
+	return true;
+}
+
+/* ---- what is sent ---- */
+
+void replay_order_connect(struct replay_order *o)
+{
+	o->connect_text = o->text;
+}
+
+void replay_order_busy(struct replay_order *o, bool busy)
+{
+	o->busy = busy;
+	if (busy)
+		o->command_text = o->text;
+	/* with each answer there is seldom anything to do, and there may be many lines */
+	if (busy || (!o->held && !o->opened))
+		return;
+	o->opened = false;
+	LIST_EACH(l, &o->lines, struct line, link) {
+		if (!l->waits)
+			l->open = false;
+		if (!holds(o, l))
+			make_ready(o, l);
+	}
+}
+
+void replay_order_asked(struct replay_order *o, struct slice channel,
+			const struct replay_id *behind)
+{
+	struct line *l = find(o, channel);
+	if (!l)
+		return;
+	l->behind = (struct replay_id){""};
+	if (replay_id_is(behind))
+		l->behind = *behind;
+	l->waits = true;
+	l->late = false;
+	l->open = l->unheard > UNHEARD_MAX;
+	list_remove(&l->answered);
+}
+
+void replay_order_answered(struct replay_order *o, struct slice channel)
+{
+	struct line *l = find(o, channel);
+	if (!l)
+		return;
+	l->unheard = 0;
+	if (l->late)
+		return;
+	l->rewound = (struct replay_id){""};
+	list_remove(&l->answered);
+	list_append(&o->answered, &l->answered);
+}
+
+void replay_order_unheard(struct replay_order *o, struct slice channel, bool later)
+{
+	struct line *l = find(o, channel);
+	if (l && l->waits && (++l->unheard > UNHEARD_MAX || later))
+		make_open(o, l);
+}
+
+void replay_order_lost(struct replay_order *o)
+{
+	uint64_t text = o->busy && o->command_text < o->connect_text ? o->command_text
+								      : o->connect_text;
+	LIST_EACH(l, &o->lines, struct line, link) {
+		l->waits = l->late = true;
+		if (!replay_id_is(&l->rewound))
+			rewind_to(l, text);
+	}
+}
+
+void replay_order_begin(const struct replay_order *o, struct slice channel,
+			struct replay_id *marker)
+{
+	const struct line *l = find(o, channel);
+	if (l && replay_id_is(&l->rewound) && replay_id_is(marker) &&
+	    replay_id_compare(&l->rewound, marker) < 0)
+		*marker = l->rewound;
+}
+
+void replay_order_forget_ids(struct replay_order *o, struct slice channel)
+{
+	struct line *l = find(o, channel);
+	if (!l)
+		return;
+	l->n_pieces = 0;
+	l->behind = l->newest = l->rewound = (struct replay_id){""};
+}
+
+void replay_order_restart(struct replay_order *o)
+{
+	o->busy = false;
+	LIST_EACH(l, &o->lines, struct line, link) {
+		drop(o, &l->held);
+		list_remove(&l->answered);
+		l->waits = l->open = l->late = false;
+		l->unheard = 0;
+	}
+}
+
+/* ---- events ---- */
+
+static int hold(struct replay_order *o, struct line *l, const struct replay_id *id,
+		struct slice raw)
+{
+	struct list *at = l->held.prev;
+	int order = 1;
+	/* nearly always the newest: from the end */
+	while (at != &l->held) {
+		order = replay_id_compare(id, &LIST_OF(at, struct held, link)->id);
+		if (order >= 0)
+			break;
+		at = at->prev;
+	}
+	if (order == 0)
+		return REPLAY_DOUBLE;
+	struct held *h = malloc(sizeof(*h) + raw.n);
+	if (!h)
+		return -ENOMEM;
+	h->id = *id;
+	h->text = o->text;
+	h->n = raw.n;
+	memcpy(h->raw, raw.p, raw.n);
+	list_init(&h->link);
+	list_insert_after(at, &h->link);
+	o->held += h->n;
+	return REPLAY_HELD;
+}
+
+int replay_order_take(struct replay_order *o, struct slice channel, const struct replay_id *id,
+		      struct slice raw)
+{
+	struct line *l = find(o, channel);
+	if (!l)
+		return 0;
+	if (is_known(l, id))
+		return REPLAY_DOUBLE;
+	return holds(o, l) ? hold(o, l, id, raw) : 0;
+}
+
+void replay_order_told(struct replay_order *o, struct slice channel, const struct replay_id *id)
+{
+	struct line *l = find(o, channel);
+	if (!l)
+		return;
+	if (!is_known(l, id))
+		note(l, id, o->text);
+	if (!replay_id_is(&l->newest) || replay_id_compare(id, &l->newest) > 0)
+		l->newest = *id;
+}
+
+const struct replay_id *replay_order_newest(const struct replay_order *o, struct slice channel)
+{
+	const struct line *l = find(o, channel);
+	bool waits = o->busy || (l && l->waits && !list_linked(&l->answered));
+	return l && !waits && replay_id_is(&l->newest) ? &l->newest : NULL;
+}
+
+void replay_order_settle(struct replay_order *o)
+{
+	LIST_EACH_SAFE(l, &o->answered, struct line, answered) {
+		list_remove(&l->answered);
+		l->waits = l->open = false;
+		if (!holds(o, l))
+			make_ready(o, l);
+	}
+	if (o->held > o->held_max)
+		LIST_EACH(l, &o->lines, struct line, link)
+			if (!list_empty(&l->held))
+				make_open(o, l);
+	o->text++;
+}

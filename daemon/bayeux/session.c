@@ -1,0 +1,377 @@
+/*
+ * Owns the public face of the engine but for its events: birth and death, the
+ * wishes, the clock's hand. Guarantees that nothing is sent while something is
+ * still to be told. What follows from anything is decided in session_life.c.
+ * Must never know a socket, a clock, a log or a client.
+ */
+#include "bayeux/session_core.h"
+
+#include "base/errors.h"
+#include "bayeux/ext_timesync.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define STOP_MS 2000u
+/* what a publish has around its channel, data and ext at least */
+#define PUBLISH_LEAST (sizeof("[{'channel':'','id':'1','clientId':'','data':}]") - 1)
+#define CLIENT_ID_MAX 4096u
+/* some events at a time, or a single one of any size */
+#define RELEASED_MAX (2u << 30)
+/* after a shortage of memory: when to look again */
+#define SHORTAGE_MS 100u
+
+const char *session_state_name(enum session_state state)
+{
+	static const char *const names[] = {
+		[SESSION_OFF] = "off",
+		[SESSION_HANDSHAKING] = "handshaking",
+		[SESSION_CONNECTING] = "connecting",
+		[SESSION_CONNECTED] = "connected",
+		[SESSION_UNCONNECTED] = "unconnected",
+		[SESSION_HALTED] = "halted",
+		[SESSION_DISCONNECTING] = "disconnecting",
+	};
+	return names[state];
+}
+
+/* ---- birth and death ---- */
+
+void session_options_default(struct session_options *o)
+{
+	*o = (struct session_options){
+		.transports = {SESSION_WEBSOCKET, SESSION_LONG_POLLING},
+		.n_transports = 2,
+		.overlap = SESSION_OVERLAP_AUTO,
+		.network_delay = 10000,
+		.backoff_min = 1000,
+		.backoff_max = 60000,
+		.halt_retry = 30000,
+		.transport_retry = 300000,
+		.transport_failures = 3,
+		.url_failures = 3,
+		.url_retry = 300000,
+		.batch_max = 32u << 10,
+		.sent_max = SIZE_MAX,
+		.queue_max = 4u << 20,
+		.ack = true,
+		.replay = SESSION_REPLAY_NEW,
+		.replay_fallback = SESSION_REPLAY_FALLBACK_ALL,
+		.in_flight_max = 256,
+		.keep_alive_channel = "/service/keep-alive",
+		.seed = 1,
+	};
+}
+
+static void init_tools(struct session *s)
+{
+	const struct session_options *o = &s->o;
+	advice_reset(&s->advice);
+	jitter_init(&s->jitter, o->seed);
+	backoff_init(&s->backoff, o->backoff_min, o->backoff_max);
+	backoff_init(&s->command_backoff, o->backoff_min, o->backoff_max);
+	backoff_init(&s->halt_backoff, o->halt_retry, 10 * o->halt_retry);
+	transports_init(&s->transports, o);
+	urls_init(&s->urls, o);
+	pending_init(&s->pending);
+	exchanges_init(&s->exchanges);
+	publishes_init(&s->publishes, &s->pending, o->queue_max, o->network_delay);
+	wanted_init(&s->wanted, &s->pending, &s->jitter, o->backoff_min, o->backoff_max);
+	envelope_batch_init(&s->in);
+	buf_init(&s->in_hidden, 0);
+	buf_init(&s->client_id, CLIENT_ID_MAX);
+	buf_init(&s->released, RELEASED_MAX);
+	list_init(&s->exts);
+	request_init(&s->handshake, REQUEST_HANDSHAKE);
+	request_init(&s->connect, REQUEST_CONNECT);
+	request_init(&s->disconnect, REQUEST_DISCONNECT);
+}
+
+DEFINE_FREEP(session, session_free)
+
+int session_new(const struct session_options *o, struct wake wake, struct session **ret)
+{
+	CLEANUP(session_freep) struct session *s = calloc(1, sizeof(*s));
+	if (!s)
+		return -ENOMEM;
+	s->o = *o;
+	s->wake = wake;
+	s->due_at = SESSION_NEVER;
+	s->batch_max = o->batch_max;
+	s->next_id = s->next_batch = 1;
+	init_tools(s);
+	s->transport = s->link_transport = transports_first(&s->transports, 0);
+	int r = exts_make(s);
+	if (r)
+		return r;
+	*ret = TAKE(s);
+	return 0;
+}
+
+static void free_exchanges(struct session *s)
+{
+	LIST_EACH_SAFE(x, &s->exchanges.list, struct exchange, link) {
+		x->kept = true;
+		LIST_EACH_SAFE(r, &x->requests, struct request, link)
+			request_leave(r);
+		exchange_free(x);
+	}
+}
+
+void session_free(struct session *s)
+{
+	if (!s)
+		return;
+	free_exchanges(s);
+	pending_remove(&s->pending, &s->handshake.pending);
+	pending_remove(&s->pending, &s->connect.pending);
+	pending_remove(&s->pending, &s->disconnect.pending);
+	publishes_fini(&s->publishes);
+	wanted_fini(&s->wanted);
+	pending_fini(&s->pending);
+	exts_free(s);
+	envelope_batch_fini(&s->in);
+	buf_fini(&s->in_hidden);
+	buf_fini(&s->changed_text);
+	buf_fini(&s->client_id);
+	buf_fini(&s->released);
+	free(s);
+}
+
+/* ---- life ---- */
+
+static uint64_t earliest(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+void session_start(struct session *s, uint64_t now)
+{
+	if (s->state != SESSION_OFF)
+		return;
+	due_first_url(s);
+	if (s->o.credentials) {
+		credentials_await(s, now, NULL, false);
+	} else {
+		s->due = DUE_HANDSHAKE;
+		s->due_at = now;
+		state_set(s, now, SESSION_HANDSHAKING, NULL);
+	}
+	wake_up(&s->wake);
+}
+
+static const char stopped[] = "the session with the server was stopped";
+
+void session_stop(struct session *s, uint64_t now)
+{
+	if (s->state == SESSION_OFF || s->state == SESSION_DISCONNECTING)
+		return;
+	giveup_waiting(s, stopped);
+	if (buf_len(&s->client_id) == 0 || s->due == DUE_HANDSHAKE) {
+		life_off(s, now);
+	} else {
+		/* the goodbye goes behind what is under way, unless that takes too long */
+		struct exchange *x = exchange_on_lane(&s->exchanges, SESSION_LANE_COMMAND);
+		if (x)
+			x->deadline = earliest(x->deadline, now + STOP_MS / 2);
+		s->stop_at = now + STOP_MS;
+		s->due = DUE_DISCONNECT;
+		s->due_at = now;
+		state_set(s, now, SESSION_DISCONNECTING, NULL);
+	}
+	wake_up(&s->wake);
+}
+
+void session_probe(struct session *s, uint64_t now)
+{
+	life_probe(s, now);
+	wake_up(&s->wake);
+}
+
+void session_authorized(struct session *s, uint64_t now)
+{
+	if (!s->unauthorized)
+		return;
+	credentials_came(s, now);
+	wake_up(&s->wake);
+}
+
+void session_not_yet_authorized(struct session *s, uint64_t now, struct slice why)
+{
+	(void)now;
+	if (!s->unauthorized)
+		return;
+	state_reason(s, "waiting for credentials: %.*s", SLICE_ARG(why));
+	s->state_news = true;
+	wake_up(&s->wake);
+}
+
+void session_wall_clock(struct session *s, uint64_t now, uint64_t unix_ms)
+{
+	s->unix_ahead = unix_ms - now;
+}
+
+/* ---- wishes ---- */
+
+static bool is_wanted(const struct session *s, struct slice channel)
+{
+	return wanted_status(&s->wanted, channel) != SESSION_CHANNEL_NONE;
+}
+
+int session_want(struct session *s, struct slice channel)
+{
+	if (is_wanted(s, channel))
+		return 0;
+	int r = ext_want(&s->exts, channel);
+	if (r)
+		return r;
+	r = wanted_want(&s->wanted, channel);
+	if (r)
+		ext_unwant(&s->exts, channel);
+	else
+		wake_up(&s->wake);
+	return r;
+}
+
+void session_unwant(struct session *s, struct slice channel)
+{
+	if (is_wanted(s, channel))
+		ext_unwant(&s->exts, channel);
+	s->release_due = true;
+	wanted_unwant(&s->wanted, channel);
+	wake_up(&s->wake);
+}
+
+enum session_channel_status session_channel(const struct session *s, struct slice channel)
+{
+	return wanted_status(&s->wanted, channel);
+}
+
+bool session_is_up(const struct session *s)
+{
+	return state_is_up(s);
+}
+
+int session_publish(struct session *s, uint64_t now, struct slice channel, struct slice data,
+		    struct slice ext, bool call, uint64_t deadline, uint64_t cookie)
+{
+	const struct publish_wish wish = {channel, data, ext, call, deadline, cookie};
+	(void)now;
+	if (channel.n + data.n + ext.n > s->o.sent_max - PUBLISH_LEAST)
+		return SESSION_E_TOO_LARGE;
+	int r = publish_new(&s->publishes, s->next_id, &wish);
+	if (r)
+		return r;
+	s->next_id++;
+	if (s->state == SESSION_DISCONNECTING)
+		giveup_waiting(s, stopped);
+	else if (life_is_ended(s))
+		giveup_waiting(s, "the session with the server ended, and is not made again");
+	wake_up(&s->wake);
+	return 0;
+}
+
+/* ---- output ---- */
+
+int session_take_batch(struct session *s, uint64_t now, struct buf *out, struct session_batch *ret)
+{
+	if (events_waiting(s) || s->state == SESSION_OFF)
+		return SESSION_E_NONE;
+	int r = batch_take(s, now, out, ret);
+	s->short_until = r < 0 ? now + SHORTAGE_MS : 0;
+	return r;
+}
+
+/* ---- time ---- */
+
+/* What has to wait for an exchange to end is woken by that end, not by time. */
+static uint64_t due_deadline(const struct session *s)
+{
+	bool busy = exchange_on_lane(&s->exchanges, s->due == DUE_CONNECT ? SESSION_LANE_CONNECT
+									   : SESSION_LANE_COMMAND);
+	switch (s->due) {
+	case DUE_HANDSHAKE:
+		return s->due_at;
+	case DUE_CONNECT:
+		return busy ? SESSION_NEVER : s->due_at;
+	case DUE_DISCONNECT:
+		return busy ? SESSION_NEVER : s->due_at;
+	case DUE_NOTHING:
+		break;
+	}
+	return SESSION_NEVER;
+}
+
+static uint64_t exchange_deadline(const struct session *s)
+{
+	struct exchange *x = exchange_on_lane(&s->exchanges, SESSION_LANE_COMMAND);
+	return x ? x->deadline : SESSION_NEVER;
+}
+
+uint64_t session_deadline(const struct session *s)
+{
+	if (events_waiting(s))
+		return 0;
+	const struct pending_node *first = pending_first(&s->pending);
+	uint64_t at = earliest(due_deadline(s), batch_commands_at(s));
+	at = earliest(at, exchange_deadline(s));
+	at = earliest(at, s->wanted.later_at);
+	at = earliest(at, alive_at(s));
+	if (first)
+		at = earliest(at, first->deadline);
+	if (s->state == SESSION_DISCONNECTING)
+		at = earliest(at, s->stop_at);
+	return at < s->short_until ? s->short_until : at;
+}
+
+static void expire_exchanges(struct session *s, uint64_t now)
+{
+	struct exchange *x = exchange_on_lane(&s->exchanges, SESSION_LANE_COMMAND);
+	if (x && x->deadline <= now)
+		loss_by_deadline(s, now, x);
+}
+
+static void expire_requests(struct session *s, uint64_t now)
+{
+	struct pending_node *first;
+	while ((first = pending_first(&s->pending)) && first->deadline <= now)
+		loss_of_request(s, now, PENDING_OF(first, struct request, pending));
+}
+
+void session_tick(struct session *s, uint64_t now)
+{
+	expire_exchanges(s, now);
+	expire_requests(s, now);
+	wanted_tick(&s->wanted, now);
+	alive_tick(s, now);
+	if (s->state == SESSION_DISCONNECTING && s->stop_at <= now)
+		life_off(s, now);
+	wake_up(&s->wake);
+}
+
+/* ---- what people want to know ---- */
+
+void session_info(const struct session *s, struct session_info *ret)
+{
+	bool waits = s->state == SESSION_UNCONNECTED || s->state == SESSION_HALTED;
+	*ret = (struct session_info){
+		.state = s->state,
+		.transport = s->transport,
+		.url = s->o.urls ? slice_of(s->o.urls[s->urls.current]) : SLICE_NULL,
+		.since = s->since,
+		.retry_at = waits && s->due != DUE_NOTHING ? s->due_at : SESSION_NEVER,
+		.generation = s->generation,
+		.gap = s->state == SESSION_CONNECTED ? s->gap : s->gap_next,
+		.reason = slice_of(s->reason),
+		.wanted = s->wanted.n,
+		.handshakes = s->handshakes,
+		.connects = s->connects,
+		.published = s->published,
+		.received = s->received,
+		.failures = s->failures,
+		.deleted = s->deleted,
+		.late_answers = s->late_answers,
+	};
+	if (s->timesync)
+		ext_timesync_estimate(s->timesync, session_time(s, 0), &ret->timesync);
+}

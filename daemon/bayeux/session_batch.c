@@ -1,0 +1,528 @@
+/*
+ * Owns what goes out: which batch is next, and its text. Guarantees that a
+ * handshake and a connect travel alone, that nothing follows a batch which the
+ * rules hold back, that channels go before publishes and publishes in their
+ * order, and that a batch which could not be written leaves no trace. The
+ * clientId is written when a message leaves, never earlier. Must never know
+ * what the server will say.
+ */
+#include "bayeux/session_core.h"
+
+#include "base/date.h"
+#include "base/errors.h"
+#include "bayeux/channel.h"
+#include "protocol/json_write.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+/* requests in one batch, whatever their size */
+#define REQUESTS_MAX 512u
+/* ask for advice again every so many connects while an interval slows us down */
+#define REFRESH_EVERY 10u
+
+/* ---- one message ---- */
+
+struct message {
+	enum request_kind kind;
+	uint64_t id;
+	struct slice subscription;              /* of subscribe and unsubscribe */
+	struct slice channel, data, ext;        /* of a publish */
+	char digits[24];                        /* of the id, once written */
+};
+
+static struct slice channel_of(const struct message *m)
+{
+	static const struct slice names[] = {
+		[REQUEST_HANDSHAKE] = SLICE("/meta/handshake"),
+		[REQUEST_CONNECT] = SLICE("/meta/connect"),
+		[REQUEST_DISCONNECT] = SLICE("/meta/disconnect"),
+		[REQUEST_SUBSCRIBE] = SLICE("/meta/subscribe"),
+		[REQUEST_UNSUBSCRIBE] = SLICE("/meta/unsubscribe"),
+	};
+	return m->kind == REQUEST_PUBLISH ? m->channel : names[m->kind];
+}
+
+static bool has_wishes(const struct session *s)
+{
+	return s->o.wanted_timeout || s->o.wanted_interval;
+}
+
+/* How long the server is to hold, and what pause it is to allow; empty, it is asked to tell its own
+   advice again. */
+static void write_wishes(const struct session *s, bool probe, struct json_write *w)
+{
+	json_key(w, "advice");
+	json_object_begin(w);
+	if (probe || s->o.wanted_timeout)
+		json_key(w, "timeout"), json_put_u64(w, probe ? 0 : s->o.wanted_timeout);
+	if (s->o.wanted_interval)
+		json_key(w, "interval"), json_put_u64(w, s->o.wanted_interval);
+	json_object_end(w);
+}
+
+static void write_handshake(struct session *s, uint64_t now, struct json_write *w)
+{
+	enum session_transport list[SESSION_TRANSPORTS];
+	size_t n = transports_list(&s->transports, now, list);
+	json_key(w, "version"), json_put_str(w, "1.0");
+	json_key(w, "minimumVersion"), json_put_str(w, "1.0");
+	json_key(w, "supportedConnectionTypes");
+	json_array_begin(w);
+	for (size_t i = 0; i < n; i++)
+		json_put_str(w, session_transport_name(list[i]));
+	json_array_end(w);
+	if (has_wishes(s))
+		write_wishes(s, false, w);
+}
+
+static bool refreshes(const struct session *s)
+{
+	return s->advice.interval > 0 && s->connects_unrefreshed >= REFRESH_EVERY;
+}
+
+static void write_connect(const struct session *s, struct json_write *w)
+{
+	json_key(w, "connectionType");
+	json_put_str(w, session_transport_name(s->link_transport));
+	if (s->due_probe || has_wishes(s) || refreshes(s))
+		write_wishes(s, s->due_probe, w);
+}
+
+static void write_timestamp(uint64_t unix_ms, struct json_write *w)
+{
+	char date[DATE_HTTP_SIZE];
+	date_http(unix_ms, date);
+	json_key(w, "timestamp"), json_put_str(w, date);
+}
+
+/* The fields stand in `out` from `start` on. What a peer puts into `ext` is not among them. */
+static int expand_client_id(const struct session *s, const struct message *m, size_t start,
+			    struct buf *out)
+{
+	struct slice id = buf_slice(&s->client_id), fields = slice_drop(buf_slice(out), start);
+	if (!s->o.expand_client_id || m->kind < REQUEST_SUBSCRIBE || !own_segment_possible(id) ||
+	    !own_segment_found(fields, OWN_SEGMENT))
+		return 0;
+	CLEANUP(buf_fini) struct buf expanded;
+	buf_init(&expanded, out->max);
+	int r = own_segment_replace(fields, OWN_SEGMENT, id, &expanded);
+	if (r)
+		return r;
+	buf_truncate(out, start);
+	return buf_put(out, buf_slice(&expanded));
+}
+
+/* The object but for its last brace, behind which the extensions come. */
+static int write_fields(struct session *s, uint64_t now, struct message *m, struct buf *out)
+{
+	struct json_write w;
+	size_t start = buf_len(out);
+	json_write_init(&w, out);
+	json_object_begin(&w);
+	json_key(&w, "channel"), json_put_text(&w, channel_of(m));
+	/* a string: some servers refuse numbers (bayeux.md 0, 20) */
+	snprintf(m->digits, sizeof(m->digits), "%" PRIu64, m->id);
+	json_key(&w, "id"), json_put_str(&w, m->digits);
+	if (m->kind == REQUEST_HANDSHAKE)
+		write_handshake(s, now, &w);
+	else
+		json_key(&w, "clientId"), json_put_text(&w, buf_slice(&s->client_id));
+	if (m->kind == REQUEST_CONNECT)
+		write_connect(s, &w);
+	if (m->subscription.p)
+		json_key(&w, "subscription"), json_put_text(&w, m->subscription);
+	if (m->data.p)
+		json_key(&w, "data"), json_put_raw(&w, m->data);
+	if (s->o.timestamp)
+		write_timestamp(session_time(s, now).unix_ms, &w);
+	json_object_end(&w);
+	int r = json_write_done(&w);
+	if (r)
+		return r;
+	buf_truncate(out, buf_len(out) - 1);
+	r = expand_client_id(s, m, start, out);
+	return r ? r : exts_write_fields(s, m->kind, out);
+}
+
+/* The first six kinds of hooks are those of requests. */
+_Static_assert((int)HOOK_HANDSHAKE == (int)REQUEST_HANDSHAKE &&
+	       (int)HOOK_SUBSCRIBE == (int)REQUEST_SUBSCRIBE &&
+	       (int)HOOK_PUBLISH == (int)REQUEST_PUBLISH, "enum hook_kind");
+
+/* Shows the fields, which stand in `out` from `start` on, to the hooks; what they change is in *m
+   afterwards, and the fields are written anew. HOOK_CHANGED: m->ext is all the ext there is. */
+static int show_message(struct session *s, uint64_t now, struct message *m, size_t start,
+			struct buf *out)
+{
+	struct slice id = slice_make(m->digits, strlen(m->digits));
+	struct hook_change change = {SLICE_NULL, SLICE_NULL};
+	int r = buf_putc(out, '}');
+	if (r)
+		return r;
+	struct hook_message shown = {
+		.kind = (enum hook_kind)m->kind, .channel = channel_of(m),
+		.subscription = m->subscription, .id = id, .data = m->data, .ext = m->ext,
+		.text = slice_drop(buf_slice(out), start)};
+	r = hooks_outgoing(s, &shown, exts_fixed(s, m->kind), &change);
+	buf_truncate(out, buf_len(out) - 1);
+	if (r != HOOK_CHANGED)
+		return r;
+	m->ext = change.ext.p ? change.ext : shown.ext;
+	if (!change.data.p)
+		return HOOK_CHANGED;
+	m->data = change.data;
+	buf_truncate(out, start);
+	r = write_fields(s, now, m, out);
+	return r ? r : HOOK_CHANGED;
+}
+
+/* Appends one message and the sign before it; all or nothing. 0, HOOK_DELETE, -errno. */
+static int write_message(struct session *s, uint64_t now, struct message *m, char sign,
+			 struct buf *out)
+{
+	const struct ext_request request = {
+		m->kind, m->kind == REQUEST_PUBLISH ? m->channel : m->subscription,
+		session_time(s, now)};
+	const struct ext_fixed *fixed = exts_fixed(s, m->kind);
+	size_t start = buf_len(out);
+	int r = buf_putc(out, sign);
+	if (r == 0)
+		r = write_fields(s, now, m, out);
+	if (r == 0 && s->o.hooks.see)
+		r = show_message(s, now, m, start + 1, out);
+	if (r == HOOK_CHANGED)
+		fixed = NULL, r = 0;
+	if (r == 0)
+		r = ext_write(&s->exts, fixed, &request, m->ext, out);
+	if (r == 0)
+		r = buf_putc(out, '}');
+	if (r)
+		buf_truncate(out, start);
+	return r;
+}
+
+/* ---- a batch of one: handshake, connect, disconnect ---- */
+
+static enum session_lane lane_of(enum session_batch_kind kind)
+{
+	return kind == SESSION_BATCH_HANDSHAKE || kind == SESSION_BATCH_CONNECT
+		? SESSION_LANE_CONNECT : SESSION_LANE_COMMAND;
+}
+
+static int open_exchange(struct session *s, uint64_t now, enum session_batch_kind kind,
+			 enum session_transport transport, size_t requests, struct exchange **ret)
+{
+	const struct session_batch batch = {s->next_batch, lane_of(kind), kind, transport, requests,
+					    s->urls.current};
+	int r = pending_reserve(&s->pending, requests);
+	if (r == 0)
+		r = exchange_new(&s->exchanges, &batch, ret);
+	if (r == 0)
+		(*ret)->sent_at = now;
+	return r;
+}
+
+/* The text is written: from here on nothing fails. */
+static void close_exchange(struct session *s, struct exchange *x, size_t bytes,
+			   struct session_batch *ret)
+{
+	x->bytes = bytes;
+	s->next_batch++;
+	if (x->batch.kind != SESSION_BATCH_CONNECT)
+		s->quiet_since = x->sent_at;
+	if (x->batch.transport == SESSION_WEBSOCKET)
+		s->websocket = true;
+	*ret = x->batch;
+}
+
+static int take_single(struct session *s, uint64_t now, struct request *request,
+		       enum session_batch_kind kind, uint64_t deadline, struct buf *out,
+		       struct session_batch *ret)
+{
+	struct message m = {.kind = request->kind, .id = s->next_id};
+	size_t start = buf_len(out);
+	struct exchange *x = NULL;
+	int r = open_exchange(s, now, kind, s->link_transport, 1, &x);
+	if (r == 0)
+		r = write_message(s, now, &m, '[', out);
+	if (r == 0)
+		r = buf_putc(out, ']');
+	if (r) {
+		buf_truncate(out, start);
+		exchange_free(x);
+		return r;
+	}
+	pending_put(&s->pending, &request->pending, s->next_id++, deadline);
+	request_enter(request, x);
+	close_exchange(s, x, buf_len(out) - start, ret);
+	return 0;
+}
+
+/* how long a reply may take that the server has no reason to hold */
+static uint64_t request_time(const struct session *s)
+{
+	return s->o.request_timeout ? s->o.request_timeout : s->o.network_delay;
+}
+
+static int take_handshake(struct session *s, uint64_t now, struct buf *out,
+			  struct session_batch *ret)
+{
+	s->link_transport = transports_first(&s->transports, now);
+	int r = take_single(s, now, &s->handshake, SESSION_BATCH_HANDSHAKE,
+			    now + request_time(s), out, ret);
+	if (r)
+		return r;
+	/* the old advice must not outlive its session (bayeux.md 0, 7) */
+	advice_reset(&s->advice);
+	s->transport = s->link_transport;
+	s->handshakes++;
+	s->handshaken = true;
+	s->handshake_at = now;
+	s->due = DUE_NOTHING;
+	return 0;
+}
+
+/* When due_probe was set for a try of a better transport, link_transport names that one. */
+static int take_connect(struct session *s, uint64_t now, struct buf *out,
+			struct session_batch *ret)
+{
+	/* a server may keep to what it advised, whatever was wanted */
+	uint64_t hold = s->due_probe ? 0 : due_later(s->advice.timeout, s->o.wanted_timeout);
+	int r = take_single(s, now, &s->connect, SESSION_BATCH_CONNECT,
+			    now + s->o.network_delay + hold, out, ret);
+	if (r)
+		return r;
+	s->connects_unrefreshed = refreshes(s) && !s->due_probe ? 0 : s->connects_unrefreshed + 1;
+	s->connect_sent_at = now;
+	s->connect_probes = s->due_probe;
+	s->connect_events = 0;
+	s->due = DUE_NOTHING;
+	return 0;
+}
+
+static int take_disconnect(struct session *s, uint64_t now, struct buf *out,
+			   struct session_batch *ret)
+{
+	s->link_transport = s->transport;
+	int r = take_single(s, now, &s->disconnect, SESSION_BATCH_DISCONNECT, s->stop_at, out, ret);
+	if (r == 0)
+		s->due = DUE_NOTHING;
+	return r;
+}
+
+/* ---- a batch of commands ---- */
+
+struct plan {
+	size_t channels, publishes;     /* taken from the fronts of their queues */
+	size_t subscribes;              /* of the channels */
+	size_t room;                    /* further requests allowed */
+	size_t start;                   /* of the batch in out */
+	uint64_t id;                    /* for the next subscribe: publishes have theirs */
+};
+
+enum { PLAN_DELETED = SESSION_E_NONE + 1 };
+
+/* 0, SESSION_E_NONE (the batch is full), PLAN_DELETED, -errno */
+static int plan_message(struct session *s, uint64_t now, struct plan *plan, struct message *m,
+			struct buf *out)
+{
+	bool first = plan->channels + plan->publishes == 0;
+	size_t before = buf_len(out);
+	if (plan->room == 0)
+		return SESSION_E_NONE;
+	int r = write_message(s, now, m, first ? '[' : ',', out);
+	if (r == -EMSGSIZE && !first)
+		return SESSION_E_NONE;
+	if (r == HOOK_DELETE)
+		return PLAN_DELETED;
+	/* with the bracket that closes it */
+	size_t bytes = buf_len(out) + 1 - plan->start;
+	if (r == 0 && !first && (bytes > s->batch_max || bytes > s->o.sent_max)) {
+		buf_truncate(out, before);
+		return SESSION_E_NONE;
+	}
+	if (r == 0 && bytes > s->o.sent_max && m->kind == REQUEST_PUBLISH) {
+		buf_truncate(out, before);
+		return -EMSGSIZE;
+	}
+	plan->room--;
+	return r;
+}
+
+/* What becomes of the other channels is not foreseen here: so only as the first of a batch. */
+static int delete_subscribe(struct session *s, const struct plan *plan, struct wanted *w)
+{
+	if (plan->channels == 0) {
+		wanted_deleted(&s->wanted, w, HOOK_DELETED);
+		s->deleted++;
+	}
+	return SESSION_E_NONE;
+}
+
+static int plan_channels(struct session *s, uint64_t now, struct plan *plan, struct buf *out)
+{
+	LIST_EACH(w, &s->wanted.todo, struct wanted, link) {
+		struct message m = {
+			.kind = wanted_subscribes(&s->wanted, w) ? REQUEST_SUBSCRIBE
+								 : REQUEST_UNSUBSCRIBE,
+			.id = plan->id, .subscription = w->node.key,
+		};
+		int r = plan_message(s, now, plan, &m, out);
+		if (r == PLAN_DELETED)
+			return delete_subscribe(s, plan, w);
+		if (r)
+			return r;
+		plan->channels++;
+		plan->subscribes += m.kind == REQUEST_SUBSCRIBE;
+		plan->id++;
+	}
+	return 0;
+}
+
+static int plan_publishes(struct session *s, uint64_t now, struct plan *plan, struct buf *out)
+{
+	LIST_EACH_SAFE(pub, &s->publishes.waiting, struct publish, link) {
+		struct message m = {
+			.kind = REQUEST_PUBLISH, .id = pub->request.pending.id,
+			.channel = pub->channel, .data = pub->data, .ext = pub->ext,
+		};
+		int r = plan_message(s, now, plan, &m, out);
+		if (r == PLAN_DELETED) {
+			publish_done(&s->publishes, pub, SESSION_REFUSED, NULL, HOOK_DELETED);
+			s->deleted++;
+			continue;
+		}
+		if (r == -EMSGSIZE) {
+			publish_done(&s->publishes, pub, SESSION_OUTCOME_TOO_LARGE, NULL,
+				     "with all that goes with it, it is larger than what is "
+				     "sent to this server");
+			continue;
+		}
+		if (r)
+			return r;
+		plan->publishes++;
+	}
+	return 0;
+}
+
+static enum session_batch_kind kind_of(const struct plan *plan)
+{
+	if (plan->publishes)
+		return plan->channels ? SESSION_BATCH_MIXED : SESSION_BATCH_PUBLISH;
+	if (plan->subscribes == plan->channels)
+		return SESSION_BATCH_SUBSCRIBE;
+	return plan->subscribes ? SESSION_BATCH_CHANNELS : SESSION_BATCH_UNSUBSCRIBE;
+}
+
+/* whether publishes have to wait for the batch behind this one */
+static bool publishes_wait(const struct session *s, const struct plan *plan)
+{
+	return plan->channels && s->o.publish_apart && s->transport == SESSION_LONG_POLLING;
+}
+
+/* The batch is written: its requests leave their queues, in the order of the plan. */
+static void commit(struct session *s, uint64_t now, const struct plan *plan, struct exchange *x)
+{
+	bool websocket = x->batch.transport == SESSION_WEBSOCKET;
+	/* on long-polling the HTTP exchange has the deadline, for all of them together */
+	uint64_t deadline = websocket ? now + request_time(s) : SESSION_NEVER;
+	if (!websocket) {
+		x->deadline = now + request_time(s);
+		ext_busy(&s->exts, true);
+	}
+	x->batch.kind = kind_of(plan);
+	x->batch.requests = plan->channels + plan->publishes;
+	for (size_t i = 0; i < plan->channels; i++) {
+		struct wanted *w = LIST_FIRST(&s->wanted.todo, struct wanted, link);
+		pending_put(&s->pending, &w->request.pending, s->next_id++, deadline);
+		wanted_sent(&s->wanted, w, x);
+	}
+	for (size_t i = 0; i < plan->publishes; i++) {
+		struct publish *pub = LIST_FIRST(&s->publishes.waiting, struct publish, link);
+		publish_sent(&s->publishes, pub, x);
+	}
+	if (s->singly)
+		s->singly--;
+}
+
+/* how many requests the next batch of commands may have */
+static size_t command_room(const struct session *s)
+{
+	if (s->singly)
+		return 1;
+	if (s->transport == SESSION_LONG_POLLING)
+		return REQUESTS_MAX;
+	/* the connect does not count: it is always there */
+	size_t in_flight = s->exchanges.n_requests - (s->connect.exchange != NULL);
+	size_t room = in_flight < s->o.in_flight_max ? s->o.in_flight_max - in_flight : 0;
+	return room < REQUESTS_MAX ? room : REQUESTS_MAX;
+}
+
+static int take_commands(struct session *s, uint64_t now, struct buf *out,
+			 struct session_batch *ret)
+{
+	struct plan plan = {.room = command_room(s), .start = buf_len(out), .id = s->next_id};
+	struct exchange *x = NULL;
+	int r = open_exchange(s, now, SESSION_BATCH_MIXED, s->transport, plan.room, &x);
+	if (r)
+		return r;
+	r = plan_channels(s, now, &plan, out);
+	if (r == 0 && !publishes_wait(s, &plan))
+		r = plan_publishes(s, now, &plan, out);
+	bool full = r == 0 || r == SESSION_E_NONE;
+	if (full && plan.channels + plan.publishes)
+		r = buf_putc(out, ']');
+	else if (full)
+		r = SESSION_E_NONE;
+	if (r) {
+		buf_truncate(out, plan.start);
+		exchange_free(x);
+		return r;
+	}
+	commit(s, now, &plan, x);
+	close_exchange(s, x, buf_len(out) - plan.start, ret);
+	return 0;
+}
+
+uint64_t batch_commands_at(const struct session *s)
+{
+	if (!state_is_up(s) || command_room(s) == 0)
+		return SESSION_NEVER;
+	if (list_empty(&s->wanted.todo) && list_empty(&s->publishes.waiting))
+		return SESSION_NEVER;
+	if (exchange_on_lane(&s->exchanges, SESSION_LANE_COMMAND))
+		return SESSION_NEVER;
+	return s->commands_at;
+}
+
+/* ---- which is next ---- */
+
+static int take_due(struct session *s, uint64_t now, struct buf *out, struct session_batch *ret)
+{
+	if (s->due_at > now)
+		return SESSION_E_NONE;
+	switch (s->due) {
+	case DUE_HANDSHAKE:
+		return s->state == SESSION_HANDSHAKING ? take_handshake(s, now, out, ret)
+						       : SESSION_E_NONE;
+	case DUE_CONNECT:
+		return exchange_on_lane(&s->exchanges, SESSION_LANE_CONNECT)
+			? SESSION_E_NONE : take_connect(s, now, out, ret);
+	case DUE_DISCONNECT:
+		return exchange_on_lane(&s->exchanges, SESSION_LANE_COMMAND)
+			? SESSION_E_NONE : take_disconnect(s, now, out, ret);
+	case DUE_NOTHING:
+		break;
+	}
+	return SESSION_E_NONE;
+}
+
+int batch_take(struct session *s, uint64_t now, struct buf *out, struct session_batch *ret)
+{
+	int r = take_due(s, now, out, ret);
+	if (r == SESSION_E_NONE && batch_commands_at(s) <= now)
+		r = take_commands(s, now, out, ret);
+	return r;
+}

@@ -1,0 +1,305 @@
+/*
+ * The body of struct session, for the nine files that are the session and for
+ * nobody else. They stand in layers, each calling only those before it:
+ *
+ *     session_exts.c     which extensions there are
+ *     session_hooks.c    what hooks from outside make of a message
+ *     session_giveup.c   the end of what is in flight
+ *     session_life.c     states, what is due, what a success or failure means
+ *     session_loss.c     what a failed exchange does to what was in it
+ *     session_alive.c    the sign of life of a session that is quiet
+ *     session_batch.c    what goes out: the text of each batch
+ *     session_input.c    what comes in: one message at a time
+ *     session_events.c   texts, failures and events: what is looked at and told when
+ *     session.c          the other public functions
+ *
+ * What is to be told lies in the records it concerns (publishes, wanted
+ * channels, flags here) until session_next() comes for it: telling allocates
+ * nothing, so no outcome can be lost to a shortage of memory.
+ */
+#ifndef BAYEUX_SESSION_CORE_H
+#define BAYEUX_SESSION_CORE_H
+
+#include "bayeux/advice.h"
+#include "bayeux/backoff.h"
+#include "bayeux/exchange.h"
+#include "bayeux/ext.h"
+#include "bayeux/own_segment.h"
+#include "bayeux/publish.h"
+#include "bayeux/session.h"
+#include "bayeux/transports.h"
+#include "bayeux/urls.h"
+#include "bayeux/wanted.h"
+
+#define SESSION_NEVER UINT64_MAX
+#define SESSION_NOTES 4
+#define SESSION_REASON_MAX 256
+
+enum session_due { DUE_NOTHING, DUE_HANDSHAKE, DUE_CONNECT, DUE_DISCONNECT };
+
+struct session {
+	struct session_options o;
+	struct wake wake;
+
+	uint64_t unix_ahead;            /* what to add to `now` for ms since 1970 */
+
+	/* where it stands */
+	enum session_state state;
+	uint64_t since;
+	struct buf client_id;
+	uint64_t generation;
+	enum session_transport transport;
+	struct advice advice;
+	char reason[SESSION_REASON_MAX];
+	bool gap;                       /* as told with the present state */
+	bool gap_next;                  /* to be told when next connected */
+
+	/* what it does next, and not before when */
+	enum session_due due;
+	uint64_t due_at;
+	bool due_probe;                 /* the connect says timeout 0 */
+	struct backoff backoff, halt_backoff, command_backoff;
+	struct jitter jitter;
+	struct transports transports;   /* of the URL in use */
+	struct urls urls;
+	uint64_t handshake_at;          /* the last one was sent; valid with handshaken */
+	bool hosts_noted;               /* that the server advises other hosts */
+	bool handshaken;                /* some handshake may have reached the server */
+	unsigned unreadable;            /* answers in a row, since the last good connect */
+	uint64_t unconnected_since;     /* first failure since the last good connect; 0 for none */
+	/* a reply made us doubt the session; valid with suspected */
+	uint64_t suspected_at;
+	bool suspected;
+	uint64_t stop_at;               /* OFF by then; valid while disconnecting */
+	bool unauthorized;              /* waits for credentials; something is due, but never */
+	bool rejected;                  /* … because the server rejected those it had */
+	bool spared;                    /* … in HTTP, since a connect proved good: the session stayed */
+	uint64_t authorized_at;         /* what was sent before shows older ones */
+
+	/* the connect */
+	struct request handshake, connect, disconnect;
+	enum session_transport link_transport;  /* of the handshake or connect sent, or due */
+	uint64_t connect_sent_at;
+	bool connect_probes;            /* the outstanding one says timeout 0 */
+	uint64_t connect_events;        /* that came while it was outstanding */
+	uint64_t stale_connect;         /* id of one overtaken on the same WebSocket, 0 for none */
+	uint64_t spin;                  /* pause that keeps empty instant replies from spinning */
+	unsigned connects_unrefreshed;  /* since advice was last asked for */
+	/* of the handshake, still to come before the first connect */
+	uint64_t handshake_events;
+
+	/* everything else */
+	uint64_t next_id, next_batch;
+	struct pending pending;
+	struct exchanges exchanges;
+	struct publishes publishes;
+	struct wanted_table wanted;
+	uint64_t commands_at;           /* no commands before then */
+	size_t batch_max;               /* as the server turned out to bear */
+	/* so many requests go one by one, to find the one that harms */
+	size_t singly;
+	uint64_t quiet_since;           /* the last batch that was no connect was sent */
+	bool websocket;                 /* handed something to a WebSocket that is not known dead */
+
+	struct list exts;
+	struct ext_fixed fixed[SESSION_EXTS], fields[SESSION_EXTS];
+	const struct ext *ack, *replay; /* in exts; NULL when not offered */
+	const struct ext *timesync;     /* the same */
+
+	/* input not yet looked at */
+	struct envelope_batch in;
+	struct buf in_hidden;           /* the text without our client id, where it had to go */
+	size_t in_at;
+	size_t in_told;                 /* of them so many were handed over */
+	uint64_t in_batch;
+	bool in_settled;
+	bool in_kept;                   /* an event that an extension keeps from its hearers */
+	unsigned in_copies;             /* events before this one that are its very copies */
+
+	/* the event told last, when hooks changed it, and its text */
+	struct envelope changed;
+	struct buf changed_text;
+
+	/* events that an extension kept and lets go: looked at when nothing else is */
+	struct buf released;
+	bool in_released;               /* `in` holds views of them */
+	bool release_due;               /* there may be some */
+	bool repeat_due;                /* when next connected, have what got lost replayed */
+
+	/* to be told */
+	bool state_news;
+	bool unauthorized_news;
+	const struct envelope *state_envelope;
+	uint64_t aborts[2];             /* by lane */
+	bool abort_all;
+	char notes[SESSION_NOTES][SESSION_REASON_MAX];
+	unsigned notes_first, notes_n;
+
+	uint64_t short_until;           /* memory was short: ask no sooner */
+	uint64_t handshakes, connects, published, received, deleted, failures, late_answers;
+};
+
+static inline struct ext_time session_time(const struct session *s, uint64_t now)
+{
+	return (struct ext_time){now, now + s->unix_ahead};
+}
+
+/* ---- session_exts.c ---- */
+/* Puts what the options ask for into the chain. 0 or -ENOMEM. */
+int exts_make(struct session *s);
+void exts_free(struct session *s);
+/* What was set for requests of this kind, or NULL. */
+const struct ext_fixed *exts_fixed(const struct session *s, enum request_kind kind);
+/* Appends the fields set for requests of this kind to a message that lacks its last brace. */
+int exts_write_fields(const struct session *s, enum request_kind kind, struct buf *out);
+
+/* ---- session_hooks.c ---- */
+/*
+ * Shows *e to the hooks. 0; HOOK_DELETE, of events only; -ENOMEM: to be shown again. An event that
+ * they changed is in *e then, and lives until the next one is shown or a batch is taken.
+ */
+int hooks_incoming(struct session *s, const struct envelope **e);
+/*
+ * Shows a request; m->ext is its own, and with `fixed` (may be NULL) all of it afterwards. 0;
+ * HOOK_CHANGED, and *ret; HOOK_DELETE, of publishes and subscribes only; -ENOMEM.
+ */
+int hooks_outgoing(struct session *s, struct hook_message *m, const struct ext_fixed *fixed,
+		   struct hook_change *ret);
+
+/* ---- session_giveup.c ---- */
+/* The requests of an exchange whose replies nobody awaits; `sent`: they may have reached the
+   server. */
+void giveup_requests(struct session *s, struct exchange *x, bool sent, const char *text);
+/* Has the driver end an HTTP exchange, or the WebSocket with all that is on it. */
+void giveup_abort(struct session *s, const struct exchange *x);
+/* Forgets the outstanding connect; its reply, should it come, is nobody's. */
+void giveup_connect(struct session *s);
+/* The session with the server is over: everything in flight is given up and told. */
+void giveup_session(struct session *s);
+/* What still waits to be published is not sent; `text`, static, says why. */
+void giveup_waiting(struct session *s, const char *text);
+
+/* ---- session_state.c ---- */
+void state_note(struct session *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void state_reason(struct session *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* the reason in a reply: its error without arguments, which may name our clientId */
+void state_reason_of_reply(struct session *s, const struct envelope *e, const char *what);
+/* The one door. `e`: the message that says so, or NULL. */
+void state_set(struct session *s, uint64_t now, enum session_state state,
+	       const struct envelope *e);
+bool state_is_up(const struct session *s);
+bool state_ack_in_effect(const struct session *s);
+/* A connection broke, and perhaps messages with it, which is told when next connected; who retains
+   events, sends them again. */
+void state_lost_connection(struct session *s);
+/* The same of an answer, while the session goes on: told now, and each time anew. */
+void state_lost_messages(struct session *s);
+/* … where nothing can be sent again */
+void state_missed(struct session *s);
+/* Asks for what is to be sent again, once it is connected. */
+void state_have_repeated(struct session *s);
+
+/* ---- session_due.c ---- */
+void due_set(struct session *s, enum session_due due, uint64_t at);
+/* the connect is to be sent at `at`, with timeout 0 if `probe` */
+void due_connect(struct session *s, uint64_t at, bool probe);
+/* A new session after `delay`. Until it is due, replies of the old one still settle what is in
+   flight; nothing new is sent. */
+void due_handshake(struct session *s, uint64_t now, uint64_t delay, const struct envelope *e);
+/* The old session once more after `delay`, if it is still worth that; else a new one. */
+void due_resume(struct session *s, uint64_t now, uint64_t delay, const struct envelope *e);
+/* counts it, and from when on there was no good one */
+void due_connect_failed(struct session *s, uint64_t now);
+/* When a handshake is due: gives up the old session, and true. Nothing goes out before that is
+   told. */
+bool due_ripen(struct session *s, uint64_t now);
+/* The next handshake goes to the first URL. */
+void due_first_url(struct session *s);
+/* What a failure of a handshake or connect over `transport` means for the URL; `shared`: the
+   session may go on at the next. */
+enum urls_verdict due_blame_url(struct session *s, uint64_t now, enum session_transport transport,
+				bool shared, const struct session_failure *f);
+/* the pause a server asked for, within reason */
+uint64_t due_retry_after(const struct session_failure *f);
+uint64_t due_later(uint64_t a, uint64_t b);
+
+/* ---- session_credentials.c ---- */
+/* Whether an exchange that failed like this says that the server rejects our credentials, and
+   somebody has others. `x`: what was rejected; NULL for the upgrade of a WebSocket. */
+bool credentials_are_rejected(const struct session *s, const struct exchange *x,
+			      const struct session_failure *f);
+/* The session is over and waits for credentials; `rejected`: the reason, as it is, tells why. */
+void credentials_await(struct session *s, uint64_t now, const struct envelope *e, bool rejected);
+/* HTTP rejected a request: of the session itself that says nothing. */
+void credentials_rejected(struct session *s, uint64_t now);
+/* There are others. */
+void credentials_came(struct session *s, uint64_t now);
+
+/* ---- session_life.c ---- */
+/* OFF, now; nothing of the server is awaited any more */
+void life_off(struct session *s, uint64_t now);
+/* The link is doubted: ask by a connect that returns at once. */
+void life_probe(struct session *s, uint64_t now);
+
+void life_handshake_done(struct session *s, uint64_t now, const struct envelope *e);
+void life_handshake_refused(struct session *s, uint64_t now, const struct envelope *e);
+void life_halt(struct session *s, uint64_t now, const struct envelope *e);
+void life_connect_done(struct session *s, uint64_t now, const struct envelope *e,
+		       enum advice_reconnect reconnect);
+void life_connect_refused(struct session *s, uint64_t now, const struct envelope *e,
+			  enum advice_reconnect reconnect);
+/* an event came: the connect was good for something */
+void life_event(struct session *s, uint64_t now);
+/* The server ended the session: its own disconnect, or a good connect's reconnect none. */
+void life_kicked(struct session *s, uint64_t now, const struct envelope *e);
+/* The server said reconnect none to a handshake, or refusing a connect. */
+void life_handshake_forbidden(struct session *s, uint64_t now, const struct envelope *e);
+void life_connect_forbidden(struct session *s, uint64_t now, const struct envelope *e);
+/* whether a policy ended it for good */
+bool life_is_ended(const struct session *s);
+
+/* The handshake, or the connect, of an exchange that failed over `transport`. */
+void life_handshake_lost(struct session *s, uint64_t now, enum session_transport transport,
+			 const struct session_failure *f);
+void life_connect_lost(struct session *s, uint64_t now, enum session_transport transport,
+		       const struct session_failure *f);
+
+/* ---- session_loss.c ---- */
+/* One exchange failed, and is gone with all its requests. */
+void loss_of_exchange(struct session *s, uint64_t now, struct exchange *x,
+		      const struct session_failure *f);
+/* The same from our side: we give it up at its deadline. */
+void loss_by_deadline(struct session *s, uint64_t now, struct exchange *x);
+void loss_of_websocket(struct session *s, uint64_t now, const struct session_failure *f);
+/* The server rejected our credentials, as the failure of `x`, or of opening the WebSocket (NULL),
+   tells: what was in it was not done and waits, and so does the session. */
+void loss_by_rejection(struct session *s, uint64_t now, struct exchange *x,
+		       const struct session_failure *f);
+/* What came over the WebSocket is no Bayeux: close it, and go on as if it had closed. */
+void loss_by_fault(struct session *s, uint64_t now, const struct session_failure *f);
+/* the deadline of one request passed */
+void loss_of_request(struct session *s, uint64_t now, struct request *r);
+
+/* ---- session_alive.c ---- */
+/* when alive_tick() has something to do; SESSION_NEVER while something else goes out, or nothing
+   can */
+uint64_t alive_at(const struct session *s);
+/* Queues a sign of life when it is time. */
+void alive_tick(struct session *s, uint64_t now);
+
+/* ---- session_batch.c ---- */
+int batch_take(struct session *s, uint64_t now, struct buf *out, struct session_batch *ret);
+/* when the next batch of commands may be taken; SESSION_NEVER while something else must come
+   first */
+uint64_t batch_commands_at(const struct session *s);
+
+/* ---- session_input.c ---- */
+/* Looks at one message. 0, SESSION_E_NONE (nothing for the caller in it), -ENOMEM (look again). */
+int input_message(struct session *s, uint64_t now, const struct envelope *e,
+		  struct session_event *ret);
+
+/* ---- session_events.c ---- */
+/* whether session_next() has something to tell or to look at */
+bool events_waiting(const struct session *s);
+
+#endif

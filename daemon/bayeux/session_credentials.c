@@ -1,0 +1,76 @@
+/*
+ * Owns the wait for credentials: what a rejection is, what it leaves of the
+ * session, and what happens when somebody has others. Guarantees that credential
+ * after credential is met with longer and longer pauses. Must never know where
+ * they come from, nor what they are.
+ */
+#include "bayeux/session_core.h"
+
+#include <stdio.h>
+
+bool credentials_are_rejected(const struct session *s, const struct exchange *x,
+			      const struct session_failure *f)
+{
+	/* what was under way with the old ones says nothing of the new ones */
+	if (x && x->sent_at < s->authorized_at)
+		return false;
+	return s->o.credentials && !s->unauthorized && s->state != SESSION_OFF &&
+	       s->state != SESSION_DISCONNECTING &&
+	       (f->http_status == 401 || f->http_status == 403);
+}
+
+static void wait_for_credentials(struct session *s, uint64_t now, const struct envelope *e,
+				 bool rejected)
+{
+	char why[SESSION_REASON_MAX];
+	snprintf(why, sizeof(why), "%s", s->reason);
+	state_reason(s, "waiting for credentials%s%s", rejected ? ": " : "", rejected ? why : "");
+	s->unauthorized = s->unauthorized_news = true;
+	s->rejected = rejected;
+	state_set(s, now, SESSION_UNCONNECTED, e);
+	/* also when it tried to resume, and is in this state already */
+	s->state_news = true;
+	s->state_envelope = e;
+}
+
+void credentials_await(struct session *s, uint64_t now, const struct envelope *e, bool rejected)
+{
+	s->failures += rejected;
+	s->gap_next |= s->generation > 0;
+	s->spin = 0;
+	giveup_session(s);
+	due_set(s, DUE_HANDSHAKE, SESSION_NEVER);
+	wait_for_credentials(s, now, e, rejected);
+}
+
+void credentials_rejected(struct session *s, uint64_t now)
+{
+	/* once: a server may hold that a session belongs to the credential that began it */
+	if (s->spared || s->due == DUE_HANDSHAKE || buf_len(&s->client_id) == 0) {
+		credentials_await(s, now, NULL, true);
+		return;
+	}
+	state_lost_connection(s);
+	ext_lost(&s->exts);
+	due_connect_failed(s, now);
+	giveup_connect(s);
+	s->spared = true;
+	due_connect(s, SESSION_NEVER, true);
+	wait_for_credentials(s, now, NULL, true);
+}
+
+/* The pause breaks the loop in which credential after credential is rejected. */
+void credentials_came(struct session *s, uint64_t now)
+{
+	uint64_t pause = 0;
+	s->unauthorized = s->unauthorized_news = false;
+	s->authorized_at = now;
+	if (s->rejected && backoff_fresh(&s->backoff))
+		backoff_next(&s->backoff, &s->jitter);
+	else if (s->rejected)
+		pause = backoff_next(&s->backoff, &s->jitter);
+	if (s->due == DUE_CONNECT)
+		due_resume(s, now, pause, NULL);
+	else
+		due_handshake(s, now, pause, NULL);
+}

@@ -1,0 +1,116 @@
+/*
+ * Owns what is due next: a connect of the session there is, or the handshake of a
+ * new one, when, and at which URL. Guarantees that a dead session is given up
+ * before a new one is asked for, and that handshakes keep their distance. Must
+ * never know what led to it (session_life.c, session_credentials.c).
+ */
+#include "bayeux/session_core.h"
+
+/* what a server says it must not be able to stretch: pauses asked by Retry-After */
+#define RETRY_AFTER_MAX 3600000u
+/* how long replies of a dead session are waited for before the next handshake */
+#define GRACE_MS 250u
+
+void due_set(struct session *s, enum session_due due, uint64_t at)
+{
+	s->due = due;
+	s->due_at = at;
+}
+
+void due_connect(struct session *s, uint64_t at, bool probe)
+{
+	due_set(s, DUE_CONNECT, at);
+	s->due_probe = probe;
+	s->link_transport = s->transport;
+}
+
+uint64_t due_later(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+uint64_t due_retry_after(const struct session_failure *f)
+{
+	return f->retry_after < RETRY_AFTER_MAX ? f->retry_after : RETRY_AFTER_MAX;
+}
+
+void due_handshake(struct session *s, uint64_t now, uint64_t delay, const struct envelope *e)
+{
+	uint64_t at = now + delay;
+	if (s->generation)
+		s->gap_next = true;
+	if (s->handshaken)
+		at = due_later(at, s->handshake_at + s->o.backoff_min);
+	giveup_connect(s);
+	/* commands under way are about to be refused: better to hear it than to say "unknown" */
+	if (at <= now && s->exchanges.n_requests)
+		at = now + GRACE_MS;
+	due_set(s, DUE_HANDSHAKE, at);
+	state_set(s, now, SESSION_UNCONNECTED, e);
+}
+
+/* What was learnt of transports, and of haste, was of another server. */
+static void enter_url(struct session *s)
+{
+	transports_init(&s->transports, &s->o);
+	s->handshaken = false;
+}
+
+void due_first_url(struct session *s)
+{
+	if (s->urls.current == 0)
+		return;
+	urls_go_first(&s->urls);
+	enter_url(s);
+}
+
+enum urls_verdict due_blame_url(struct session *s, uint64_t now, enum session_transport transport,
+				bool shared, const struct session_failure *f)
+{
+	if (!urls_blames(f))
+		return URLS_STAY;
+	enum urls_verdict verdict = shared ? urls_failed_shared(&s->urls, now)
+					   : urls_failed(&s->urls, transport, now);
+	if (verdict == URLS_TRANSPORT)
+		transports_set_aside(&s->transports, transport, now);
+	else if (verdict != URLS_STAY)
+		enter_url(s);
+	return verdict;
+}
+
+bool due_ripen(struct session *s, uint64_t now)
+{
+	if (s->due != DUE_HANDSHAKE || s->due_at > now || s->state == SESSION_HANDSHAKING)
+		return false;
+	giveup_session(s);
+	if (urls_first_due(&s->urls, now))
+		due_first_url(s);
+	state_set(s, now, SESSION_HANDSHAKING, NULL);
+	return true;
+}
+
+/* how long after the first failure the old session is still worth a connect */
+static uint64_t resume_window(const struct session *s)
+{
+	if (s->advice.max_interval)
+		return s->advice.timeout + s->advice.interval + s->advice.max_interval;
+	return s->o.resume_window ? s->o.resume_window : s->advice.timeout + 10000;
+}
+
+void due_resume(struct session *s, uint64_t now, uint64_t delay, const struct envelope *e)
+{
+	if (now + delay - s->unconnected_since > resume_window(s)) {
+		due_handshake(s, now, delay, e);
+		return;
+	}
+	due_connect(s, now + delay, true);
+	state_set(s, now, SESSION_UNCONNECTED, e);
+}
+
+void due_connect_failed(struct session *s, uint64_t now)
+{
+	s->failures++;
+	s->spin = 0;
+	if (!s->unconnected_since)
+		s->unconnected_since = due_later(now, 1);
+}

@@ -1,0 +1,110 @@
+/*
+ * Owns the choice of the extensions that a session has: the only file of it
+ * that knows them by name. Must never know what they do.
+ */
+#include "bayeux/ext_ack.h"
+#include "bayeux/ext_replay.h"
+#include "bayeux/ext_timesync.h"
+#include "bayeux/fields.h"
+#include "bayeux/session_core.h"
+
+#include <errno.h>
+
+/* markers kept in memory; more channels than this are not resumed */
+#define MARKERS_MAX 100000u
+
+static int make_ack(struct session *s)
+{
+	struct ext *x;
+	int r = ext_ack_new(&x);
+	if (r)
+		return r;
+	ext_add(&s->exts, x);
+	s->ack = x;
+	return 0;
+}
+
+static int make_replay(struct session *s)
+{
+	struct replay_store *store;
+	struct ext *x;
+	int r = replay_store_new(MARKERS_MAX, &store);
+	if (r == 0)
+		r = ext_replay_new(s->o.replay, s->o.replay_fallback, store, &x);
+	if (r)
+		return r;
+	ext_add(&s->exts, x);
+	s->replay = x;
+	return 0;
+}
+
+static int make_timesync(struct session *s)
+{
+	struct ext *x;
+	int r = ext_timesync_new(&x);
+	if (r)
+		return r;
+	ext_add(&s->exts, x);
+	s->timesync = x;
+	return 0;
+}
+
+/* SESSION_EXTS for those that have none */
+static enum session_ext ext_of(enum request_kind kind)
+{
+	switch (kind) {
+	case REQUEST_HANDSHAKE:
+		return SESSION_EXT_HANDSHAKE;
+	case REQUEST_CONNECT:
+		return SESSION_EXT_CONNECT;
+	case REQUEST_SUBSCRIBE:
+		return SESSION_EXT_SUBSCRIBE;
+	case REQUEST_PUBLISH:
+		return SESSION_EXT_PUBLISH;
+	default:
+		return SESSION_EXTS;
+	}
+}
+
+const struct ext_fixed *exts_fixed(const struct session *s, enum request_kind kind)
+{
+	enum session_ext ext = ext_of(kind);
+	return ext == SESSION_EXTS ? NULL : &s->fixed[ext];
+}
+
+int exts_write_fields(const struct session *s, enum request_kind kind, struct buf *out)
+{
+	enum session_ext ext = ext_of(kind);
+	return ext == SESSION_EXTS ? 0 : fields_write(&s->fields[ext], out);
+}
+
+int session_set_ext(struct session *s, enum session_ext kind, struct slice object)
+{
+	return ext_fixed_set(&s->fixed[kind], object);
+}
+
+int session_set_fields(struct session *s, enum session_ext kind, struct slice object)
+{
+	const char *name;
+	int r = fields_set(&s->fields[kind], object, &name);
+	return r == FIELDS_E_RESERVED ? -EINVAL : r;
+}
+
+void exts_free(struct session *s)
+{
+	for (int i = 0; i < SESSION_EXTS; i++) {
+		ext_fixed_fini(&s->fixed[i]);
+		ext_fixed_fini(&s->fields[i]);
+	}
+	ext_free_all(&s->exts);
+}
+
+int exts_make(struct session *s)
+{
+	int r = s->o.ack ? make_ack(s) : 0;
+	if (r == 0 && s->o.replay != SESSION_REPLAY_OFF)
+		r = make_replay(s);
+	if (r == 0 && s->o.timesync)
+		r = make_timesync(s);
+	return r;
+}

@@ -1,0 +1,87 @@
+/*
+ * Owns the end of what is in flight when nobody will hear of it any more: each
+ * publish gets its outcome, each channel is asked for again, the driver is told
+ * to let go. Guarantees that nothing that may have happened is called unsent.
+ * Must never know why it is given up, nor what comes next.
+ */
+#include "bayeux/session_core.h"
+
+static void give_up_publish(struct session *s, struct publish *pub, const char *text)
+{
+	enum session_outcome outcome =
+		pub->delivered ? SESSION_OUTCOME_TIMEOUT : SESSION_OUTCOME_UNKNOWN;
+	publish_done(&s->publishes, pub, outcome, NULL, text);
+}
+
+void giveup_requests(struct session *s, struct exchange *x, bool sent, const char *text)
+{
+	LIST_EACH_SAFE(r, &x->requests, struct request, link) {
+		if (r->kind == REQUEST_SUBSCRIBE || r->kind == REQUEST_UNSUBSCRIBE) {
+			wanted_broken(&s->wanted, wanted_of(r), sent);
+		} else if (r->kind == REQUEST_PUBLISH) {
+			give_up_publish(s, publish_of(r), text);
+		} else {
+			pending_remove(&s->pending, &r->pending);
+			request_leave(r);
+		}
+	}
+}
+
+static void give_up_exchange(struct session *s, struct exchange *x, bool sent, const char *text)
+{
+	x->kept = true;
+	giveup_requests(s, x, sent, text);
+	exchange_free(x);
+}
+
+static void give_up_all(struct session *s, const char *text)
+{
+	struct exchange *x;
+	while ((x = LIST_FIRST(&s->exchanges.list, struct exchange, link)))
+		give_up_exchange(s, x, true, text);
+	s->stale_connect = 0;
+}
+
+void giveup_abort(struct session *s, const struct exchange *x)
+{
+	if (x->batch.id != s->in_batch)
+		s->aborts[x->batch.lane] = x->batch.id;
+}
+
+static bool is_anything_open(const struct session *s)
+{
+	LIST_EACH(x, &s->exchanges.list, struct exchange, link)
+		if (!list_empty(&x->requests))
+			return true;
+	return s->websocket;
+}
+
+void giveup_session(struct session *s)
+{
+	if (is_anything_open(s))
+		s->abort_all = true;
+	s->websocket = false;
+	s->handshake_events = 0;
+	give_up_all(s, "the session was lost before the reply");
+	LIST_EACH_SAFE(pub, &s->publishes.sent, struct publish, link)
+		give_up_publish(s, pub, "the session was lost before the answer");
+	calls_reset(&s->publishes.calls);
+	wanted_reset(&s->wanted, s->wanted.covering);
+	buf_clear(&s->client_id);
+}
+
+void giveup_connect(struct session *s)
+{
+	struct exchange *x = s->connect.exchange;
+	if (!x)
+		return;
+	if (x->batch.transport == SESSION_LONG_POLLING)
+		giveup_abort(s, x);
+	give_up_exchange(s, x, true, "");
+}
+
+void giveup_waiting(struct session *s, const char *text)
+{
+	LIST_EACH_SAFE(pub, &s->publishes.waiting, struct publish, link)
+		publish_done(&s->publishes, pub, SESSION_OUTCOME_NOT_SENT, NULL, text);
+}

@@ -1,0 +1,169 @@
+/*
+ * Owns what hooks of the outside make of an incoming message: which of them are
+ * shown, what may be done to each, and the text that it becomes. Guarantees that
+ * only events are changed or deleted, that a reply is to the session what the
+ * server said, and that a changed message differs in nothing but what was
+ * changed. Must never know who looks.
+ */
+#include "bayeux/session_core.h"
+
+#include "protocol/json_read.h"
+
+#include <errno.h>
+
+/* what stands in place of one member's value, or of nothing */
+struct splice {
+	const char *name;
+	struct slice with;      /* SLICE_NULL: nothing is changed */
+	struct slice at;        /* what it replaces; SLICE_NULL: it is added at the end */
+	struct slice *ret;      /* where it stands afterwards */
+};
+
+/* Appends; what the ceiling refuses cannot be, for the room was made before. */
+static int put_value(struct splice *p, struct buf *out)
+{
+	int r = buf_put(out, p->with);
+	struct slice all = buf_slice(out);
+	if (r == 0)
+		*p->ret = slice_drop(all, all.n - p->with.n);
+	return r;
+}
+
+static bool is_within(struct slice s, struct slice whole)
+{
+	return s.p && s.p >= whole.p && s.p + s.n <= whole.p + whole.n;
+}
+
+/* Copies a piece of the message but for what is replaced in it. */
+static int put_piece(struct slice piece, struct splice *first, struct splice *second,
+		     struct buf *out)
+{
+	int r = 0;
+	struct splice *in_order[] = {first, second};
+	for (int i = 0; i < 2 && r == 0; i++) {
+		struct splice *p = in_order[i];
+		if (!p->with.p || !is_within(p->at, piece))
+			continue;
+		size_t before = (size_t)(p->at.p - piece.p);
+		r = buf_put(out, slice_take(piece, before));
+		if (r == 0)
+			r = put_value(p, out);
+		piece = slice_drop(piece, before + p->at.n);
+	}
+	return r ? r : buf_put(out, piece);
+}
+
+/* A member that was not there goes before the last brace. */
+static int put_absent(struct splice *p, struct buf *out)
+{
+	if (!p->with.p || p->at.p)
+		return 0;
+	buf_truncate(out, buf_len(out) - 1);
+	int r = buf_printf(out, ",\"%s\":", p->name);
+	if (r == 0)
+		r = put_value(p, out);
+	return r ? r : buf_putc(out, '}');
+}
+
+/* where the values stand that are to be replaced; `ext` may be no object */
+static int find_places(struct slice raw, struct splice *data, struct splice *ext)
+{
+	struct json_field f[] = {{.name = data->name}, {.name = ext->name}};
+	int r = json_read_object(raw, f, 2, false, NULL);
+	if (r)
+		return r < 0 ? r : -EINVAL;
+	data->at = f[0].value.kind != JSON_ABSENT ? f[0].value.raw : SLICE_NULL;
+	ext->at = f[1].value.kind != JSON_ABSENT ? f[1].value.raw : SLICE_NULL;
+	return 0;
+}
+
+/* Writes the message anew into `text`, and says in *e what it is now; `raw` stays what the server
+   wrote. */
+static int rewrite(struct envelope *e, const struct hook_change *change, struct buf *text)
+{
+	struct splice data = {"data", change->data, SLICE_NULL, &e->data};
+	struct splice ext = {"ext", change->ext, SLICE_NULL, &e->ext};
+	size_t room = e->raw.n + change->data.n + change->ext.n + 16;
+	char *unused;
+	int r = find_places(e->raw, &data, &ext);
+	buf_fini(text);
+	buf_init(text, room);
+	/* all at once: the views of it must not move */
+	if (r == 0)
+		r = buf_room(text, room, &unused);
+	bool ext_first = ext.at.p && ext.at.p < data.at.p;
+	for (size_t i = 0; i < e->n_pieces && r == 0; i++)
+		r = put_piece(e->pieces[i], ext_first ? &ext : &data, ext_first ? &data : &ext,
+			      text);
+	if (r == 0)
+		r = put_absent(&data, text);
+	if (r == 0)
+		r = put_absent(&ext, text);
+	e->pieces[0] = buf_slice(text);
+	e->n_pieces = 1;
+	return r;
+}
+
+static bool kind_of(const struct envelope *e, enum hook_kind *ret)
+{
+	static const struct {
+		struct slice channel;
+		enum hook_kind kind;
+	} replies[] = {
+		{SLICE("/meta/connect"), HOOK_CONNECT},
+		{SLICE("/meta/handshake"), HOOK_HANDSHAKE},
+		{SLICE("/meta/subscribe"), HOOK_SUBSCRIBE},
+		{SLICE("/meta/unsubscribe"), HOOK_UNSUBSCRIBE},
+		{SLICE("/meta/disconnect"), HOOK_DISCONNECT},
+	};
+	if (e->kind == ENVELOPE_EVENT || e->kind == ENVELOPE_REPLY) {
+		*ret = e->kind == ENVELOPE_EVENT ? HOOK_EVENT : HOOK_PUBLISH;
+		return true;
+	}
+	for (size_t i = 0; i < sizeof(replies) / sizeof(replies[0]); i++)
+		if (slice_eq(e->channel, replies[i].channel)) {
+			*ret = replies[i].kind;
+			return true;
+		}
+	return false;
+}
+
+int hooks_incoming(struct session *s, const struct envelope **e)
+{
+	const struct envelope *was = *e;
+	struct hook_change change = {SLICE_NULL, SLICE_NULL};
+	struct hook_message m = {
+		.incoming = true, .channel = was->channel, .subscription = was->subscription,
+		.id = was->id, .data = was->data, .ext = was->ext, .text = was->raw,
+		.reserved = &s->exts,
+	};
+	if (!s->o.hooks.see || !kind_of(was, &m.kind))
+		return 0;
+	m.may_change = m.may_delete = m.kind == HOOK_EVENT;
+	int r = s->o.hooks.see(s->o.hooks.ctx, &m, &change);
+	if (r != HOOK_CHANGED || !m.may_change)
+		return r == HOOK_DELETE && !m.may_delete ? 0 : r;
+	s->changed = *was;
+	r = rewrite(&s->changed, &change, &s->changed_text);
+	if (r == 0)
+		*e = &s->changed;
+	return r;
+}
+
+int hooks_outgoing(struct session *s, struct hook_message *m, const struct ext_fixed *fixed,
+		   struct hook_change *ret)
+{
+	m->may_change = true;
+	m->may_delete = m->kind == HOOK_PUBLISH || m->kind == HOOK_SUBSCRIBE;
+	m->reserved = &s->exts;
+	buf_clear(&s->changed_text);
+	int r = 0;
+	if (fixed && fixed->n) {
+		s->changed_text.max = m->ext.n + EXT_FIXED_MAX + 16;
+		r = ext_merge(&s->exts, fixed, m->ext, &s->changed_text);
+		m->ext = buf_slice(&s->changed_text);
+	}
+	if (r == 0)
+		r = s->o.hooks.see(s->o.hooks.ctx, m, ret);
+	return r == HOOK_DELETE && !m->may_delete ? 0 : r;
+}

@@ -1,0 +1,316 @@
+/*
+ * Owns what a handshake or connect leads to that succeeded, was refused or got
+ * lost (bayeux.md 4.4 and 4.7), and what a server that ends a session. Guarantees
+ * that every path out of a failure leads through a pause, and that what was in
+ * flight gets its outcome. Must never know how a message is written or read.
+ */
+#include "bayeux/session_core.h"
+
+#include <stdio.h>
+
+/* replies faster than this without events are no long-polling */
+#define INSTANT_MS 100u
+#define SPIN_MIN 50u
+/* answers in a row that cannot be read, before the session is given up */
+#define UNREADABLE_MAX 2u
+/* how long the events that come with a handshake are waited for on a WebSocket */
+#define HANDSHAKE_EVENTS_MS 2000u
+
+/* ---- handshake ---- */
+
+void life_halt(struct session *s, uint64_t now, const struct envelope *e)
+{
+	s->failures++;
+	giveup_session(s);
+	due_set(s, DUE_HANDSHAKE, now + backoff_next(&s->halt_backoff, &s->jitter));
+	state_set(s, now, SESSION_HALTED, e);
+}
+
+void life_handshake_done(struct session *s, uint64_t now, const struct envelope *e)
+{
+	s->unreadable = 0;
+	s->spared = false;
+	s->gap_next = s->generation++ > 0;
+	s->repeat_due = false;
+	s->unconnected_since = 0;
+	s->handshake_events = 0;
+	due_connect(s, now + s->advice.interval, true);
+	if (s->websocket && s->transport != SESSION_WEBSOCKET) {
+		/* the socket has done its part: the server wants the rest another way */
+		s->websocket = false;
+		s->abort_all = true;
+	}
+	if (state_ack_in_effect(s) && s->link_transport == SESSION_WEBSOCKET && e->x_messages) {
+		/* acknowledge them with the first connect, rather than have them twice */
+		s->handshake_events = e->x_messages;
+		s->due_at += HANDSHAKE_EVENTS_MS;
+	}
+	state_set(s, now, SESSION_CONNECTING, e);
+}
+
+void life_handshake_refused(struct session *s, uint64_t now, const struct envelope *e)
+{
+	s->failures++;
+	due_handshake(s, now, backoff_next(&s->backoff, &s->jitter) + s->advice.interval, e);
+}
+
+void life_handshake_lost(struct session *s, uint64_t now, enum session_transport transport,
+			 const struct session_failure *f)
+{
+	/* nothing reached the server: no need to keep the distance between handshakes */
+	if (f->kind == SESSION_NOT_SENT)
+		s->handshaken = false;
+	bool moved = transports_failed(&s->transports, transport, f, now) && f->unsupported &&
+		     transports_first(&s->transports, now) != transport;
+	enum urls_verdict verdict = due_blame_url(s, now, transport, false, f);
+	moved |= verdict == URLS_TRANSPORT || verdict == URLS_NEXT;
+	uint64_t delay = moved ? 0 : backoff_next(&s->backoff, &s->jitter);
+	/* one server does not speak for another */
+	if (verdict != URLS_NEXT)
+		delay = due_later(delay, due_retry_after(f));
+	due_handshake(s, now, delay, NULL);
+}
+
+/* ---- connect ---- */
+
+/* A connect that proves session and transport to work, not merely to exist. */
+static bool is_proof(const struct session *s, uint64_t now)
+{
+	bool held = !s->connect_probes && now - s->connect_sent_at >= INSTANT_MS;
+	return held || s->connect_events > 0;
+}
+
+/* An empty reply that comes at once to a connect that might have been held: slow down. */
+static uint64_t spin_pause(struct session *s, uint64_t now)
+{
+	if (s->connect_probes || s->connect_events > 0 || now - s->connect_sent_at >= INSTANT_MS) {
+		s->spin = 0;
+		return 0;
+	}
+	uint64_t most = due_later(s->o.backoff_min, SPIN_MIN);
+	s->spin = s->spin ? 2 * s->spin : SPIN_MIN;
+	if (s->spin > most)
+		s->spin = most;
+	return s->spin;
+}
+
+/* At once the first time; a server that goes on like this is met with longer and longer pauses. */
+static void handshake_as_told(struct session *s, uint64_t now, const struct envelope *e)
+{
+	bool fresh = backoff_fresh(&s->backoff);
+	uint64_t pause = backoff_next(&s->backoff, &s->jitter);
+	due_handshake(s, now, s->advice.interval + (fresh ? 0 : pause), e);
+}
+
+void life_connect_done(struct session *s, uint64_t now, const struct envelope *e,
+		       enum advice_reconnect reconnect)
+{
+	s->connects++;
+	s->unreadable = 0;
+	bool proof = is_proof(s, now);
+	if (proof)
+		transports_proven(&s->transports, s->link_transport);
+	/* to have resumed is good too, but says nothing for a transport that may be cut again, nor
+	   for credentials that connects need not and commands do */
+	if (proof || (s->unconnected_since && !s->spared)) {
+		backoff_reset(&s->backoff);
+		backoff_reset(&s->halt_backoff);
+	}
+	s->spared &= !proof;
+	s->unconnected_since = 0;
+	s->transport = s->link_transport;
+	urls_good(&s->urls);
+	state_set(s, now, SESSION_CONNECTED, e);
+	state_have_repeated(s);
+	if (reconnect == ADVICE_HANDSHAKE) {
+		state_reason(s, "the server asks for a new handshake");
+		handshake_as_told(s, now, e);
+		return;
+	}
+	if (s->o.url_return == SESSION_URL_BREAK && urls_first_due(&s->urls, now)) {
+		state_reason(s, "going back to the first URL");
+		due_handshake(s, now, 0, e);
+		return;
+	}
+	due_connect(s, now + due_later(s->advice.interval, spin_pause(s, now)), false);
+	if (transports_better(&s->transports, s->transport, now, &s->link_transport))
+		s->due_probe = true;
+}
+
+void life_event(struct session *s, uint64_t now)
+{
+	s->connect_events++;
+	if (s->handshake_events && --s->handshake_events == 0 && s->due == DUE_CONNECT)
+		s->due_at = now;
+	if (s->spin && s->due == DUE_CONNECT && s->state == SESSION_CONNECTED) {
+		/* Faye writes the connect's reply in front of its events: it was not empty
+		   after all */
+		s->spin = 0;
+		s->due_at = now + s->advice.interval;
+	}
+}
+
+static void retry_connect(struct session *s, uint64_t now, uint64_t at_least,
+			  const struct envelope *e)
+{
+	uint64_t delay = backoff_next(&s->backoff, &s->jitter) + s->advice.interval;
+	due_resume(s, now, due_later(delay, at_least), e);
+}
+
+/* Whether the URL is given up, or its transport. Another server knows the session only if told. */
+static bool leave_url(struct session *s, uint64_t now, enum session_transport transport,
+		      const struct session_failure *f)
+{
+	enum urls_verdict verdict = due_blame_url(s, now, transport, s->o.url_shared, f);
+	uint64_t delay = verdict == URLS_ROUND ? backoff_next(&s->backoff, &s->jitter) : 0;
+	if (verdict == URLS_STAY)
+		return false;
+	if (s->o.url_shared)
+		due_resume(s, now, delay, NULL);
+	else
+		due_handshake(s, now, delay, NULL);
+	return true;
+}
+
+void life_connect_refused(struct session *s, uint64_t now, const struct envelope *e,
+			  enum advice_reconnect reconnect)
+{
+	due_connect_failed(s, now);
+	ext_lost(&s->exts);
+	if (reconnect == ADVICE_HANDSHAKE)
+		handshake_as_told(s, now, e);
+	else
+		retry_connect(s, now, 0, e);
+}
+
+/* ---- when the server wants an end ---- */
+
+bool life_is_ended(const struct session *s)
+{
+	return s->state == SESSION_HALTED && s->due == DUE_NOTHING;
+}
+
+static void end_for_good(struct session *s, uint64_t now, const struct envelope *e)
+{
+	char why[SESSION_REASON_MAX];
+	snprintf(why, sizeof(why), "%s", s->reason);
+	state_reason(s, "not tried again: %s", why);
+	s->failures++;
+	s->gap_next |= s->generation > 0;
+	giveup_session(s);
+	giveup_waiting(s, "the session with the server ended, and is not made again");
+	due_set(s, DUE_NOTHING, SESSION_NEVER);
+	state_set(s, now, SESSION_HALTED, e);
+}
+
+/* Whether the policy says something else than to try again. */
+static bool obey(struct session *s, uint64_t now, const struct envelope *e,
+		 enum session_policy policy)
+{
+	bool refresh = policy == SESSION_REFRESH && s->o.credentials;
+	if (refresh)
+		credentials_await(s, now, e, true);
+	else if (policy == SESSION_STOP)
+		end_for_good(s, now, e);
+	return refresh || policy == SESSION_STOP;
+}
+
+static void come_back(struct session *s, uint64_t now, const struct envelope *e,
+		      enum session_policy policy)
+{
+	if (obey(s, now, e, policy))
+		return;
+	due_connect_failed(s, now);
+	due_handshake(s, now, backoff_next(&s->backoff, &s->jitter), e);
+}
+
+void life_kicked(struct session *s, uint64_t now, const struct envelope *e)
+{
+	come_back(s, now, e, s->o.on_disconnect);
+}
+
+void life_connect_forbidden(struct session *s, uint64_t now, const struct envelope *e)
+{
+	come_back(s, now, e, s->o.on_none);
+}
+
+void life_handshake_forbidden(struct session *s, uint64_t now, const struct envelope *e)
+{
+	if (!obey(s, now, e, s->o.on_none))
+		life_halt(s, now, e);
+}
+
+/* ---- a connect that got lost ---- */
+
+void life_connect_lost(struct session *s, uint64_t now, enum session_transport transport,
+		       const struct session_failure *f)
+{
+	if (s->due == DUE_HANDSHAKE)
+		return;
+	bool sent = f->kind != SESSION_NOT_SENT;
+	if (transport != s->transport) {
+		/* it was only a try of the better transport: the old one goes on */
+		if (sent)
+			state_lost_messages(s);
+		ext_lost(&s->exts);
+		transports_set_aside(&s->transports, transport, now);
+		s->reason[0] = '\0';
+		due_connect(s, now, true);
+		return;
+	}
+	if (sent)
+		state_lost_connection(s);
+	ext_lost(&s->exts);
+	due_connect_failed(s, now);
+	if (leave_url(s, now, transport, f))
+		return;
+	/* with ack, what cannot be read is sent again at each resume: give it up, and tell the gap */
+	if (f->unreadable && ++s->unreadable >= UNREADABLE_MAX) {
+		s->unreadable = 0;
+		due_handshake(s, now, backoff_next(&s->backoff, &s->jitter), NULL);
+		return;
+	}
+	/* a server that is away says nothing against the transport: first try to resume */
+	if ((sent || f->unsupported) && transports_failed(&s->transports, transport, f, now))
+		due_handshake(s, now, due_retry_after(f), NULL);
+	else
+		retry_connect(s, now, due_retry_after(f), NULL);
+}
+
+void life_probe(struct session *s, uint64_t now)
+{
+	struct exchange *x = s->connect.exchange;
+	if (s->unauthorized || life_is_ended(s))
+		return;
+	if (s->due == DUE_HANDSHAKE) {
+		s->due_at = now;
+		if (s->handshaken)
+			s->due_at = due_later(now, s->handshake_at + s->o.backoff_min);
+		return;
+	}
+	if (s->handshake.exchange || s->state == SESSION_OFF || s->state == SESSION_DISCONNECTING)
+		return;
+	if (x && s->connect_probes)
+		return;
+	if (x && x->batch.transport == SESSION_WEBSOCKET) {
+		/* CometD and Faye answer the newer one only; what is on the way for the older
+		   is not lost */
+		s->stale_connect = s->connect.pending.id;
+	} else if (x) {
+		state_lost_messages(s);
+		ext_lost(&s->exts);
+	}
+	giveup_connect(s);
+	due_connect(s, now, true);
+}
+
+/* ---- the end ---- */
+
+void life_off(struct session *s, uint64_t now)
+{
+	giveup_session(s);
+	s->unauthorized = s->unauthorized_news = false;
+	due_set(s, DUE_NOTHING, SESSION_NEVER);
+	s->gap_next = s->generation > 0;
+	state_set(s, now, SESSION_OFF, NULL);
+}

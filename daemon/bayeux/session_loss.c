@@ -1,0 +1,265 @@
+/*
+ * Owns what happens to an exchange that failed: which of its publishes go back
+ * to the queue, which are refused and which end as "unknown", and whether the
+ * link as such is in question. Guarantees that only what was surely not sent is
+ * ever sent again. Must never know how long to wait before trying again: that
+ * is for session_life.c.
+ */
+#include "bayeux/session_core.h"
+
+#include "base/errors.h"
+
+/* batches are not made smaller than this for a server that finds them too large */
+#define BATCH_MIN 1024u
+
+/* ---- commands ---- */
+
+/* A 401 says that the request was not applied (RFC 9110, 15.5.2): others will let it in. */
+static bool is_unsent(const struct session *s, const struct exchange *x,
+		      const struct session_failure *f)
+{
+	return f->kind == SESSION_NOT_SENT || (f->kind == SESSION_TOO_LARGE && x->n_sent > 1) ||
+	       (f->http_status == 401 && s->o.credentials);
+}
+
+/* Back to the front, the last one first, so that their order stays; channels by themselves. */
+static void take_back(struct session *s, struct exchange *x)
+{
+	while (!list_empty(&x->requests)) {
+		struct request *r = LIST_OF(x->requests.prev, struct request, link);
+		if (r->kind == REQUEST_PUBLISH)
+			publish_unsent(&s->publishes, publish_of(r));
+		else
+			wanted_broken(&s->wanted, wanted_of(r), false);
+	}
+}
+
+static void refuse_too_large(struct session *s, struct exchange *x)
+{
+	static const char text[] = "too large for the server";
+	LIST_EACH_SAFE(r, &x->requests, struct request, link) {
+		if (r->kind == REQUEST_PUBLISH)
+			publish_done(&s->publishes, publish_of(r), SESSION_REFUSED, NULL, text);
+		else
+			wanted_refused(&s->wanted, wanted_of(r), NULL, text);
+	}
+}
+
+static void tell_extensions(struct session *s, const struct exchange *x)
+{
+	LIST_EACH(r, &x->requests, struct request, link)
+		if (r->kind == REQUEST_SUBSCRIBE)
+			ext_unheard(&s->exts, wanted_of(r)->node.key, false);
+	s->release_due = true;
+}
+
+static void commands_lost(struct session *s, uint64_t now, struct exchange *x,
+			  const struct session_failure *f)
+{
+	uint64_t pause = backoff_next(&s->command_backoff, &s->jitter);
+	bool unsent = is_unsent(s, x, f);
+	tell_extensions(s, x);
+	s->commands_at = now + due_later(pause, due_retry_after(f));
+	if (f->kind == SESSION_TOO_LARGE) {
+		s->commands_at = now;
+		if (x->n_sent > 1 && x->bytes / 2 < BATCH_MIN)
+			s->singly = x->n_sent;
+		else if (x->n_sent > 1)
+			s->batch_max = x->bytes / 2;
+	} else if (!unsent && f->http_status >= 400 && x->n_sent > 1) {
+		/* one message may have made the server refuse them all (bayeux.md 2.1) */
+		s->singly = x->n_sent;
+	}
+	if (unsent)
+		take_back(s, x);
+	else if (f->kind == SESSION_TOO_LARGE)
+		refuse_too_large(s, x);
+	else
+		giveup_requests(s, x, true, "sent, but the reply was lost");
+}
+
+/* ---- exchanges ---- */
+
+static void reason_of_failure(struct session *s, const struct session_failure *f)
+{
+	if (f->reason.n)
+		state_reason(s, "%.*s", SLICE_ARG(f->reason));
+	else if (f->http_status)
+		state_reason(s, "HTTP status %u", f->http_status);
+	else
+		state_reason(s, "the connection failed");
+}
+
+void loss_of_exchange(struct session *s, uint64_t now, struct exchange *x,
+			const struct session_failure *f)
+{
+	struct session_batch batch = x->batch;
+	x->kept = true;
+	if (exchange_of_commands(x)) {
+		commands_lost(s, now, x, f);
+		/* servers send events with any response */
+		bool cut = f->kind == SESSION_BROKEN && !f->http_status;
+		if (batch.transport == SESSION_LONG_POLLING && cut)
+			state_lost_messages(s);
+		if (batch.transport == SESSION_LONG_POLLING)
+			ext_busy(&s->exts, false);
+		exchange_free(x);
+		return;
+	}
+	bool awaited = !list_empty(&x->requests);
+	giveup_requests(s, x, true, "");
+	exchange_free(x);
+	if (!awaited || s->state == SESSION_OFF)
+		return;
+	if (batch.kind == SESSION_BATCH_DISCONNECT) {
+		life_off(s, now);
+	} else if (s->state != SESSION_DISCONNECTING) {
+		reason_of_failure(s, f);
+		if (batch.kind == SESSION_BATCH_CONNECT) {
+			life_connect_lost(s, now, batch.transport, f);
+		} else {
+			s->failures++;
+			life_handshake_lost(s, now, batch.transport, f);
+		}
+	}
+}
+
+static const struct session_failure no_reply = {
+	.kind = SESSION_BROKEN, .reason = {"the server did not answer in time", 33}};
+
+void loss_by_deadline(struct session *s, uint64_t now, struct exchange *x)
+{
+	giveup_abort(s, x);
+	if (x->batch.transport == SESSION_WEBSOCKET)
+		loss_of_websocket(s, now, &no_reply);
+	else
+		loss_of_exchange(s, now, x, &no_reply);
+}
+
+/* Which of the batches on the WebSocket was too large: the largest that nothing came back of. */
+static struct exchange *find_culprit(struct session *s)
+{
+	struct exchange *largest = NULL;
+	LIST_EACH(x, &s->exchanges.list, struct exchange, link)
+		if (x->batch.transport == SESSION_WEBSOCKET && !x->answered &&
+		    exchange_of_commands(x) &&
+		    (!largest || x->bytes > largest->bytes))
+			largest = x;
+	return largest;
+}
+
+/*
+ * All commands on the WebSocket, newest first, so that what goes back to the
+ * queue keeps its order. Returns the handshake or connect on it, or NULL.
+ */
+static struct exchange *lose_commands(struct session *s, uint64_t now,
+				      const struct session_failure *f)
+{
+	struct exchange *link = NULL;
+	struct list *head = &s->exchanges.list;
+	for (struct list *at = head->prev, *before; at != head; at = before) {
+		struct exchange *x = LIST_OF(at, struct exchange, link);
+		before = at->prev;
+		if (x->batch.transport != SESSION_WEBSOCKET)
+			continue;
+		if (exchange_of_commands(x))
+			loss_of_exchange(s, now, x, f);
+		else if (x->batch.lane == SESSION_LANE_CONNECT)
+			link = x;
+	}
+	return link;
+}
+
+void loss_of_websocket(struct session *s, uint64_t now, const struct session_failure *f)
+{
+	struct session_failure rest = *f;
+	if (!s->websocket)
+		return;
+	s->websocket = false;
+	s->stale_connect = 0;
+	if (f->kind == SESSION_TOO_LARGE) {
+		struct exchange *culprit = find_culprit(s);
+		if (culprit)
+			loss_of_exchange(s, now, culprit, f);
+		rest.kind = SESSION_BROKEN;
+	}
+	struct exchange *link = lose_commands(s, now, &rest);
+	s->commands_at = now;
+	if (s->state == SESSION_DISCONNECTING && s->transport == SESSION_WEBSOCKET) {
+		life_off(s, now);
+	} else if (link) {
+		loss_of_exchange(s, now, link, &rest);
+	} else if (s->transport == SESSION_WEBSOCKET && state_is_up(s)) {
+		/* between two connects */
+		reason_of_failure(s, f);
+		life_connect_lost(s, now, SESSION_WEBSOCKET, &rest);
+	}
+}
+
+/* A proxy's 403 to each upgrade means that this server has no WebSocket for us: it counts. */
+void loss_by_rejection(struct session *s, uint64_t now, struct exchange *x,
+		       const struct session_failure *f)
+{
+	reason_of_failure(s, f);
+	if (!x) {
+		s->websocket = false;
+		transports_failed(&s->transports, SESSION_WEBSOCKET, f, now);
+		x = lose_commands(s, now, f);
+	} else if (exchange_of_commands(x)) {
+		loss_of_exchange(s, now, TAKE(x), f);
+	}
+	if (x) {
+		x->kept = true;
+		giveup_requests(s, x, true, "");
+		exchange_free(x);
+	}
+	/* what comes first then makes the pause */
+	s->commands_at = now;
+	credentials_rejected(s, now);
+}
+
+void loss_by_fault(struct session *s, uint64_t now, const struct session_failure *f)
+{
+	s->abort_all = true;
+	LIST_EACH(x, &s->exchanges.list, struct exchange, link)
+		if (x->batch.transport == SESSION_WEBSOCKET) {
+			s->abort_all = false;
+			giveup_abort(s, x);
+			break;
+		}
+	loss_of_websocket(s, now, f);
+}
+
+/* ---- deadlines ---- */
+
+static void publish_expired(struct session *s, struct publish *pub)
+{
+	if (pub->delivered)
+		publish_done(&s->publishes, pub, SESSION_OUTCOME_TIMEOUT, NULL,
+			     "delivered, but not answered in time");
+	else if (pub->request.exchange)
+		publish_done(&s->publishes, pub, SESSION_OUTCOME_UNKNOWN, NULL,
+			     "sent, but no reply came in time");
+	else
+		publish_done(&s->publishes, pub, SESSION_OUTCOME_NOT_SENT, NULL,
+			     "the server could not be reached in time");
+}
+
+void loss_of_request(struct session *s, uint64_t now, struct request *r)
+{
+	switch (r->kind) {
+	case REQUEST_PUBLISH:
+		publish_expired(s, publish_of(r));
+		break;
+	case REQUEST_SUBSCRIBE:
+		ext_unheard(&s->exts, wanted_of(r)->node.key, false);
+		s->release_due = true;
+		wanted_unanswered(&s->wanted, wanted_of(r), now);
+		break;
+	case REQUEST_UNSUBSCRIBE:
+		wanted_unanswered(&s->wanted, wanted_of(r), now);
+		break;
+	default:
+		loss_by_deadline(s, now, r->exchange);
+	}
+}

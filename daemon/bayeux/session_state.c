@@ -1,0 +1,135 @@
+/*
+ * Owns the state of a session, its reason, and whether messages may have been
+ * missed. Guarantees that the state changes through one door, and that a gap is
+ * told with the next state that people can act upon. Must never know why it
+ * changes, nor what comes next (session_due.c).
+ */
+#include "bayeux/session_core.h"
+
+#include "bayeux/ext_ack.h"
+#include "bayeux/ext_replay.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+/* Cuts a text that did not fit in front of the character it broke. */
+static void end_text(char *text, int wanted)
+{
+	if (wanted < SESSION_REASON_MAX)
+		return;
+	size_t n = SESSION_REASON_MAX - 1;
+	while (n && (text[n - 1] & 0xc0) == 0x80)
+		n--;
+	if (n && (text[n - 1] & 0x80))
+		n--;
+	text[n] = '\0';
+}
+
+void state_note(struct session *s, const char *format, ...)
+{
+	va_list args;
+	if (s->notes_n == SESSION_NOTES)
+		return;
+	char *text = s->notes[(s->notes_first + s->notes_n++) % SESSION_NOTES];
+	va_start(args, format);
+	end_text(text, vsnprintf(text, SESSION_REASON_MAX, format, args));
+	va_end(args);
+}
+
+void state_reason(struct session *s, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	end_text(s->reason, vsnprintf(s->reason, sizeof(s->reason), format, args));
+	va_end(args);
+}
+
+void state_reason_of_reply(struct session *s, const struct envelope *e, const char *what)
+{
+	struct envelope_error error = envelope_error_parse(e->error);
+	if (error.code)
+		state_reason(s, "%s: %u %.*s", what, error.code, SLICE_ARG(error.text));
+	else if (error.text.n)
+		state_reason(s, "%s: %.*s", what, SLICE_ARG(error.text));
+	else
+		state_reason(s, "%s", what);
+}
+
+/* The one door through which the state changes. */
+void state_set(struct session *s, uint64_t now, enum session_state state,
+	       const struct envelope *e)
+{
+	if (state == s->state)
+		return;
+	s->state = state;
+	s->since = now;
+	s->state_news = true;
+	s->state_envelope = e;
+	if (state == SESSION_CONNECTED) {
+		s->gap = s->gap_next;
+		s->gap_next = false;
+		s->reason[0] = '\0';
+	}
+}
+
+/* Messages may have been missed, which is told when next connected. */
+static void missed_when_back(struct session *s)
+{
+	if (s->generation && !state_ack_in_effect(s))
+		s->gap_next = true;
+}
+
+/* The same of a connection that goes on: told now, and each time anew. */
+void state_missed(struct session *s)
+{
+	if (s->state != SESSION_CONNECTED) {
+		missed_when_back(s);
+	} else if (!state_ack_in_effect(s)) {
+		s->gap = true;
+		s->state_news = true;
+	}
+}
+
+/*
+ * With replay the server sends again what is behind the last event that was heard, when the
+ * channels are subscribed once more. It need not do that within a session: the gap is told, too.
+ */
+void state_have_repeated(struct session *s)
+{
+	if (!s->repeat_due || s->state != SESSION_CONNECTED)
+		return;
+	s->repeat_due = false;
+	wanted_repeat(&s->wanted);
+}
+
+static void note_loss(struct session *s)
+{
+	if (!s->replay || !ext_replay_in_effect(s->replay) || state_ack_in_effect(s))
+		return;
+	s->repeat_due = true;
+	/* from now on: the next connect may bring what is newer than what got lost */
+	ext_missed(&s->exts);
+}
+
+void state_lost_connection(struct session *s)
+{
+	missed_when_back(s);
+	note_loss(s);
+}
+
+void state_lost_messages(struct session *s)
+{
+	state_missed(s);
+	note_loss(s);
+	state_have_repeated(s);
+}
+
+bool state_is_up(const struct session *s)
+{
+	return s->state == SESSION_CONNECTING || s->state == SESSION_CONNECTED;
+}
+
+bool state_ack_in_effect(const struct session *s)
+{
+	return s->ack && ext_ack_in_effect(s->ack);
+}

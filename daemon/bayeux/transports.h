@@ -1,0 +1,47 @@
+/*
+ * Which transport to use: our order of preference, what the server lists, and
+ * which one has been failing. A transport that fails again and again is set
+ * aside for a while; the last one left never is.
+ */
+#ifndef BAYEUX_TRANSPORTS_H
+#define BAYEUX_TRANSPORTS_H
+
+#include "bayeux/session.h"
+
+struct transports {
+	enum session_transport order[SESSION_TRANSPORTS];
+	size_t n;
+	unsigned limit;                 /* failures in a row that set one aside */
+	uint64_t pause;                 /* for how long; UINT64_MAX: for good */
+	bool sticky;                    /* one that has worked is not set aside */
+	/* bit per transport the server listed last; all, before it did */
+	unsigned server;
+	struct {
+		unsigned failures;      /* in a row */
+		bool unsupported;       /* the server said it does not speak it */
+		bool proven;            /* it has carried a session */
+		uint64_t back_at;       /* set aside until then; 0 when it is not */
+	} of[SESSION_TRANSPORTS];
+};
+
+void transports_init(struct transports *t, const struct session_options *o);
+/* for a handshake */
+enum session_transport transports_first(const struct transports *t, uint64_t now);
+/* all of ours, for the handshake to list: usable ones first; returns how many */
+size_t transports_list(const struct transports *t, uint64_t now,
+		       enum session_transport ret[SESSION_TRANSPORTS]);
+/* After a handshake whose reply listed `server` (bits). false: nothing in common. */
+bool transports_negotiate(struct transports *t, unsigned server, uint64_t now,
+			  enum session_transport *ret);
+/* One more failure. Whether this one is set aside now, so that another has its turn. */
+bool transports_failed(struct transports *t, enum session_transport which,
+		       const struct session_failure *f, uint64_t now);
+/* It carries a session. */
+void transports_proven(struct transports *t, enum session_transport which);
+/* Whether one that we prefer to `current` deserves another try; the server speaks it. */
+bool transports_better(const struct transports *t, enum session_transport current, uint64_t now,
+		       enum session_transport *ret);
+/* That try failed: not again for a while. */
+void transports_set_aside(struct transports *t, enum session_transport which, uint64_t now);
+
+#endif

@@ -1,0 +1,439 @@
+/*
+ * Owns the table of wanted channels. Guarantees that whatever races between
+ * wishes and replies, what the server is asked converges to what is wanted,
+ * and that each change of a wanted channel's status is told once. Must never
+ * know who wants, nor how a subscribe is written.
+ *
+ * Everything goes through ripple(): after any change of one record it looks at
+ * that record and, when patterns may cover each other, at those above and below.
+ */
+#include "bayeux/wanted.h"
+
+#include "bayeux/channel.h"
+#include "protocol/protocol.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+void wanted_init(struct wanted_table *t, struct pending *pending, struct jitter *jitter,
+		 uint64_t backoff_min, uint64_t backoff_max)
+{
+	*t = (struct wanted_table){.pending = pending, .jitter = jitter, .later_at = UINT64_MAX,
+				   .backoff_min = backoff_min, .backoff_max = backoff_max};
+	strmap_init(&t->map);
+	list_init(&t->all);
+	list_init(&t->todo);
+	list_init(&t->later);
+	list_init(&t->news);
+}
+
+static struct slice name(const struct wanted *w)
+{
+	return w->node.key;
+}
+
+static void settle(struct wanted_table *t, struct wanted *w)
+{
+	pending_remove(t->pending, &w->request.pending);
+	request_leave(&w->request);
+}
+
+static void wanted_free(struct wanted_table *t, struct wanted *w)
+{
+	settle(t, w);
+	strmap_remove(&t->map, &w->node);
+	list_remove(&w->all);
+	list_remove(&w->link);
+	list_remove(&w->news);
+	free(w);
+}
+
+void wanted_fini(struct wanted_table *t)
+{
+	LIST_EACH_SAFE(w, &t->all, struct wanted, all)
+		wanted_free(t, w);
+	strmap_fini(&t->map);
+}
+
+struct wanted *wanted_find(const struct wanted_table *t, struct slice channel)
+{
+	struct strmap_node *node = strmap_get(&t->map, channel);
+	return node ? STRMAP_OF(node, struct wanted, node) : NULL;
+}
+
+/* ---- who covers whom ---- */
+
+/* A guess is good enough to unsubscribe by, not to rely on. */
+static bool is_on(const struct wanted *w)
+{
+	return w->upstream == WANTED_ON && !w->doubt;
+}
+
+/* whether the server sends, or is asked or about to be asked to send, what `w` matches */
+static bool is_relied_on(const struct wanted *w)
+{
+	bool soon = list_linked(&w->request.link) || backoff_fresh(&w->backoff);
+	return w->wanted && w->upstream != WANTED_REFUSED && (is_on(w) || soon);
+}
+
+static bool is_on_and_wanted(const struct wanted *w)
+{
+	return w->wanted && is_on(w);
+}
+
+/* the pattern `dir` + `tail`, if it is another record than `w` */
+static struct wanted *find_pattern(const struct wanted_table *t, const struct wanted *w,
+				   struct slice dir, struct slice tail)
+{
+	char text[PROTOCOL_CHANNEL_MAX + 4];
+	if (dir.n + tail.n > sizeof(text))
+		return NULL;
+	memcpy(text, dir.p, dir.n);
+	memcpy(text + dir.n, tail.p, tail.n);
+	struct wanted *found = wanted_find(t, slice_make(text, dir.n + tail.n));
+	return found != w ? found : NULL;
+}
+
+/* The "**" patterns above a name are few: walks them, nearest first, leaving out `w` itself. */
+static struct wanted *next_above(const struct wanted_table *t, const struct wanted *w,
+				 struct slice *dir, bool *done)
+{
+	while (!*done) {
+		*dir = channel_parent(*dir);
+		*done = dir->n == 0;
+		struct wanted *above = find_pattern(t, w, *dir, SLICE("/**"));
+		if (above)
+			return above;
+	}
+	return NULL;
+}
+
+static bool is_covered(const struct wanted_table *t, const struct wanted *w,
+		       bool (*by)(const struct wanted *))
+{
+	if (!t->covering)
+		return false;
+	struct wanted *star = channel_is_wild(name(w))
+		? NULL : find_pattern(t, w, channel_parent(name(w)), SLICE("/*"));
+	if (star && by(star))
+		return true;
+	struct slice dir = name(w);
+	bool done = false;
+	for (struct wanted *above; (above = next_above(t, w, &dir, &done));)
+		if (by(above))
+			return true;
+	return false;
+}
+
+/* whether somebody whom `w` covers would lose messages if it were unsubscribed now */
+static bool has_dependents(const struct wanted_table *t, const struct wanted *w)
+{
+	if (!t->covering || !channel_is_wild(name(w)))
+		return false;
+	LIST_EACH(c, &t->all, struct wanted, all)
+		if (c != w && c->wanted && !is_on(c) && c->upstream != WANTED_REFUSED &&
+		    channel_covers(name(w), name(c)) && !is_covered(t, c, is_on_and_wanted))
+			return true;
+	return false;
+}
+
+/* ---- what to ask, what to tell ---- */
+
+bool wanted_subscribes(const struct wanted_table *t, const struct wanted *w)
+{
+	bool missing = w->upstream == WANTED_NONE || (w->upstream == WANTED_ON && w->doubt);
+	return missing && w->wanted && !is_covered(t, w, is_relied_on);
+}
+
+static bool wants_unsubscribe(const struct wanted_table *t, const struct wanted *w)
+{
+	if (w->upstream != WANTED_ON)
+		return false;
+	return w->wanted ? is_covered(t, w, is_on_and_wanted) : !has_dependents(t, w);
+}
+
+static enum session_channel_status status_of(const struct wanted_table *t, const struct wanted *w)
+{
+	if (!w->wanted)
+		return SESSION_CHANNEL_NONE;
+	if (is_on(w) || is_covered(t, w, is_on))
+		return SESSION_CHANNEL_ACTIVE;
+	return w->upstream == WANTED_REFUSED ? SESSION_CHANNEL_REFUSED : SESSION_CHANNEL_PENDING;
+}
+
+static void tell(struct wanted_table *t, struct wanted *w, const struct envelope *e,
+		 const char *text)
+{
+	w->envelope = e;
+	w->text = text;
+	list_remove(&w->news);
+	list_append(&t->news, &w->news);
+}
+
+/* Back to pending is no news by itself: the session's state says that, or a text does. */
+static void compare(struct wanted_table *t, struct wanted *w, const struct envelope *e,
+		    const char *text)
+{
+	enum session_channel_status status = status_of(t, w);
+	if (status == w->told)
+		return;
+	w->told = status;
+	if (status == SESSION_CHANNEL_ACTIVE)
+		tell(t, w, NULL, "");
+	else if (status == SESSION_CHANNEL_REFUSED)
+		tell(t, w, e, text);
+	else
+		list_remove(&w->news);
+}
+
+static void consider(struct wanted_table *t, struct wanted *w, const struct envelope *e,
+		     const char *text)
+{
+	compare(t, w, e, text);
+	bool ask = wanted_subscribes(t, w) || wants_unsubscribe(t, w);
+	if (ask && !list_linked(&w->link))
+		list_append(&t->todo, &w->link);
+	else if (!ask)
+		list_remove(&w->link);
+}
+
+static bool is_over(const struct wanted *w)
+{
+	return !w->wanted && (w->upstream == WANTED_NONE || w->upstream == WANTED_REFUSED);
+}
+
+static void consider_above(struct wanted_table *t, struct wanted *w)
+{
+	struct wanted *star = find_pattern(t, w, channel_parent(name(w)), SLICE("/*"));
+	struct slice dir = name(w);
+	bool done = false;
+	if (star)
+		consider(t, star, NULL, "");
+	for (struct wanted *above; (above = next_above(t, w, &dir, &done));)
+		consider(t, above, NULL, "");
+}
+
+static void ripple(struct wanted_table *t, struct wanted *w, const struct envelope *e,
+		   const char *text)
+{
+	consider(t, w, e, text);
+	if (t->covering) {
+		if (channel_is_wild(name(w)))
+			LIST_EACH(c, &t->all, struct wanted, all)
+				if (c != w && channel_covers(name(w), name(c)))
+					consider(t, c, NULL, "");
+		consider_above(t, w);
+	}
+	if (is_over(w))
+		wanted_free(t, w);
+}
+
+/* ---- wishes ---- */
+
+static int wanted_new(struct wanted_table *t, struct slice channel, struct wanted **ret)
+{
+	struct wanted *w = malloc(sizeof(*w) + channel.n);
+	if (!w)
+		return -ENOMEM;
+	*w = (struct wanted){.told = SESSION_CHANNEL_PENDING};
+	request_init(&w->request, REQUEST_SUBSCRIBE);
+	backoff_init(&w->backoff, t->backoff_min, t->backoff_max);
+	list_init(&w->link);
+	list_init(&w->news);
+	memcpy(w->channel, channel.p, channel.n);
+	int r = strmap_put(&t->map, slice_make(w->channel, channel.n), &w->node);
+	if (r) {
+		free(w);
+		return r;
+	}
+	list_append(&t->all, &w->all);
+	*ret = w;
+	return 0;
+}
+
+int wanted_want(struct wanted_table *t, struct slice channel)
+{
+	struct wanted *w = wanted_find(t, channel);
+	if (w && w->wanted)
+		return 0;
+	int r = w ? 0 : wanted_new(t, channel, &w);
+	if (r)
+		return r;
+	w->wanted = true;
+	w->told = SESSION_CHANNEL_PENDING;
+	t->n++;
+	ripple(t, w, NULL, "");
+	return 0;
+}
+
+void wanted_unwant(struct wanted_table *t, struct slice channel)
+{
+	struct wanted *w = wanted_find(t, channel);
+	if (!w || !w->wanted)
+		return;
+	w->wanted = false;
+	t->n--;
+	ripple(t, w, NULL, "");
+}
+
+enum session_channel_status wanted_status(const struct wanted_table *t, struct slice channel)
+{
+	const struct wanted *w = wanted_find(t, channel);
+	return w ? status_of(t, w) : SESSION_CHANNEL_NONE;
+}
+
+void wanted_reset(struct wanted_table *t, bool covering)
+{
+	t->covering = covering;
+	t->later_at = UINT64_MAX;
+	LIST_EACH_SAFE(w, &t->all, struct wanted, all) {
+		settle(t, w);
+		list_remove(&w->link);
+		list_remove(&w->news);
+		w->upstream = WANTED_NONE;
+		w->told = SESSION_CHANNEL_PENDING;
+		w->again = w->doubt = w->repeat = false;
+		backoff_reset(&w->backoff);
+		if (is_over(w))
+			wanted_free(t, w);
+	}
+	LIST_EACH(w, &t->all, struct wanted, all)
+		consider(t, w, NULL, "");
+}
+
+/* ---- asking and being answered ---- */
+
+void wanted_sent(struct wanted_table *t, struct wanted *w, struct exchange *x)
+{
+	bool subscribe = wanted_subscribes(t, w);
+	list_remove(&w->link);
+	w->upstream = subscribe ? WANTED_SUBSCRIBING : WANTED_UNSUBSCRIBING;
+	w->request.kind = subscribe ? REQUEST_SUBSCRIBE : REQUEST_UNSUBSCRIBE;
+	request_enter(&w->request, x);
+}
+
+void wanted_accepted(struct wanted_table *t, struct wanted *w)
+{
+	settle(t, w);
+	w->doubt = w->repeat && w->upstream == WANTED_SUBSCRIBING;
+	w->again = w->repeat = false;
+	backoff_reset(&w->backoff);
+	w->upstream = w->upstream == WANTED_SUBSCRIBING ? WANTED_ON : WANTED_NONE;
+	ripple(t, w, NULL, "");
+}
+
+/* To refuse an unsubscribe is to say that there is none: CometD Java does so (bayeux.md 1.6). */
+void wanted_refused(struct wanted_table *t, struct wanted *w, const struct envelope *e,
+		    const char *text)
+{
+	settle(t, w);
+	w->again = w->doubt = false;
+	backoff_reset(&w->backoff);
+	w->upstream = w->upstream == WANTED_SUBSCRIBING ? WANTED_REFUSED : WANTED_NONE;
+	ripple(t, w, e, text);
+}
+
+void wanted_deleted(struct wanted_table *t, struct wanted *w, const char *text)
+{
+	w->again = w->doubt = false;
+	w->upstream = WANTED_REFUSED;
+	ripple(t, w, NULL, text);
+}
+
+static void ask_later(struct wanted_table *t, struct wanted *w, uint64_t now)
+{
+	w->retry_at = now + backoff_next(&w->backoff, t->jitter);
+	list_remove(&w->link);
+	list_append(&t->later, &w->link);
+	if (w->retry_at < t->later_at)
+		t->later_at = w->retry_at;
+}
+
+void wanted_deferred(struct wanted_table *t, struct wanted *w, uint64_t now,
+		     const struct envelope *e, const char *text)
+{
+	bool subscribing = w->upstream == WANTED_SUBSCRIBING;
+	settle(t, w);
+	/* an earlier try that was cut off may have arrived all the same */
+	w->doubt |= !subscribing;
+	w->upstream = w->doubt ? WANTED_ON : WANTED_NONE;
+	ask_later(t, w, now);
+	if (subscribing && w->wanted)
+		tell(t, w, e, text);
+	ripple(t, w, NULL, "");
+}
+
+void wanted_broken(struct wanted_table *t, struct wanted *w, bool sent)
+{
+	settle(t, w);
+	w->doubt |= w->upstream == WANTED_UNSUBSCRIBING || sent;
+	w->upstream = w->doubt ? WANTED_ON : WANTED_NONE;
+	ripple(t, w, NULL, "");
+}
+
+void wanted_unanswered(struct wanted_table *t, struct wanted *w, uint64_t now)
+{
+	bool again = w->again;
+	w->again = true;
+	if (again && w->wanted) {
+		ask_later(t, w, now);
+		tell(t, w, NULL, "the server does not answer the subscribe");
+	}
+	wanted_broken(t, w, true);
+}
+
+void wanted_repeat(struct wanted_table *t)
+{
+	LIST_EACH(w, &t->all, struct wanted, all) {
+		w->doubt |= w->wanted && w->upstream == WANTED_ON;
+		w->repeat = w->upstream == WANTED_SUBSCRIBING;
+	}
+	LIST_EACH(w, &t->all, struct wanted, all)
+		consider(t, w, NULL, "");
+}
+
+static unsigned copies_by(const struct wanted *w)
+{
+	return w && w->upstream != WANTED_NONE && w->upstream != WANTED_REFUSED;
+}
+
+unsigned wanted_copies(const struct wanted_table *t, struct slice channel)
+{
+	struct slice dir = channel;
+	bool done = false;
+	if (!t->covering)
+		return 1;
+	unsigned n = copies_by(wanted_find(t, channel)) +
+		     copies_by(find_pattern(t, NULL, channel_parent(channel), SLICE("/*")));
+	for (struct wanted *above; (above = next_above(t, NULL, &dir, &done));)
+		n += copies_by(above);
+	return n ? n : 1;
+}
+
+/* ---- time and news ---- */
+
+bool wanted_tick(struct wanted_table *t, uint64_t now)
+{
+	if (now < t->later_at)
+		return false;
+	bool any = false;
+	t->later_at = UINT64_MAX;
+	LIST_EACH_SAFE(w, &t->later, struct wanted, link) {
+		if (w->retry_at <= now) {
+			list_remove(&w->link);
+			list_append(&t->todo, &w->link);
+			any = true;
+		} else if (w->retry_at < t->later_at) {
+			t->later_at = w->retry_at;
+		}
+	}
+	return any;
+}
+
+const struct wanted *wanted_next_news(struct wanted_table *t)
+{
+	struct wanted *w = LIST_FIRST(&t->news, struct wanted, news);
+	if (w)
+		list_remove(&w->news);
+	return w;
+}

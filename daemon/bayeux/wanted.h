@@ -1,0 +1,115 @@
+/*
+ * The channels somebody wants, and what the server has been asked about each.
+ * Wishes come from above, replies from the server; out of both this table says
+ * what to ask next and what to tell the owners. It lives longer than any
+ * session with the server: wanted_reset() makes it ask everything again.
+ *
+ * Covering (bayeux.md 2.6): for servers that send one copy per matching
+ * subscription, only patterns that no other wanted one covers are asked for.
+ * A child is subscribed before its parent goes, a parent is active before its
+ * children go, and a parent that is refused leaves its children to themselves.
+ * While both are subscribed such a server sends a copy too many: wanted_copies().
+ */
+#ifndef BAYEUX_WANTED_H
+#define BAYEUX_WANTED_H
+
+#include "base/strmap.h"
+#include "bayeux/backoff.h"
+#include "bayeux/exchange.h"
+
+enum wanted_upstream {
+	WANTED_NONE,            /* the server does not know of it */
+	WANTED_SUBSCRIBING,     /* asked, no reply yet */
+	WANTED_ON,              /* subscribed */
+	WANTED_UNSUBSCRIBING,
+	WANTED_REFUSED,         /* not asked again in this session */
+};
+
+struct wanted {
+	struct request request;         /* its subscribe or unsubscribe in flight */
+	struct strmap_node node;        /* by channel */
+	struct list all;                /* in the order of the wishes */
+	struct list link;               /* in todo or later, or in neither */
+	struct list news;
+	bool wanted;
+	bool again;                     /* no reply came once already */
+	enum wanted_upstream upstream;
+	bool repeat;                    /* once it is answered, ask again */
+	/* "on" is a guess: a subscribe or unsubscribe was cut off */
+	bool doubt;
+	enum session_channel_status told;
+	const struct envelope *envelope;    /* of news: the refusal, or NULL */
+	const char *text;
+	struct backoff backoff;         /* between tries that failed for the moment */
+	uint64_t retry_at;
+	char channel[];
+};
+
+struct wanted_table {
+	struct pending *pending;
+	struct jitter *jitter;
+	struct strmap map;
+	struct list all;
+	struct list todo;               /* to be asked now */
+	struct list later;              /* to be asked at their retry_at */
+	uint64_t later_at;              /* not after the earliest of those */
+	struct list news;               /* status changed, not yet told */
+	bool covering;
+	size_t n;                       /* wanted ones */
+	uint64_t backoff_min, backoff_max;
+};
+
+void wanted_init(struct wanted_table *t, struct pending *pending, struct jitter *jitter,
+		 uint64_t backoff_min, uint64_t backoff_max);
+void wanted_fini(struct wanted_table *t);
+
+/* 0 or -ENOMEM */
+int wanted_want(struct wanted_table *t, struct slice channel);
+void wanted_unwant(struct wanted_table *t, struct slice channel);
+enum session_channel_status wanted_status(const struct wanted_table *t, struct slice channel);
+
+/* A new session, in which the server knows of no channel. Pending ones are told when answered. */
+void wanted_reset(struct wanted_table *t, bool covering);
+
+/* ---- asking ---- */
+/* whether `w`, being in todo, is to be subscribed; else unsubscribed */
+bool wanted_subscribes(const struct wanted_table *t, const struct wanted *w);
+/* The first of todo goes out as part of `x`; its request is in pending already. */
+void wanted_sent(struct wanted_table *t, struct wanted *w, struct exchange *x);
+
+/* ---- what became of it; each settles the request ---- */
+void wanted_accepted(struct wanted_table *t, struct wanted *w);
+void wanted_refused(struct wanted_table *t, struct wanted *w, const struct envelope *e,
+		    const char *text);
+/* Its subscribe, being in todo, is not to be sent in this session. `text` is static. */
+void wanted_deleted(struct wanted_table *t, struct wanted *w, const char *text);
+/* Not now: the server is busy, or has forgotten us. Asked again after a pause. */
+void wanted_deferred(struct wanted_table *t, struct wanted *w, uint64_t now,
+		     const struct envelope *e, const char *text);
+/* The exchange failed: asked again as soon as may be; `sent` says whether it may have arrived. */
+void wanted_broken(struct wanted_table *t, struct wanted *w, bool sent);
+/* What is subscribed is asked for once more, also what is being subscribed: the server repeats what
+   got lost (replay). */
+void wanted_repeat(struct wanted_table *t);
+/* No reply came in time: asked again once, then reported and asked after pauses. */
+void wanted_unanswered(struct wanted_table *t, struct wanted *w, uint64_t now);
+
+/*
+ * How many subscriptions of ours on the server may match that channel, when it sends a copy for
+ * each; 1 when it does not. More than 1 only while a pattern takes over from another.
+ */
+unsigned wanted_copies(const struct wanted_table *t, struct slice channel);
+
+/* ---- time and news ---- */
+/* Moves what waited until `now` to todo. Whether there was any. */
+bool wanted_tick(struct wanted_table *t, uint64_t now);
+/* The next channel whose status changed, or NULL; told, envelope and text say to what and why. */
+const struct wanted *wanted_next_news(struct wanted_table *t);
+
+struct wanted *wanted_find(const struct wanted_table *t, struct slice channel);
+static inline struct wanted *wanted_of(struct request *r)
+{
+	return LIST_OF(r, struct wanted, request);
+}
+
+#endif

@@ -1,0 +1,53 @@
+/*
+ * Plays a server, a driver and a clock around one session, from a script of
+ * lines. Lines that begin with ">" act; each line that the session makes of it,
+ * an event or a batch, must be met by the next "<" line, and none be left over.
+ * A "'" in a line stands for a quotation mark; "%" in a "<" line for any text.
+ *
+ *     > start | stop | probe | authorized | not-yet WHY
+ *     > want CHANNEL | unwant CHANNEL
+ *     > publish COOKIE CHANNEL MS DATA [EXT]  | call …     (MS until its deadline)
+ *     > reply LANE TEXT          the whole HTTP response to the batch last taken on
+ *                                that lane ("connect" or "command")
+ *     > late LANE TEXT           the same without its end
+ *     > end LANE                 the end of a response
+ *     > frame TEXT               one message over the WebSocket
+ *     > fail LANE KIND …         KIND: not-sent, broken, too-large; then any of:
+ *     > closed KIND …            unsupported, status=N, retry=MS
+ *     > wait MS                  lets MS pass
+ *     > sleep MS                 lets time pass until something comes out, MS at most
+ *     > clock MS                 the clock on the wall is set to MS since 1970
+ *
+ *     < +A..B                    so many milliseconds went by (first line after a sleep)
+ *     < state NAME[ gap][: REASON]
+ *     < message CHANNEL DATA
+ *     < outcome COOKIE NAME[: TEXT]
+ *     < channel CHANNEL STATUS[: TEXT]
+ *     < abort all|connect|command
+ *     < note TEXT
+ *     < unauthorized[: WHY]
+ *     < KIND TRANSPORT[@N] TEXT  a batch: handshake, connect, commands, disconnect; N: the
+ *                                number of its URL but for the first, 0
+ *
+ * The play ends the test when a batch breaks a law that holds always: two
+ * connects at once, a second command batch at once on long-polling, a batch that
+ * says of itself what is not so, or a clock that stands still while the session
+ * keeps asking for it.
+ */
+#ifndef TESTS_SESSION_PLAY_H
+#define TESTS_SESSION_PLAY_H
+
+#include "bayeux/session.h"
+
+/* long-polling only, with a fixed seed; no extension unless set */
+void play_options(struct session_options *o);
+/* Plays the script, ended by NULL, to a new session. */
+void play(const struct session_options *o, const char *const *script);
+
+#define PLAY(options, ...)                                                                         \
+	do {                                                                                       \
+		static const char *const script_[] = {__VA_ARGS__, NULL};                          \
+		play(options, script_);                                                            \
+	} while (0)
+
+#endif

@@ -1,0 +1,234 @@
+/*
+ * The chain of extensions: asked in their order, told together; a message that
+ * one of them had no memory for comes again, and nobody counts it twice.
+ */
+#include "tests/unit/testing.h"
+
+#include "bayeux/ext.h"
+#include "bayeux/ext_ack.h"
+#include "bayeux/ext_replay.h"
+#include "bayeux/session.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* an extension that needs memory for each question, and says what it is told to */
+struct scripted {
+	struct ext ext;
+	int event_result, refused_result;
+	unsigned asked, taken, refused;
+};
+
+static struct scripted *scripted_of(struct ext *x)
+{
+	return LIST_OF(x, struct scripted, ext);
+}
+
+static int scripted_needs(int result)
+{
+	void *p = malloc(8);
+	if (!p)
+		return -ENOMEM;
+	free(p);
+	return result;
+}
+
+static int scripted_outgoing(struct ext *x, const struct ext_request *request, struct buf *out)
+{
+	(void)x;
+	(void)request;
+	int r = scripted_needs(0);
+	return r ? r : buf_put_str(out, "1");
+}
+
+static int scripted_incoming(struct ext *x, enum ext_moment moment, const struct envelope *e,
+			     struct ext_time at)
+{
+	(void)e;
+	(void)at;
+	scripted_of(x)->asked++;
+	return scripted_needs(moment == EXT_EVENT ? scripted_of(x)->event_result : 0);
+}
+
+static void scripted_taken(struct ext *x, enum ext_moment moment, const struct envelope *e)
+{
+	(void)moment;
+	(void)e;
+	scripted_of(x)->taken++;
+}
+
+static int scripted_refused(struct ext *x, struct slice channel, const struct envelope *e)
+{
+	(void)channel;
+	(void)e;
+	scripted_of(x)->refused++;
+	return scripted_needs(scripted_of(x)->refused_result);
+}
+
+static void scripted_free(struct ext *x)
+{
+	(void)x;
+}
+
+static const struct ext_ops scripted_ops = {
+	.key = "scripted", .outgoing = scripted_outgoing, .incoming = scripted_incoming,
+	.taken = scripted_taken, .refused = scripted_refused, .free = scripted_free,
+};
+
+static void add_scripted(struct list *chain, struct scripted *s)
+{
+	*s = (struct scripted){.ext = {.ops = &scripted_ops}};
+	list_init(&s->ext.link);
+	ext_add(chain, &s->ext);
+}
+
+enum { GOOD_HANDSHAKE, EVENT, GOOD_CONNECT, REFUSAL, EVENT_OF_SALESFORCE };
+
+static void parse_messages(struct envelope_batch *b)
+{
+	static const char text[] =
+		"[{\"channel\":\"/meta/handshake\",\"successful\":true,"
+		"\"ext\":{\"ack\":true,\"replay\":true}},"
+		"{\"channel\":\"/e\",\"data\":1},"
+		"{\"channel\":\"/meta/connect\",\"successful\":true,\"ext\":{\"ack\":5}},"
+		"{\"channel\":\"/meta/subscribe\",\"error\":\"400::replayId\"},"
+		"{\"channel\":\"/e\",\"data\":{\"event\":{\"replayId\":77}}}]";
+	envelope_batch_init(b);
+	assert_int_equal(envelope_parse(b, slice_of(text)), 0);
+}
+
+static const struct ext_time noon = {500, 43200000};
+
+/* Asks until nobody fails, as the session does; a test fails one allocation only. */
+static int incoming(const struct list *chain, enum ext_moment moment, const struct envelope *e)
+{
+	int r = ext_incoming(chain, moment, e, noon);
+	return r == -ENOMEM ? ext_incoming(chain, moment, e, noon) : r;
+}
+
+static void all_are_told_what_one_dropped(void **state)
+{
+	struct scripted x[3];
+	struct envelope_batch b;
+	struct list chain;
+	(void)state;
+	list_init(&chain);
+	parse_messages(&b);
+	for (int i = 0; i < 3; i++)
+		add_scripted(&chain, &x[i]);
+	assert_int_equal(incoming(&chain, EXT_EVENT, &b.items[EVENT]), 0);
+	x[1].event_result = EXT_DROP;
+	assert_int_equal(incoming(&chain, EXT_EVENT, &b.items[EVENT]), EXT_DROP);
+	/* the one behind does not see it, but may count it */
+	assert_int_equal(x[0].asked, 2);
+	assert_int_equal(x[1].asked, 2);
+	assert_int_equal(x[2].asked, 1);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(x[i].taken, 2);
+	x[1].event_result = -ENOMEM;
+	assert_int_equal(incoming(&chain, EXT_EVENT, &b.items[EVENT]), -ENOMEM);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(x[i].taken, 2);
+	ext_free_all(&chain);
+	envelope_batch_fini(&b);
+}
+
+static void assert_connect_says(const struct list *chain, const char *expected)
+{
+	const struct ext_request request = {.kind = REQUEST_CONNECT, .at = noon};
+	struct buf out;
+	/* ext_write leaves no trace of a failure */
+	buf_init(&out, 256);
+	int r = ext_write(chain, NULL, &request, SLICE_NULL, &out);
+	if (r == -ENOMEM)
+		r = ext_write(chain, NULL, &request, SLICE_NULL, &out);
+	assert_int_equal(r, 0);
+	assert_int_equal(buf_len(&out), strlen(expected));
+	assert_memory_equal(buf_slice(&out).p, expected, strlen(expected));
+	buf_fini(&out);
+}
+
+/* ack stands in front of one that fails: its counts decide which repeats are left out */
+static void what_fails_is_counted_once(void **state)
+{
+	unsigned runs = 0;
+	struct envelope_batch b;
+	(void)state;
+	parse_messages(&b);
+	FAIL_EACH_ALLOCATION {
+		struct scripted behind;
+		struct list chain;
+		struct ext *ack;
+		list_init(&chain);
+		runs++;
+		if (ext_ack_new(&ack))
+			assert_int_equal(ext_ack_new(&ack), 0);
+		ext_add(&chain, ack);
+		add_scripted(&chain, &behind);
+		assert_int_equal(incoming(&chain, EXT_HANDSHAKE_REPLY, &b.items[GOOD_HANDSHAKE]), 0);
+		for (int i = 0; i < 3; i++)
+			assert_int_equal(incoming(&chain, EXT_EVENT, &b.items[EVENT]), 0);
+		ext_lost(&chain);
+		for (int i = 0; i < 3; i++)
+			assert_int_equal(incoming(&chain, EXT_EVENT, &b.items[EVENT]), EXT_DROP);
+		assert_int_equal(incoming(&chain, EXT_EVENT, &b.items[EVENT]), 0);
+		/* overtaken: its four events come again */
+		assert_int_equal(incoming(&chain, EXT_STALE_REPLY, &b.items[GOOD_CONNECT]), 0);
+		for (int i = 0; i < 4; i++)
+			assert_int_equal(incoming(&chain, EXT_EVENT, &b.items[EVENT]), EXT_DROP);
+		assert_int_equal(incoming(&chain, EXT_EVENT, &b.items[EVENT]), 0);
+		assert_int_equal(incoming(&chain, EXT_CONNECT_REPLY, &b.items[GOOD_CONNECT]), 0);
+		ext_settled(&chain);
+		assert_connect_says(&chain, ",\"ext\":{\"ack\":5,\"scripted\":1}");
+		assert_int_equal(behind.taken, 1 + 3 + 3 + 1 + 1 + 4 + 1 + 1);
+		ext_free_all(&chain);
+	}
+	/* the questions alone are one allocation each */
+	assert_in_range(runs, 9, 100);
+	envelope_batch_fini(&b);
+}
+
+static struct ext *new_replay(void)
+{
+	struct replay_store *store;
+	struct ext *x;
+	assert_int_equal(replay_store_new(9, &store), 0);
+	assert_int_equal(ext_replay_new(SESSION_REPLAY_ALL, SESSION_REPLAY_FALLBACK_NEW, store, &x),
+			 0);
+	return x;
+}
+
+/* whoever asks anew has changed what it will say: a failure behind it must not undo that */
+static void a_refusal_is_answered_once(void **state)
+{
+	struct scripted before, behind;
+	struct envelope_batch b;
+	struct list chain;
+	(void)state;
+	list_init(&chain);
+	parse_messages(&b);
+	add_scripted(&chain, &before);
+	ext_add(&chain, new_replay());
+	add_scripted(&chain, &behind);
+	assert_int_equal(ext_want(&chain, SLICE("/e")), 0);
+	assert_int_equal(incoming(&chain, EXT_HANDSHAKE_REPLY, &b.items[GOOD_HANDSHAKE]), 0);
+	assert_int_equal(ext_delivered(&chain, &b.items[EVENT_OF_SALESFORCE]), 0);
+	before.refused_result = behind.refused_result = -ENOMEM;
+	assert_int_equal(ext_refused(&chain, SLICE("/e"), &b.items[REFUSAL]), -ENOMEM);
+	before.refused_result = 0;
+	assert_int_equal(ext_refused(&chain, SLICE("/e"), &b.items[REFUSAL]), EXT_AGAIN);
+	assert_int_equal(before.refused, 2);
+	assert_int_equal(behind.refused, 0);
+	ext_free_all(&chain);
+	envelope_batch_fini(&b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(all_are_told_what_one_dropped),
+		cmocka_unit_test(what_fails_is_counted_once),
+		cmocka_unit_test(a_refusal_is_answered_once),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

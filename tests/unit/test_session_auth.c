@@ -1,0 +1,244 @@
+/*
+ * The session with somebody who has credentials: every way in which a server
+ * says that it rejects them, and what only looks like it.
+ */
+#include "tests/unit/testing.h"
+
+#include "tests/unit/session_lines.h"
+#include "tests/unit/session_play.h"
+
+static struct session_options options;
+
+static int setup(void **state)
+{
+	(void)state;
+	play_options(&options);
+	options.credentials = true;
+	return 0;
+}
+
+#define SHAKE HANDSHAKE, HANDSHAKE_OK
+#define ASKED "> start", "< state unconnected: waiting for credentials", "< unauthorized"
+#define AUTHORIZED ASKED, "> authorized", "< state handshaking: waiting for credentials"
+#define CONNECTED                                                                                  \
+	AUTHORIZED, SHAKE, "< state connecting%", PROBE, CONNECT_OK, "< state connected", CONNECT
+#define BACK                                                                                       \
+	SHAKE, "< state connecting gap%", PROBE, CONNECT_OK, "< state connected gap", CONNECT
+
+/* the same for a script with lines that are variables */
+#define PLAY_WITH(options, ...) play(options, (const char *const[]){__VA_ARGS__, NULL})
+
+static void nothing_is_sent_without_credentials(void **state)
+{
+	(void)state;
+	PLAY(&options, ASKED, "> sleep 1000000", "> probe", "> sleep 1000000",
+	     "> not-yet the command took too long",
+	     "< state unconnected: waiting for credentials: the command took too long",
+	     "> authorized", "< state handshaking%", SHAKE, "< state connecting%", PROBE,
+	     "> authorized", "> not-yet late", CONNECT_OK, "< state connected", CONNECT);
+}
+
+static void stopped_while_it_waits(void **state)
+{
+	(void)state;
+	PLAY(&options, ASKED, "> stop", "< state off%", "> authorized", "> sleep 100000");
+}
+
+static void without_the_option_nothing_is_asked(void **state)
+{
+	(void)state;
+	options.credentials = false;
+	PLAY(&options, UP, "> fail connect broken status=401", "< state unconnected%",
+	     "> sleep 9000", "< +800..1200", PROBE);
+}
+
+/* the server says that the session is over: at once a new handshake with the new ones */
+static void rejected_while_connected(void **state)
+{
+	static const struct {
+		const char *act, *why;
+	} ways[] = {
+		{"> reply connect [{'channel':'/meta/connect','successful':false,"
+		 "'error':'401::Authentication invalid','advice':{'reconnect':'none'}}]",
+		 "< state unconnected gap: waiting for credentials: connect refused: "
+		 "401 Authentication invalid"},
+		{"> reply connect [{'channel':'/meta/connect','successful':false,"
+		 "'error':'403::Forbidden','advice':{'reconnect':'handshake'}}]",
+		 "< state unconnected gap: waiting for credentials: connect refused: 403 Forbidden"},
+		{"> reply connect [{'channel':'/meta/connect','successful':false,'error':'x',"
+		 "'ext':{'sfdc':{'failureReason':'401::Authentication invalid'}}}]",
+		 "< state unconnected gap: waiting for credentials: connect refused: x"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
+		PLAY_WITH(&options, CONNECTED, "> wait 20000", ways[i].act, ways[i].why,
+		     "< unauthorized: waiting for credentials%", "> wait 5000", "> authorized",
+		     "< state handshaking gap%", BACK);
+}
+
+/* HTTP says it, perhaps a proxy: the session is resumed with the new ones, and loses nothing */
+static void rejected_in_http(void **state)
+{
+	static const char *const ways[] = {"> fail connect broken status=401",
+					   "> fail connect broken status=403"};
+
+	(void)state;
+#define REJECTED_ONCE(way)                                                                         \
+	way, "< state unconnected gap: waiting for credentials: cut",                              \
+		"< unauthorized: waiting for credentials%", "> wait 5000", "> authorized", PROBE
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
+		PLAY_WITH(&options, CONNECTED, "> wait 20000", REJECTED_ONCE(ways[i]), CONNECT_OK,
+			  "< state connected gap", CONNECT, "> wait 20000", CONNECT_OK, CONNECT,
+			  REJECTED_ONCE(ways[i]),
+			  /* not again: the session may be bound to what began it */
+			  ways[i], "< state unconnected gap: waiting for credentials: cut",
+			  "< unauthorized%", "> wait 5000", "> authorized", "> sleep 9000",
+			  "< +1200..1800", "< state handshaking gap%", BACK);
+	/* the new ones came when the server had long forgotten the session */
+	PLAY_WITH(&options, CONNECTED, "> wait 20000", ways[0], "< state unconnected gap%",
+	     "< unauthorized%", "> wait 90000", "> authorized", "< state handshaking gap%", BACK);
+	/* stopped meanwhile: the session is told goodbye, as any */
+	PLAY_WITH(&options, CONNECTED, ways[0], "< state unconnected gap%", "< unauthorized%", "> stop",
+	     "< state disconnecting gap%", "< disconnect %", "> fail command broken status=401",
+	     "< state off gap%");
+}
+
+static void rejected_handshake(void **state)
+{
+	static const char *const ways[] = {
+		"> fail connect broken status=401",
+		"> reply connect [{'channel':'/meta/handshake','successful':false,"
+		"'error':'403::Handshake denied','ext':{'sfdc':{'failureReason':"
+		"'401::Authentication invalid'}},'advice':{'reconnect':'none'}}]",
+		"> reply connect [{'channel':'/meta/handshake','successful':false,"
+		"'error':'403::handshake_denied','advice':{'reconnect':'none'}}]",
+		"> reply connect [{'channel':'/meta/handshake','successful':false,"
+		"'error':'401::no','advice':{'reconnect':'retry'}}]",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
+		PLAY_WITH(&options, AUTHORIZED, HANDSHAKE, ways[i],
+		     "< state unconnected: waiting for credentials: %",
+		     "< unauthorized: waiting for credentials: %",
+		     /* never two handshakes within a second */
+		     "> authorized", "> sleep 9000", "< +1000..1000", "< state handshaking%",
+		     SHAKE, "< state connecting%", PROBE);
+}
+
+/* credential after credential is rejected: the pauses grow */
+static void the_loop_is_broken(void **state)
+{
+	(void)state;
+#define REJECTED                                                                                   \
+	HANDSHAKE, "> fail connect broken status=401", "< state unconnected%", "< unauthorized%",  \
+		"> wait 3000", "> authorized"
+	PLAY(&options, AUTHORIZED, REJECTED, "< state handshaking%", REJECTED, "> sleep 99000",
+	     "< +1200..1800", "< state handshaking%", REJECTED, "> sleep 99000", "< +1800..2700",
+	     "< state handshaking%", REJECTED, "> sleep 99000", "< +2700..4050",
+	     "< state handshaking%", HANDSHAKE);
+}
+
+static void what_only_looks_like_it(void **state)
+{
+	(void)state;
+	/* the session is unknown: Salesforce, Faye */
+	PLAY(&options, CONNECTED, "> wait 20000",
+	     "> reply connect [{'channel':'/meta/connect','successful':false,"
+	     "'error':'403::Unknown client','advice':{'reconnect':'handshake','interval':0}}]",
+	     "< state unconnected gap: connect refused: 403 Unknown client",
+	     "< state handshaking gap%", BACK, "> wait 20000",
+	     "> reply connect [{'channel':'/meta/connect','successful':false,"
+	     "'error':'401:c1:Unknown client','advice':{'reconnect':'handshake','interval':0}}]",
+	     "< state unconnected gap: connect refused: 401 Unknown client",
+	     "> sleep 9000", "< +1200..1800",
+	     "< state handshaking gap%", BACK);
+	/* a quota, which no other credential changes */
+	PLAY(&options, AUTHORIZED, HANDSHAKE,
+	     "> reply connect [{'channel':'/meta/handshake','successful':false,"
+	     "'error':'403::Handshake denied','ext':{'sfdc':{'failureReason':"
+	     "'403::Organization concurrent user limit exceeded'}},"
+	     "'advice':{'reconnect':'none'}}]",
+	     "< state halted: handshake refused: 403::Organization concurrent user limit exceeded");
+	/* a channel that this credential may not have */
+	PLAY(&options, CONNECTED, "> want /a", "< commands %", "> reply command "
+	     "[{'channel':'/meta/subscribe','subscription':'/a','successful':false,"
+	     "'error':'403:denied_by_security_policy:subscribe_denied'}]",
+	     "< channel /a refused: refused by the server");
+}
+
+/* a 401 says that nothing was done: what was in the request goes out again, once */
+#define REJECTED_STATE "< state unconnected gap: waiting for credentials: cut", "< unauthorized%"
+
+static void publishes_survive_the_rejection(void **state)
+{
+	(void)state;
+	PLAY(&options, CONNECTED, "> wait 20000", "> publish 1 /a 60000 1", "< commands %'data':1%",
+	     "> fail command broken status=401", "< abort connect",
+	     "< state unconnected gap: waiting for credentials: cut", "< unauthorized%",
+	     "> authorized", PROBE, CONNECT_OK, "< state connected gap", CONNECT,
+	     "< commands %'data':1%", "> reply command [{'channel':'/a','successful':true}]",
+	     "< outcome 1 ok");
+	/* the credential ended while both lanes were busy: the second answer, which comes before
+	   there is a new one or after, is no rejection of the new one */
+	PLAY(&options, CONNECTED, "> wait 20000", "> publish 1 /a 60000 1", "< commands %'data':1%",
+	     "> fail connect broken status=401", REJECTED_STATE, "> wait 10",
+	     "> fail command broken status=401", "> authorized", PROBE, CONNECT_OK,
+	     "< state connected gap", CONNECT, "> sleep 9000", "< +100..2000",
+	     "< commands %'data':1%", "> reply command [{'channel':'/a','successful':true}]",
+	     "< outcome 1 ok");
+	PLAY(&options, CONNECTED, "> wait 20000", "> publish 1 /a 60000 1", "< commands %'data':1%",
+	     "> fail connect broken status=401", REJECTED_STATE, "> wait 10", "> authorized", PROBE,
+	     CONNECT_OK, "< state connected gap", CONNECT, "> fail command broken status=401",
+	     "> sleep 9000", "< +100..2000", "< commands %'data':1%",
+	     "> reply command [{'channel':'/a','successful':true}]", "< outcome 1 ok");
+	/* connects are let in and commands are not: no storm */
+	PLAY(&options, CONNECTED, "> wait 20000", "> publish 1 /a 60000 1", "< commands %'data':1%",
+	     "> fail command broken status=401", "< abort connect", REJECTED_STATE, "> wait 10",
+	     "> authorized", PROBE, CONNECT_OK, "< state connected gap", CONNECT,
+	     "< commands %'data':1%", "> fail command broken status=401", "< abort all",
+	     REJECTED_STATE, "> wait 10", "> authorized", "> sleep 9000", "< +1200..1800",
+	     "< state handshaking gap%", HANDSHAKE);
+	/* of a 403 nobody knows */
+	PLAY(&options, CONNECTED, "> wait 20000", "> publish 1 /a 60000 1", "< commands %'data':1%",
+	     "> fail command broken status=403", "< abort connect",
+	     "< state unconnected gap: waiting for credentials: cut", "< unauthorized%",
+	     "< outcome 1 unknown: sent, but the reply was lost");
+}
+
+static void rejected_upgrade(void **state)
+{
+	(void)state;
+	options.transports[0] = SESSION_WEBSOCKET;
+	options.transports[1] = SESSION_LONG_POLLING;
+	options.n_transports = 2;
+#define UPGRADE "< state handshaking%", "< handshake websocket %"
+#define REFUSED                                                                                    \
+	"> closed not-sent status=403", "< state unconnected: waiting for credentials: cut",       \
+		"< unauthorized%", "> wait 9000", "> authorized"
+	/* a proxy that refuses them all is one with whom long-polling may work */
+	PLAY(&options, ASKED, "> authorized", UPGRADE, REFUSED, UPGRADE, REFUSED, "> sleep 9000",
+	     "< +1200..1800", UPGRADE, REFUSED, "> sleep 9000", "< +1800..2700",
+	     "< state handshaking%", "< handshake long-polling %");
+}
+
+#define AUTH_TEST(test) cmocka_unit_test_setup(test, setup)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		AUTH_TEST(nothing_is_sent_without_credentials),
+		AUTH_TEST(stopped_while_it_waits),
+		AUTH_TEST(without_the_option_nothing_is_asked),
+		AUTH_TEST(rejected_while_connected),
+		AUTH_TEST(rejected_in_http),
+		AUTH_TEST(rejected_handshake),
+		AUTH_TEST(the_loop_is_broken),
+		AUTH_TEST(what_only_looks_like_it),
+		AUTH_TEST(publishes_survive_the_rejection),
+		AUTH_TEST(rejected_upgrade),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

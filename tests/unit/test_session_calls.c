@@ -1,0 +1,243 @@
+/*
+ * Calls: whose answer an event is, by our id or by its channel, and what
+ * becomes of an answer that comes when nobody waits for it any more.
+ */
+#include "tests/unit/testing.h"
+
+#include "tests/unit/session_lines.h"
+#include "tests/unit/session_play.h"
+
+#include "bayeux/publish.h"
+
+#include <stdio.h>
+
+static struct session_options options;
+
+static int setup(void **state)
+{
+	(void)state;
+	play_options(&options);
+	return 0;
+}
+
+/* a call on that channel, sent and taken by the server */
+#define CALLED(cookie, channel, ms)                                                                \
+	"> call " #cookie " " channel " " #ms " " #cookie, "< commands %",                         \
+		"> reply command [{'channel':'" channel "','successful':true}]"
+/* events, by a reply to the connect */
+#define CAME(...)                                                                                  \
+	"> wait 200", "> reply connect [" __VA_ARGS__ ",{'channel':'/meta/connect','successful':true}]"
+#define LATE(channel) "< note an answer on " channel " came when its call was over"
+
+static void calls_are_answered(void **state)
+{
+	(void)state;
+	PLAY(&options, UP, "> call 1 /service/echo 9000 'x'", "< commands %",
+	     /* the answer with our id, before the reply */
+	     "> reply command [{'data':'x','channel':'/service/echo','id':'4'},"
+	     "{'channel':'/service/echo','id':'4','successful':true}]",
+	     "< outcome 1 ok 'x'",
+	     /* answers without id go to the oldest on that channel, through the connect */
+	     "> call 2 /service/noid 9000 2", "< commands %",
+	     "> reply command [{'channel':'/service/noid','id':'5','successful':true}]",
+	     "> call 3 /service/noid 9000 3", "< commands %",
+	     "> reply command [{'channel':'/service/noid','id':'6','successful':true}]",
+	     "> reply connect [{'data':'two','channel':'/service/noid'},"
+	     "{'data':'three','channel':'/service/noid'},{'data':'more','channel':'/service/noid'},"
+	     "{'channel':'/meta/connect','id':'3','successful':true}]",
+	     "< outcome 2 ok 'two'", "< outcome 3 ok 'three'", "< message /service/noid 'more'",
+	     CONNECT,
+	     /* refused, delivered but not answered, not even replied to */
+	     "> call 4 /service/x 9000 4", "< commands %",
+	     "> reply command [{'channel':'/service/x','id':'8','successful':false,"
+	     "'error':'404::x'}]",
+	     "< outcome 4 refused: refused by the server", "> call 5 /service/x 500 5",
+	     "< commands %",
+	     "> reply command [{'channel':'/service/x','id':'9','successful':true}]",
+	     "> sleep 9000",
+	     "< +500..500", "< outcome 5 timeout%", "> call 6 /service/x 500 6", "< commands %",
+	     "> sleep 9000", "< +500..500", "< outcome 6 unknown%");
+}
+
+
+/* The remote calls of CometD: `successful` tells the service's success or failure. */
+static void a_service_may_fail(void **state)
+{
+	(void)state;
+	PLAY(&options, UP, "> call 1 /service/r 9000 1", "< commands %",
+	     "> reply command [{'data':{'why':'no'},'channel':'/service/r','id':'4',"
+	     "'successful':false},{'channel':'/service/r','id':'4','successful':true}]",
+	     "< outcome 1 refused: the service answered with a failure {'why':'no'}",
+	     "> call 2 /service/r 9000 2", "< commands %",
+	     "> reply command [{'data':5,'channel':'/service/r','id':'5','successful':true}]",
+	     "< outcome 2 ok 5");
+}
+
+/* Out of order, and among other messages of the channel: the id says it all. */
+static void ids_are_exact(void **state)
+{
+	(void)state;
+	PLAY(&options, UP, CALLED(1, "/service/r", 9000), CALLED(2, "/service/r", 9000),
+	     CAME("{'channel':'/service/r','id':'5','data':'two'},"
+		  "{'channel':'/service/r','data':'news'},"
+		  "{'channel':'/service/r','id':4,'data':'one'},"
+		  "{'channel':'/service/r','id':'77','data':'not ours'}"),
+	     "< outcome 2 ok 'two'", "< message /service/r 'news'", "< outcome 1 ok 'one'",
+	     "< message /service/r 'not ours'", CONNECT);
+}
+
+/* An answer of a call that is over is nobody's: neither the next call's, nor a listener's. */
+static void late_answers_are_left_out(void **state)
+{
+	(void)state;
+	PLAY(&options, UP, CALLED(1, "/service/r", 500), "> sleep 900", "< +500..500",
+	     "< outcome 1 timeout%", CALLED(2, "/service/r", 9000),
+	     CAME("{'channel':'/service/r','id':'4','data':'late'},"
+		  "{'channel':'/service/r','id':'4','data':'and again'},"
+		  "{'channel':'/service/r','id':'5','data':'two'}"),
+	     LATE("/service/r"), LATE("/service/r"), "< outcome 2 ok 'two'", CONNECT,
+	     /* also when it was never said that the server has taken it */
+	     "> call 3 /service/r 500 3", "< commands %", "> sleep 900", "< +500..500",
+	     "< outcome 3 unknown%", CAME("{'channel':'/service/r','id':'7','data':'late'}"),
+	     LATE("/service/r"), CONNECT);
+}
+
+/* Without ids, the call that is over keeps its turn on the channel, for ten seconds. */
+static void late_answers_without_id_are_not_taken_for_others(void **state)
+{
+	(void)state;
+	PLAY(&options, UP, CALLED(1, "/service/x", 500), "> sleep 900", "< +500..500",
+	     "< outcome 1 timeout%", CALLED(2, "/service/x", 99000),
+	     CALLED(3, "/service/y", 99000),
+	     CAME("{'channel':'/service/y','data':'three'},{'channel':'/service/x','data':'late'},"
+		  "{'channel':'/service/x','data':'two'},{'channel':'/service/x','data':'more'}"),
+	     "< outcome 3 ok 'three'", LATE("/service/x"), "< outcome 2 ok 'two'",
+	     "< message /service/x 'more'", CONNECT,
+	     /* it does not come at all: its turn passes */
+	     CALLED(4, "/service/x", 500), "> sleep 900", "< +500..500", "< outcome 4 timeout%",
+	     "> wait 10001", CALLED(5, "/service/x", 9000),
+	     CAME("{'channel':'/service/x','data':'five'}"), "< outcome 5 ok 'five'", CONNECT,
+	     /* the turn is that of the sending, not of the end */
+	     CALLED(6, "/service/x", 9000), CALLED(7, "/service/x", 100), "> sleep 900",
+	     "< +100..100", "< outcome 7 timeout%",
+	     CAME("{'channel':'/service/x','data':'six'},{'channel':'/service/x','data':'late'}"),
+	     "< outcome 6 ok 'six'", LATE("/service/x"), CONNECT);
+}
+
+/* A channel once answered by id: what comes without is no answer. */
+static void pushes_between_answers_stay_messages(void **state)
+{
+	(void)state;
+	PLAY(&options, UP, CALLED(1, "/service/r", 9000),
+	     CAME("{'channel':'/service/r','id':'4','data':1}"), "< outcome 1 ok 1", CONNECT,
+	     CALLED(2, "/service/r", 9000), CAME("{'channel':'/service/r','data':'push'}"),
+	     "< message /service/r 'push'", CONNECT,
+	     CAME("{'channel':'/service/r','id':'6','data':2}"), "< outcome 2 ok 2", CONNECT);
+}
+
+/* No answer comes from one session into the next: the first answer there is the first call's. */
+static void a_new_session_owes_nothing(void **state)
+{
+	(void)state;
+	PLAY(&options, UP, CALLED(1, "/service/x", 500), "> sleep 900", "< +500..500",
+	     "< outcome 1 timeout%", CALLED(2, "/service/x", 99000),
+	     "> reply connect [{'channel':'/meta/connect','successful':false,"
+	     "'error':'402::session_unknown','advice':{'reconnect':'handshake'}}]",
+	     "< state unconnected%", "> sleep 9000", "< +250..1200", "< state handshaking%",
+	     "< outcome 2 timeout: the session was lost before the answer", HANDSHAKE, HANDSHAKE_OK,
+	     "< state connecting%", PROBE, CONNECT_OK, "< state connected gap", CONNECT,
+	     CALLED(3, "/service/x", 9000), CAME("{'channel':'/service/x','data':3}"),
+	     "< outcome 3 ok 3", CONNECT);
+}
+
+/* ---- what is remembered has a ceiling ---- */
+
+/* One call sent and ended without answer, told and forgotten. */
+static void end_one(struct publishes *p, struct exchanges *all, uint64_t id, const char *channel)
+{
+	const struct session_batch batch = {.id = id, .lane = SESSION_LANE_COMMAND};
+	const struct publish_wish wish = {slice_of(channel), SLICE("'payload'"), SLICE_NULL, true,
+					  500, id};
+	struct exchange *x;
+
+	assert_int_equal(publish_new(p, id, &wish), 0);
+	assert_int_equal(exchange_new(all, &batch, &x), 0);
+	x->kept = true;
+	struct publish *pub = LIST_FIRST(&p->waiting, struct publish, link);
+	publish_sent(p, pub, x);
+	publish_delivered(pub);
+	publish_done(p, pub, SESSION_OUTCOME_TIMEOUT, NULL, "");
+	assert_ptr_equal(publishes_next_done(p), pub);
+	publishes_forget(p, 500);
+	exchange_free(x);
+}
+
+static enum calls_match match(struct publishes *p, const char *channel, const char *id)
+{
+	const struct envelope e = {.kind = ENVELOPE_EVENT, .channel = slice_of(channel),
+				   .id = slice_of(id)};
+	struct publish *call;
+
+	return calls_match(&p->calls, p, &e, 600, &call);
+}
+
+static void what_is_remembered_is_bounded(void **state)
+{
+	struct pending pending;
+	struct exchanges all;
+	struct publishes p;
+	char channel[32], id[24];
+
+	(void)state;
+	pending_init(&pending);
+	exchanges_init(&all);
+	publishes_init(&p, &pending, 1 << 20, 1000);
+	for (unsigned i = 1; i <= 2 * CALLS_CHANNELS_MAX; i++) {
+		snprintf(channel, sizeof(channel), "/service/%u", i);
+		snprintf(id, sizeof(id), "%u", i);
+		end_one(&p, &all, i, channel);
+		assert_int_equal(match(&p, channel, id), CALLS_LATE);
+	}
+	assert_int_equal(p.bytes, 0);
+	assert_int_equal(p.calls.n_ended, CALLS_ENDED_MAX);
+	assert_int_equal(p.calls.by_id_map.n, CALLS_CHANNELS_MAX);
+	assert_int_equal(match(&p, "/service/1", "1"), CALLS_NONE);
+	assert_int_equal(match(&p, channel, id), CALLS_LATE);
+	publishes_fini(&p);
+	pending_fini(&pending);
+}
+
+/* Without memory to remember a channel, the answer is found all the same. */
+static void no_memory_to_remember(void **state)
+{
+	struct pending pending;
+	struct exchanges all;
+	struct publishes p;
+
+	(void)state;
+	pending_init(&pending);
+	exchanges_init(&all);
+	publishes_init(&p, &pending, 1 << 20, 1000);
+	end_one(&p, &all, 7, "/service/x");
+	FAIL_EACH_ALLOCATION
+		assert_int_equal(match(&p, "/service/x", "7"), CALLS_LATE);
+	publishes_fini(&p);
+	pending_fini(&pending);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(calls_are_answered, setup),
+		cmocka_unit_test_setup(a_service_may_fail, setup),
+		cmocka_unit_test_setup(ids_are_exact, setup),
+		cmocka_unit_test_setup(late_answers_are_left_out, setup),
+		cmocka_unit_test_setup(late_answers_without_id_are_not_taken_for_others, setup),
+		cmocka_unit_test_setup(pushes_between_answers_stay_messages, setup),
+		cmocka_unit_test_setup(a_new_session_owes_nothing, setup),
+		cmocka_unit_test(what_is_remembered_is_bounded),
+		cmocka_unit_test(no_memory_to_remember),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

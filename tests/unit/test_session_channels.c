@@ -1,0 +1,277 @@
+/*
+ * Wanted channels: what the server is asked while wishes and replies race, what
+ * it refuses, how each result is told; and the covering sets for servers that
+ * send one copy per matching subscription.
+ */
+#include "tests/unit/testing.h"
+
+#include "tests/unit/session_lines.h"
+#include "tests/unit/session_play.h"
+
+#define SUBSCRIBED(id)                                                                             \
+	"> reply command [{'channel':'/meta/subscribe','id':'" #id "','successful':true}]"
+#define UNSUBSCRIBED(id)                                                                           \
+	"> reply command [{'channel':'/meta/unsubscribe','id':'" #id "','successful':true}]"
+#define SUBSCRIBE(channel)                                                                         \
+	"< commands long-polling [{'channel':'/meta/subscribe',%'subscription':'" channel "'}]"
+#define UNSUBSCRIBE(channel)                                                                       \
+	"< commands long-polling [{'channel':'/meta/unsubscribe',%'subscription':'" channel "'}]"
+
+static struct session_options options;
+
+static int setup(void **state)
+{
+	(void)state;
+	play_options(&options);
+	return 0;
+}
+
+static int setup_covering(void **state)
+{
+	setup(state);
+	options.overlap = SESSION_OVERLAP_COVERING;
+	return 0;
+}
+
+static void wishes_are_idempotent(void **state)
+{
+	(void)state;
+	PLAY(&options, UP, "> want /a", SUBSCRIBE("/a"), "> want /a", SUBSCRIBED(4),
+	     "< channel /a active", "> want /a", "> unwant /b", "> unwant /a", UNSUBSCRIBE("/a"),
+	     "> unwant /a", UNSUBSCRIBED(5), "> wait 20000");
+}
+
+static void wishes_race_with_replies(void **state)
+{
+	(void)state;
+	/* given up while asked: asked, then given back */
+	PLAY(&options, UP, "> want /a", SUBSCRIBE("/a"), "> unwant /a", SUBSCRIBED(4),
+	     UNSUBSCRIBE("/a"),
+	     /* wanted again while given back */
+	     "> want /a", UNSUBSCRIBED(5), SUBSCRIBE("/a"), SUBSCRIBED(6), "< channel /a active",
+	     /* there and back again while the lane is busy: nothing to do */
+	     "> want /b", SUBSCRIBE("/b"), "> unwant /a", "> want /a",
+	     "< channel /a active", SUBSCRIBED(7), "< channel /b active");
+	/* wanted again while asked for by the wish before */
+	PLAY(&options, UP, "> want /a", SUBSCRIBE("/a"), "> unwant /a", "> want /a", SUBSCRIBED(4),
+	     "< channel /a active");
+	/* CometD Java refuses to unsubscribe a channel that is gone: so it is */
+	PLAY(&options, UP, "> want /a", SUBSCRIBE("/a"), SUBSCRIBED(4), "< channel /a active",
+	     "> unwant /a", UNSUBSCRIBE("/a"),
+	     "> reply command [{'channel':'/meta/unsubscribe','id':'5','successful':false,"
+	     "'error':'400::channel_missing'}]",
+	     "> want /a", SUBSCRIBE("/a"));
+	/* cut off: nobody knows whether it arrived */
+	PLAY(&options, UP, "> want /a", SUBSCRIBE("/a"), "> unwant /a", "> fail command broken",
+	     "< state connected gap", "> sleep 9000", "< +800..1200",
+	     UNSUBSCRIBE("/a"), "> want /a",
+	     "> fail command broken", "< state connected gap", "> sleep 9000", "< +1200..1800",
+	     SUBSCRIBE("/a"),
+	     /* this one did not arrive, the one before may have */
+	     "> unwant /a", "> fail command not-sent", "> sleep 9000", "< +1800..2700",
+	     UNSUBSCRIBE("/a"));
+	/* surely never subscribed: nothing to give back */
+	PLAY(&options, UP, "> want /a", SUBSCRIBE("/a"), "> unwant /a", "> fail command not-sent",
+	     "> wait 9000");
+}
+
+static void refusals_are_told_once(void **state)
+{
+	(void)state;
+	PLAY(&options, UP, "> want /deny", SUBSCRIBE("/deny"),
+	     "> reply command [{'channel':'/meta/subscribe','id':'4','subscription':'/deny',"
+	     "'error':'403:denied_by_security_policy:subscribe_denied','successful':false}]",
+	     "< channel /deny refused: refused by the server", "> want /deny", "> wait 20000",
+	     /* a new session is a new question */
+	     CONNECT_OK, CONNECT,
+	     "> reply connect [{'channel':'/meta/connect','successful':false,'error':'402::x'}]",
+	     "< state unconnected gap%", "< state handshaking gap%", HANDSHAKE, HANDSHAKE_OK,
+	     "< state connecting gap%", PROBE, SUBSCRIBE("/deny"), SUBSCRIBED(8),
+	     "< channel /deny active");
+	/* given up and wanted again is a new question too */
+	PLAY(&options, UP, "> want /deny", SUBSCRIBE("/deny"),
+	     "> reply command [{'channel':'/meta/subscribe','id':'4','successful':false,"
+	     "'error':'403::subscribe_denied'}]",
+	     "< channel /deny refused%", "> unwant /deny", "> want /deny", SUBSCRIBE("/deny"));
+}
+
+static void busy_servers_are_asked_again(void **state)
+{
+	(void)state;
+	PLAY(&options, UP, "> want /t", SUBSCRIBE("/t"),
+	     "> reply command [{'channel':'/meta/subscribe','id':'4','successful':false,"
+	     "'error':'403:denied_by_security_policy:subscribe_denied','ext':{'sfdc':"
+	     "{'failureReason':'503::Server is too busy'}}}]",
+	     "< channel /t pending: the server is busy", "> sleep 9000", "< +800..1200",
+	     SUBSCRIBE("/t"),
+	     "> reply command [{'channel':'/meta/subscribe','id':'5','successful':false,"
+	     "'error':'500:/t:Internal server error'}]",
+	     "< channel /t pending: the server is busy", "> sleep 9000", "< +1200..1800",
+	     SUBSCRIBE("/t"), SUBSCRIBED(6), "< channel /t active");
+	/* nobody wants it any more */
+	PLAY(&options, UP, "> want /t", SUBSCRIBE("/t"),
+	     "> reply command [{'channel':'/meta/subscribe','id':'4','successful':false,"
+	     "'error':'503::x'}]",
+	     "< channel /t pending%", "> unwant /t", "> wait 20000");
+	/* the session is in doubt: cometd-nodejs-server says no subscription in this reply */
+	PLAY(&options, UP, "> want /t", SUBSCRIBE("/t"),
+	     "> reply command [{'id':'4','channel':'/meta/subscribe','successful':false,"
+	     "'error':'402::session_unknown'}]",
+	     "< abort connect", "< state connected gap",
+	     "< channel /t pending: the server forgot the session", PROBE);
+}
+
+static void replies_without_id_are_understood(void **state)
+{
+	(void)state;
+	PLAY(&options, UP, "> want /a", SUBSCRIBE("/a"), "> want /b", "> publish 1 /p 9000 1",
+	     "> reply command [{'channel':'/meta/subscribe','subscription':'/a',"
+	     "'successful':true}]",
+	     "< channel /a active", "< commands %",
+	     "> reply command [{'channel':'/p','successful':true},"
+	     "{'channel':'/meta/subscribe','subscription':'/b','error':'403::no'}]",
+	     "< outcome 1 ok", "< channel /b refused: refused by the server");
+}
+
+static void many_channels_go_in_chunks(void **state)
+{
+	(void)state;
+	options.batch_max = 200;
+	PLAY(&options, "> want /a", "> want /b", "> want /c", "> publish 1 /p 9000 1", START,
+	     "< commands long-polling [{%'/a'},{%'/b'}]",
+	     "> reply command [{'channel':'/meta/subscribe','id':'4','successful':true},"
+	     "{'channel':'/meta/subscribe','id':'5','successful':true}]",
+	     "< channel /a active", "< channel /b active",
+	     "< commands long-polling [{%'/c'},{%'data':1}]");
+}
+
+/* They go to different places: one kind after the other, each with its own answer. */
+static void publishes_go_apart(void **state)
+{
+	(void)state;
+	options.publish_apart = true;
+	PLAY(&options, UP, "> want /a", SUBSCRIBE("/a"), "> publish 1 /p 9000 1", "> want /b",
+	     "> unwant /a", SUBSCRIBED(4),
+	     "< commands long-polling [{%'/b'},{%unsubscribe%'/a'}]",
+	     "> reply command [{'channel':'/meta/subscribe','id':'6','successful':true},"
+	     "{'channel':'/meta/unsubscribe','id':'7','successful':true}]",
+	     "< channel /b active", "< commands long-polling [{%'data':1}]",
+	     "> publish 2 /p 9000 2", "> reply command [{'channel':'/p','id':'5','successful':true}]",
+	     "< outcome 1 ok", "< commands long-polling [{%'data':2}]");
+}
+
+/* ---- covering ---- */
+
+static void only_the_widest_is_asked_for(void **state)
+{
+	(void)state;
+	PLAY(&options, "> want /a/b", "> want /a/*", "> want /a/**", "> want /c/d", START,
+	     "< commands long-polling [{%'/a/**'},{%'/c/d'}]",
+	     "> reply command [{'channel':'/meta/subscribe','id':'3','successful':true},"
+	     "{'channel':'/meta/subscribe','id':'4','successful':true}]",
+	     "< channel /a/** active", "< channel /a/b active", "< channel /a/* active",
+	     "< channel /c/d active",
+	     /* covered already */
+	     "> want /a/b/c", "< channel /a/b/c active", "> unwant /a/b/c");
+}
+
+static void children_take_over_before_the_parent_goes(void **state)
+{
+	(void)state;
+	PLAY(&options, "> want /a/b", "> want /a/*", START, SUBSCRIBE("/a/*"), SUBSCRIBED(3),
+	     "< channel /a/* active", "< channel /a/b active", "> unwant /a/*", SUBSCRIBE("/a/b"),
+	     SUBSCRIBED(4), UNSUBSCRIBE("/a/*"), UNSUBSCRIBED(5),
+	     /* and back: the parent is there before the child goes */
+	     "> want /a/*", SUBSCRIBE("/a/*"), SUBSCRIBED(6), "< channel /a/* active",
+	     UNSUBSCRIBE("/a/b"),
+	     /* the parent goes while the child is being given back */
+	     "> unwant /a/*", UNSUBSCRIBED(7), SUBSCRIBE("/a/b"), SUBSCRIBED(8),
+	     UNSUBSCRIBE("/a/*"));
+	/* the last one goes with its parent */
+	PLAY(&options, "> want /a/b", "> want /a/*", START, SUBSCRIBE("/a/*"), SUBSCRIBED(3),
+	     "< channel /a/* active", "< channel /a/b active", "> unwant /a/b", "> unwant /a/*",
+	     UNSUBSCRIBE("/a/*"));
+	/* the child of a parent that goes is refused: then the parent need not wait for it */
+	PLAY(&options, "> want /a/b", "> want /a/*", START, SUBSCRIBE("/a/*"), SUBSCRIBED(3),
+	     "< channel /a/* active", "< channel /a/b active", "> unwant /a/*", SUBSCRIBE("/a/b"),
+	     "> reply command [{'channel':'/meta/subscribe','id':'4','successful':false,"
+	     "'error':'403::no'}]",
+	     UNSUBSCRIBE("/a/*"), UNSUBSCRIBED(5), "< channel /a/b refused%");
+}
+
+static void a_refused_parent_leaves_its_children_to_themselves(void **state)
+{
+	(void)state;
+	PLAY(&options, "> want /a/b", "> want /a/*", "> want /a/c", START, SUBSCRIBE("/a/*"),
+	     "> reply command [{'channel':'/meta/subscribe','id':'3','successful':false,"
+	     "'error':'403::no'}]",
+	     "< channel /a/* refused: refused by the server",
+	     "< commands long-polling [{%'/a/b'},{%'/a/c'}]");
+	/* busy for the moment: the children do not wait */
+	PLAY(&options, "> want /a/b", "> want /a/*", START, SUBSCRIBE("/a/*"),
+	     "> reply command [{'channel':'/meta/subscribe','id':'3','successful':false,"
+	     "'error':'503::busy'}]",
+	     "< channel /a/* pending: the server is busy", SUBSCRIBE("/a/b"), SUBSCRIBED(4),
+	     "< channel /a/b active", "> sleep 9000", "< +800..1200", SUBSCRIBE("/a/*"),
+	     SUBSCRIBED(5), "< channel /a/* active", UNSUBSCRIBE("/a/b"));
+}
+
+#define EVENTS(events) "> reply connect [" events "{'channel':'/meta/connect','successful':true}]"
+#define A "{'channel':'/a/b','data':1},"
+#define B "{'channel':'/a/b','data':2},"
+
+static void copies_of_a_change_are_left_out(void **state)
+{
+	(void)state;
+	/* the child takes over: for a moment the server sends both their copies */
+	PLAY(&options, "> want /a/b", "> want /a/*", START, SUBSCRIBE("/a/*"), SUBSCRIBED(3),
+	     "< channel /a/* active", "< channel /a/b active", CONNECT_OK, "< state connected",
+	     CONNECT, "> unwant /a/*", SUBSCRIBE("/a/b"), EVENTS(A A B B B B), "< message /a/b 1",
+	     "< message /a/b 2", "< message /a/b 2", CONNECT, SUBSCRIBED(5), UNSUBSCRIBE("/a/*"),
+	     EVENTS(A A), "< message /a/b 1", CONNECT, UNSUBSCRIBED(7),
+	     /* afterwards two are two */
+	     EVENTS(A A), "< message /a/b 1", "< message /a/b 1", CONNECT);
+	/* servers that send one copy are believed */
+	options.overlap = SESSION_OVERLAP_EXACT;
+	PLAY(&options, "> want /a/b", "> want /a/*", START, "< commands %",
+	     EVENTS(A A), "< message /a/b 1", "< message /a/b 1", "< state connected", CONNECT);
+}
+
+#define HANDSHAKE_OF(more)                                                                         \
+	"> want /a/b", "> want /a/*", "> start", "< state handshaking", HANDSHAKE,                 \
+		"> reply connect [{'channel':'/meta/handshake','successful':true,'clientId':'c1'," \
+		more "}]",                                                                         \
+		"< state connecting", PROBE
+
+static void the_server_is_known_by_its_handshake(void **state)
+{
+	(void)state;
+	/* cometd-nodejs-server: a copy for each subscription that matches */
+	PLAY(&options, HANDSHAKE_OF("'supportedConnectionTypes':['long-polling']"),
+	     SUBSCRIBE("/a/*"));
+	PLAY(&options, HANDSHAKE_OF("'minimumVersion':'1.0','supportedConnectionTypes':"
+				    "['long-polling']"),
+	     "< commands long-polling [{%'/a/b'},{%'/a/*'}]");
+	PLAY(&options, HANDSHAKE_OF("'supportedConnectionTypes':['long-polling','in-process']"),
+	     "< commands long-polling [{%'/a/b'},{%'/a/*'}]");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(wishes_are_idempotent, setup),
+		cmocka_unit_test_setup(wishes_race_with_replies, setup),
+		cmocka_unit_test_setup(refusals_are_told_once, setup),
+		cmocka_unit_test_setup(busy_servers_are_asked_again, setup),
+		cmocka_unit_test_setup(replies_without_id_are_understood, setup),
+		cmocka_unit_test_setup(many_channels_go_in_chunks, setup),
+		cmocka_unit_test_setup(publishes_go_apart, setup),
+		cmocka_unit_test_setup(only_the_widest_is_asked_for, setup_covering),
+		cmocka_unit_test_setup(children_take_over_before_the_parent_goes, setup_covering),
+		cmocka_unit_test_setup(a_refused_parent_leaves_its_children_to_themselves,
+				       setup_covering),
+		cmocka_unit_test_setup(copies_of_a_change_are_left_out, setup_covering),
+		cmocka_unit_test_setup(the_server_is_known_by_its_handshake, setup),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

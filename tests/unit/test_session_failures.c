@@ -1,0 +1,439 @@
+/*
+ * The session over long-polling, when things go wrong: every rule of bayeux.md
+ * 0, 4.4 and 4.7 as a conversation.
+ */
+#include "tests/unit/testing.h"
+
+#include "tests/unit/session_lines.h"
+#include "tests/unit/session_play.h"
+
+static struct session_options options;
+
+static int setup(void **state)
+{
+	(void)state;
+	play_options(&options);
+	return 0;
+}
+
+/* ---- handshake ---- */
+
+static void handshake_is_retried_with_growing_pauses(void **state)
+{
+	(void)state;
+	PLAY(&options, "> start", "< state handshaking", HANDSHAKE, "> want /a",
+	     "> fail connect not-sent", "< state unconnected: cut", "> sleep 9000", "< +800..1200",
+	     "< state handshaking%", HANDSHAKE,
+	     /* no reply at all */
+	     "> sleep 99000", "< +10000..10000", "< abort connect",
+	     "< state unconnected: the server did not answer in time", "> sleep 99000",
+	     "< +1200..1800", "< state handshaking%", HANDSHAKE,
+	     "> fail connect broken status=503", "< state unconnected%", "> sleep 99000",
+	     "< +1800..2700", "< state handshaking%", HANDSHAKE,
+	     /* a proxy's page, an empty body, an empty array */
+	     "> reply connect <html>busy</html>", "< state unconnected: not JSON%",
+	     "< note what the server sent is no Bayeux%", "> sleep 99000", "< +2700..4050",
+	     "< state handshaking%", HANDSHAKE, "> reply connect []",
+	     "< state unconnected: the response had no reply", "> sleep 99000", "< +4050..6080",
+	     "< state handshaking%", HANDSHAKE, "> reply connect  ",
+	     "< state unconnected: the response had no reply", "> sleep 99000", "< +6000..9200",
+	     "< state handshaking%", HANDSHAKE,
+	     /* the server asks for more patience */
+	     "> fail connect broken retry=20000", "< state unconnected%", "> sleep 99000",
+	     "< +20000..20000", "< state handshaking%", HANDSHAKE, HANDSHAKE_OK,
+	     "< state connecting%", PROBE, "< commands %/meta/subscribe%'/a'%");
+}
+
+static void refused_handshake_is_retried(void **state)
+{
+	(void)state;
+	PLAY(&options, "> start", "< state handshaking", HANDSHAKE,
+	     "> reply connect [{'channel':'/meta/handshake','id':'1','successful':false,"
+	     "'error':'402:version:Missing required parameter',"
+	     "'advice':{'reconnect':'handshake'}}]",
+	     "< state unconnected: handshake refused: 402 Missing required parameter",
+	     "> sleep 9000", "< +800..1200", "< state handshaking%", HANDSHAKE,
+	     "> reply connect [{'channel':'/meta/handshake','successful':false,'error':'busy',"
+	     "'advice':{'reconnect':'retry','interval':5000}}]",
+	     "< state unconnected: handshake refused: busy", "> sleep 9000", "< +6200..6800",
+	     "< state handshaking%", HANDSHAKE,
+	     /* neither advice nor error, nor clientId */
+	     "> reply connect [{'channel':'/meta/handshake','successful':true}]",
+	     "< state unconnected: handshake refused", "> sleep 9000", "< +1800..2700",
+	     "< state handshaking%", HANDSHAKE);
+}
+
+static void none_halts_and_is_tried_again_much_later(void **state)
+{
+	(void)state;
+#define DENIED                                                                                     \
+	"> reply connect [{'channel':'/meta/handshake','successful':false,'error':"                \
+	"'403::Handshake denied','ext':{'sfdc':{'failureReason':'401::Authentication invalid'}},"  \
+	"'advice':{'reconnect':'none'}}]",                                                         \
+		"< state halted: handshake refused: 401::Authentication invalid"
+	PLAY(&options, "> publish 1 /a 40000 1", "> start", "< state handshaking",
+	HANDSHAKE, DENIED,
+	     "> sleep 99000", "< +24000..36000", "< state handshaking%", HANDSHAKE, DENIED,
+	     "> sleep 99000", "< +1000..16000", "< outcome 1 not-sent%", "> sleep 99000",
+	     "< +20000..54000", "< state handshaking%", HANDSHAKE, HANDSHAKE_OK,
+	     "< state connecting%", PROBE);
+}
+
+static void no_common_transport_halts(void **state)
+{
+	(void)state;
+	PLAY(&options, "> start", "< state handshaking", HANDSHAKE,
+	     "> reply connect [{'channel':'/meta/handshake','successful':true,'clientId':'c1',"
+	     "'supportedConnectionTypes':['websocket','callback-polling']}]",
+	     "< state halted: no transport in common: the server offers "
+	     "['websocket','callback-polling']",
+	     "> sleep 99000", "< +24000..36000", "< state handshaking%", HANDSHAKE,
+	     "> reply connect [{'channel':'/meta/handshake','successful':true,'clientId':'c1',"
+	     "'supportedConnectionTypes':['long-polling'],'advice':{'reconnect':'none'}}]",
+	     "< state halted: the server forbids to connect");
+}
+
+static void advice_of_a_good_handshake_may_be_odd_or_missing(void **state)
+{
+	(void)state;
+	PLAY(&options, "> start", "< state handshaking", HANDSHAKE,
+	     /* cometd#2057: successful, but "handshake" */
+	     "> reply connect [{'channel':'/meta/handshake','successful':true,'clientId':'c1',"
+	     "'advice':{'reconnect':'handshake','interval':0}}]",
+	     "< state connecting", PROBE,
+	     "> reply connect [{'channel':'/meta/connect','successful':false,"
+	     "'error':'403::Unknown client','advice':{'reconnect':'handshake','interval':0}}]",
+	     "< state unconnected%: connect refused: 403 Unknown client",
+	     "< note the server forgot the session right after the handshake%", "> sleep 9000",
+	     "< +1000..1000", "< state handshaking%", HANDSHAKE,
+	     /* Salesforce: no advice in the reply, and the old one is forgotten (cometd#722) */
+	     "> reply connect [{'channel':'/meta/handshake','successful':true,'clientId':'c1'}]",
+	     "< state connecting%", PROBE,
+	     "> reply connect [{'clientId':'c1','advice':{'interval':0,'timeout':110000,"
+	     "'reconnect':'retry'},'channel':'/meta/connect','successful':true}]",
+	     "< state connected gap", CONNECT,
+	     /* held as advised, and given up ten seconds later */
+	     "> wait 119999", "> sleep 9000", "< +1..1", "< abort connect",
+	     "< state unconnected gap: the server did not answer in time");
+}
+
+/* ---- connect ---- */
+
+static void lost_session_is_made_again(void **state)
+{
+	(void)state;
+	PLAY(&options, UP, "> want /a", "< commands %'/a'%",
+	     "> reply command [{'channel':'/meta/subscribe','id':'4','successful':true}]",
+	     "< channel /a active", "> wait 30000", CONNECT_OK, CONNECT, "> publish 1 /a 9000 1",
+	     "< commands %",
+	     "> reply connect [{'advice':{'interval':0,'reconnect':'handshake'},"
+	     "'channel':'/meta/connect','error':'402::session_unknown','successful':false}]",
+	     "< state unconnected gap: connect refused: 402 session_unknown",
+	     /* what was under way is still heard, for a moment */
+	     "> reply command [{'channel':'/a','id':'6','successful':false,"
+	     "'error':'402::session_unknown'}]",
+	     "< outcome 1 refused%", "> publish 2 /a 9000 2", "> sleep 9000", "< +250..250",
+	     "< state handshaking gap%", HANDSHAKE, HANDSHAKE_OK, "< state connecting gap%", PROBE,
+	     "< commands %/meta/subscribe%'/a'%'data':2%", CONNECT_OK, "< state connected gap",
+	     CONNECT,
+	     "> reply command [{'channel':'/meta/subscribe','id':'10','successful':true},"
+	     "{'channel':'/a','id':'7','successful':true}]",
+	     "< channel /a active", "< outcome 2 ok");
+}
+
+static void unknown_session_needs_no_advice(void **state)
+{
+	(void)state;
+#define LOST(error)                                                                                \
+	"> wait 30000", CONNECT_OK, CONNECT,                                                       \
+		"> reply connect [{'channel':'/meta/connect','successful':false,'error':'" error   \
+		"'}]",                                                                             \
+		"< state unconnected gap: connect refused%", AGAIN
+	PLAY(&options, UP,
+	     "> wait 30000", CONNECT_OK, CONNECT,
+	     "> reply connect [{'channel':'/meta/connect','successful':false,"
+	     "'error':'402::session_unknown'}]",
+	     "< state unconnected%: connect refused: 402 session_unknown", AGAIN,
+	     LOST("401:c1:Unknown client"), LOST("403::Unknown client"));
+}
+
+static void handshakes_that_lead_nowhere_get_rarer(void **state)
+{
+	(void)state;
+#define IN_VAIN(a, b)                                                                              \
+	"> sleep 99000", "< +" #a ".." #b, "< state handshaking%", HANDSHAKE, HANDSHAKE_OK,        \
+		"< state connecting%", PROBE,                                                      \
+		"> reply connect [{'channel':'/meta/connect','successful':false,"                  \
+		"'error':'402::x','advice':{'reconnect':'handshake'}}]",                           \
+		"< state unconnected%", "< note %"
+	PLAY(&options, START,
+	     "> reply connect [{'channel':'/meta/connect','successful':false,"
+	     "'error':'402::x','advice':{'reconnect':'handshake'}}]",
+	     "< state unconnected%", "< note %", IN_VAIN(1000, 1000), IN_VAIN(1200, 1800),
+	     IN_VAIN(1800, 2700),
+	     IN_VAIN(2700, 4050), IN_VAIN(4050, 6080),
+	     /* a first connect that succeeds is no proof yet */
+	     "> sleep 99000", "< +6000..9200", "< state handshaking%", HANDSHAKE, HANDSHAKE_OK,
+	     "< state connecting%", PROBE, CONNECT_OK, "< state connected gap", CONNECT,
+	     "> reply connect [{'channel':'/meta/connect','successful':false,"
+	     "'error':'402::x','advice':{'reconnect':'handshake'}}]",
+	     "< state unconnected%", "> sleep 99000", "< +9000..13700", "< state handshaking%",
+	     HANDSHAKE, HANDSHAKE_OK, "< state connecting%", PROBE, CONNECT_OK,
+	     "< state connected gap", CONNECT,
+	     /* one that was held is */
+	     "> wait 30000", CONNECT_OK, CONNECT,
+	     "> reply connect [{'channel':'/meta/connect','successful':false,"
+	     "'error':'402::x','advice':{'reconnect':'handshake'}}]",
+	     "< state unconnected%", "< state handshaking%", HANDSHAKE);
+}
+
+static void short_outage_is_resumed(void **state)
+{
+	(void)state;
+	PLAY(&options, UP, "> want /a", "< commands %",
+	     "> reply command [{'channel':'/meta/subscribe','id':'4','successful':true}]",
+	     "< channel /a active", "> fail connect broken", "< state unconnected gap: cut",
+	     "> publish 1 /a 60000 1", "> sleep 9000", "< +800..1200", PROBE,
+	     "> fail connect not-sent", "> sleep 9000", "< +1200..1800", PROBE, CONNECT_OK,
+	     /* the same session: nothing is subscribed again */
+	     "< state connected gap",
+	     CONNECT, "< commands long-polling [{'channel':'/a'%'data':1}]",
+	     "> wait 1", "> fail connect not-sent", "< state unconnected: cut", "> sleep 9000",
+	     "< +800..1200", PROBE, CONNECT_OK, "< state connected", CONNECT);
+}
+
+static void resuming_ends_with_the_window(void **state)
+{
+	(void)state;
+#define FAIL(a, b)                                                                                 \
+	"> sleep 99000", "< +" #a ".." #b, PROBE, "> fail connect not-sent"
+	/* the server names no maxInterval: its timeout and ten seconds */
+	PLAY(&options, UP, "> fail connect not-sent", "< state unconnected%", FAIL(800, 1200),
+	     FAIL(1200, 1800), FAIL(1800, 2700), FAIL(2700, 4050), FAIL(4050, 6080),
+	     FAIL(6000, 9200), FAIL(9000, 13700), "> sleep 99000", "< +13600..20600", "< state %",
+	     HANDSHAKE);
+	/* it does */
+	PLAY(&options, "> start", "< state handshaking", HANDSHAKE,
+	     "> reply connect [{'channel':'/meta/handshake','successful':true,'clientId':'c1',"
+	     "'advice':{'maxInterval':2000,'timeout':1000}}]",
+	     "< state connecting", PROBE, CONNECT_OK, "< state connected", CONNECT,
+	     "> fail connect not-sent", "< state unconnected%", FAIL(800, 1200),
+	     FAIL(1200, 1800), "> sleep 9000", "< +1800..2700",
+	     "< state handshaking%", HANDSHAKE);
+	/* an option does */
+	options.resume_window = 500;
+	PLAY(&options, UP, "> fail connect not-sent", "< state unconnected%", "> sleep 9000",
+	     "< +800..1200", "< state handshaking%", HANDSHAKE);
+}
+
+static void late_responses_are_left_out_whole(void **state)
+{
+	(void)state;
+	PLAY(&options, UP, "> sleep 99000", "< +40000..40000", "< abort connect",
+	     "< state unconnected gap%",
+	     "> reply connect [{'channel':'/a','data':1},{'channel':'/meta/connect','id':'3',"
+	     "'successful':true}]",
+	     "> fail connect broken", "> sleep 9000", "< +800..1200", PROBE);
+}
+
+static void empty_replies_at_once_do_not_spin(void **state)
+{
+	(void)state;
+#define EMPTY(ms) CONNECT_OK, "> sleep 9000", "< +" #ms ".." #ms, CONNECT
+	PLAY(&options, UP, EMPTY(50), EMPTY(100), EMPTY(200), EMPTY(400), EMPTY(800), EMPTY(1000),
+	     EMPTY(1000),
+	     /* with an event the next follows at once */
+	     "> reply connect [{'channel':'/a','data':1},{'channel':'/meta/connect',"
+	     "'successful':true}]",
+	     "< message /a 1", CONNECT, EMPTY(50),
+	     /* and after a hold too */
+	     "> wait 100", CONNECT_OK, CONNECT, EMPTY(50));
+}
+
+static void interval_is_kept_and_asked_about(void **state)
+{
+	(void)state;
+#define SLOW CONNECT_OK, "> sleep 9000", "< +2000..2000", CONNECT
+	PLAY(&options, UP,
+	     "> reply connect [{'advice':{'multiple-clients':true,'interval':2000,"
+	     "'reconnect':'retry'},'channel':'/meta/connect','successful':true}]",
+	     "< note the server holds another session with the same cookie instead of this one "
+	     "(multiple-clients)",
+	     "> sleep 9000", "< +2000..2000", CONNECT, SLOW, SLOW, SLOW, SLOW, SLOW, SLOW, SLOW,
+	     CONNECT_OK, "> sleep 9000", "< +2000..2000",
+	     "< connect %'advice':{}}]", SLOW,
+	     /* the other session went: the interval goes with its advice */
+	     "> reply connect [{'advice':{'interval':0,'timeout':30000,'reconnect':'retry'},"
+	     "'channel':'/meta/connect','successful':true}]",
+	     "> sleep 9000", "< +1000..1000", CONNECT,
+	     /* absurd ones are bounded */
+	     "> reply connect [{'advice':{'interval':-5},'channel':'/meta/connect',"
+	     "'successful':true}]",
+	     "> sleep 9000", "< +1000..1000", CONNECT,
+	     "> reply connect [{'advice':{'interval':1e99},'channel':'/meta/connect',"
+	     "'successful':true}]",
+	     "> sleep 9999999", "< +3600000..3600000", CONNECT);
+}
+
+static void kicks_lead_back_after_a_pause(void **state)
+{
+	(void)state;
+	/* in the connect's own array, as the activity extension does it */
+	PLAY(&options, UP,
+	     "> reply connect [{'channel':'/meta/disconnect','successful':true},"
+	     "{'advice':{'interval':0,'reconnect':'none'},'channel':'/meta/connect','id':'3',"
+	     "'error':'402::session_unknown','successful':false}]",
+	     "< state unconnected%: the server ended the session", "> sleep 9000",
+	     "< +1000..1200", AGAIN);
+	/* Salesforce */
+	PLAY(&options, UP,
+	     "> reply connect [{'channel':'/meta/disconnect'},{'clientId':'c1','advice':"
+	     "{'interval':0,'reconnect':'none'},'channel':'/meta/connect','id':'3',"
+	     "'error':'401::Authentication invalid','successful':false}]",
+	     "< state unconnected%: the server ended the session", "> sleep 9000",
+	     "< +1000..1200", AGAIN);
+	/* with the response to a publish, whose own reply still counts; the connect says none */
+	PLAY(&options, UP, "> publish 1 /service/kick 9000 1", "< commands %",
+	     "> reply command [{'channel':'/meta/disconnect','successful':true},"
+	     "{'channel':'/service/kick','id':'4','successful':true}]",
+	     "< abort connect", "< state unconnected%: the server ended the session",
+	     "< outcome 1 ok", "> sleep 9000", "< +1000..1200", AGAIN);
+	/* only the connect says so */
+	PLAY(&options, UP,
+	     "> reply connect [{'advice':{'reconnect':'none'},'channel':'/meta/connect','id':'3',"
+	     "'successful':true}]",
+	     "< state unconnected%: the server ended the session", "> sleep 9000",
+	     "< +1000..1200", AGAIN);
+}
+
+static void doubt_is_settled_by_a_probe(void **state)
+{
+	(void)state;
+	PLAY(&options, UP, "> publish 1 /a 9000 1", "< commands %",
+	     "> reply command [{'channel':'/a','id':'4','successful':false,"
+	     "'error':'402::session_unknown'}]",
+	     "< abort connect", "< state connected gap",
+	     "< outcome 1 refused: refused by the server", PROBE, CONNECT_OK, CONNECT,
+	     /* a mere denial is no doubt */
+	     "> publish 2 /a 9000 2", "< commands %",
+	     "> reply command [{'channel':'/a','id':'7','successful':false,"
+	     "'error':'403:denied_by_security_policy:publish_denied'}]",
+	     "< outcome 2 refused: refused by the server",
+	     /* nor is a second one so soon a reason to ask again */
+	     "> publish 3 /a 9000 3", "< commands %",
+	     "> reply command [{'channel':'/a','id':'8','successful':false,"
+	     "'error':'403::Unknown client'}]",
+	     "< outcome 3 refused: refused by the server", "> wait 1000",
+	     "> publish 4 /a 9000 4", "< commands %",
+	     "> reply command [{'channel':'/a','id':'9','successful':false,"
+	     "'error':'401:c1:Unknown client'}]",
+	     "< abort connect", "< state connected gap",
+	     "< outcome 4 refused: refused by the server", PROBE);
+}
+
+static void probe_on_demand(void **state)
+{
+	(void)state;
+	PLAY(&options, UP, "> probe", "< abort connect", "< state connected gap", PROBE, "> probe",
+	     CONNECT_OK, CONNECT, "> fail connect broken", "< state unconnected gap: cut",
+	     /* the network is back: no need to wait */
+	     "> probe", PROBE, "> fail connect broken", "> wait 1", "> probe", PROBE, CONNECT_OK,
+	     "< state connected gap", CONNECT);
+	PLAY(&options, "> start", "< state handshaking", HANDSHAKE, "> probe",
+	     "> fail connect not-sent", "< state unconnected: cut", "> probe",
+	     "< state handshaking%", HANDSHAKE);
+}
+
+/* ---- commands ---- */
+
+static void outcomes_of_a_lost_batch(void **state)
+{
+	(void)state;
+#define THREE                                                                                      \
+	"> publish 1 /a 9000 1", "< commands %", "> publish 2 /a 9000 2",                          \
+		"> reply command [{'channel':'/a','id':'4','successful':true}]", "< outcome 1 ok", \
+		"< commands %'data':2%", "> publish 3 /a 9000 3", "> publish 4 /a 1500 4"
+	/* may have arrived: never again */
+	PLAY(&options, UP, THREE, "> fail command broken", "< state connected gap",
+	     "< outcome 2 unknown%", "> sleep 9000", "< +800..1200",
+	     "< commands %'data':3%'data':4%");
+	PLAY(&options, UP, THREE, "> reply command []", "< outcome 2 unknown%");
+	PLAY(&options, UP, THREE, "> sleep 9000", "< +1500..1500", "< outcome 4 not-sent%",
+	     "> sleep 99000", "< +7500..7500", "< outcome 2 unknown%", "< outcome 3 not-sent%");
+	/* surely did not: again, in order, while there is time */
+	PLAY(&options, UP, THREE, "> fail command not-sent", "> sleep 9000", "< +800..1200",
+	     "< commands %'data':2%'data':3%'data':4%", "> fail command not-sent",
+	     "> sleep 9000", "< +300..700", "< outcome 4 not-sent%", "> sleep 9000", "< +100..1500",
+	     "< commands %'data':2%'data':3%");
+	/* without a reply for one of them */
+	PLAY(&options, UP, "> publish 1 /a 9000 1", "< commands %", "> publish 2 /a 9000 2",
+	     "> publish 3 /a 9000 3", "> reply command [{'channel':'/a','successful':true}]",
+	     "< outcome 1 ok", "< commands %'data':2%'data':3%",
+	     "> reply command [{'channel':'/a','id':'6','successful':true}]", "< outcome 3 ok",
+	     "< outcome 2 unknown%");
+}
+
+static void too_large_is_split_and_then_refused(void **state)
+{
+	(void)state;
+#define X "'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'"
+	PLAY(&options, START, "> publish 1 /a 9000 " X, "< commands %", "> publish 2 /a 9000 " X,
+	     "> publish 3 /a 9000 3", "> publish 4 /a 9000 4", "> fail command too-large",
+	     "< outcome 1 refused: too large for the server",
+	     "< commands %" X "%'data':3%'data':4%",
+	     "> fail command too-large", "< commands %" X "}]", "> fail command too-large",
+	     "< outcome 2 refused: too large for the server",
+	     "< commands long-polling [{'channel':'/a','id':'5',%'data':3}]",
+	     "> reply command [{'channel':'/a','id':'5','successful':true}]", "< outcome 3 ok",
+	     "< commands long-polling [{'channel':'/a','id':'6',%'data':4}]");
+}
+
+static void one_bad_message_is_found(void **state)
+{
+	(void)state;
+	/* CometD Java answers 500 to a whole batch when it dislikes one name */
+	PLAY(&options, "> want /a", "> want /b", START, "< commands %'/a'%'/b'%",
+	     "> fail command broken status=500", "> sleep 9000", "< +800..1200",
+	     "< commands long-polling [{%'/a'}]",
+	     "> reply command [{'channel':'/meta/subscribe','id':'5','successful':true}]",
+	     "< channel /a active", "< commands long-polling [{%'/b'}]",
+	     "> fail command broken status=500", "> sleep 9000", "< +800..1200",
+	     "< commands long-polling [{%'/b'}]");
+}
+
+static void the_queue_has_a_ceiling(void **state)
+{
+	(void)state;
+	options.queue_max = 800;
+	PLAY(&options, "> publish 1 /a 100 1", "> publish 2 /a 9000 2", "> publish 3 /a 9000 3",
+	     "> publish 4 /a 9000 4", "> publish 5 /a 9000 5", "< full", "> sleep 9000",
+	     "< +100..100", "< outcome 1 not-sent%", "> publish 5 /a 9000 5",
+	     "> publish 6 /a 9000 6", "< full");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(handshake_is_retried_with_growing_pauses, setup),
+		cmocka_unit_test_setup(refused_handshake_is_retried, setup),
+		cmocka_unit_test_setup(none_halts_and_is_tried_again_much_later, setup),
+		cmocka_unit_test_setup(no_common_transport_halts, setup),
+		cmocka_unit_test_setup(advice_of_a_good_handshake_may_be_odd_or_missing, setup),
+		cmocka_unit_test_setup(lost_session_is_made_again, setup),
+		cmocka_unit_test_setup(unknown_session_needs_no_advice, setup),
+		cmocka_unit_test_setup(handshakes_that_lead_nowhere_get_rarer, setup),
+		cmocka_unit_test_setup(short_outage_is_resumed, setup),
+		cmocka_unit_test_setup(resuming_ends_with_the_window, setup),
+		cmocka_unit_test_setup(late_responses_are_left_out_whole, setup),
+		cmocka_unit_test_setup(empty_replies_at_once_do_not_spin, setup),
+		cmocka_unit_test_setup(interval_is_kept_and_asked_about, setup),
+		cmocka_unit_test_setup(kicks_lead_back_after_a_pause, setup),
+		cmocka_unit_test_setup(doubt_is_settled_by_a_probe, setup),
+		cmocka_unit_test_setup(probe_on_demand, setup),
+		cmocka_unit_test_setup(outcomes_of_a_lost_batch, setup),
+		cmocka_unit_test_setup(too_large_is_split_and_then_refused, setup),
+		cmocka_unit_test_setup(one_bad_message_is_found, setup),
+		cmocka_unit_test_setup(the_queue_has_a_ceiling, setup),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
