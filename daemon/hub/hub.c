@@ -1,0 +1,281 @@
+/*
+ * Owns the members and servers of the hub, by id and by name. Guarantees that
+ * whoever leaves leaves everything: subscriptions, wishes, requests. Must never
+ * know sockets, curl or configuration. What members ask is in ops.c, what
+ * sessions report in take.c.
+ */
+#include "hub/hub.h"
+
+#include "hub/internal.h"
+#include "hub/request.h"
+#include "hub/send.h"
+#include "hub/subscription.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+int hub_new(const struct hub_options *o, struct hub **ret)
+{
+	struct hub *h = calloc(1, sizeof(*h));
+
+	if (!h)
+		return -ENOMEM;
+	h->options = *o;
+	strmap_init(&h->members);
+	strmap_init(&h->servers);
+	strmap_init(&h->cookies);
+	list_init(&h->member_list);
+	list_init(&h->server_list);
+	chunk_init(&h->chunk);
+	*ret = h;
+	return 0;
+}
+
+static void server_free(struct hub *h, struct hub_server *s)
+{
+	strmap_remove(&h->servers, &s->by_name);
+	strmap_fini(&s->wishes);
+	trie_free(s->trie);
+	free(s);
+}
+
+void hub_free(struct hub *h)
+{
+	struct strmap_node *node;
+
+	if (!h)
+		return;
+	assert(list_empty(&h->member_list) && list_empty(&h->server_list));
+	while ((node = strmap_first(&h->servers)))
+		server_free(h, STRMAP_OF(node, struct hub_server, by_name));
+	strmap_fini(&h->members);
+	strmap_fini(&h->servers);
+	strmap_fini(&h->cookies);
+	chunk_fini(&h->chunk);
+	free(h);
+}
+
+void hub_stats(const struct hub *h, struct hub_stats *ret)
+{
+	*ret = h->stats;
+	ret->members = h->members.n;
+	ret->subscriptions = 0;
+	LIST_EACH(m, &h->member_list, struct member, link)
+		ret->subscriptions += m->n_subscriptions;
+}
+
+/* ---- servers ---- */
+
+static int server_new(struct hub *h, struct slice name, struct hub_server **ret)
+{
+	struct hub_server *s = calloc(1, sizeof(*s) + name.n);
+	int r;
+
+	if (!s)
+		return -ENOMEM;
+	list_init(&s->link);
+	list_init(&s->filtered);
+	list_init(&s->requests);
+	strmap_init(&s->wishes);
+	memcpy(s->name, name.p, name.n);
+	r = trie_new(&s->trie);
+	if (!r)
+		r = strmap_put(&h->servers, slice_make(s->name, name.n), &s->by_name);
+	if (r) {
+		trie_free(s->trie);
+		free(s);
+		return r;
+	}
+	*ret = s;
+	return 0;
+}
+
+int hub_add_server(struct hub *h, struct slice name, bool is_default, struct session *session,
+		   struct hub_server **ret)
+{
+	struct strmap_node *known = strmap_get(&h->servers, name);
+	struct hub_server *s;
+	int r;
+
+	if (known) {
+		s = STRMAP_OF(known, struct hub_server, by_name);
+		if (s->session)
+			return -EEXIST;
+	} else {
+		r = server_new(h, name, &s);
+		if (r)
+			return r;
+	}
+	s->session = session;
+	s->is_default = is_default;
+	s->patience = (struct patience){0};
+	list_append(&h->server_list, &s->link);
+	*ret = s;
+	return 0;
+}
+
+void hub_set_patience(struct hub_server *server, uint64_t ms)
+{
+	server->patience.max = ms;
+}
+
+static void end_subscription(struct hub *h, struct subscription *s, struct slice error)
+{
+	struct chunk_frame frame;
+	int r;
+
+	/* who waits for it learns it from the reply */
+	if (list_empty(&s->waiting)) {
+		r = error.n ? send_encode_subscription(h, s->server, s->pattern, error, &frame) :
+			      -ENOMEM;
+		send_frame(s->member, r, &frame);
+	}
+	request_answer_all(s, REQUEST_FAILED, PROTOCOL_E_UNKNOWN_SERVER, error);
+	subscription_free(s);
+}
+
+static void end_request(struct request *r, struct slice why)
+{
+	struct member *member = r->member;
+	struct hub *h = r->hub;
+	uint64_t id = r->id;
+
+	if (r->n_items > 0) {
+		request_postpone(r);
+		return;
+	}
+	request_free(r);
+	hub_refuse(h, member, id, PROTOCOL_E_UNKNOWN_OUTCOME, why);
+}
+
+void hub_end_requests(struct hub *h, struct slice why)
+{
+	LIST_EACH(server, &h->server_list, struct hub_server, link)
+		LIST_EACH_SAFE(r, &server->requests, struct request, of_server)
+			end_request(r, why);
+}
+
+void hub_remove_server(struct hub *h, struct hub_server *server)
+{
+	struct buf error;
+
+	buf_init(&error, PROTOCOL_FRAME_MAX);
+	/* without memory for it, those who hold something here are given up */
+	(void)message_put_error(&error, PROTOCOL_E_UNKNOWN_SERVER,
+				SLICE("taken out of the configuration"), SLICE_NULL);
+	LIST_EACH(m, &h->member_list, struct member, link)
+		LIST_EACH_SAFE(s, &m->subscriptions, struct subscription, of_member)
+			if (s->server == server)
+				end_subscription(h, s, buf_slice(&error));
+	LIST_EACH_SAFE(r, &server->requests, struct request, of_server)
+		end_request(r, SLICE("the server was taken out of the configuration"));
+	buf_fini(&error);
+	assert(trie_empty(server->trie) && server->wishes.n == 0);
+	list_remove(&server->link);
+	server->session = NULL;
+}
+
+struct hub_server *hub_find_server(struct hub *h, struct slice name)
+{
+	struct strmap_node *found;
+
+	if (name.p) {
+		found = strmap_get(&h->servers, name);
+		if (found && STRMAP_OF(found, struct hub_server, by_name)->session)
+			return STRMAP_OF(found, struct hub_server, by_name);
+		return NULL;
+	}
+	LIST_EACH(s, &h->server_list, struct hub_server, link)
+		if (s->is_default)
+			return s;
+	return NULL;
+}
+
+struct hub_server *hub_next_server(struct hub *h, struct hub_server *after)
+{
+	struct list *next = after ? after->link.next : h->server_list.next;
+
+	return next == &h->server_list ? NULL : LIST_OF(next, struct hub_server, link);
+}
+
+struct slice hub_server_name(const struct hub_server *s)
+{
+	return s->by_name.key;
+}
+
+bool hub_server_is_default(const struct hub_server *s)
+{
+	return s->is_default;
+}
+
+struct session *hub_server_session(const struct hub_server *s)
+{
+	return s->session;
+}
+
+uint64_t hub_server_seq(const struct hub_server *s)
+{
+	return s->seq;
+}
+
+/* ---- members ---- */
+
+static struct slice key_of(const uint64_t *id)
+{
+	return slice_make(id, sizeof(*id));
+}
+
+int hub_add_member(struct hub *h, struct member *m)
+{
+	int r;
+
+	list_init(&m->subscriptions);
+	list_init(&m->hit);
+	strmap_init(&m->by_pattern);
+	strmap_init(&m->requests);
+	m->n_subscriptions = 0;
+	m->id = h->last_member + 1;
+	r = strmap_put(&h->members, key_of(&m->id), &m->by_id);
+	if (r) {
+		m->id = 0;
+		return r;
+	}
+	h->last_member++;
+	list_append(&h->member_list, &m->link);
+	return 0;
+}
+
+void hub_remove_member(struct hub *h, struct member *m)
+{
+	struct strmap_node *node, *next;
+
+	if (m->id == 0)
+		return;
+	/* requests first: they wait for subscriptions */
+	for (node = strmap_first(&m->requests); node; node = next) {
+		next = strmap_after(&m->requests, node);
+		request_free(STRMAP_OF(node, struct request, by_id));
+	}
+	LIST_EACH_SAFE(s, &m->subscriptions, struct subscription, of_member)
+		subscription_free(s);
+	strmap_fini(&m->requests);
+	strmap_fini(&m->by_pattern);
+	strmap_remove(&h->members, &m->by_id);
+	list_remove(&m->link);
+	m->id = 0;
+}
+
+struct member *hub_find_member(struct hub *h, uint64_t id)
+{
+	struct strmap_node *found = strmap_get(&h->members, key_of(&id));
+
+	return found ? STRMAP_OF(found, struct member, by_id) : NULL;
+}
+
+struct member *hub_next_member(struct hub *h, struct member *after)
+{
+	struct list *next = after ? after->link.next : h->member_list.next;
+
+	return next == &h->member_list ? NULL : LIST_OF(next, struct member, link);
+}

@@ -1,0 +1,128 @@
+/*
+ * Where the two ends of the bow tie meet: members and servers by id. It decides
+ * who hears a message, counts who wants a pattern and tells the session the
+ * edges 0->1 and 1->0, and brings each answer back to the member that asked, if
+ * that is still there. Pure: sockets, curl, configuration and JSON syntax are
+ * others' business.
+ *
+ * A message is encoded once, into a shared blob, and only when somebody hears
+ * it. Ids across time, pointers within a call: what waits in the session is a
+ * cookie, looked up when it comes back. A request dies with its member, and the
+ * cookie then names nobody.
+ */
+#ifndef HUB_HUB_H
+#define HUB_HUB_H
+
+#include "base/list.h"
+#include "base/strmap.h"
+#include "bayeux/session.h"
+#include "hub/outbox.h"
+#include "protocol/json_write.h"
+#include "protocol/message.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct hub;
+struct hub_server;
+
+/* A peer as the hub sees it; lies in the peer. */
+struct member {
+	uint64_t id;                    /* never reused; 0 while in no hub */
+	struct outbox outbox;
+	struct list subscriptions;      /* subscription::of_member */
+	struct strmap by_pattern;       /* the same, by server and pattern */
+	size_t n_subscriptions;
+	struct strmap requests;         /* by request id: waiting for their reply */
+	struct strmap_node by_id;       /* hub's map */
+	struct list link;               /* hub's list, in order of arrival */
+	struct list hit;                /* collected for the message in hand */
+	enum outbox_overflow hit_overflow;
+};
+
+/* limits per member; a request beyond them is answered too-many */
+struct hub_options {
+	size_t subscriptions_max;       /* 1024 */
+	size_t requests_max;            /* in flight, 1024 */
+	size_t message_max;             /* larger messages are reported lost */
+};
+
+int hub_new(const struct hub_options *o, struct hub **ret);
+/* All members and servers must be gone. */
+void hub_free(struct hub *h);
+
+/* ---- servers ---- */
+/* The session stays the caller's and must outlive the server here. 0, -ENOMEM, -EEXIST. */
+int hub_add_server(struct hub *h, struct slice name, bool is_default, struct session *session,
+		   struct hub_server **ret);
+/* How long a lost link is kept from the members: 0 (as it begins), UINT64_MAX for as long as it
+   lasts. One that is back with nothing missed is then never told. */
+void hub_set_patience(struct hub_server *server, uint64_t ms);
+/* For the end of its configuration. Stop the session first and take its last events: what still
+   waits then is answered unknown-outcome. Subscriptions end with a `subscription` event (ok false,
+   unknown-server). Its seq goes on where it stopped when the name is added again. */
+void hub_remove_server(struct hub *h, struct hub_server *server);
+/* By name; an absent (NULL) name means the default server. NULL when there is none. */
+struct hub_server *hub_find_server(struct hub *h, struct slice name);
+struct hub_server *hub_next_server(struct hub *h, struct hub_server *after);  /* NULL: first */
+struct slice hub_server_name(const struct hub_server *s);
+bool hub_server_is_default(const struct hub_server *s);
+struct session *hub_server_session(const struct hub_server *s);
+uint64_t hub_server_seq(const struct hub_server *s);   /* of the newest message */
+
+/* ---- the server's side: what the session reported ---- */
+/* Takes one event of the session and does all that follows from it: deliver a message, complete a
+   request, tell a channel's holders, announce a state. `now`: loop time, `unix_ms`: time of day. */
+void hub_take(struct hub *h, struct hub_server *server, const struct session_event *event,
+	      uint64_t now, uint64_t unix_ms);
+
+/* When to call hub_tick(): UINT64_MAX for never. */
+uint64_t hub_deadline(const struct hub_server *server);
+/* Tells what was kept until now. */
+void hub_tick(struct hub *h, struct hub_server *server, uint64_t now, uint64_t unix_ms);
+
+/* ---- the peers' side ---- */
+/* The outbox must be initialised. From now on the member hears every state event. 0, -ENOMEM. */
+int hub_add_member(struct hub *h, struct member *m);
+/* Ends its subscriptions; replies still under way are dropped. The outbox is left alone. */
+void hub_remove_member(struct hub *h, struct member *m);
+/* For an end that does not wait: whatever still waits is answered, a publish or call unknown-outcome
+   with these words, a subscribe pending. What the sessions know better must have been taken before:
+   stop them, and take their events. */
+void hub_end_requests(struct hub *h, struct slice why);
+struct member *hub_find_member(struct hub *h, uint64_t id);
+struct member *hub_next_member(struct hub *h, struct member *after);   /* NULL: first */
+
+/*
+ * Requests. Each checks everything before it changes anything and answers by a frame in the
+ * member's outbox: at once, or when the server has answered. `m` is a decoded message of that op.
+ * 0, or -ENOMEM, after which the member still got its reply (internal) or is overrun.
+ */
+int hub_subscribe(struct hub *h, struct member *member, const struct message *m);
+int hub_unsubscribe(struct hub *h, struct member *member, const struct message *m);
+int hub_publish(struct hub *h, struct member *member, const struct message *m, uint64_t now);
+int hub_call(struct hub *h, struct member *member, const struct message *m, uint64_t now);
+/* Whether a request with this id still waits for its reply: no other may have the id till then. */
+bool hub_id_in_use(const struct member *member, uint64_t id);
+
+/* ---- replies, for the ops that need nothing of the hub ---- */
+/* {"op":"reply","id":…,"ok":true,"result":…}; `result` raw JSON object or SLICE_NULL. */
+void hub_reply(struct hub *h, struct member *member, uint64_t id, struct slice result);
+void hub_refuse(struct hub *h, struct member *member, uint64_t id, enum protocol_error code,
+		struct slice text);
+/* Encodes any message into the shared blob and queues it as a control frame for one member. */
+void hub_send(struct hub *h, struct member *member, const struct message *m);
+
+/* Writes the state of a server into the open object: the fields of the event `state`, and
+   "default". */
+void hub_put_server_fields(const struct hub_server *server, uint64_t now, uint64_t unix_ms,
+			   struct json_write *w);
+
+struct hub_stats {
+	uint64_t received, heard, delivered_frames, encoded_bytes;
+	size_t members, requests, subscriptions;
+};
+void hub_stats(const struct hub *h, struct hub_stats *ret);
+
+#endif

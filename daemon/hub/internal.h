@@ -1,0 +1,45 @@
+/*
+ * What the files of the hub share, and nobody else sees: its records. Whoever
+ * is above talks to hub.h.
+ */
+#ifndef HUB_INTERNAL_H
+#define HUB_INTERNAL_H
+
+#include "hub/chunk.h"
+#include "hub/hub.h"
+#include "hub/patience.h"
+#include "hub/trie.h"
+
+struct hub {
+	struct hub_options options;
+	struct strmap members;          /* member::by_id */
+	struct list member_list;        /* member::link */
+	uint64_t last_member;           /* id */
+	struct strmap servers;          /* hub_server::by_name, removed ones too */
+	struct list server_list;        /* hub_server::link */
+	struct strmap cookies;          /* request::by_cookie */
+	uint64_t last_cookie;           /* 0 is nobody's: a publish that wants no reply */
+	struct chunk chunk;
+	struct hub_stats stats;
+};
+
+/*
+ * A configured server. Its name stands in outboxes that may outlive it, so a
+ * removed one stays till the end, empty, and a server that gets its name again
+ * goes on counting where it stopped: a seq never means two messages.
+ */
+struct hub_server {
+	struct strmap_node by_name;     /* hub::servers */
+	struct list link;               /* hub::server_list, while it is there */
+	struct session *session;        /* NULL: removed */
+	bool is_default;
+	struct patience patience;
+	uint64_t seq;                   /* of the newest message */
+	struct trie *trie;              /* subscription::entry */
+	struct strmap wishes;           /* wish::by_pattern */
+	struct list filtered;           /* subscription::of_filtered */
+	struct list requests;           /* request::of_server */
+	char name[];                    /* the key of by_name */
+};
+
+#endif

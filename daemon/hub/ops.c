@@ -1,0 +1,452 @@
+/*
+ * Owns what a member may ask: subscribe, unsubscribe, publish, call. Guarantees
+ * that a request is checked as a whole before anything changes, that half of
+ * it is undone when memory ends in the middle, and that each id gets one reply.
+ * Must never know how frames travel or what the server will say.
+ */
+#include "hub/hub.h"
+
+#include "bayeux/channel.h"
+#include "hub/internal.h"
+#include "hub/payload.h"
+#include "hub/request.h"
+#include "hub/subscription.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+/* the expected outcome of an op that cannot be done: see struct refusal */
+enum { OPS_E_REFUSED = 1 };
+
+/* Why a request is not done. */
+struct refusal {
+	enum protocol_error code;
+	char text[512];
+};
+
+__attribute__((format(printf, 3, 4)))
+static int refuse(struct refusal *no, enum protocol_error code, const char *format, ...)
+{
+	va_list ap;
+
+	no->code = code;
+	va_start(ap, format);
+	vsnprintf(no->text, sizeof(no->text), format, ap);
+	va_end(ap);
+	return OPS_E_REFUSED;
+}
+
+/* As much of a channel name as its refusal shows, and no character cut in two: half of one is no
+   UTF-8, and would make the refusal unspeakable. */
+static struct slice shown(struct slice name)
+{
+	size_t n = name.n < PROTOCOL_CHANNEL_MAX ? name.n : PROTOCOL_CHANNEL_MAX;
+
+	while (n > 0 && n < name.n && ((unsigned char)name.p[n] & 0xc0) == 0x80)
+		n--;
+	return slice_take(name, n);
+}
+
+static int bad_channel(struct refusal *no, struct slice channel, int fault)
+{
+	channel = shown(channel);
+	return refuse(no, PROTOCOL_E_BAD_CHANNEL, "channel \"%.*s\" %s", SLICE_ARG(channel),
+		      channel_fault_text(fault));
+}
+
+/* Ends an op: what was not done is said. */
+static int conclude(struct hub *h, struct member *member, const struct message *m, int r,
+		    const struct refusal *no)
+{
+	if (r && message_has(m, PROTOCOL_FIELD_ID)) {
+		if (r == OPS_E_REFUSED)
+			hub_refuse(h, member, m->id, no->code, slice_of(no->text));
+		else
+			hub_refuse(h, member, m->id, PROTOCOL_E_INTERNAL, SLICE("out of memory"));
+	}
+	return r == OPS_E_REFUSED ? 0 : r;
+}
+
+/* What every op needs: an id that is free, a server that is there. */
+static int check_request(struct hub *h, const struct member *member, const struct message *m,
+			 struct hub_server **ret, struct refusal *no)
+{
+	struct slice name = message_has(m, PROTOCOL_FIELD_SERVER) ? m->server : SLICE_NULL;
+
+	if (message_has(m, PROTOCOL_FIELD_ID) && hub_id_in_use(member, m->id))
+		return refuse(no, PROTOCOL_E_ID_IN_USE,
+			      "a request with this id waits for its reply");
+	*ret = hub_find_server(h, name);
+	if (*ret)
+		return 0;
+	if (!name.p)
+		return refuse(no, PROTOCOL_E_UNKNOWN_SERVER, "no server is the default");
+	name = shown(name);
+	return refuse(no, PROTOCOL_E_UNKNOWN_SERVER, "no server \"%.*s\"", SLICE_ARG(name));
+}
+
+static int check_room(const struct hub *h, const struct member *member, struct refusal *no)
+{
+	if (member->requests.n < h->options.requests_max)
+		return 0;
+	return refuse(no, PROTOCOL_E_TOO_MANY, "%zu requests wait for their replies",
+		      member->requests.n);
+}
+
+/* ---- channels of a subscribe or unsubscribe ---- */
+
+struct channels {
+	struct slice names[PROTOCOL_CHANNELS_MAX];
+	size_t n;
+	struct buf scratch;     /* of names that had escapes */
+};
+
+static int read_channels(const struct message *m, struct channels *c, struct refusal *no)
+{
+	bool one = message_has(m, PROTOCOL_FIELD_CHANNEL);
+	int r;
+
+	if (one == message_has(m, PROTOCOL_FIELD_CHANNELS))
+		return refuse(no, PROTOCOL_E_BAD_REQUEST, "either \"channel\" or \"channels\"");
+	if (one) {
+		c->names[c->n++] = m->channel;
+		return 0;
+	}
+	r = message_strings(m->channels, &c->scratch, c->names, PROTOCOL_CHANNELS_MAX, &c->n);
+	if (r < 0)
+		return r;
+	if (r || c->n == 0)
+		return refuse(no, PROTOCOL_E_BAD_REQUEST, "\"channels\" must hold 1 to %d texts",
+			      PROTOCOL_CHANNELS_MAX);
+	return 0;
+}
+
+/* ---- subscribe ---- */
+
+struct subscribe {
+	struct hub_server *server;
+	struct channels channels;
+	bool upstream;
+	enum outbox_overflow overflow;
+};
+
+static int read_options(const struct message *m, struct subscribe *s, struct refusal *no)
+{
+	s->upstream = !message_has(m, PROTOCOL_FIELD_UPSTREAM) || m->upstream;
+	s->overflow = OUTBOX_DROP_OLDEST;
+	if (!message_has(m, PROTOCOL_FIELD_OVERFLOW) || slice_eq(m->overflow, SLICE("drop-oldest")))
+		return 0;
+	if (!slice_eq(m->overflow, SLICE("disconnect")))
+		return refuse(no, PROTOCOL_E_BAD_REQUEST,
+			      "\"overflow\" must be drop-oldest or disconnect");
+	s->overflow = OUTBOX_DISCONNECT;
+	return 0;
+}
+
+/* whether the i-th is one of those before it: it will be held once */
+static bool named_before(const struct channels *c, size_t i)
+{
+	for (size_t j = 0; j < i; j++)
+		if (slice_eq(c->names[j], c->names[i]))
+			return true;
+	return false;
+}
+
+static int check_patterns(const struct hub *h, const struct member *member,
+			  const struct subscribe *s, struct refusal *no)
+{
+	size_t n = member->n_subscriptions;
+
+	for (size_t i = 0; i < s->channels.n; i++) {
+		int fault = channel_check_pattern(s->channels.names[i]);
+
+		if (fault)
+			return bad_channel(no, s->channels.names[i], fault);
+		if (!subscription_find(member, s->server, s->channels.names[i]) &&
+		    !named_before(&s->channels, i))
+			n++;
+	}
+	if (n > h->options.subscriptions_max)
+		return refuse(no, PROTOCOL_E_TOO_MANY, "a connection may hold %zu subscriptions",
+			      h->options.subscriptions_max);
+	return 0;
+}
+
+/* what is to be undone when a later channel finds no memory */
+struct joined {
+	struct subscription *subscription;
+	bool created, wants;
+};
+
+static bool asks_upstream(const struct subscribe *s, struct slice channel)
+{
+	/* a service channel has no subscribers at the server; one that asked would be refused */
+	return s->upstream && !channel_is_service(channel);
+}
+
+static int join(const struct subscribe *s, struct member *member, struct slice channel,
+		struct joined *j)
+{
+	int r;
+
+	j->created = j->wants = false;
+	j->subscription = subscription_find(member, s->server, channel);
+	if (!j->subscription) {
+		r = subscription_new(s->server, member, channel, &j->subscription);
+		if (r)
+			return r;
+		j->created = true;
+	}
+	if (!asks_upstream(s, channel) || j->subscription->wish)
+		return 0;
+	r = subscription_want(j->subscription);
+	if (r && j->created)
+		subscription_free(j->subscription);
+	j->wants = r == 0;
+	return r;
+}
+
+static void leave(const struct joined *j)
+{
+	if (j->wants)
+		subscription_unwant(j->subscription);
+	if (j->created)
+		subscription_free(j->subscription);
+}
+
+/* All of it or nothing. */
+static int join_all(const struct subscribe *s, struct member *member, struct joined *joined)
+{
+	for (size_t i = 0; i < s->channels.n; i++) {
+		int r = join(s, member, s->channels.names[i], &joined[i]);
+
+		if (r) {
+			while (i-- > 0)
+				leave(&joined[i]);
+			return r;
+		}
+	}
+	return 0;
+}
+
+/* From here nothing fails: the options are the new ones, and the item is answered or waits. */
+static void settle(const struct subscribe *s, struct subscription *sub, struct request_item *item)
+{
+	struct session *session = s->server->session;
+
+	sub->overflow = s->overflow;
+	if (!asks_upstream(s, sub->pattern)) {
+		/* whoever asked before this holds it still, and nobody is left to answer him */
+		request_answer_all(sub, REQUEST_OK, 0, SLICE_NULL);
+		subscription_unwant(sub);
+		sub->pending = false;
+		request_answer(item, REQUEST_OK, 0, SLICE_NULL);
+	} else if (session_channel(session, sub->pattern) == SESSION_CHANNEL_ACTIVE) {
+		request_answer(item, REQUEST_OK, 0, SLICE_NULL);
+	} else if (session_is_up(session)) {
+		request_wait(item, sub);
+	} else {
+		sub->pending = true;
+		request_answer(item, REQUEST_PENDING, 0, SLICE_NULL);
+	}
+}
+
+static int subscribe_checked(struct hub *h, struct member *member, uint64_t id,
+			     const struct subscribe *s)
+{
+	struct joined joined[PROTOCOL_CHANNELS_MAX];
+	struct request *request;
+	int r = request_new(h, member, s->server, id, s->channels.names, s->channels.n, &request);
+
+	if (r)
+		return r;
+	r = join_all(s, member, joined);
+	if (r) {
+		request_free(request);
+		return r;
+	}
+	for (size_t i = 0; i < s->channels.n; i++)
+		settle(s, joined[i].subscription, &request->items[i]);
+	request_finish(request);
+	return 0;
+}
+
+int hub_subscribe(struct hub *h, struct member *member, const struct message *m)
+{
+	struct subscribe s = {0};
+	struct refusal no;
+	int r;
+
+	buf_init(&s.channels.scratch, PROTOCOL_REQUEST_MAX);
+	r = check_request(h, member, m, &s.server, &no);
+	if (!r)
+		r = check_room(h, member, &no);
+	if (!r)
+		r = read_options(m, &s, &no);
+	if (!r)
+		r = read_channels(m, &s.channels, &no);
+	if (!r)
+		r = check_patterns(h, member, &s, &no);
+	if (!r)
+		r = subscribe_checked(h, member, m->id, &s);
+	r = conclude(h, member, m, r, &no);
+	buf_fini(&s.channels.scratch);
+	return r;
+}
+
+/* ---- unsubscribe ---- */
+
+static int check_held(const struct member *member, const struct hub_server *server,
+		      const struct channels *c, struct refusal *no)
+{
+	for (size_t i = 0; i < c->n; i++) {
+		struct slice name = shown(c->names[i]);
+
+		if (!subscription_find(member, server, c->names[i]))
+			return refuse(no, PROTOCOL_E_NOT_SUBSCRIBED, "not subscribed to \"%.*s\"",
+				      SLICE_ARG(name));
+	}
+	return 0;
+}
+
+static void end_all(struct member *member, struct hub_server *server, const struct channels *c)
+{
+	for (size_t i = 0; i < c->n; i++) {
+		struct subscription *s = subscription_find(member, server, c->names[i]);
+
+		/* named twice in one request, it is gone the second time */
+		if (!s)
+			continue;
+		request_answer_all(s, REQUEST_FAILED, PROTOCOL_E_NOT_SUBSCRIBED, SLICE_NULL);
+		subscription_free(s);
+	}
+}
+
+int hub_unsubscribe(struct hub *h, struct member *member, const struct message *m)
+{
+	struct channels c = {0};
+	struct hub_server *server;
+	struct refusal no;
+	int r;
+
+	buf_init(&c.scratch, PROTOCOL_REQUEST_MAX);
+	r = check_request(h, member, m, &server, &no);
+	if (!r)
+		r = read_channels(m, &c, &no);
+	if (!r)
+		r = check_held(member, server, &c, &no);
+	if (!r) {
+		end_all(member, server, &c);
+		hub_reply(h, member, m->id, SLICE_NULL);
+	}
+	r = conclude(h, member, m, r, &no);
+	buf_fini(&c.scratch);
+	return r;
+}
+
+/* ---- publish and call ---- */
+
+static int read_timeout(const struct message *m, uint64_t *ret, struct refusal *no)
+{
+	*ret = PROTOCOL_TIMEOUT_DEFAULT_MS;
+	if (!message_has(m, PROTOCOL_FIELD_TIMEOUT))
+		return 0;
+	if (m->timeout > PROTOCOL_TIMEOUT_MAX_MS)
+		return refuse(no, PROTOCOL_E_BAD_REQUEST, "\"timeout\" may be %d at most",
+			      PROTOCOL_TIMEOUT_MAX_MS);
+	*ret = m->timeout;
+	return 0;
+}
+
+/* Without an id nobody waits: cookie 0, and whatever comes of it finds nobody. */
+static int new_publish(struct hub *h, struct member *member, struct hub_server *server,
+		       const struct message *m, bool call, struct request **ret)
+{
+	struct request *request;
+	int r;
+
+	*ret = NULL;
+	if (!message_has(m, PROTOCOL_FIELD_ID))
+		return 0;
+	r = request_new(h, member, server, m->id, NULL, 0, &request);
+	if (r)
+		return r;
+	request->call = call;
+	r = request_cookie(request);
+	if (r)
+		request_free(request);
+	else
+		*ret = request;
+	return r;
+}
+
+static int hand_over(struct hub *h, struct member *member, struct hub_server *server,
+		     const struct message *m, bool call, uint64_t deadline, uint64_t now,
+		     struct refusal *no)
+{
+	struct request *request = NULL;
+	struct payload payload;
+	const char *why;
+	int r = payload_read(m, &payload, &why);
+
+	if (r == PAYLOAD_E_REQUEST)
+		r = refuse(no, PROTOCOL_E_BAD_REQUEST, "%s", why);
+	else if (!r)
+		r = new_publish(h, member, server, m, call, &request);
+	if (!r)
+		r = session_publish(server->session, now, m->channel, payload.data, payload.ext,
+				    call, deadline, request ? request->cookie : 0);
+	payload_fini(&payload);
+	if (r)
+		request_free(request);
+	if (r == SESSION_E_FULL)
+		return refuse(no, PROTOCOL_E_TOO_MANY, "too much waits to be sent to the server");
+	if (r == SESSION_E_TOO_LARGE)
+		return refuse(no, PROTOCOL_E_TOO_LARGE,
+			      "larger than what is sent to this server (max-sent)");
+	return r;
+}
+
+/* Elsewhere others speak too, and no event could be told from an answer. */
+static int check_channel(struct slice channel, bool call, struct refusal *no)
+{
+	int fault = channel_check_name(channel);
+
+	if (fault)
+		return bad_channel(no, channel, fault);
+	if (call && !channel_is_service(channel))
+		return refuse(no, PROTOCOL_E_BAD_CHANNEL,
+			      "channel \"%.*s\" is not below /service/, where calls go",
+			      SLICE_ARG(channel));
+	return 0;
+}
+
+static int publish(struct hub *h, struct member *member, const struct message *m, bool call,
+		   uint64_t now)
+{
+	struct hub_server *server;
+	struct refusal no;
+	uint64_t timeout;
+	int r = check_request(h, member, m, &server, &no);
+
+	if (!r && message_has(m, PROTOCOL_FIELD_ID))
+		r = check_room(h, member, &no);
+	if (!r)
+		r = check_channel(m->channel, call, &no);
+	if (!r)
+		r = read_timeout(m, &timeout, &no);
+	if (!r)
+		r = hand_over(h, member, server, m, call, now + timeout, now, &no);
+	return conclude(h, member, m, r, &no);
+}
+
+int hub_publish(struct hub *h, struct member *member, const struct message *m, uint64_t now)
+{
+	return publish(h, member, m, false, now);
+}
+
+int hub_call(struct hub *h, struct member *member, const struct message *m, uint64_t now)
+{
+	return publish(h, member, m, true, now);
+}

@@ -1,0 +1,560 @@
+/*
+ * Owns one peer's queue of spans and the account of what was lost of it.
+ * Guarantees the invariant of outbox.h whatever is pushed, dropped or cut in
+ * the middle of a write, with and without memory. Must never know descriptors,
+ * peers or ops other than `lost`.
+ *
+ * Where losses are: dropping takes the oldest unsent message, so what it loses
+ * lies ahead of everything of that server that still waits: lane::front. What
+ * is lost on arrival lies behind: lane::tail. The next message pushed takes the
+ * tail with it (span::loss); the next span written takes the front. So a loss
+ * needs no memory and no search when it happens, and becomes bytes only when
+ * they are asked for. With no message left to travel with, a loss gets a
+ * span of its own, the notice, which is taken back when a message comes before
+ * it was begun.
+ */
+#include "hub/outbox.h"
+
+#include "protocol/message.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#define SPANS_MAX 65536
+#define BLOBS_MAX 1024
+/* merged spans stay this small: a span that was begun is not dropped any more */
+#define SPAN_BYTES_MAX (16u << 10)
+/* a lost frame: a name, three numbers and the words between */
+#define NOTICE_MAX 512
+
+struct outbox_span {
+	struct list link;               /* outbox::spans */
+	struct list of_messages;        /* outbox::messages */
+	struct outbox_lane *lane;       /* NULL: a control frame */
+	struct blob *blob;              /* NULL: a notice */
+	size_t offset, n;
+	uint64_t frames, first, last;   /* messages in it, and their seq */
+	enum outbox_overflow policy;
+	bool opens_blob;                /* the one in front of it holds another blob */
+	struct outbox_loss loss;        /* to be told ahead of it */
+	struct blob *told;              /* the loss as a frame */
+};
+
+/* ---- losses ---- */
+
+/* Moves `from` into `to`: they are neighbours, nothing of the server lies between them. */
+static void loss_move(struct outbox_loss *to, struct outbox_loss *from)
+{
+	if (from->count == 0)
+		return;
+	if (to->count == 0 || from->first < to->first)
+		to->first = from->first;
+	if (to->count == 0 || from->last > to->last)
+		to->last = from->last;
+	to->count += from->count;
+	*from = (struct outbox_loss){0};
+}
+
+static void count_lost(struct outbox *o, struct outbox_loss *where, struct outbox_loss loss)
+{
+	o->lost += loss.count;
+	o->lost_unreported += loss.count;
+	loss_move(where, &loss);
+}
+
+static struct outbox_lane *lane_of(struct outbox *o, struct slice server)
+{
+	struct outbox_lane *lane = &o->lane;
+
+	LIST_EACH(it, &o->lanes, struct outbox_lane, link)
+		if (slice_eq(it->server, server))
+			return it;
+	if (list_linked(&o->lane.link)) {
+		lane = calloc(1, sizeof(*lane));
+		if (!lane)
+			return NULL;
+	}
+	lane->server = server;
+	list_append(&o->lanes, &lane->link);
+	return lane;
+}
+
+/* ---- spans ---- */
+
+/* Some of it is written, so all of it must be. */
+static bool begun(const struct outbox *o, const struct outbox_span *s)
+{
+	return o->sent > 0 && o->spans.next == &s->link;
+}
+
+static struct outbox_span *append(struct outbox *o, struct outbox_lane *lane)
+{
+	struct outbox_span *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->lane = lane;
+	list_append(&o->spans, &s->link);
+	list_init(&s->of_messages);
+	o->n_spans++;
+	return s;
+}
+
+static void account(struct outbox *o, const struct outbox_span *s, size_t n)
+{
+	o->bytes += n;
+	if (!s->lane)
+		o->control_bytes += n;
+	if (o->bytes > o->bytes_peak)
+		o->bytes_peak = o->bytes;
+}
+
+static void unaccount(struct outbox *o, const struct outbox_span *s, size_t n)
+{
+	o->bytes -= n;
+	if (!s->lane)
+		o->control_bytes -= n;
+}
+
+/* Blobs are counted by the first span of each: whoever holds one frame of it holds it alive whole. */
+static void hold_blob(struct outbox *o, struct outbox_span *s, struct blob *blob)
+{
+	struct outbox_span *before = LIST_OF(s->link.prev, struct outbox_span, link);
+
+	s->blob = blob_ref(blob);
+	s->opens_blob = s->link.prev == &o->spans || before->blob != blob;
+	if (s->opens_blob)
+		o->n_blobs++;
+}
+
+static void release_blob(struct outbox *o, struct outbox_span *s)
+{
+	struct outbox_span *behind = LIST_OF(s->link.next, struct outbox_span, link);
+
+	if (!s->opens_blob)
+		return;
+	if (s->link.next != &o->spans && behind->blob == s->blob && !behind->opens_blob)
+		behind->opens_blob = true;
+	else
+		o->n_blobs--;
+}
+
+/* Its bytes must be accounted for already, its loss moved or told. */
+static void remove_span(struct outbox *o, struct outbox_span *s)
+{
+	release_blob(o, s);
+	if (s->lane && s->lane->notice == s)
+		s->lane->notice = NULL;
+	list_remove(&s->link);
+	list_remove(&s->of_messages);
+	o->n_spans--;
+	blob_unref(s->told);
+	blob_unref(s->blob);
+	free(s);
+}
+
+/* what the first span still has to send, when it was begun */
+static size_t begun_bytes(const struct outbox *o)
+{
+	const struct outbox_span *s = LIST_FIRST(&o->spans, struct outbox_span, link);
+	size_t all;
+
+	if (!s || o->sent == 0)
+		return 0;
+	all = s->n + (s->told ? buf_len(&s->told->buf) : 0);
+	return all - o->sent < s->n ? all - o->sent : s->n;
+}
+
+static void lose_span(struct outbox *o, struct outbox_span *s)
+{
+	struct outbox_loss frames = {s->frames, s->first, s->last};
+
+	loss_move(&s->lane->front, &s->loss);
+	count_lost(o, &s->lane->front, frames);
+	if (s->policy == OUTBOX_DISCONNECT)
+		o->overrun = true;
+	unaccount(o, s, s->n);
+	remove_span(o, s);
+}
+
+static bool drop_oldest(struct outbox *o)
+{
+	struct outbox_span *s = LIST_FIRST(&o->messages, struct outbox_span, of_messages);
+
+	if (s && begun(o, s))
+		s = s->of_messages.next == &o->messages ? NULL :
+			LIST_OF(s->of_messages.next, struct outbox_span, of_messages);
+	if (!s)
+		return false;
+	lose_span(o, s);
+	return true;
+}
+
+/* The notice of a lane is its last span; whatever comes behind takes it along. */
+static void take_notice_back(struct outbox *o, struct outbox_lane *lane)
+{
+	struct outbox_span *s = lane->notice;
+
+	lane->notice = NULL;
+	if (!s || begun(o, s))
+		return;
+	loss_move(&lane->tail, &s->loss);
+	remove_span(o, s);
+}
+
+static int append_notice(struct outbox *o, struct outbox_lane *lane)
+{
+	struct outbox_span *s = append(o, lane);
+
+	if (!s)
+		return -ENOMEM;
+	loss_move(&s->loss, &lane->front);
+	loss_move(&s->loss, &lane->tail);
+	lane->notice = s;
+	return 0;
+}
+
+/* ---- pushing ---- */
+
+void outbox_init(struct outbox *o, size_t bytes_max, struct wake wake)
+{
+	*o = (struct outbox){.bytes_max = bytes_max, .n_spans_max = SPANS_MAX,
+			    .n_blobs_max = BLOBS_MAX, .wake = wake};
+	list_init(&o->spans);
+	list_init(&o->messages);
+	list_init(&o->lanes);
+	list_init(&o->lane.link);
+}
+
+void outbox_fini(struct outbox *o)
+{
+	LIST_EACH_SAFE(s, &o->spans, struct outbox_span, link)
+		remove_span(o, s);
+	LIST_EACH_SAFE(lane, &o->lanes, struct outbox_lane, link) {
+		list_remove(&lane->link);
+		if (lane != &o->lane)
+			free(lane);
+	}
+}
+
+/*
+ * The last span, when these bytes lie right behind its own and may join it: not when a loss is to
+ * be told between them.
+ */
+static struct outbox_span *joinable(struct outbox *o, const struct outbox_lane *lane,
+				    const struct blob *blob, size_t offset, size_t n)
+{
+	struct outbox_span *s = LIST_OF(o->spans.prev, struct outbox_span, link);
+
+	if (list_empty(&o->spans) || s->lane != lane || s->blob != blob ||
+	    s->offset + s->n != offset || s->n + n > SPAN_BYTES_MAX)
+		return NULL;
+	if (lane && (lane->tail.count > 0 || (lane->front.count > 0 && begun(o, s))))
+		return NULL;
+	return s;
+}
+
+/* what no dropping can make go away */
+static size_t kept_bytes(const struct outbox *o)
+{
+	const struct outbox_span *first = LIST_FIRST(&o->spans, struct outbox_span, link);
+
+	return o->control_bytes + (first && first->lane ? begun_bytes(o) : 0);
+}
+
+/* Another span, or another blob that it keeps alive, would be one too many. */
+static bool out_of_spans(struct outbox *o, const struct outbox_lane *lane, const struct blob *blob,
+			 size_t offset, size_t n)
+{
+	const struct outbox_span *last = LIST_OF(o->spans.prev, struct outbox_span, link);
+
+	if (joinable(o, lane, blob, offset, n))
+		return false;
+	if (o->n_spans >= o->n_spans_max)
+		return true;
+	return o->n_blobs >= o->n_blobs_max && last->blob != blob;
+}
+
+/* A lone message is always taken: what replies wait in front of it must not be its undoing. */
+static bool full(struct outbox *o, const struct outbox_lane *lane, const struct blob *blob,
+		 size_t offset, size_t n)
+{
+	return (o->bytes > o->control_bytes && o->bytes + n > o->bytes_max) ||
+		out_of_spans(o, lane, blob, offset, n);
+}
+
+/* Drops what must go for a message of `n` bytes; nothing when that would be in vain. */
+static bool make_room(struct outbox *o, const struct outbox_lane *lane, const struct blob *blob,
+		      size_t offset, size_t n)
+{
+	if (o->bytes > o->control_bytes && kept_bytes(o) + n > o->bytes_max)
+		return false;
+	while (full(o, lane, blob, offset, n))
+		if (!drop_oldest(o))
+			return false;
+	return true;
+}
+
+/* Queues the bytes, room being made. NULL when there is no memory. */
+static struct outbox_span *put(struct outbox *o, struct outbox_lane *lane, struct blob *blob,
+			       size_t offset, size_t n)
+{
+	struct outbox_span *s = joinable(o, lane, blob, offset, n);
+
+	if (!s) {
+		s = append(o, lane);
+		if (!s)
+			return NULL;
+		hold_blob(o, s, blob);
+		s->offset = offset;
+	}
+	s->n += n;
+	account(o, s, n);
+	return s;
+}
+
+static void lose_at_tail(struct outbox *o, struct outbox_lane *lane, uint64_t seq)
+{
+	count_lost(o, &lane->tail, (struct outbox_loss){1, seq, seq});
+}
+
+/* The lane, ready for a message behind all others; without memory for it the peer is lost. */
+static struct outbox_lane *open_lane(struct outbox *o, struct slice server)
+{
+	struct outbox_lane *lane = lane_of(o, server);
+
+	if (lane) {
+		take_notice_back(o, lane);
+	} else {
+		o->lost++;
+		o->overrun = true;
+	}
+	return lane;
+}
+
+static bool keep_message(struct outbox *o, struct outbox_lane *lane, struct blob *blob,
+			 size_t offset, size_t n, uint64_t seq, enum outbox_overflow policy)
+{
+	struct outbox_span *s;
+
+	if (o->overrun || !make_room(o, lane, blob, offset, n))
+		return false;
+	s = put(o, lane, blob, offset, n);
+	if (!s)
+		return false;
+	if (s->frames++ == 0) {
+		s->first = seq;
+		loss_move(&s->loss, &lane->tail);
+		list_append(&o->messages, &s->of_messages);
+	}
+	s->last = seq;
+	if (policy > s->policy)
+		s->policy = policy;
+	return true;
+}
+
+void outbox_push_message(struct outbox *o, struct blob *blob, size_t offset, size_t n,
+			 struct slice server, uint64_t seq, enum outbox_overflow policy)
+{
+	struct outbox_lane *lane = open_lane(o, server);
+
+	if (lane && !keep_message(o, lane, blob, offset, n, seq, policy)) {
+		lose_at_tail(o, lane, seq);
+		if (policy == OUTBOX_DISCONNECT)
+			o->overrun = true;
+	}
+	wake_up(&o->wake);
+}
+
+void outbox_push_lost(struct outbox *o, struct slice server, uint64_t seq)
+{
+	struct outbox_lane *lane = open_lane(o, server);
+
+	if (lane)
+		lose_at_tail(o, lane, seq);
+	wake_up(&o->wake);
+}
+
+/* One answer may be larger than the ceiling, but nothing may wait behind such a one; what is on
+   its way already does not count. */
+static bool keep_control(struct outbox *o, struct blob *blob, size_t offset, size_t n)
+{
+	const struct outbox_span *first = LIST_FIRST(&o->spans, struct outbox_span, link);
+	size_t waiting = o->control_bytes - (first && !first->lane ? begun_bytes(o) : 0);
+
+	if (waiting >= o->bytes_max)
+		return false;
+	while (full(o, NULL, blob, offset, n) && drop_oldest(o))
+		;
+	if (out_of_spans(o, NULL, blob, offset, n))
+		return false;
+	return put(o, NULL, blob, offset, n);
+}
+
+void outbox_push_control(struct outbox *o, struct blob *blob, size_t offset, size_t n)
+{
+	if (!keep_control(o, blob, offset, n))
+		o->overrun = true;
+	wake_up(&o->wake);
+}
+
+void outbox_overrun(struct outbox *o)
+{
+	o->overrun = true;
+	wake_up(&o->wake);
+}
+
+/* ---- pulling ---- */
+
+static int tell_loss(struct outbox_span *s)
+{
+	struct message m;
+	struct blob *told;
+	int r = blob_new(NOTICE_MAX, &told);
+
+	if (r)
+		return r;
+	message_init(&m, PROTOCOL_OP_LOST);
+	m.server = s->lane->server;
+	m.count = s->loss.count;
+	m.first = s->loss.first;
+	m.last = s->loss.last;
+	m.code = slice_of(protocol_error_code(PROTOCOL_E_OVERFLOW));
+	m.has = PROTOCOL_F(SERVER) | PROTOCOL_F(COUNT) | PROTOCOL_F(FIRST) | PROTOCOL_F(LAST) |
+		PROTOCOL_F(CODE);
+	r = message_encode(&m, &told->buf);
+	message_fini(&m);
+	if (r) {
+		blob_unref(told);
+		return r;
+	}
+	s->told = told;
+	return 0;
+}
+
+/* Before any byte of it is given out: takes the losses that lie ahead of it, and makes them a
+   frame. */
+static int prepare(struct outbox *o, struct outbox_span *s)
+{
+	if (!s->lane || begun(o, s))
+		return 0;
+	if (s->lane->front.count > 0) {
+		loss_move(&s->loss, &s->lane->front);
+		s->told = blob_unref(s->told);
+	}
+	return s->loss.count > 0 && !s->told ? tell_loss(s) : 0;
+}
+
+static size_t piece(struct iovec *iov, const struct blob *blob, size_t offset, size_t n,
+		    size_t *skip)
+{
+	size_t cut = *skip < n ? *skip : n;
+
+	*skip -= cut;
+	if (cut == n)
+		return 0;
+	/* iovec knows no const; writev only reads */
+	iov->iov_base = (char *)blob_at(blob, offset + cut);
+	iov->iov_len = n - cut;
+	return 1;
+}
+
+static size_t pieces(const struct outbox_span *s, size_t skip, struct iovec *iov, size_t max)
+{
+	size_t n = 0;
+
+	if (s->told)
+		n += piece(iov, s->told, 0, buf_len(&s->told->buf), &skip);
+	if (s->blob && n < max)
+		n += piece(iov + n, s->blob, s->offset, s->n, &skip);
+	return n;
+}
+
+/* Losses that no message is left to travel with. */
+static int append_notices(struct outbox *o)
+{
+	int r = 0;
+
+	LIST_EACH(lane, &o->lanes, struct outbox_lane, link)
+		if (!r && lane->front.count + lane->tail.count > 0)
+			r = append_notice(o, lane);
+	return r;
+}
+
+/* The pieces of the spans from `at` on, behind the *n that are there. */
+static int gather(struct outbox *o, struct list *at, struct iovec *iov, size_t max, size_t *n)
+{
+	for (; at != &o->spans && *n < max; at = at->next) {
+		struct outbox_span *s = LIST_OF(at, struct outbox_span, link);
+		int r = prepare(o, s);
+
+		if (r)
+			return r;
+		*n += pieces(s, at == o->spans.next ? o->sent : 0, iov + *n, max - *n);
+	}
+	return 0;
+}
+
+int outbox_peek(struct outbox *o, struct iovec *iov, size_t max, size_t *ret_n)
+{
+	size_t n = 0;
+	int r = gather(o, o->spans.next, iov, max, &n);
+
+	if (!r && n < max) {
+		struct list *last = o->spans.prev;
+
+		r = append_notices(o);
+		if (!r)
+			r = gather(o, last->next, iov, max, &n);
+	}
+	if (r && n == 0)
+		return r;
+	*ret_n = n;
+	return 0;
+}
+
+/* Writes up to `n` bytes of the first span off; how many these were. */
+static size_t advance_first(struct outbox *o, struct outbox_span *s, size_t n)
+{
+	size_t told = s->told ? buf_len(&s->told->buf) : 0;
+	size_t left = told + s->n - o->sent, step = n < left ? n : left;
+	size_t before = o->sent > told ? o->sent - told : 0;
+
+	o->sent += step;
+	unaccount(o, s, (o->sent > told ? o->sent - told : 0) - before);
+	if (step == left) {
+		o->delivered += s->frames;
+		o->lost_unreported -= s->loss.count;
+		o->sent = 0;
+		remove_span(o, s);
+	}
+	return step;
+}
+
+void outbox_advance(struct outbox *o, size_t n)
+{
+	while (n > 0) {
+		assert(!list_empty(&o->spans));
+		n -= advance_first(o, LIST_OF(o->spans.next, struct outbox_span, link), n);
+	}
+}
+
+void outbox_abandon(struct outbox *o)
+{
+	LIST_EACH_SAFE(s, &o->spans, struct outbox_span, link) {
+		if (begun(o, s)) {
+			continue;
+		} else if (!s->lane) {
+			unaccount(o, s, s->n);
+			remove_span(o, s);
+		} else if (s->blob) {
+			lose_span(o, s);
+		} else {
+			take_notice_back(o, s->lane);
+		}
+	}
+	/* ahead of the `closing`, which shall be the last frame; without memory, behind it */
+	append_notices(o);
+	wake_up(&o->wake);
+}

@@ -1,0 +1,103 @@
+/*
+ * One peer's bounded queue of ready frames: spans of shared blobs, in order. A
+ * span that touches the last one merges with it, so a burst that a peer hears
+ * whole leaves as one piece, at the price of one send. When the queue is full,
+ * the oldest unsent messages go, and a `lost` frame tells the peer before the
+ * next message of that server, with count and range of seq.
+ *
+ * Bytes, not messages, are the ceiling; the blobs have one too, because a short
+ * span may hold a whole one alive, and so have the spans. Replies and state are never dropped: a peer
+ * that lets even those pile up past the ceiling is overrun.
+ *
+ * Invariant: delivered + lost + still queued = pushed, for each server, and
+ * whatever is lost stands in exactly one `lost` frame, written or to come.
+ * Knows no file descriptor and no op but the `lost` it writes.
+ */
+#ifndef HUB_OUTBOX_H
+#define HUB_OUTBOX_H
+
+#include "base/blob.h"
+#include "base/list.h"
+#include "base/wake.h"
+#include "protocol/slice.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+enum outbox_overflow {
+	OUTBOX_DROP_OLDEST,
+	OUTBOX_DISCONNECT,       /* the first loss overruns the peer */
+};
+
+/* messages of one server that were dropped and are told in one frame */
+struct outbox_loss {
+	uint64_t count, first, last;
+};
+
+/* What the queue keeps of one server. */
+struct outbox_lane {
+	struct list link;               /* outbox::lanes */
+	struct slice server;
+	struct outbox_loss front;       /* lost ahead of all that still waits */
+	struct outbox_loss tail;        /* lost behind all that waits */
+	struct outbox_span *notice;     /* the last in the queue: tells a loss and has no message */
+};
+
+struct outbox {
+	struct list spans;
+	struct list messages;    /* those of them that may be dropped, oldest first */
+	struct list lanes;
+	struct outbox_lane lane; /* the first server's, free of cost: most have only one */
+	size_t bytes, bytes_max; /* not counting `lost` frames: one a server */
+	size_t control_bytes;    /* of these: replies, state */
+	size_t n_spans, n_spans_max;
+	size_t n_blobs, n_blobs_max;    /* kept alive by the spans */
+	size_t sent;             /* of the first span, already written */
+	bool overrun;            /* beyond saving: close this peer */
+	struct wake wake;        /* there is something to write, or overrun began */
+	uint64_t delivered;      /* messages written whole to the socket */
+	uint64_t lost;           /* messages dropped and reported (or about to be) */
+	uint64_t lost_unreported;/* … whose lost frame has not been written yet */
+	size_t bytes_peak;
+};
+
+/* `bytes_max` must hold at least one message of the usual size; a message that finds no
+   other in the queue is always taken. n_spans_max is 65536, n_blobs_max 1024; both may be changed. */
+void outbox_init(struct outbox *o, size_t bytes_max, struct wake wake);
+void outbox_fini(struct outbox *o);
+
+/*
+ * Queues the frame in [offset, offset + n) of `blob`, which is message `seq` of `server` (a name
+ * that outlives the outbox). Never fails: what cannot be kept is counted and reported as lost.
+ * Room is made by dropping what is older, but nothing is dropped for a message that would not fit
+ * even then.
+ */
+void outbox_push_message(struct outbox *o, struct blob *blob, size_t offset, size_t n,
+			 struct slice server, uint64_t seq, enum outbox_overflow policy);
+/* A message that never became a frame (too large, no memory): reported as lost in its place. */
+void outbox_push_lost(struct outbox *o, struct slice server, uint64_t seq);
+/* Queues a control frame (reply, state, …). On failure the peer is overrun. */
+void outbox_push_control(struct outbox *o, struct blob *blob, size_t offset, size_t n);
+/* Something that must not be missed could not even be encoded: the peer is overrun. */
+void outbox_overrun(struct outbox *o);
+
+static inline bool outbox_empty(const struct outbox *o)
+{
+	return list_empty(&o->spans) && o->lost_unreported == 0;
+}
+
+/* Up to `max` pieces to write next. 0 and *ret_n, or -ENOMEM: nothing now, try again later. */
+int outbox_peek(struct outbox *o, struct iovec *iov, size_t max, size_t *ret_n);
+/* `n` bytes of what was peeked were written. */
+void outbox_advance(struct outbox *o, size_t n);
+/*
+ * Throws away everything that was not begun, messages counted as lost and reported in one last
+ * frame per server: what a peer that is being closed still gets is the rest of the begun span
+ * (one frame, or several that are short), the `lost` of what it misses, and what is pushed after
+ * this (its `closing`).
+ */
+void outbox_abandon(struct outbox *o);
+
+#endif

@@ -1,0 +1,79 @@
+/*
+ * A request that waits for the server: a publish or call until its outcome, a
+ * subscribe until each of its channels is answered. It stands in the member
+ * (by its id), in the server, and for a publish among the cookies the session
+ * gives back; its free takes it out of all. It never outlives its member.
+ */
+#ifndef HUB_REQUEST_H
+#define HUB_REQUEST_H
+
+#include "base/list.h"
+#include "base/strmap.h"
+#include "protocol/protocol.h"
+#include "protocol/slice.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct hub;
+struct hub_server;
+struct member;
+struct subscription;
+
+enum request_answer {
+	REQUEST_WAITING,
+	REQUEST_OK,
+	REQUEST_PENDING,         /* the server is away: it will be asked, and the member told */
+	REQUEST_FAILED,          /* error */
+};
+
+/* One channel of a subscribe. */
+struct request_item {
+	struct request *request;
+	struct slice channel;           /* lies in the request */
+	struct subscription *subscription;      /* while waiting */
+	struct list of_subscription;    /* subscription::waiting */
+	enum request_answer answer;
+	enum protocol_error code;       /* of the failure */
+	struct slice error;             /* raw JSON, malloc'ed; empty: the code must do */
+};
+
+struct request {
+	struct strmap_node by_id;       /* member::requests */
+	struct strmap_node by_cookie;   /* hub::cookies */
+	struct list of_server;          /* hub_server::requests */
+	struct hub *hub;
+	struct member *member;
+	uint64_t id;
+	uint64_t cookie;                /* 0: a subscribe */
+	bool call;
+	size_t n_items, n_waiting;
+	struct request_item items[];
+};
+
+/* A request of this member to this server, with an id not in use. 0 or -ENOMEM. */
+int request_new(struct hub *h, struct member *member, struct hub_server *server, uint64_t id,
+		const struct slice *channels, size_t n_channels, struct request **ret);
+void request_free(struct request *r);
+/* Gives it a cookie, by which it is found again. 0 or -ENOMEM. */
+int request_cookie(struct request *r);
+struct request *request_by_cookie(const struct hub *h, uint64_t cookie);
+
+/* Replies (see send_reply) and frees it. `failed`: result and error could not be made, and why. */
+void request_reply(struct request *r, int failed, struct slice result, struct slice error);
+
+/* The item waits for what the server says of this subscription. */
+void request_wait(struct request_item *item, struct subscription *s);
+/* The item is answered; `error` is copied and belongs to REQUEST_FAILED alone. */
+void request_answer(struct request_item *item, enum request_answer answer,
+		    enum protocol_error code, struct slice error);
+/* Replies to a subscribe and frees it, if no item waits any more. */
+void request_finish(struct request *r);
+/* Answers all who wait for this subscription, and finishes their requests where it can. */
+void request_answer_all(struct subscription *s, enum request_answer answer,
+			enum protocol_error code, struct slice error);
+/* The server is away: whatever still waits here becomes pending, and the subscribe is replied. */
+void request_postpone(struct request *r);
+
+#endif

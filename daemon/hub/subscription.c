@@ -1,0 +1,153 @@
+/*
+ * Owns the records of who hears what, and counts who wants it from upstream.
+ * Guarantees that each stands in all its homes or in none, and that the session
+ * wants a pattern exactly as long as somebody holds its wish. Must never know
+ * requests, replies or frames.
+ */
+#include "hub/subscription.h"
+
+#include "bayeux/channel.h"
+#include "hub/internal.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+/* ---- wishes ---- */
+
+struct wish *wish_find(const struct hub_server *server, struct slice pattern)
+{
+	struct strmap_node *found = strmap_get(&server->wishes, pattern);
+
+	return found ? STRMAP_OF(found, struct wish, by_pattern) : NULL;
+}
+
+static void wish_free(struct hub_server *server, struct wish *w)
+{
+	session_unwant(server->session, w->by_pattern.key);
+	strmap_remove(&server->wishes, &w->by_pattern);
+	free(w);
+}
+
+static int wish_new(struct hub_server *server, struct slice pattern, struct wish **ret)
+{
+	struct wish *w = malloc(sizeof(*w) + pattern.n);
+	int r;
+
+	if (!w)
+		return -ENOMEM;
+	list_init(&w->holders);
+	w->n_holders = 0;
+	memcpy(w->pattern, pattern.p, pattern.n);
+	r = strmap_put(&server->wishes, slice_make(w->pattern, pattern.n), &w->by_pattern);
+	if (r) {
+		free(w);
+		return r;
+	}
+	r = session_want(server->session, pattern);
+	if (r) {
+		strmap_remove(&server->wishes, &w->by_pattern);
+		free(w);
+		return r;
+	}
+	*ret = w;
+	return 0;
+}
+
+int subscription_want(struct subscription *s)
+{
+	struct wish *w;
+	int r;
+
+	w = wish_find(s->server, s->pattern);
+	if (!w) {
+		r = wish_new(s->server, s->pattern, &w);
+		if (r)
+			return r;
+	}
+	list_append(&w->holders, &s->of_wish);
+	w->n_holders++;
+	s->wish = w;
+	return 0;
+}
+
+void subscription_unwant(struct subscription *s)
+{
+	struct wish *w = s->wish;
+
+	if (!w)
+		return;
+	s->wish = NULL;
+	list_remove(&s->of_wish);
+	if (--w->n_holders == 0)
+		wish_free(s->server, w);
+}
+
+/* ---- subscriptions ---- */
+
+/* Server and pattern in one key; a removed server's address is not used again (see hub_server). */
+static struct slice make_key(char *key, const struct hub_server *server, struct slice pattern)
+{
+	memcpy(key, &server, sizeof(server));
+	memcpy(key + sizeof(server), pattern.p, pattern.n);
+	return slice_make(key, sizeof(server) + pattern.n);
+}
+
+struct subscription *subscription_find(const struct member *member, const struct hub_server *server,
+				       struct slice pattern)
+{
+	char key[sizeof(server) + PROTOCOL_CHANNEL_MAX];
+	struct strmap_node *found;
+
+	if (pattern.n == 0 || pattern.n > PROTOCOL_CHANNEL_MAX)
+		return NULL;
+	found = strmap_get(&member->by_pattern, make_key(key, server, pattern));
+	return found ? STRMAP_OF(found, struct subscription, by_pattern) : NULL;
+}
+
+int subscription_new(struct hub_server *server, struct member *member, struct slice pattern,
+		     struct subscription **ret)
+{
+	struct subscription *s = malloc(sizeof(*s) + sizeof(server) + pattern.n);
+	int r;
+
+	if (!s)
+		return -ENOMEM;
+	*s = (struct subscription){.member = member, .server = server};
+	trie_entry_init(&s->entry);
+	list_init(&s->of_wish);
+	list_init(&s->of_filtered);
+	list_init(&s->waiting);
+	s->pattern = slice_drop(make_key(s->key, server, pattern), sizeof(server));
+	r = strmap_put(&member->by_pattern, slice_make(s->key, sizeof(server) + pattern.n),
+		       &s->by_pattern);
+	if (r) {
+		free(s);
+		return r;
+	}
+	list_append(&member->subscriptions, &s->of_member);
+	member->n_subscriptions++;
+	r = trie_add(server->trie, pattern, &s->entry);
+	if (r) {
+		subscription_free(s);
+		return r;
+	}
+	if (channel_has_filter(s->pattern))
+		list_append(&server->filtered, &s->of_filtered);
+	*ret = s;
+	return 0;
+}
+
+void subscription_free(struct subscription *s)
+{
+	if (!s)
+		return;
+	assert(list_empty(&s->waiting));
+	subscription_unwant(s);
+	trie_remove(&s->entry);
+	list_remove(&s->of_member);
+	list_remove(&s->of_filtered);
+	s->member->n_subscriptions--;
+	strmap_remove(&s->member->by_pattern, &s->by_pattern);
+	free(s);
+}

@@ -1,0 +1,370 @@
+/*
+ * Owns what follows from an event of a session: who hears a message, which
+ * request is answered, whom a channel's fate concerns. Guarantees that a
+ * message is encoded once, and only when somebody hears it, that each member
+ * hears it once however many of its patterns match, and that what could not be
+ * encoded is told as lost. Must never know how events come about.
+ */
+#include "hub/hub.h"
+
+#include "bayeux/binary.h"
+
+#include "bayeux/channel.h"
+#include "hub/internal.h"
+#include "hub/request.h"
+#include "hub/send.h"
+#include "hub/state.h"
+#include "hub/subscription.h"
+
+#include <errno.h>
+
+/* more than the frame of a reply takes around an answer with bytes */
+#define ANSWER_EXTRA 256
+
+/* ---- messages ---- */
+
+/* Notes the member of a matching subscription, once. */
+static void collect(void *ctx, struct trie_entry *e)
+{
+	struct subscription *s = LIST_OF(e, struct subscription, entry);
+	struct member *m = s->member;
+
+	if (!list_linked(&m->hit)) {
+		m->hit_overflow = s->overflow;
+		list_append(ctx, &m->hit);
+	} else if (s->overflow > m->hit_overflow) {
+		m->hit_overflow = s->overflow;
+	}
+}
+
+/*
+ * What comes on the bare channel while nobody here asked for that, comes because
+ * of a filter; of several, the server does not say which.
+ */
+static void collect_filtered(const struct hub_server *server, struct slice channel,
+			     struct list *hits)
+{
+	if (list_empty(&server->filtered) || wish_find(server, channel))
+		return;
+	LIST_EACH(s, &server->filtered, struct subscription, of_filtered)
+		if (slice_eq(channel_bare(s->pattern), channel))
+			collect(hits, &s->entry);
+}
+
+/* Its bytes for those who cannot read Z85, up to `max`; else, and often, there are none. 0 or
+   -ENOMEM. */
+static int put_binary(const struct session_event *event, size_t max, struct buf *ret)
+{
+	int r = BINARY_E_NONE;
+
+	buf_init(ret, max);
+	if (event->binary)
+		r = binary_to_wire(event->envelope, ret);
+	return r == -ENOMEM ? r : 0;
+}
+
+static int encode_event(struct hub *h, struct hub_server *server, const struct session_event *event,
+			struct chunk_frame *ret)
+{
+	const struct envelope *e = event->envelope;
+	struct buf binary;
+	size_t n = 0;
+	int r;
+
+	for (size_t i = 0; i < e->n_pieces; i++)
+		n += e->pieces[i].n;
+	if (n > h->options.message_max)
+		return -EMSGSIZE;
+	r = put_binary(event, h->options.message_max - n, &binary);
+	if (r == 0)
+		r = chunk_event(&h->chunk, server->by_name.key, server->seq, e->pieces,
+				e->n_pieces, buf_slice(&binary), ret);
+	buf_fini(&binary);
+	if (r == 0)
+		h->stats.encoded_bytes += ret->n;
+	return r;
+}
+
+static void deliver(struct hub *h, struct hub_server *server, const struct session_event *event)
+{
+	struct slice name = server->by_name.key;
+	struct list hits = LIST_INIT(hits);
+	struct chunk_frame frame;
+	int r;
+
+	server->seq++;
+	h->stats.received++;
+	trie_collect(server->trie, event->envelope->channel, collect, &hits);
+	collect_filtered(server, event->envelope->channel, &hits);
+	if (list_empty(&hits))
+		return;
+	h->stats.heard++;
+	r = encode_event(h, server, event, &frame);
+	LIST_EACH_SAFE(m, &hits, struct member, hit) {
+		list_remove(&m->hit);
+		if (r) {
+			outbox_push_lost(&m->outbox, name, server->seq);
+			continue;
+		}
+		outbox_push_message(&m->outbox, frame.blob, frame.offset, frame.n, name,
+				    server->seq, m->hit_overflow);
+		h->stats.delivered_frames++;
+	}
+}
+
+/* ---- outcomes ---- */
+
+/* The message as it is passed on: without its clientId. */
+static int put_envelope(struct buf *out, const struct envelope *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < e->n_pieces && !r; i++)
+		r = buf_put(out, e->pieces[i]);
+	return r;
+}
+
+/* the server's own words, else ours */
+static struct slice words(const struct session_event *event, struct slice otherwise)
+{
+	if (event->envelope && event->envelope->error.n > 0)
+		return event->envelope->error;
+	return event->text.n > 0 ? event->text : otherwise;
+}
+
+/* {"code":"refused",…}, with the server's message where there is one */
+static int put_refusal(struct buf *out, const struct session_event *event)
+{
+	struct buf bayeux;
+	int r = 0;
+
+	buf_init(&bayeux, PROTOCOL_FRAME_MAX);
+	if (event->envelope)
+		r = put_envelope(&bayeux, event->envelope);
+	if (!r)
+		r = message_put_error(out, PROTOCOL_E_REFUSED,
+				      words(event, SLICE("the server refused")),
+				      buf_slice(&bayeux));
+	buf_fini(&bayeux);
+	return r;
+}
+
+/* {"message":…}, with "binary":… where there are bytes in it that fit */
+static int put_answer(struct buf *out, const struct session_event *event)
+{
+	struct buf binary;
+	int r = buf_put_str(out, "{\"message\":");
+
+	if (!r)
+		r = put_envelope(out, event->envelope);
+	if (r)
+		return r;
+	r = put_binary(event, out->max - buf_len(out), &binary);
+	if (!r && buf_len(&binary) && buf_len(out) + buf_len(&binary) + ANSWER_EXTRA < out->max)
+		r = buf_printf(out, ",\"binary\":%.*s", SLICE_ARG(buf_slice(&binary)));
+	buf_fini(&binary);
+	return r ? r : buf_putc(out, '}');
+}
+
+static int put_failure(struct buf *out, const struct session_event *event)
+{
+	switch (event->outcome) {
+	case SESSION_OUTCOME_NOT_SENT:
+		return message_put_error(out, PROTOCOL_E_NOT_SENT,
+					 words(event, SLICE("never left the daemon")), SLICE_NULL);
+	case SESSION_OUTCOME_TOO_LARGE:
+		return message_put_error(out, PROTOCOL_E_TOO_LARGE,
+					 words(event, SLICE("too large")), SLICE_NULL);
+	case SESSION_OUTCOME_TIMEOUT:
+		return message_put_error(out, PROTOCOL_E_TIMEOUT,
+					 words(event, SLICE("no answer in time")), SLICE_NULL);
+	case SESSION_REFUSED:
+		return put_refusal(out, event);
+	case SESSION_OUTCOME_UNKNOWN:
+	case SESSION_OK:
+		break;
+	}
+	return message_put_error(out, PROTOCOL_E_UNKNOWN_OUTCOME,
+				 words(event, SLICE("sent, but not answered")), SLICE_NULL);
+}
+
+static void complete(struct hub *h, const struct session_event *event)
+{
+	struct request *request = request_by_cookie(h, event->cookie);
+	struct buf result, error;
+	int r = 0;
+
+	/* its member is gone, or never wanted to know */
+	if (!request)
+		return;
+	buf_init(&result, PROTOCOL_FRAME_MAX);
+	buf_init(&error, PROTOCOL_FRAME_MAX);
+	if (event->outcome != SESSION_OK)
+		r = put_failure(&error, event);
+	else if (request->call && event->envelope)
+		r = put_answer(&result, event);
+	request_reply(request, r, buf_slice(&result), buf_slice(&error));
+	buf_fini(&error);
+	buf_fini(&result);
+}
+
+/* ---- channels ---- */
+
+/*
+ * News for the holders, but not for those who learn it from a reply: a refusal for all of them, a
+ * confirmation for those who were told pending. Encoded once, and only for somebody; `failed`: it
+ * cannot be.
+ */
+static void tell_holders(struct hub *h, const struct hub_server *server, struct wish *wish,
+			 bool ok, struct slice error, int failed)
+{
+	struct chunk_frame frame = {0};
+
+	LIST_EACH(s, &wish->holders, struct subscription, of_wish) {
+		if (!list_empty(&s->waiting) || (ok && !s->pending))
+			continue;
+		if (!failed && !frame.blob)
+			failed = send_encode_subscription(h, server, wish->by_pattern.key, error,
+							  &frame);
+		send_frame(s->member, failed, &frame);
+	}
+}
+
+static void confirm(struct hub *h, const struct hub_server *server, struct wish *wish)
+{
+	tell_holders(h, server, wish, true, SLICE_NULL, 0);
+	LIST_EACH(s, &wish->holders, struct subscription, of_wish) {
+		s->pending = false;
+		request_answer_all(s, REQUEST_OK, 0, SLICE_NULL);
+	}
+}
+
+/* Nobody holds it any more: whoever wants it again must ask again. */
+static void reject(struct hub *h, const struct hub_server *server, struct wish *wish,
+		   const struct session_event *event)
+{
+	struct buf error;
+	int r;
+
+	buf_init(&error, PROTOCOL_FRAME_MAX);
+	r = put_refusal(&error, event);
+	tell_holders(h, server, wish, false, buf_slice(&error), r);
+	/* with its last holder the wish goes */
+	for (size_t n = wish->n_holders; n > 0; n--) {
+		struct subscription *s = LIST_OF(wish->holders.next, struct subscription, of_wish);
+
+		request_answer_all(s, REQUEST_FAILED, PROTOCOL_E_REFUSED, buf_slice(&error));
+		subscription_free(s);
+	}
+	buf_fini(&error);
+}
+
+/* The server says not now, or nothing at all: it will be asked again, but nobody waits for that. */
+static void postpone(struct wish *wish)
+{
+	LIST_EACH(s, &wish->holders, struct subscription, of_wish) {
+		s->pending = s->pending || !list_empty(&s->waiting);
+		request_answer_all(s, REQUEST_PENDING, 0, SLICE_NULL);
+	}
+}
+
+static void channel_changed(struct hub *h, struct hub_server *server,
+			    const struct session_event *event)
+{
+	struct wish *wish = wish_find(server, event->channel);
+
+	if (!wish)
+		return;
+	if (event->status == SESSION_CHANNEL_ACTIVE)
+		confirm(h, server, wish);
+	else if (event->status == SESSION_CHANNEL_REFUSED)
+		reject(h, server, wish, event);
+	else
+		postpone(wish);
+}
+
+/* ---- state ---- */
+
+static int encode_state(struct hub *h, const struct hub_server *server, uint64_t now,
+			uint64_t unix_ms, struct chunk_frame *ret)
+{
+	struct message m;
+	int r;
+
+	state_message(server, now, unix_ms, &m);
+	r = chunk_message(&h->chunk, &m, ret);
+	if (r == -EINVAL) {
+		/* the reason came from afar and is no text: the state counts more */
+		m.has &= ~PROTOCOL_F(REASON);
+		r = chunk_message(&h->chunk, &m, ret);
+	}
+	message_fini(&m);
+	if (r == 0)
+		h->stats.encoded_bytes += ret->n;
+	return r;
+}
+
+/* To the members with these ids; encoded once, and only for somebody. */
+static void tell_state(struct hub *h, struct hub_server *server, uint64_t first, uint64_t last,
+		       uint64_t now, uint64_t unix_ms)
+{
+	struct chunk_frame frame = {0};
+	int r = 0;
+
+	LIST_EACH(m, &h->member_list, struct member, link) {
+		if (m->id < first || m->id > last)
+			continue;
+		if (!r && !frame.blob)
+			r = encode_state(h, server, now, unix_ms, &frame);
+		send_frame(m, r, &frame);
+	}
+}
+
+static void state_changed(struct hub *h, struct hub_server *server, uint64_t now, uint64_t unix_ms)
+{
+	struct patience *p = &server->patience;
+	struct session_info info;
+
+	session_info(server->session, &info);
+	bool kept = patience_keeps(p, &info, now, h->last_member);
+	tell_state(h, server, kept ? p->last_member + 1 : 0, UINT64_MAX, now, unix_ms);
+	if (session_is_up(server->session))
+		return;
+	LIST_EACH_SAFE(request, &server->requests, struct request, of_server)
+		request_postpone(request);
+}
+
+uint64_t hub_deadline(const struct hub_server *server)
+{
+	return patience_deadline(&server->patience);
+}
+
+void hub_tick(struct hub *h, struct hub_server *server, uint64_t now, uint64_t unix_ms)
+{
+	if (patience_is_over(&server->patience, now))
+		tell_state(h, server, 0, server->patience.last_member, now, unix_ms);
+}
+
+void hub_take(struct hub *h, struct hub_server *server, const struct session_event *event,
+	      uint64_t now, uint64_t unix_ms)
+{
+	switch (event->kind) {
+	case SESSION_EVENT_MESSAGE:
+		deliver(h, server, event);
+		break;
+	case SESSION_EVENT_OUTCOME:
+		complete(h, event);
+		break;
+	case SESSION_EVENT_CHANNEL:
+		channel_changed(h, server, event);
+		break;
+	case SESSION_EVENT_STATE:
+		state_changed(h, server, now, unix_ms);
+		break;
+	case SESSION_EVENT_ABORT:
+	case SESSION_EVENT_NOTE:
+	case SESSION_EVENT_UNAUTHORIZED:
+		/* for whoever drives the session */
+		break;
+	}
+}
