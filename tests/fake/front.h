@@ -1,0 +1,10 @@
+/* The front door: which request becomes what. */
+#ifndef FAKE_FRONT_H
+#define FAKE_FRONT_H
+
+#include "tests/fake/conn.h"
+
+/* for server->on_accept */
+void front_accept(struct conn *c);
+
+#endif
