@@ -1,0 +1,344 @@
+/*
+ * Owns one easy handle and the request on it. Guarantees that a request is given
+ * to a connection at most once, that the answer is complete, inflated and within
+ * its ceilings, and that "not sent" is said only when it is certain. Must never
+ * know what the bodies mean.
+ *
+ * libcurl by itself sends a POST again, up to five times, when a connection that
+ * was used before dies without having answered (Curl_retry_request in
+ * lib/transfer.c, seen in 7.88). A server that read the request and then died
+ * has perhaps published already, so this must not happen. libcurl asks before
+ * each sending (CURLOPT_PREREQFUNCTION), and the second time we say no. The price
+ * is that a request which met a connection just being closed ends as "broken";
+ * connections that idled for long are therefore not used again (idle_max), and
+ * curl looks whether one was closed already before it uses it.
+ *
+ * Redirects are followed here and not by libcurl, which has no word for our rules
+ * (io/redirect.h): it would make a GET of a POST, and carry headers and body to
+ * any host.
+ */
+#include "io/http_post.h"
+
+#include "base/errors.h"
+#include "base/log.h"
+#include "io/cookies.h"
+#include "io/http_text.h"
+#include "io/redirect.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+struct http_post {
+	struct curl_loop *loop;
+	struct http_client *client;
+	struct curl_transfer transfer;
+	void (*done)(void *ctx, const struct http_result *r);
+	void *ctx;
+
+	/* the request under way; the answer stays until the next one */
+	struct curl_slist *headers;
+	struct buf request, answer;
+	bool forms;                      /* … are no JSON, and secrets both */
+	size_t header_bytes;
+	bool set_cookies;                /* an answer did, and there may be too many now */
+	unsigned sendings;               /* times curl gave it to a connection */
+	unsigned hops;                   /* redirects followed */
+	const char *too_large;           /* which of the answer's ceilings was met */
+	char told[128];                  /* where a redirect led that was logged last */
+	char error[CURL_ERROR_SIZE];
+};
+
+/* --- what curl calls meanwhile --- */
+
+static int before_sending(void *ctx, char *peer_ip, char *own_ip, int peer_port, int own_port)
+{
+	struct http_post *p = ctx;
+
+	(void)peer_ip;
+	(void)own_ip;
+	(void)peer_port;
+	(void)own_port;
+	return p->sendings++ == 0 ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
+}
+
+static size_t on_header(char *data, size_t size, size_t n, void *ctx)
+{
+	struct http_post *p = ctx;
+
+	p->header_bytes += size * n;
+	if (size * n > 11 && strncasecmp(data, "Set-Cookie:", 11) == 0)
+		p->set_cookies = true;
+	if (p->header_bytes <= HTTP_HEADER_MAX)
+		return size * n;
+	p->too_large = "the header of the answer is too large";
+	return 0;
+}
+
+static size_t on_body(char *data, size_t size, size_t n, void *ctx)
+{
+	struct http_post *p = ctx;
+	int r = buf_put(&p->answer, slice_make(data, size * n));
+
+	if (r == 0)
+		return size * n;
+	if (r == -EMSGSIZE)
+		p->too_large = "the answer is too large";
+	return 0;
+}
+
+/* --- the end of a request --- */
+
+static uint64_t retry_after(CURL *easy)
+{
+	curl_off_t s = 0;
+
+	if (curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &s) || s <= 0)
+		return 0;
+	return (s > HTTP_RETRY_AFTER_MAX_S ? HTTP_RETRY_AFTER_MAX_S : (uint64_t)s) * 1000;
+}
+
+static const char *why(struct http_post *p, CURLcode code)
+{
+	if (p->too_large)
+		return p->too_large;
+	if (p->sendings > 1)
+		return "the connection was closed before an answer";
+	http_client_complete(p->transfer.easy, code, p->error);
+	return p->error;
+}
+
+static bool is_tunnelled(struct http_post *p)
+{
+	char *scheme = NULL;
+
+	return !curl_easy_getinfo(p->transfer.easy, CURLINFO_SCHEME, &scheme) && scheme &&
+	       strcasecmp(scheme, "https") == 0;
+}
+
+/* what the status of an answer does not say by itself */
+static const char *remark(struct http_post *p, unsigned status)
+{
+	if (!http_client_options(p->client)->proxy || p->error[0])
+		return p->error;
+	/* a request that goes through no tunnel is answered by either of them */
+	if (status >= 502 && status <= 504 && !is_tunnelled(p))
+		snprintf(p->error, sizeof(p->error), "HTTP status %u of the server or of its proxy",
+			 status);
+	else if (status == 407)
+		return HTTP_PROXY_REFUSED;
+	return p->error;
+}
+
+/* Each target once, for each lane: every request goes the detour. */
+static void log_redirect(struct http_post *p, const char *from, const char *to)
+{
+	char old[sizeof(p->told)], new[sizeof(p->told)];
+
+	redirect_name(to, new, sizeof(new));
+	if (strcmp(new, p->told) == 0)
+		return;
+	strcpy(p->told, new);
+	log_msg(LOG_L_NOTICE,
+		LOG_FIELDS({"from", slice_of(redirect_name(from, old, sizeof(old)))},
+			   {"to", slice_of(new)}),
+		"redirected; a url that says so saves the detour");
+}
+
+/* what belongs to one sending, but not to the request */
+static void clear_answer(struct http_post *p)
+{
+	buf_clear(&p->answer);
+	p->header_bytes = 0;
+	p->sendings = 0;
+	p->too_large = NULL;
+	p->error[0] = 0;
+}
+
+/* Whether the answer was a redirect, and the same request is on its way there. If it was one that
+   is not followed, p->error says why. */
+static bool follow(struct http_post *p, unsigned status)
+{
+	CURL *easy = p->transfer.easy;
+	char *from = NULL, *to = NULL;
+
+	if (!redirect_is(status) || curl_easy_getinfo(easy, CURLINFO_REDIRECT_URL, &to) || !to ||
+	    curl_easy_getinfo(easy, CURLINFO_EFFECTIVE_URL, &from) || !from ||
+	    !redirect_allowed(http_client_options(p->client)->redirects, from, to, status, p->hops,
+			      p->error, sizeof(p->error)))
+		return false;
+	log_redirect(p, from, to);
+	p->hops++;
+	if (curl_easy_setopt(easy, CURLOPT_URL, to)) {
+		snprintf(p->error, sizeof(p->error), "out of memory");
+		return false;
+	}
+	curl_loop_remove(&p->transfer);
+	clear_answer(p);
+	if (curl_loop_add(p->loop, &p->transfer)) {
+		snprintf(p->error, sizeof(p->error), "out of memory");
+		return false;
+	}
+	return true;
+}
+
+static void on_done(void *ctx, CURLcode code)
+{
+	struct http_post *p = ctx;
+	struct http_result result = {.outcome = HTTP_ANSWERED};
+	long status = 0;
+
+	curl_easy_getinfo(p->transfer.easy, CURLINFO_RESPONSE_CODE, &status);
+	result.status = (unsigned)status;
+	if (p->set_cookies)
+		cookies_limit(p->transfer.easy);
+	p->set_cookies = false;
+	if (!code) {
+		p->error[0] = 0;
+		if (follow(p, result.status))
+			return;
+	}
+	result.retry_after = retry_after(p->transfer.easy);
+	if (code) {
+		/* who redirected it may have kept it */
+		result.outcome = p->sendings + p->hops == 0 ? HTTP_NOT_SENT : HTTP_BROKEN;
+		result.reason = slice_of(why(p, code));
+	} else {
+		result.body = buf_slice(&p->answer);
+		result.reason = slice_of(remark(p, result.status));
+	}
+	curl_loop_remove(&p->transfer);
+	p->done(p->ctx, &result);
+}
+
+/* --- life --- */
+
+static bool set_request(struct http_post *p, CURL *easy)
+{
+	return !curl_easy_setopt(easy, CURLOPT_POST, 1L) &&
+	       /* whatever curl can inflate; the ceiling counts inflated bytes */
+	       !curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "") &&
+	       !curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS) &&
+	       !curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, p->error) &&
+	       !curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, before_sending) &&
+	       !curl_easy_setopt(easy, CURLOPT_PREREQDATA, p) &&
+	       !curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header) &&
+	       !curl_easy_setopt(easy, CURLOPT_HEADERDATA, p) &&
+	       !curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body) &&
+	       !curl_easy_setopt(easy, CURLOPT_WRITEDATA, p);
+}
+
+int http_post_new(struct curl_loop *loop, struct http_client *client,
+		  void (*done)(void *ctx, const struct http_result *r), void *ctx,
+		  struct http_post **ret)
+{
+	struct http_post *p = calloc(1, sizeof(*p));
+	CURL *easy;
+
+	if (!p)
+		return -ENOMEM;
+	if (http_client_easy(client, &easy)) {
+		free(p);
+		return -ENOMEM;
+	}
+	p->loop = loop;
+	p->client = client;
+	p->done = done;
+	p->ctx = ctx;
+	curl_transfer_init(&p->transfer, easy, on_done, p);
+	buf_init(&p->request, SIZE_MAX / 2);
+	buf_init(&p->answer, http_client_options(client)->body_max);
+	if (!set_request(p, easy)) {
+		http_post_free(p);
+		return -ENOMEM;
+	}
+	*ret = p;
+	return 0;
+}
+
+void http_post_forms(struct http_post *p)
+{
+	p->forms = true;
+}
+
+void http_post_free(struct http_post *p)
+{
+	if (!p)
+		return;
+	http_post_abort(p);
+	curl_easy_cleanup(p->transfer.easy);
+	http_client_free_headers(p->headers);
+	/* there may have been a secret in them */
+	buf_wipe(&p->request);
+	buf_wipe(&p->answer);
+	free(p);
+}
+
+/* --- a request --- */
+
+static void clear(struct http_post *p)
+{
+	http_client_free_headers(p->headers);
+	p->headers = NULL;
+	buf_clear(&p->request);
+	clear_answer(p);
+	p->hops = 0;
+}
+
+static int set_headers(struct http_post *p)
+{
+	/* exactly so: Faye refuses other types (bayeux.md 3.1). An empty Expect keeps curl from
+	   waiting for "100 Continue", which few servers send */
+	const char *const fixed[] = {
+		p->forms ? "Content-Type: application/x-www-form-urlencoded"
+			 : "Content-Type: application/json;charset=UTF-8",
+		"Expect:"};
+
+	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
+		struct curl_slist *longer = curl_slist_append(p->headers, fixed[i]);
+
+		if (!longer)
+			return -ENOMEM;
+		p->headers = longer;
+	}
+	return http_client_headers(p->client, &p->headers, p->error);
+}
+
+int http_post_start(struct http_post *p, const char *url, struct slice body)
+{
+	CURL *easy = p->transfer.easy;
+	char *room;
+	int r;
+
+	if (p->transfer.loop)
+		return -EBUSY;
+	clear(p);
+	r = http_client_proxy_login(p->client, easy, p->error);
+	if (!r)
+		r = set_headers(p);
+	if (!r)
+		r = buf_put(&p->request, body);
+	/* growing would leave copies of a secret behind */
+	if (!r && p->forms)
+		r = buf_room(&p->answer, p->answer.max, &room);
+	if (r)
+		return r;
+	if (curl_easy_setopt(easy, CURLOPT_URL, url) ||
+	    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, p->headers) ||
+	    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body.n ? buf_slice(&p->request).p : "") ||
+	    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.n))
+		return -ENOMEM;
+	return curl_loop_add(p->loop, &p->transfer);
+}
+
+const char *http_post_reason(const struct http_post *p)
+{
+	return p->error[0] ? p->error : "out of memory";
+}
+
+void http_post_abort(struct http_post *p)
+{
+	curl_loop_remove(&p->transfer);
+}

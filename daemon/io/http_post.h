@@ -1,0 +1,53 @@
+/*
+ * One POST after another, of JSON if nothing else is said, over HTTP, with the answer whole or not at all.
+ * A post is a lane: it has at most one request under way, and keeps its
+ * connection for the next. Who starts one sets the deadline, by http_post_abort().
+ */
+#ifndef IO_HTTP_POST_H
+#define IO_HTTP_POST_H
+
+#include "io/curl_loop.h"
+#include "io/http_client.h"
+#include "protocol/slice.h"
+
+#include <stdint.h>
+
+enum http_outcome {
+	HTTP_ANSWERED,           /* the server's answer came completely, whatever its status */
+	HTTP_NOT_SENT,           /* no byte of the request was given to a connection */
+	HTTP_BROKEN,             /* it may have reached the server */
+};
+
+struct http_result {
+	enum http_outcome outcome;
+	unsigned status;         /* as soon as a status line came, 0 before */
+	uint64_t retry_after;    /* ms the server asked to wait, at most a day; 0 for none */
+	struct slice body;       /* of an answer */
+	struct slice reason;     /* for people, when it was not answered; or empty, when the
+	                            status says all */
+};
+
+struct http_post;
+
+/* done(ctx, r) ends each started request that is not aborted. `r` lives until done returns;
+   within done the post may be freed, but started again only when `r` is no longer needed. */
+int http_post_new(struct curl_loop *loop, struct http_client *client,
+		  void (*done)(void *ctx, const struct http_result *r), void *ctx,
+		  struct http_post **ret);
+void http_post_free(struct http_post *p);
+
+/* From now on it posts forms (application/x-www-form-urlencoded). They and their answers are
+   secrets: no copy is left in memory once the post is freed. */
+void http_post_forms(struct http_post *p);
+
+/*
+ * POSTs `body` (copied) to `url`. 0, -EBUSY while one is under way, -ENOMEM, or what is
+ * wrong with a header file, told by http_post_reason(). On failure nothing was sent.
+ */
+int http_post_start(struct http_post *p, const char *url, struct slice body);
+/* why the last start failed, for people */
+const char *http_post_reason(const struct http_post *p);
+/* Ends the request under way, if any, and its connection with it; no done() follows. */
+void http_post_abort(struct http_post *p);
+
+#endif

@@ -1,0 +1,107 @@
+/*
+ * Owns the shape of the status answer. Guarantees that every server and every
+ * greeted peer is in it. Must never know who asks, nor any secret.
+ */
+#include "io/introspect.h"
+
+#include "base/clock.h"
+#include "base/errors.h"
+#include "io/peer.h"
+#include "protocol/json_write.h"
+
+#include <unistd.h>
+
+static void put_u64(struct json_write *w, const char *key, uint64_t n)
+{
+	json_key(w, key);
+	json_put_u64(w, n);
+}
+
+static void put_timesync(struct json_write *w, const struct session_timesync *t)
+{
+	json_key(w, "timesync");
+	json_object_begin(w);
+	put_u64(w, "samples", t->samples);
+	put_u64(w, "lag", t->lag);
+	json_key(w, "offset");
+	json_put_i64(w, t->offset);
+	json_object_end(w);
+}
+
+static void put_server(struct json_write *w, struct hub_server *server, uint64_t now,
+		       uint64_t unix_ms)
+{
+	struct session_info info;
+
+	session_info(hub_server_session(server), &info);
+	json_object_begin(w);
+	hub_put_server_fields(server, now, unix_ms, w);
+	put_u64(w, "seq", hub_server_seq(server));
+	put_u64(w, "channels", info.wanted);
+	if (info.timesync.samples)
+		put_timesync(w, &info.timesync);
+	put_u64(w, "received", info.received);
+	put_u64(w, "published", info.published);
+	put_u64(w, "handshakes", info.handshakes);
+	put_u64(w, "connects", info.connects);
+	put_u64(w, "failures", info.failures);
+	put_u64(w, "deleted", info.deleted);
+	put_u64(w, "late_answers", info.late_answers);
+	json_object_end(w);
+}
+
+static void put_counters(struct json_write *w, const struct counter *table, const void *base)
+{
+	for (const struct counter *c = table; c->name; c++)
+		put_u64(w, c->name, counter_get(c, base));
+}
+
+static void put_peer(struct json_write *w, struct member *m, uint64_t now, uint64_t unix_ms)
+{
+	const struct peer *p = peer_of_member(m);
+	const struct peer_identity *who = peer_identity(p);
+
+	json_object_begin(w);
+	put_u64(w, "peer", m->id);
+	json_key(w, "name");
+	json_put_text(w, peer_name(p));
+	put_u64(w, "uid", who->uid);
+	put_u64(w, "gid", who->gid);
+	json_key(w, "pid");
+	json_put_i64(w, who->pid);
+	put_u64(w, "since", unix_ms - (now - peer_since(p)));
+	put_u64(w, "subscriptions", m->n_subscriptions);
+	put_u64(w, "requests", m->requests.n);
+	put_u64(w, "queued_bytes", m->outbox.bytes);
+	put_u64(w, "queued_peak", m->outbox.bytes_peak);
+	put_u64(w, "delivered", m->outbox.delivered);
+	put_u64(w, "lost", m->outbox.lost);
+	put_counters(w, peer_counter_table, peer_counters(p));
+	json_object_end(w);
+}
+
+int introspect_status(const struct introspect *i, struct buf *out)
+{
+	uint64_t now = loop_now(i->loop), unix_ms = clock_unix_ms();
+	struct json_write w;
+
+	json_write_init(&w, out);
+	json_object_begin(&w);
+	json_key(&w, "version");
+	json_put_str(&w, PACKAGE_VERSION);
+	json_key(&w, "pid");
+	json_put_i64(&w, getpid());
+	put_u64(&w, "started", i->started);
+	json_key(&w, "servers");
+	json_array_begin(&w);
+	for (struct hub_server *s = hub_next_server(i->hub, NULL); s; s = hub_next_server(i->hub, s))
+		put_server(&w, s, now, unix_ms);
+	json_array_end(&w);
+	json_key(&w, "peers");
+	json_array_begin(&w);
+	for (struct member *m = hub_next_member(i->hub, NULL); m; m = hub_next_member(i->hub, m))
+		put_peer(&w, m, now, unix_ms);
+	json_array_end(&w);
+	json_object_end(&w);
+	return json_write_done(&w);
+}

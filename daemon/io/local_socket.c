@@ -1,0 +1,44 @@
+/*
+ * Owns the questions to the kernel about a local connection. Guarantees that
+ * an identity comes from the kernel alone, and only where the kernel knows one.
+ * Must never read or write the connection.
+ */
+#include "io/local_socket.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+int local_socket_set_up(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) || fcntl(fd, F_SETFD, FD_CLOEXEC))
+		return -errno;
+	return 0;
+}
+
+int local_socket_identity(int fd, struct peer_identity *ret)
+{
+	struct ucred who;
+	socklen_t len = sizeof(who), domain_len = sizeof(int);
+	int domain;
+
+	/* of other sockets the kernel tells nothing, but says that all went well */
+	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &domain_len))
+		return -errno;
+	if (domain != AF_UNIX)
+		return -EAFNOSUPPORT;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len))
+		return -errno;
+	*ret = (struct peer_identity){who.uid, who.gid, who.pid};
+	return 0;
+}
+
+bool local_socket_hung_up(int fd)
+{
+	struct pollfd pfd = {.fd = fd};
+
+	return poll(&pfd, 1, 0) == 1 && (pfd.revents & (POLLHUP | POLLERR));
+}

@@ -1,0 +1,253 @@
+/*
+ * Owns the meaning of the ops of the local wire: one handler each, found by a
+ * table. Guarantees that every request with an id gets exactly one reply, and
+ * that a frame nobody can answer closes the connection with a reason instead
+ * of vanishing. Must never know how bytes travel or what a server is asked.
+ */
+#include "io/peer_ops.h"
+
+#include "base/clock.h"
+#include "base/errors.h"
+#include "base/log.h"
+#include "protocol/json_write.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#define STATUS_MAX (4u << 20)   /* ceiling of one status reply: some 10,000 peers */
+#define HELLO_REPLY_MAX (256u << 10)
+
+typedef int op_handler(struct peer_ops *ops, struct peer *p, const struct message *m);
+
+static void put_limits(struct json_write *w, const struct peer_ops *ops)
+{
+	json_key(w, "limits");
+	json_object_begin(w);
+	json_key(w, "request");
+	json_put_u64(w, PROTOCOL_REQUEST_MAX);
+	json_key(w, "frame");
+	json_put_u64(w, PROTOCOL_FRAME_MAX);
+	json_key(w, "subscriptions");
+	json_put_u64(w, ops->limits.subscriptions_max);
+	json_key(w, "requests");
+	json_put_u64(w, ops->limits.requests_max);
+	json_key(w, "outbox");
+	json_put_u64(w, ops->outbox_max);
+	json_object_end(w);
+}
+
+/* who the kernel says the peer is: never what it says itself */
+static void put_identity(struct json_write *w, const struct peer *p)
+{
+	const struct peer_identity *who = peer_identity(p);
+
+	json_key(w, "identity");
+	json_object_begin(w);
+	json_key(w, "uid");
+	json_put_u64(w, who->uid);
+	json_key(w, "gid");
+	json_put_u64(w, who->gid);
+	json_key(w, "pid");
+	json_put_i64(w, who->pid);
+	json_object_end(w);
+}
+
+static void put_servers(struct json_write *w, struct peer_ops *ops)
+{
+	uint64_t now = loop_now(ops->loop), unix_ms = clock_unix_ms();
+
+	json_key(w, "servers");
+	json_array_begin(w);
+	for (struct hub_server *s = hub_next_server(ops->hub, NULL); s;
+	     s = hub_next_server(ops->hub, s)) {
+		json_object_begin(w);
+		hub_put_server_fields(s, now, unix_ms, w);
+		json_object_end(w);
+	}
+	json_array_end(w);
+}
+
+static int put_hello_result(struct peer_ops *ops, const struct peer *p, struct buf *out)
+{
+	struct json_write w;
+
+	json_write_init(&w, out);
+	json_object_begin(&w);
+	json_key(&w, "version");
+	json_put_u64(&w, PROTOCOL_VERSION_MAX);
+	json_key(&w, "versions");
+	json_array_begin(&w);
+	json_put_u64(&w, PROTOCOL_VERSION_MIN);
+	json_put_u64(&w, PROTOCOL_VERSION_MAX);
+	json_array_end(&w);
+	put_limits(&w, ops);
+	put_identity(&w, p);
+	put_servers(&w, ops);
+	json_object_end(&w);
+	return json_write_done(&w);
+}
+
+/* The reply goes first: it tells the state of every server, and only changes follow as events. */
+static int greet(struct peer_ops *ops, struct peer *p, const struct message *m)
+{
+	CLEANUP(buf_fini) struct buf result;
+
+	buf_init(&result, HELLO_REPLY_MAX);
+	int r = put_hello_result(ops, p, &result);
+	if (r)
+		return r;
+	if (message_has(m, PROTOCOL_FIELD_NAME))
+		peer_set_name(p, m->name);
+	hub_reply(ops->hub, peer_member(p), m->id, buf_slice(&result));
+	r = hub_add_member(ops->hub, peer_member(p));
+	if (r == 0)
+		peer_set_hello_done(p);
+	return r;
+}
+
+static int on_hello(struct peer_ops *ops, struct peer *p, const struct message *m)
+{
+	if (peer_hello_done(p)) {
+		peer_close(p, PROTOCOL_E_HELLO_TWICE, SLICE("hello came a second time"), 0);
+		return 0;
+	}
+	if (m->version < PROTOCOL_VERSION_MIN) {
+		hub_refuse(ops->hub, peer_member(p), m->id, PROTOCOL_E_BAD_VERSION,
+			   SLICE("this daemon speaks version 1"));
+		peer_close(p, PROTOCOL_E_BAD_VERSION, SLICE("no common version"), 0);
+		return 0;
+	}
+	return greet(ops, p, m);
+}
+
+static int on_subscribe(struct peer_ops *ops, struct peer *p, const struct message *m)
+{
+	return hub_subscribe(ops->hub, peer_member(p), m);
+}
+
+static int on_unsubscribe(struct peer_ops *ops, struct peer *p, const struct message *m)
+{
+	return hub_unsubscribe(ops->hub, peer_member(p), m);
+}
+
+static int on_publish(struct peer_ops *ops, struct peer *p, const struct message *m)
+{
+	return hub_publish(ops->hub, peer_member(p), m, loop_now(ops->loop));
+}
+
+static int on_call(struct peer_ops *ops, struct peer *p, const struct message *m)
+{
+	return hub_call(ops->hub, peer_member(p), m, loop_now(ops->loop));
+}
+
+static int on_status(struct peer_ops *ops, struct peer *p, const struct message *m)
+{
+	CLEANUP(buf_fini) struct buf result;
+
+	buf_init(&result, STATUS_MAX);
+	int r = introspect_status(ops->introspect, &result);
+	if (r == -EMSGSIZE) {
+		hub_refuse(ops->hub, peer_member(p), m->id, PROTOCOL_E_TOO_LARGE,
+			   SLICE("too many peers for one status"));
+		return 0;
+	}
+	if (r)
+		return r;
+	hub_reply(ops->hub, peer_member(p), m->id, buf_slice(&result));
+	return 0;
+}
+
+static int on_ping(struct peer_ops *ops, struct peer *p, const struct message *m)
+{
+	hub_reply(ops->hub, peer_member(p), m->id, SLICE_NULL);
+	return 0;
+}
+
+static op_handler *const handlers[PROTOCOL_OPS_END] = {
+	[PROTOCOL_OP_HELLO] = on_hello,
+	[PROTOCOL_OP_SUBSCRIBE] = on_subscribe,
+	[PROTOCOL_OP_UNSUBSCRIBE] = on_unsubscribe,
+	[PROTOCOL_OP_PUBLISH] = on_publish,
+	[PROTOCOL_OP_CALL] = on_call,
+	[PROTOCOL_OP_STATUS] = on_status,
+	[PROTOCOL_OP_PING] = on_ping,
+};
+
+/* Answers a request that could not be read; without an id there is nobody to answer, and a
+   request that vanished would be a silent loss, so the connection goes, with the reason. */
+static void refuse_unread(struct peer_ops *ops, struct peer *p, const struct message *m,
+			  enum protocol_error code, const char *why)
+{
+	if (peer_hello_done(p) && message_has(m, PROTOCOL_FIELD_ID))
+		hub_refuse(ops->hub, peer_member(p), m->id, code, slice_of(why));
+	else
+		peer_close(p, code, slice_of(why), 0);
+}
+
+static void dispatch(struct peer_ops *ops, struct peer *p, const struct message *m)
+{
+	if (!peer_hello_done(p) && m->op != PROTOCOL_OP_HELLO) {
+		peer_close(p, PROTOCOL_E_HELLO_REQUIRED, SLICE("the first frame must be hello"), 0);
+		return;
+	}
+	int r = handlers[m->op](ops, p, m);
+	if (r == 0)
+		return;
+	log_msg(LOG_L_ERROR, LOG_FIELDS({"peer", peer_name(p)}), "%s failed: %s",
+		protocol_op_name(m->op), strerror(-r));
+	peer_close(p, PROTOCOL_E_INTERNAL, SLICE("the daemon is out of memory"), 0);
+}
+
+static void on_frame(void *ctx, struct peer *p, struct slice body)
+{
+	struct peer_ops *ops = ctx;
+	struct message m;
+	char why[160];
+
+	switch (message_decode(body, PROTOCOL_FROM_PEER, &m, why, sizeof(why))) {
+	case 0:
+		dispatch(ops, p, &m);
+		break;
+	case MESSAGE_E_FRAME:
+		peer_close(p, PROTOCOL_E_BAD_FRAME, slice_of(why), 0);
+		break;
+	case MESSAGE_E_OP:
+		refuse_unread(ops, p, &m, PROTOCOL_E_UNKNOWN_OP, why);
+		break;
+	case MESSAGE_E_FIELD:
+		refuse_unread(ops, p, &m, PROTOCOL_E_BAD_REQUEST, why);
+		break;
+	default:
+		peer_close(p, PROTOCOL_E_INTERNAL, SLICE("the daemon is out of memory"), 0);
+		break;
+	}
+	message_fini(&m);
+}
+
+/* Whom we sent away, and why: a peer that does not read will not hear it. */
+static void log_gone(const struct peer *p)
+{
+	enum protocol_error code = peer_close_code(p);
+	char pid[16];
+
+	if (code == PROTOCOL_ERRORS_END || code == PROTOCOL_E_SHUTDOWN)
+		return;
+	snprintf(pid, sizeof(pid), "%d", peer_identity(p)->pid);
+	log_msg(LOG_L_NOTICE,
+		LOG_FIELDS({"peer", peer_name(p)}, {"pid", slice_of(pid)},
+			   {"code", slice_of(protocol_error_code(code))}),
+		"connection closed");
+}
+
+static void on_gone(void *ctx, struct peer *p)
+{
+	struct peer_ops *ops = ctx;
+
+	log_gone(p);
+	hub_remove_member(ops->hub, peer_member(p));
+}
+
+struct peer_handler peer_ops_handler(struct peer_ops *ops)
+{
+	return (struct peer_handler){.frame = on_frame, .gone = on_gone, .ctx = ops};
+}

@@ -1,0 +1,102 @@
+/*
+ * Owns the one WebSocket that carries both lanes, and its opening: the first
+ * batch opens it, and what is sent meanwhile follows in order. Guarantees one
+ * closed() for each socket that ends by itself, with how much of it the server
+ * may have seen. Must never know what a text says.
+ */
+#include "io/transport.h"
+
+#include "base/errors.h"
+#include "base/list.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define CLOSE_TOO_LARGE 1009
+
+struct socket_pipe {
+	struct transport transport;
+	struct transport_parts parts;
+	struct transport_events events;
+	struct websocket *websocket;    /* NULL while none is open or opening */
+};
+
+static void on_text(void *ctx, struct slice text)
+{
+	struct socket_pipe *p = ctx;
+
+	p->events.text(p->events.ctx, 0, text);
+}
+
+static void on_closed(void *ctx, const struct websocket_end *end)
+{
+	struct socket_pipe *p = ctx;
+	struct session_failure f = {
+		.kind = !end->opened ? SESSION_NOT_SENT
+			: end->close_code == CLOSE_TOO_LARGE ? SESSION_TOO_LARGE : SESSION_BROKEN,
+		.unsupported = end->unsupported,
+		.unreadable = end->unreadable,
+		.http_status = end->http_status,
+		.close_code = end->close_code,
+		.retry_after = end->retry_after,
+		.reason = end->reason,
+	};
+	struct websocket *dead = TAKE(p->websocket);
+
+	p->events.closed(p->events.ctx, &f);
+	websocket_free(dead);
+}
+
+static int pipe_send(struct transport *t, const struct session_batch *batch, struct slice text,
+		     char *why)
+{
+	struct socket_pipe *p = LIST_OF(t, struct socket_pipe, transport);
+	const struct websocket_events events = {on_text, on_closed, p};
+
+	(void)batch;
+	*why = 0;
+	if (!p->websocket) {
+		int r = websocket_new(p->parts.loop, p->parts.curl, p->parts.client,
+				      endpoints_websocket(p->parts.endpoints),
+				      &p->parts.websocket, &events, why, &p->websocket);
+		if (r)
+			return r;
+	}
+	int r = websocket_send(p->websocket, text);
+	/* its end is known but not told yet: closed() comes and takes this batch along */
+	return r == -EPIPE ? 0 : r;
+}
+
+static bool pipe_abort(struct transport *t, uint64_t batch)
+{
+	struct socket_pipe *p = LIST_OF(t, struct socket_pipe, transport);
+	bool found = p->websocket != NULL;
+
+	(void)batch;
+	websocket_free(TAKE(p->websocket));
+	return found;
+}
+
+static void pipe_free(struct transport *t)
+{
+	struct socket_pipe *p = LIST_OF(t, struct socket_pipe, transport);
+
+	websocket_free(p->websocket);
+	free(p);
+}
+
+static const struct transport_type pipe_type = {pipe_send, pipe_abort, pipe_free};
+
+int transport_websocket_new(const struct transport_parts *parts,
+			    const struct transport_events *events, struct transport **ret)
+{
+	struct socket_pipe *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return -ENOMEM;
+	p->transport.type = &pipe_type;
+	p->parts = *parts;
+	p->events = *events;
+	*ret = &p->transport;
+	return 0;
+}

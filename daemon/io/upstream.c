@@ -1,0 +1,511 @@
+/*
+ * Owns one server's session, its transports, and the moments when they are
+ * moved: text in, events to the hub, batches out at the end of the turn, ticks
+ * when due. Guarantees that every batch the session gave out ends in exactly one
+ * of text+end, failed or closed, or was aborted by the session itself. Must never
+ * look into a text, nor log one.
+ */
+#include "io/upstream.h"
+
+#include "base/clock.h"
+#include "base/errors.h"
+#include "base/log.h"
+#include "io/ext_files.h"
+#include "io/sites.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+/* a timer that comes this late did not run: the machine slept, and the link is suspect */
+#define SUSPEND_MS 30000
+/* the timer comes at least so often, for one that is far away notices no sleep */
+#define TICK_MS 30000
+/* how long to leave memory to come back */
+#define SHORTAGE_MS 100
+/* the largest publish there can be, and the message around it */
+#define BATCH_MAX (PROTOCOL_REQUEST_MAX + (64u << 10))
+
+struct upstream {
+	char *name;
+	struct ext_files ext_files;
+	struct loop *loop;
+	struct hub *hub;
+	struct hub_server *server;
+	struct session *session;
+	struct http_client *client;
+	struct cookie_jar *cookies;     /* NULL: none but the session's */
+	struct auth *auth;              /* NULL: none */
+	struct auth_waiter waiter;
+	struct sites *sites;
+	char *subprotocol;              /* or NULL */
+	struct loop_timer *timer;
+	uint64_t timer_at;
+	struct loop_hook hook;          /* end of the turn: pull and send */
+	struct buf out;
+	enum session_state state;       /* as logged last */
+	char trouble[128];              /* the reason logged since it was connected last */
+	struct wake changed;
+	void (*stopped)(void *ctx);
+	void *stopped_ctx;
+};
+
+void upstream_options_default(struct upstream_options *o)
+{
+	*o = (struct upstream_options){.name = "default"};
+	session_options_default(&o->session);
+	http_options_default(&o->http);
+}
+
+#define FIELDS(u) LOG_FIELDS({"server", slice_of((u)->name)})
+
+/* ---- what the session tells ---- */
+
+/* A server that is down for a week is tried ten thousand times, and is one line of the log. */
+static bool is_known_trouble(struct upstream *u, struct slice reason)
+{
+	struct slice known = slice_of(u->trouble);
+
+	reason = slice_take(reason, sizeof(u->trouble) - 1);
+	if (known.n && slice_eq(known, reason))
+		return true;
+	snprintf(u->trouble, sizeof(u->trouble), "%.*s", SLICE_ARG(reason));
+	return false;
+}
+
+static enum log_level level_of(struct upstream *u, const struct session_info *info)
+{
+	switch (info->state) {
+	case SESSION_UNCONNECTED:
+	case SESSION_HALTED:
+		return is_known_trouble(u, info->reason) ? LOG_L_DEBUG : LOG_L_WARNING;
+	case SESSION_CONNECTED:
+		u->trouble[0] = 0;
+		return LOG_L_NOTICE;
+	case SESSION_OFF:
+		return LOG_L_NOTICE;
+	default:
+		return LOG_L_DEBUG;
+	}
+}
+
+static void log_state(struct upstream *u)
+{
+	struct session_info info;
+
+	session_info(u->session, &info);
+	wake_up(&u->changed);
+	if (info.state == u->state)
+		return;
+	u->state = info.state;
+	if (info.state == SESSION_HANDSHAKING) {
+		ext_files_read(&u->ext_files, u->session);
+		cookie_jar_preset(u->cookies);
+	}
+	enum log_level level = level_of(u, &info);
+	log_msg(level,
+		LOG_FIELDS({"server", slice_of(u->name)},
+			   {"transport", slice_of(session_transport_name(info.transport))},
+			   {"reason", info.reason}),
+		"%s", session_state_name(info.state));
+}
+
+static void take_event(struct upstream *u, const struct session_event *event)
+{
+	if (event->kind == SESSION_EVENT_ABORT) {
+		sites_abort(u->sites, event->batch);
+		return;
+	}
+	if (event->kind == SESSION_EVENT_NOTE) {
+		log_msg(LOG_L_WARNING, FIELDS(u), "%.*s", SLICE_ARG(event->text));
+		return;
+	}
+	if (event->kind == SESSION_EVENT_UNAUTHORIZED) {
+		if (event->text.n)
+			auth_invalidate(u->auth);
+		auth_get(u->auth, &u->waiter);
+		return;
+	}
+	if (event->kind == SESSION_EVENT_STATE)
+		log_state(u);
+	hub_take(u->hub, u->server, event, loop_now(u->loop), clock_unix_ms());
+}
+
+static int pull(struct upstream *u)
+{
+	struct session_event event;
+	int r;
+
+	while ((r = session_next(u->session, loop_now(u->loop), &event)) == 0)
+		take_event(u, &event);
+	return r < 0 ? r : 0;
+}
+
+/* ---- what the transports tell ---- */
+
+static void come_round(struct upstream *u)
+{
+	loop_at_end(u->loop, &u->hook);
+}
+
+static void on_credential(void *ctx, const char *why)
+{
+	struct upstream *u = ctx;
+	uint64_t now = loop_now(u->loop);
+
+	if (why)
+		session_not_yet_authorized(u->session, now, slice_of(why));
+	else
+		session_authorized(u->session, now);
+	come_round(u);
+}
+
+static const struct session_failure short_of_memory = {
+	.kind = SESSION_BROKEN, .reason = {"out of memory", 13}};
+
+static void on_text(void *ctx, uint64_t batch, struct slice text)
+{
+	struct upstream *u = ctx;
+	uint64_t now = loop_now(u->loop);
+
+	session_wall_clock(u->session, now, clock_unix_ms());
+	/* in place: the text lies in a buffer of the transport, and nobody has read it yet */
+	mask_messages(http_client_mask(u->client), (char *)text.p, text.n);
+	int r = session_feed(u->session, now, batch, text);
+
+	if (r == 0)
+		r = pull(u);
+	if (r)
+		session_forget_text(u->session);
+	if (r && batch) {
+		session_batch_failed(u->session, now, batch, &short_of_memory);
+	} else if (r) {
+		/* a text that cannot be read is a hole in the pipe: better a new one */
+		sites_abort_websocket(u->sites);
+		session_closed(u->session, now, &short_of_memory);
+	}
+	come_round(u);
+}
+
+static void on_end(void *ctx, uint64_t batch)
+{
+	struct upstream *u = ctx;
+
+	session_batch_end(u->session, loop_now(u->loop), batch);
+	come_round(u);
+}
+
+/* A failure as it may be told: the reason may be the server's own words. */
+struct told {
+	struct session_failure failure;
+	char reason[CURL_ERROR_SIZE];
+};
+
+static const struct session_failure *tell(struct upstream *u, const struct session_failure *f,
+					  struct told *to)
+{
+	struct slice reason = slice_take(f->reason, sizeof(to->reason));
+
+	to->failure = *f;
+	memcpy(to->reason, reason.n ? reason.p : "", reason.n);
+	to->failure.reason = slice_make(to->reason, reason.n);
+	mask_text(http_client_mask(u->client), to->reason, reason.n);
+	log_msg(LOG_L_INFO,
+		LOG_FIELDS({"server", slice_of(u->name)}, {"reason", to->failure.reason}),
+		"an exchange failed");
+	return &to->failure;
+}
+
+static void on_failed(void *ctx, uint64_t batch, const struct session_failure *f)
+{
+	struct upstream *u = ctx;
+	struct told told;
+
+	session_batch_failed(u->session, loop_now(u->loop), batch, tell(u, f, &told));
+	come_round(u);
+}
+
+static void on_closed(void *ctx, const struct session_failure *f)
+{
+	struct upstream *u = ctx;
+	struct told told;
+
+	session_closed(u->session, loop_now(u->loop), tell(u, f, &told));
+	come_round(u);
+}
+
+/* ---- the end of the turn ---- */
+
+/* Whether there may be more to send. */
+static bool send_one(struct upstream *u)
+{
+	char why[CURL_ERROR_SIZE] = "";
+	struct session_batch batch;
+	uint64_t now = loop_now(u->loop);
+
+	buf_clear(&u->out);
+	if (session_take_batch(u->session, now, &u->out, &batch))
+		return false;
+	int r = transport_send(sites_transport(u->sites, &batch), &batch, buf_slice(&u->out), why);
+	if (r) {
+		struct session_failure f = {.kind = SESSION_NOT_SENT,
+					    .reason = slice_of(*why ? why : strerror(-r))};
+		struct told told;
+		/* this batch alone: what else is on a WebSocket may have arrived, and would be
+		   sent again if it were said not to */
+		session_batch_failed(u->session, now, batch.id, tell(u, &f, &told));
+	}
+	return true;
+}
+
+static void tell_stopped(struct upstream *u)
+{
+	struct session_info info;
+	void (*stopped)(void *ctx) = u->stopped;
+
+	if (!stopped)
+		return;
+	session_info(u->session, &info);
+	if (info.state != SESSION_OFF)
+		return;
+	u->stopped = NULL;
+	stopped(u->stopped_ctx);
+}
+
+/* `least`: ms that must pass at least */
+static void set_timer(struct upstream *u, uint64_t least)
+{
+	uint64_t now = loop_now(u->loop), at = session_deadline(u->session);
+
+	if (hub_deadline(u->server) < at)
+		at = hub_deadline(u->server);
+	if (at != UINT64_MAX && at > now + TICK_MS)
+		at = now + TICK_MS;
+	if (at < now + least)
+		at = now + least;
+	u->timer_at = at;
+	loop_timer_at(u->timer, at);
+}
+
+static void on_turn_end(void *ctx)
+{
+	struct upstream *u = ctx;
+	int r;
+
+	session_wall_clock(u->session, loop_now(u->loop), clock_unix_ms());
+	ext_files_refresh(&u->ext_files, u->session, loop_now(u->loop));
+	/* ends soon: the session limits what is in flight */
+	while ((r = pull(u)) == 0 && send_one(u))
+		;
+	buf_clear(&u->out);
+	cookie_jar_touch(u->cookies);
+	set_timer(u, r ? SHORTAGE_MS : 0);
+	tell_stopped(u);
+}
+
+static void on_timer(void *ctx)
+{
+	struct upstream *u = ctx;
+	uint64_t now = loop_now(u->loop);
+
+	if (now - u->timer_at > SUSPEND_MS) {
+		log_msg(LOG_L_NOTICE, FIELDS(u), "the machine slept: the link is probed");
+		session_probe(u->session, now);
+	}
+	session_tick(u->session, now);
+	hub_tick(u->hub, u->server, now, clock_unix_ms());
+	come_round(u);
+}
+
+static void on_wake(void *ctx)
+{
+	come_round(ctx);
+}
+
+/* ---- birth and death ---- */
+
+/* what is said with each request of that kind */
+static int set_members(struct session *s, enum session_ext kind, const struct upstream_options *o)
+{
+	int r = 0;
+
+	if (o->ext[kind])
+		r = session_set_ext(s, kind, slice_of(o->ext[kind]));
+	if (r == 0 && o->fields[kind])
+		r = session_set_fields(s, kind, slice_of(o->fields[kind]));
+	return r;
+}
+
+static int make_session(struct upstream *u, const struct upstream_options *o)
+{
+	struct session_options session = o->session;
+
+	session.credentials = u->auth != NULL;
+	session.urls = sites_shown(u->sites);
+	session.n_urls = sites_count(u->sites);
+	session.publish_apart = endpoints_publish_apart(&o->endpoints);
+	if (getrandom(&session.seed, sizeof(session.seed), 0) != sizeof(session.seed))
+		return -errno;
+	int r = session_new(&session, (struct wake){on_wake, u}, &u->session);
+	for (int i = 0; r == 0 && i < SESSION_EXTS; i++)
+		r = set_members(u->session, (enum session_ext)i, o);
+	return r;
+}
+
+static int make_transports(struct upstream *u, struct curl_loop *curl,
+			   const struct upstream_options *o)
+{
+	const struct transport_events events = {on_text, on_end, on_failed, on_closed, u};
+	struct transport_parts parts = {.loop = u->loop, .curl = curl, .client = u->client};
+
+	websocket_options_default(&parts.websocket);
+	parts.websocket.subprotocol = u->subprotocol;
+	parts.websocket.message_max = o->http.body_max;
+	parts.websocket.compression = o->websocket_compression;
+	if (o->websocket_ping)
+		parts.websocket.ping_interval = o->websocket_ping;
+	return sites_open(u->sites, &parts, &events);
+}
+
+static int add_url(void *ctx, const struct url *url)
+{
+	return cookie_jar_add_url(ctx, url);
+}
+
+static int make_cookies(struct upstream *u, const struct cookie_jar_options *o)
+{
+	int r;
+
+	if (!o->path && !o->preset_file && !o->n_presets)
+		return 0;
+	r = cookie_jar_new(u->loop, u->client, u->name, o, &u->cookies);
+	if (r == 0)
+		r = sites_each_url(u->sites, add_url, u->cookies);
+	if (r == 0)
+		cookie_jar_load(u->cookies);
+	return r;
+}
+
+static int make(struct upstream *u, struct curl_loop *curl, const struct upstream_options *o,
+		const char **why)
+{
+	int r = sites_new(o->urls, o->n_urls, &o->endpoints, &u->sites);
+
+	if (r > 0) {
+		*why = url_fault_text(r);
+		return -EINVAL;
+	}
+	if (r == 0)
+		r = http_client_new(&o->http, &u->client);
+	if (r == -EINVAL)
+		*why = "a header is not of the form \"Name: value\", or is not yours to set";
+	if (r == 0 && u->auth)
+		http_client_set_credential(u->client, (struct http_credential){auth_header, u->auth});
+	if (r == 0)
+		r = make_cookies(u, &o->cookies);
+	if (r == 0)
+		r = make_session(u, o);
+	if (r == 0)
+		r = ext_files_secrets(&u->ext_files, o->ext[SESSION_EXT_HANDSHAKE], u->auth,
+				      http_client_mask(u->client));
+	if (r == 0)
+		r = make_transports(u, curl, o);
+	if (r == 0)
+		r = loop_timer_new(u->loop, on_timer, u, &u->timer);
+	if (r)
+		return r;
+	r = hub_add_server(u->hub, slice_of(u->name), o->is_default, u->session, &u->server);
+	if (r == 0)
+		hub_set_patience(u->server, o->patience);
+	return r;
+}
+
+DEFINE_FREEP(upstream, upstream_free)
+
+/* `text` may be NULL; false when there is no memory */
+static bool copy(const char *text, char **ret)
+{
+	*ret = text ? strdup(text) : NULL;
+	return *ret || !text;
+}
+
+int upstream_new(struct loop *loop, struct curl_loop *curl, struct hub *hub,
+		 const struct upstream_options *o, char *why, size_t why_size,
+		 struct upstream **ret)
+{
+	CLEANUP(upstream_freep) struct upstream *u = calloc(1, sizeof(*u));
+	const char *reason = NULL;
+
+	if (!u) {
+		auth_free(o->auth);
+		return -ENOMEM;
+	}
+	u->auth = o->auth;
+	auth_waiter_init(&u->waiter, on_credential, u);
+	u->loop = loop;
+	u->hub = hub;
+	u->changed = o->changed;
+	buf_init(&u->out, BATCH_MAX);
+	loop_hook_init(&u->hook, on_turn_end, u);
+	bool copied = copy(o->name, &u->name) &&
+		      ext_files_init(&u->ext_files, u->name, o->ext_files) == 0 &&
+		      copy(o->websocket_protocol, &u->subprotocol);
+	int r = copied ? make(u, curl, o, &reason) : -ENOMEM;
+	if (r) {
+		snprintf(why, why_size, "server %s: %s", o->name, reason ? reason : strerror(-r));
+		return r;
+	}
+	*ret = TAKE(u);
+	return 0;
+}
+
+void upstream_start(struct upstream *u)
+{
+	session_start(u->session, loop_now(u->loop));
+	come_round(u);
+}
+
+void upstream_stop(struct upstream *u, void (*stopped)(void *ctx), void *ctx)
+{
+	u->stopped = stopped;
+	u->stopped_ctx = ctx;
+	session_stop(u->session, loop_now(u->loop));
+	come_round(u);
+}
+
+void upstream_free(struct upstream *u)
+{
+	if (!u)
+		return;
+	loop_hook_cancel(&u->hook);
+	if (u->sites)
+		sites_close(u->sites);
+	auth_cancel(&u->waiter);
+	loop_timer_free(u->timer);
+	if (u->server)
+		hub_remove_server(u->hub, u->server);
+	session_free(u->session);
+	/* the hub's farewell may have woken us */
+	loop_hook_cancel(&u->hook);
+	cookie_jar_free(u->cookies);
+	http_client_free(u->client);
+	auth_free(u->auth);
+	sites_free(u->sites);
+	buf_fini(&u->out);
+	ext_files_fini(&u->ext_files);
+	free(u->subprotocol);
+	free(u->name);
+	free(u);
+}
+
+const char *upstream_name(const struct upstream *u)
+{
+	return u->name;
+}
+
+const struct session *upstream_session(const struct upstream *u)
+{
+	return u->session;
+}

@@ -1,0 +1,54 @@
+/*
+ * permessage-deflate (RFC 7692): what is offered, what the server made of it, and
+ * texts in and out of their compressed form. Bytes in, bytes out.
+ */
+#ifndef IO_WS_DEFLATE_H
+#define IO_WS_DEFLATE_H
+
+#include "protocol/buf.h"
+#include "protocol/slice.h"
+
+#include <stdbool.h>
+
+#define WS_DEFLATE_OFFER "permessage-deflate; client_max_window_bits"
+
+/* what both sides agreed on */
+struct ws_deflate_terms {
+	bool agreed;
+	bool forget_in, forget_out;      /* each text stands for itself: no context takeover */
+	int bits_in, bits_out;           /* of the window, 8 to 15 */
+};
+
+/*
+ * Reads the value of a Sec-WebSocket-Extensions that answers WS_DEFLATE_OFFER. False when it says
+ * anything that the offer does not allow, or that there may be only once.
+ */
+bool ws_deflate_parse(struct slice value, struct ws_deflate_terms *ret);
+
+struct ws_deflate;
+/* 0 or -ENOMEM. */
+int ws_deflate_new(const struct ws_deflate_terms *terms, struct ws_deflate **ret);
+/* NULL is fine. */
+void ws_deflate_free(struct ws_deflate *d);
+
+enum {
+	WS_DEFLATE_E_PLAIN = 1,
+	WS_DEFLATE_E_TOO_LARGE = 2,
+	WS_DEFLATE_E_BROKEN = 3,
+};
+/*
+ * Appends the compressed form of `text` to `out`. 0; WS_DEFLATE_E_PLAIN when it goes out as it is
+ * (it is short, or the server's window too small for zlib); -ENOMEM, -EMSGSIZE beyond out's
+ * ceiling. What was packed must be sent, or ws_deflate_unsent() called.
+ */
+int ws_deflate_pack(struct ws_deflate *d, struct slice text, struct buf *out);
+/* What was packed last does not leave: nothing later may refer to it. */
+void ws_deflate_unsent(struct ws_deflate *d);
+
+/*
+ * Appends the text of the whole compressed message `packed` to `out`. 0; WS_DEFLATE_E_TOO_LARGE
+ * beyond out's ceiling; WS_DEFLATE_E_BROKEN; -ENOMEM. After an error the connection must end.
+ */
+int ws_deflate_unpack(struct ws_deflate *d, struct slice packed, struct buf *out);
+
+#endif

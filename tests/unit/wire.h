@@ -1,0 +1,68 @@
+/*
+ * The other end of a connection, for tests of drivers: a listening socket on
+ * the test's own loop, and connections that say and hear exactly the bytes the
+ * test wants. All in one thread: whoever waits here turns the loop, so the driver
+ * under test goes on meanwhile, and nothing depends on time.
+ */
+#ifndef TESTS_WIRE_H
+#define TESTS_WIRE_H
+
+#include "base/loop.h"
+#include "protocol/buf.h"
+
+#include <stdbool.h>
+
+struct wire;
+struct wire_conn;
+
+/* Listens on a free port of 127.0.0.1. With `certificate` and `key` (PEM files) it speaks TLS. */
+struct wire *wire_new(struct loop *loop);
+struct wire *wire_new_tls(struct loop *loop, const char *certificate, const char *key);
+/* From now on a TLS client must show a certificate of this authority (PEM file). */
+void wire_demand_certificate(struct wire *w, const char *authority);
+/* From now on no newer TLS than 1.2 is spoken. */
+void wire_be_old(struct wire *w);
+/* Closes all its connections. */
+void wire_free(struct wire *w);
+unsigned wire_port(const struct wire *w);
+/* "http://127.0.0.1:PORT/path"; valid until the next call */
+const char *wire_url(const struct wire *w, const char *scheme, const char *path);
+/* connections so far */
+unsigned wire_count(const struct wire *w);
+
+/* Leaves new connections to the kernel for a while: they are open, and nobody hears them. */
+void wire_pause(struct wire *w, bool pause);
+
+/* Turns the loop until `*flag`, at most 20 s. */
+void wire_until(struct loop *loop, const bool *flag);
+/* Turns the loop until there is no more to do at once. */
+void wire_settle(struct loop *loop);
+
+/* Waits for the next connection. */
+struct wire_conn *wire_accept(struct wire *w);
+/* Waits until this many bytes, or until `text`, were heard and not yet forgotten. */
+void wire_hear_bytes(struct wire_conn *c, size_t n);
+void wire_hear(struct wire_conn *c, const char *text);
+/* Waits for a whole HTTP request (header, and as much body as Content-Length says), forgets what
+   was heard before it, and returns it, NUL-terminated, until the next call. */
+const char *wire_request(struct wire_conn *c);
+/* what was heard and not forgotten */
+struct slice wire_heard(const struct wire_conn *c);
+void wire_forget(struct wire_conn *c, size_t n);
+/* Says these bytes; they leave as the loop turns. */
+void wire_say(struct wire_conn *c, const char *text);
+void wire_say_bytes(struct wire_conn *c, const void *p, size_t n);
+/* Turns the loop until all that was said has left. */
+void wire_said(struct wire_conn *c);
+/* Stops reading, as a peer that hangs; what comes stays in the kernel. */
+void wire_deaf(struct wire_conn *c);
+/* reads again */
+void wire_listen(struct wire_conn *c);
+/* Waits until the other end closed the connection. */
+void wire_gone(struct wire_conn *c);
+bool wire_is_gone(const struct wire_conn *c);
+/* Ends the connection: in order, or by a reset. */
+void wire_close(struct wire_conn *c);
+void wire_reset(struct wire_conn *c);
+
+#endif
