@@ -1,0 +1,27 @@
+/*
+ * What is wrong with a configuration, or deserves a warning, in order of appearance.
+ */
+#ifndef DAEMON_CONFIG_REPORT_H
+#define DAEMON_CONFIG_REPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define CONFIG_ERRORS_MAX 20
+
+struct config_report {
+	char *errors[CONFIG_ERRORS_MAX];        /* "file:line: message" */
+	size_t n_errors;                        /* kept */
+	size_t n_errors_more;                   /* beyond CONFIG_ERRORS_MAX */
+	char *warnings[CONFIG_ERRORS_MAX];
+	size_t n_warnings;
+};
+void config_report_init(struct config_report *report);
+void config_report_fini(struct config_report *report);
+
+/* One line "place: text"; an error that cannot be kept is still counted. */
+void config_report_add(struct config_report *report, bool is_error, const char *place,
+		       const char *format, ...) __attribute__((format(printf, 4, 5)));
+bool config_report_has_errors(const struct config_report *report);
+
+#endif

@@ -1,0 +1,468 @@
+/*
+ * Owns the one instance of everything and the order in which it comes and
+ * goes. Start: loop, hub, servers, then the socket, so that whoever gets in
+ * finds all servers there. Stop: the socket closes, peers are told and drained,
+ * sessions say goodbye, the loop ends; after three seconds it ends anyway.
+ * Must never decide what a message means.
+ */
+#include "daemon.h"
+
+#include "base/clock.h"
+#include "base/errors.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "hub/hub.h"
+#include "io/auth.h"
+#include "io/curl_loop.h"
+#include "io/introspect.h"
+#include "io/listener.h"
+#include "io/peer.h"
+#include "io/peer_ops.h"
+#include "io/upstream.h"
+#include "plugin_config.h"
+#include "systemd.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define STOP_TIMEOUT_MS 3000
+#define STOP_RETRY_MS 1000      /* when a peer of a stopping daemon should try again */
+#define PEERS_REFUSED_MAX 16    /* told "too-many" at the same time; beyond them just closed */
+
+struct server {
+	struct list link;               /* daemon::servers */
+	struct daemon *daemon;
+	struct upstream *upstream;
+	struct plugin_chain *plugins;   /* its extensions, which end behind it; or NULL */
+	bool stopped;
+};
+
+struct daemon {
+	const struct config *config;
+	struct loop *loop;
+	struct curl_loop *curl;
+	struct hub *hub;
+	struct introspect introspect;
+	struct peer_ops ops;
+	struct list servers;
+	struct listener *listeners[SYSTEMD_SOCKETS_MAX];
+	size_t n_listeners;
+	struct list peers;              /* peer_link() */
+	size_t n_peers;
+	struct loop_signal *sigterm, *sigint;
+	struct loop_timer *watchdog, *stop_timer;
+	struct loop_hook status;        /* the status line is to be told anew */
+	struct loop_hook farewell;      /* the peers are to be told that it ends */
+	bool stopping;
+};
+
+/* ---- peers ---- */
+
+static void stop_when_empty(struct daemon *d)
+{
+	if (!d->stopping || d->n_peers)
+		return;
+	LIST_EACH(s, &d->servers, struct server, link)
+		if (!s->stopped)
+			return;
+	loop_stop(d->loop);
+}
+
+static void on_peer_closed(void *ctx, struct peer *p)
+{
+	struct daemon *d = LIST_OF(ctx, struct daemon, ops);
+
+	list_remove(peer_link(p));
+	d->n_peers--;
+	stop_when_empty(d);
+}
+
+static void on_accepted(void *ctx, int fd)
+{
+	struct daemon *d = ctx;
+	struct peer_handler handler = peer_ops_handler(&d->ops);
+	struct peer *p;
+
+	handler.closed = on_peer_closed;
+	if (d->n_peers >= d->config->peers_max + PEERS_REFUSED_MAX) {
+		close(fd);
+		return;
+	}
+	int r = peer_new(d->loop, fd, &handler, &d->config->peer, &p);
+	if (r) {
+		log_msg(LOG_L_WARNING, LOG_FIELDS({"error", slice_of(strerror(-r))}),
+			"a connection could not be served");
+		close(fd);
+		return;
+	}
+	list_append(&d->peers, peer_link(p));
+	if (++d->n_peers > d->config->peers_max)
+		peer_close(p, PROTOCOL_E_TOO_MANY, SLICE("peers-max is reached"), STOP_RETRY_MS);
+}
+
+/* ---- what the manager is told ---- */
+
+static void tell_status(void *ctx)
+{
+	struct daemon *d = ctx;
+	char line[512];
+	size_t n = 0;
+
+	LIST_EACH(s, &d->servers, struct server, link) {
+		struct session_info info;
+
+		session_info(upstream_session(s->upstream), &info);
+		int k = snprintf(line + n, sizeof(line) - n, "%s%s: %s", n ? ", " : "",
+				 upstream_name(s->upstream), session_state_name(info.state));
+		if (k < 0 || (size_t)k >= sizeof(line) - n)
+			break;   /* the rest does not fit one line; status shows all */
+		n += (size_t)k;
+	}
+	line[n] = 0;
+	systemd_status(line);
+}
+
+static void on_server_changed(void *ctx)
+{
+	struct server *s = ctx;
+
+	loop_at_end(s->daemon->loop, &s->daemon->status);
+}
+
+static void on_watchdog(void *ctx)
+{
+	struct daemon *d = ctx;
+
+	/* this timer fires only when the loop comes round: progress, not mere life */
+	systemd_watchdog();
+	loop_timer_at(d->watchdog, loop_now(d->loop) + systemd_watchdog_interval());
+}
+
+/* ---- stop ---- */
+
+static void on_server_stopped(void *ctx)
+{
+	struct server *s = ctx;
+
+	s->stopped = true;
+	stop_when_empty(s->daemon);
+}
+
+static void on_stop_timeout(void *ctx)
+{
+	struct daemon *d = ctx;
+
+	log_msg(LOG_L_WARNING, LOG_FIELDS({"peers", SLICE("some")}),
+		"stopped before everything had said goodbye");
+	loop_stop(d->loop);
+}
+
+static void close_listeners(struct daemon *d)
+{
+	while (d->n_listeners)
+		listener_free(d->listeners[--d->n_listeners]);
+}
+
+/* Behind what the sessions had to say of what was not sent: of the rest, nobody will know more. */
+static void say_farewell(void *ctx)
+{
+	struct daemon *d = ctx;
+
+	hub_end_requests(d->hub, SLICE("the daemon stops, and no answer came"));
+	for (struct list *at = d->peers.next, *next; at != &d->peers; at = next) {
+		next = at->next;
+		peer_close(peer_of_link(at), PROTOCOL_E_SHUTDOWN, SLICE("the daemon stops"),
+			   STOP_RETRY_MS);
+	}
+	stop_when_empty(d);
+}
+
+static void on_stop_signal(void *ctx, int signo)
+{
+	struct daemon *d = ctx;
+
+	if (d->stopping)
+		return;
+	d->stopping = true;
+	log_msg(LOG_L_NOTICE, LOG_FIELDS({"signal", slice_of(strsignal(signo))}), "stopping");
+	systemd_stopping();
+	close_listeners(d);
+	LIST_EACH(s, &d->servers, struct server, link)
+		upstream_stop(s->upstream, on_server_stopped, s);
+	loop_at_end(d->loop, &d->farewell);
+	loop_timer_at(d->stop_timer, loop_now(d->loop) + STOP_TIMEOUT_MS);
+}
+
+/* ---- start ---- */
+
+static void options_of(const struct config_server *c, struct server *s, struct upstream_options *o)
+{
+	upstream_options_default(o);
+	o->name = c->name;
+	o->is_default = c->is_default;
+	o->urls = (const char *const *)c->urls.v;
+	o->n_urls = c->urls.n;
+	for (int i = 0; i < ENDPOINTS; i++)
+		o->endpoints.urls[i] = c->endpoints[i];
+	o->endpoints.append = c->append;
+	o->session = c->session;
+	for (int i = 0; i < SESSION_EXTS; i++)
+		o->ext[i] = c->ext[i], o->ext_files[i] = c->ext_files[i],
+		o->fields[i] = c->fields[i];
+	o->http.headers = (const char *const *)c->headers.v;
+	o->http.n_headers = c->headers.n;
+	o->http.header_files = (const char *const *)&c->header_file;
+	o->http.n_header_files = c->header_file ? 1 : 0;
+	o->cookies.presets = (const char *const *)c->cookies.v;
+	o->cookies.n_presets = c->cookies.n;
+	o->cookies.preset_file = c->cookie_file;
+	o->cookies.path = c->cookie_jar;
+	o->http.ca_file = c->tls_ca;
+	o->http.insecure = c->tls_insecure;
+	o->http.tls_min = c->tls_min;
+	o->http.cert_file = c->tls_cert;
+	o->http.key_file = c->tls_key;
+	o->http.pin = c->tls_pin;
+	o->http.proxy = c->proxy;
+	o->http.no_proxy = c->no_proxy;
+	o->http.proxy_ca_file = c->proxy_ca;
+	o->http.proxy_login_file = c->proxy_credential_file;
+	o->http.redirects = c->redirects;
+	o->http.connect_timeout = c->connect_timeout;
+	o->http.body_max = c->max_message;
+	o->websocket_compression = c->websocket_compression;
+	o->websocket_protocol = c->websocket_protocol;
+	o->websocket_ping = c->websocket_ping;
+	o->patience = c->connection_timeout;
+	o->changed = (struct wake){on_server_changed, s};
+}
+
+static int oauth_of(struct daemon *d, const struct config_server *c, const struct http_options *http,
+		    struct auth_source **ret)
+{
+	const struct config_oauth *from = &c->oauth;
+	const struct auth_oauth_options o = {
+		.url = from->token_url,
+		.grant = from->grant,
+		.client_auth = from->client_auth,
+		.client_id = from->client_id,
+		.secret_file = from->secret_file,
+		.secret_systemd = from->secret_systemd,
+		.refresh_file = from->refresh_file,
+		.refresh_save = from->refresh_save,
+		.scope = from->scope,
+		.audience = from->audience,
+		.parameters = (const char *const *)from->parameters.v,
+		.n_parameters = from->parameters.n,
+		.jwt_key_file = from->jwt_key,
+		.jwt_key_id = from->jwt_key_id,
+		.jwt_issuer = from->jwt_issuer,
+		.jwt_subject = from->jwt_subject,
+		.jwt_audience = from->jwt_audience,
+		.jwt_lifetime = from->jwt_lifetime,
+		.timeout = c->credential.timeout,
+		.http = http,
+	};
+
+	return auth_oauth_new(d->loop, d->curl, &o, ret);
+}
+
+static int credential_of(struct daemon *d, const struct config_server *c,
+			 const struct http_options *http, struct auth_source *source,
+			 struct auth **ret)
+{
+	const struct config_credential *from = &c->credential;
+	struct auth_options o = {
+		.name = c->name,
+		.kind = from->kind,
+		.header = from->header,
+		.file = from->file,
+		.systemd = from->systemd,
+		.source = source,
+		.lifetime = from->lifetime,
+		.backoff_min = c->session.backoff_min,
+		.backoff_max = c->session.backoff_max,
+	};
+	int r = 0;
+
+	if (from->kind == AUTH_NONE)
+		return 0;
+	if (from->command)
+		r = auth_command_new(d->loop, from->command, from->timeout, &o.source);
+	if (c->oauth.token_url)
+		r = oauth_of(d, c, http, &o.source);
+	return r ? r : auth_new(d->loop, &o, ret);
+}
+
+static int add_server(struct daemon *d, const struct config_server *c, char *why, size_t why_size)
+{
+	struct server *s = calloc(1, sizeof(*s));
+	struct upstream_options options;
+	struct auth_source *source = NULL;      /* an extension */
+
+	if (!s)
+		return -ENOMEM;
+	s->daemon = d;
+	options_of(c, s, &options);
+	int r = plugin_config_make(d->loop, c, why, why_size, &s->plugins);
+	if (r == 0)
+		r = plugin_config_credential(s->plugins, c, why, why_size, &source);
+	if (r == 0)
+		r = credential_of(d, c, &options.http, source, &options.auth);
+	if (r == 0 && s->plugins)
+		options.session.hooks = plugin_chain_hooks(s->plugins);
+	if (r == 0)
+		r = upstream_new(d->loop, d->curl, d->hub, &options, why, why_size, &s->upstream);
+	if (r) {
+		plugin_chain_free(s->plugins);
+		free(s);
+		return r;
+	}
+	list_append(&d->servers, &s->link);
+	if (c->tls_insecure)
+		log_msg(LOG_L_WARNING, LOG_FIELDS({"server", slice_of(c->name)}),
+			c->tls_pin ? "tls-insecure: the certificate is not checked, only that its key "
+				     "is one of tls-pin"
+				   : "tls-insecure: the certificate is not checked, anybody may play "
+				     "this server");
+	return 0;
+}
+
+static int adopt_sockets(struct daemon *d, char *why, size_t why_size)
+{
+	int fds[SYSTEMD_SOCKETS_MAX];
+	int n = systemd_sockets(fds, SYSTEMD_SOCKETS_MAX, why, why_size);
+
+	if (n < 0)
+		return n;
+	if (*why)
+		log_msg(LOG_L_WARNING, LOG_FIELDS({"sockets", slice_of(why)}),
+			"not all that was handed over is used");
+	for (int i = 0; i < n; i++) {
+		int r = listener_adopt(d->loop, fds[i], on_accepted, d,
+				       &d->listeners[d->n_listeners]);
+		if (r) {
+			while (i < n)
+				close(fds[i++]);
+			snprintf(why, why_size, "the socket handed over: %s", strerror(-r));
+			return r;
+		}
+		d->n_listeners++;
+	}
+	return 0;
+}
+
+static int listen_somewhere(struct daemon *d, char *why, size_t why_size)
+{
+	int r = adopt_sockets(d, why, why_size);
+
+	if (r || d->n_listeners)
+		return r;
+	r = listener_open(d->loop, &d->config->listener, on_accepted, d, why, why_size,
+			  &d->listeners[0]);
+	if (r == 0)
+		d->n_listeners = 1;
+	return r > 0 ? -EADDRINUSE : r;
+}
+
+static int make_timers(struct daemon *d)
+{
+	int r = loop_signal_new(d->loop, SIGTERM, on_stop_signal, d, &d->sigterm);
+
+	if (r == 0)
+		r = loop_signal_new(d->loop, SIGINT, on_stop_signal, d, &d->sigint);
+	if (r == 0)
+		r = loop_timer_new(d->loop, on_stop_timeout, d, &d->stop_timer);
+	if (r == 0)
+		r = loop_timer_new(d->loop, on_watchdog, d, &d->watchdog);
+	if (r == 0 && systemd_watchdog_interval())
+		loop_timer_at(d->watchdog, loop_now(d->loop));
+	return r;
+}
+
+static int build(struct daemon *d, char *why, size_t why_size)
+{
+	int r = loop_new(&d->loop);
+
+	if (r == 0)
+		r = curl_loop_new(d->loop, &d->curl);
+	if (r == 0)
+		r = hub_new(&d->config->hub, &d->hub);
+	if (r == 0)
+		r = make_timers(d);
+	if (r)
+		return r;
+	d->introspect = (struct introspect){d->loop, d->hub, clock_unix_ms()};
+	d->ops = (struct peer_ops){d->loop, d->hub, &d->introspect, d->config->hub,
+				   d->config->peer.outbox_max};
+	LIST_EACH(c, &d->config->servers, struct config_server, link) {
+		r = add_server(d, c, why, why_size);
+		if (r)
+			return r;
+	}
+	return listen_somewhere(d, why, why_size);
+}
+
+DEFINE_FREEP(daemon, daemon_free)
+
+int daemon_new(const struct config *config, struct daemon **ret, char *why, size_t why_size)
+{
+	CLEANUP(daemon_freep) struct daemon *d = calloc(1, sizeof(*d));
+
+	snprintf(why, why_size, "%s", "");
+	if (!d)
+		return -ENOMEM;
+	d->config = config;
+	list_init(&d->servers);
+	list_init(&d->peers);
+	loop_hook_init(&d->status, tell_status, d);
+	loop_hook_init(&d->farewell, say_farewell, d);
+	int r = build(d, why, why_size);
+	if (r) {
+		if (!*why)
+			snprintf(why, why_size, "%s", strerror(-r));
+		return r;
+	}
+	*ret = TAKE(d);
+	return 0;
+}
+
+int daemon_run(struct daemon *d)
+{
+	LIST_EACH(s, &d->servers, struct server, link)
+		upstream_start(s->upstream);
+	log_msg(LOG_L_NOTICE, LOG_FIELDS({"socket", slice_of(listener_path(d->listeners[0]))}),
+		"serving");
+	systemd_ready(NULL);
+	return loop_run(d->loop);
+}
+
+void daemon_free(struct daemon *d)
+{
+	if (!d)
+		return;
+	close_listeners(d);
+	while (!list_empty(&d->peers))
+		peer_abort(peer_of_link(d->peers.next));
+	LIST_EACH_SAFE(s, &d->servers, struct server, link) {
+		upstream_free(s->upstream);
+		plugin_chain_free(s->plugins);
+		list_remove(&s->link);
+		free(s);
+	}
+	loop_hook_cancel(&d->farewell);
+	loop_hook_cancel(&d->status);
+	loop_timer_free(d->watchdog);
+	loop_timer_free(d->stop_timer);
+	loop_signal_free(d->sigint);
+	loop_signal_free(d->sigterm);
+	hub_free(d->hub);
+	curl_loop_free(d->curl);
+	loop_free(d->loop);
+	free(d);
+}

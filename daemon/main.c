@@ -1,0 +1,163 @@
+/*
+ * Owns the command line of cometd-bridged, its exit codes, and what a process
+ * settles once: signals, limits, the file mode of what it makes. The rest is daemon.c.
+ */
+#include "base/log.h"
+#include "config.h"
+#include "daemon.h"
+#include "plugin_config.h"
+#include "systemd.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+/* sysexits(3) where it has a number, so that units and scripts can tell */
+enum exit_code { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_BAD_USAGE = 2, EXIT_BAD_CONFIG = 78 };
+
+struct arguments {
+	const char *config;
+	bool check;
+};
+
+static void usage(FILE *to)
+{
+	fputs("usage: cometd-bridged [--config FILE] [--check-config] [--version]\n"
+	      "\n"
+	      "Keeps one Bayeux session per configured server and shares it over a Unix socket.\n"
+	      "\n"
+	      "  -c, --config FILE   the configuration (" CONFIG_PATH ")\n"
+	      "      --check-config  say what is wrong with it, and exit\n"
+	      "      --version       print the version, and exit\n"
+	      "  -h, --help          this text\n"
+	      "\n"
+	      "Exit status: 0 done; 1 failed; 2 wrong usage; 78 wrong configuration.\n"
+	      "See cometd-bridged(8) and cometd-bridge.conf(5).\n",
+	      to);
+}
+
+/* Returns an exit code when there is nothing more to do, else -1. */
+static int parse_arguments(int argc, char **argv, struct arguments *ret)
+{
+	static const struct option options[] = {
+		{"config", required_argument, NULL, 'c'}, {"check-config", no_argument, NULL, 'C'},
+		{"version", no_argument, NULL, 'V'},      {"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "c:h", options, NULL)) >= 0)
+		switch (c) {
+		case 'c':
+			ret->config = optarg;
+			break;
+		case 'C':
+			ret->check = true;
+			break;
+		case 'V':
+			puts("cometd-bridged " PACKAGE_VERSION);
+			return EXIT_OK;
+		case 'h':
+			usage(stdout);
+			return EXIT_OK;
+		default:
+			usage(stderr);
+			return EXIT_BAD_USAGE;
+		}
+	if (optind < argc) {
+		fprintf(stderr, "cometd-bridged: unexpected argument \"%s\"\n", argv[optind]);
+		usage(stderr);
+		return EXIT_BAD_USAGE;
+	}
+	return -1;
+}
+
+static void print_report(const struct config_report *report)
+{
+	for (size_t i = 0; i < report->n_warnings; i++)
+		fprintf(stderr, "warning: %s\n", report->warnings[i]);
+	for (size_t i = 0; i < report->n_errors; i++)
+		fprintf(stderr, "error: %s\n", report->errors[i]);
+	if (report->n_errors_more)
+		fprintf(stderr, "error: … and %zu more\n", report->n_errors_more);
+}
+
+static int load(const char *path, struct config **ret)
+{
+	struct config_report report;
+
+	config_report_init(&report);
+	int r = config_load(path, &report, ret);
+	if (r == 0)
+		plugin_config_check(*ret, &report);
+	if (r == 0 && config_report_has_errors(&report)) {
+		config_free(*ret);
+		r = CONFIG_E_INVALID;
+	}
+	print_report(&report);
+	config_report_fini(&report);
+	if (r < 0)
+		fprintf(stderr, "error: %s: %s\n", path, strerror(-r));
+	return r == 0 ? EXIT_OK : r > 0 ? EXIT_BAD_CONFIG : EXIT_FAILED;
+}
+
+static void prepare_process(void)
+{
+	struct rlimit limit;
+
+	signal(SIGPIPE, SIG_IGN);
+	umask(0077);
+	/* a core file would hold every secret. This forbids it whatever limits and core_pattern say,
+	   and also that a process of the same user reads our memory; root still can */
+	prctl(PR_SET_DUMPABLE, 0);
+	/* many peers need many descriptors; the hard limit is the administrator's word */
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+static int serve(const struct config *config)
+{
+	char why[1024];
+	struct daemon *d;
+
+	systemd_log_init();
+	log_set_level(config->log_level);
+	int r = daemon_new(config, &d, why, sizeof(why));
+	if (r) {
+		log_msg(LOG_L_ERROR, LOG_FIELDS({"reason", slice_of(why)}), "cannot start");
+		return EXIT_FAILED;
+	}
+	r = daemon_run(d);
+	daemon_free(d);
+	if (r)
+		log_msg(LOG_L_ERROR, LOG_FIELDS({"reason", slice_of(strerror(-r))}),
+			"the event loop failed");
+	return r ? EXIT_FAILED : EXIT_OK;
+}
+
+int main(int argc, char **argv)
+{
+	struct arguments arguments = {.config = CONFIG_PATH};
+	struct config *config;
+	int code = parse_arguments(argc, argv, &arguments);
+
+	if (code >= 0)
+		return code;
+	code = load(arguments.config, &config);
+	if (code != EXIT_OK)
+		return code;
+	if (!arguments.check) {
+		prepare_process();
+		code = serve(config);
+	}
+	config_free(config);
+	return code;
+}

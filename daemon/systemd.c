@@ -1,0 +1,240 @@
+/*
+ * Owns what is said to the service manager and to the journal, and what they
+ * hand over. Guarantees that none of it can stop or delay the daemon: every
+ * failure is ignored, a full journal drops the line. Must never know what the
+ * daemon serves.
+ */
+#include "systemd.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#define JOURNAL_SOCKET "/run/systemd/journal/socket"
+#define JOURNAL_RECORD_MAX 16384
+#define FIELD_PREFIX "COMETD_BRIDGE_"
+
+/* ---- the service manager ---- */
+
+/*
+ * One datagram to $NOTIFY_SOCKET. sd_notify() would do, but it waits while the manager's queue is
+ * full, and a daemon that waits for a manager which does not read serves nobody.
+ */
+static void tell(const char *text)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	size_t n = path ? strlen(path) : 0;
+
+	if (n == 0 || n >= sizeof(sa.sun_path) || (*path != '/' && *path != '@'))
+		return;
+	memcpy(sa.sun_path, path, n);
+	if (*path == '@')
+		sa.sun_path[0] = 0;
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return;
+	socklen_t length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n);
+	if (sendto(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT, (struct sockaddr *)&sa,
+		   length) < 0)
+		log_msg(LOG_L_DEBUG, LOG_FIELDS({"error", slice_of(strerror(errno))}),
+			"the service manager was not told");
+	close(fd);
+}
+
+/* Readiness must arrive; at the start the manager waits for nothing but that. */
+void systemd_ready(const char *status)
+{
+	sd_notify(0, "READY=1");
+	if (status)
+		systemd_status(status);
+}
+
+void systemd_status(const char *status)
+{
+	char line[1024];
+
+	snprintf(line, sizeof(line), "STATUS=%s", status);
+	/* a newline would begin a new assignment */
+	for (char *p = line; *p; p++)
+		if (*p == '\n')
+			*p = ' ';
+	tell(line);
+}
+
+void systemd_stopping(void)
+{
+	tell("STOPPING=1");
+}
+
+void systemd_watchdog(void)
+{
+	tell("WATCHDOG=1");
+}
+
+uint64_t systemd_watchdog_interval(void)
+{
+	uint64_t usec;
+
+	if (sd_watchdog_enabled(0, &usec) <= 0)
+		return 0;
+	return usec / 2000 ? usec / 2000 : 1;
+}
+
+/* ---- sockets handed over ---- */
+
+static void append(char *why, size_t why_size, const char *name, const char *what)
+{
+	size_t n = strlen(why);
+
+	snprintf(why + n, why_size - n, "%s\"%s\" %s", n ? "; " : "", name, what);
+}
+
+static void free_names(char **names)
+{
+	if (!names)
+		return;
+	for (char **p = names; *p; p++)
+		free(*p);
+	free(names);
+}
+
+int systemd_sockets(int *fds, size_t max, char *why, size_t why_size)
+{
+	char **names = NULL;
+	int n = sd_listen_fds_with_names(1, &names), used = 0;
+
+	if (why_size)
+		*why = 0;
+	for (int i = 0; i < n; i++) {
+		int fd = SD_LISTEN_FDS_START + i;
+
+		if (sd_is_socket_unix(fd, SOCK_STREAM, 1, NULL, 0) <= 0)
+			append(why, why_size, names[i], "is no listening Unix stream socket");
+		else if ((size_t)used == max)
+			append(why, why_size, names[i], "is one socket too many");
+		else {
+			fds[used++] = fd;
+			continue;
+		}
+		close(fd);
+	}
+	free_names(names);
+	return n < 0 ? n : used;
+}
+
+/* ---- the journal ---- */
+
+/*
+ * The native protocol of the journal: FIELD=value lines in one datagram. Spoken here rather than by
+ * sd_journal_sendv(), which waits while the journal's socket is full, and a daemon that waits for
+ * its log serves nobody. log_write() has escaped control characters: no value can begin a line.
+ */
+struct record {
+	char text[JOURNAL_RECORD_MAX];
+	size_t n;
+};
+
+static void put(struct record *r, const char *p, size_t n)
+{
+	if (n > sizeof(r->text) - r->n)
+		n = sizeof(r->text) - r->n;
+	memcpy(r->text + r->n, p, n);
+	r->n += n;
+}
+
+static void put_field(struct record *r, const char *name, struct slice value)
+{
+	/* all of the field or nothing: half of one would break the record */
+	if (strlen(name) + value.n + 2 > sizeof(r->text) - r->n)
+		return;
+	put(r, name, strlen(name));
+	put(r, "=", 1);
+	for (size_t i = 0; i < value.n; i++) {
+		char c = value.p[i] == '\n' ? ' ' : value.p[i];
+		put(r, &c, 1);
+	}
+	put(r, "\n", 1);
+}
+
+static void put_own_field(struct record *r, const struct log_field *f)
+{
+	char name[64] = FIELD_PREFIX;
+	size_t n = strlen(name);
+
+	for (const char *p = f->name; *p && n < sizeof(name) - 1; p++)
+		name[n++] = *p >= 'a' && *p <= 'z' ? (char)(*p - 'a' + 'A')
+			    : (*p >= '0' && *p <= '9') ? *p : '_';
+	name[n] = 0;
+	put_field(r, name, f->value);
+}
+
+static void put_number(struct record *r, const char *name, int number)
+{
+	char digits[16];
+
+	snprintf(digits, sizeof(digits), "%d", number);
+	put_field(r, name, slice_of(digits));
+}
+
+static void journal_sink(void *ctx, const struct log_line *line)
+{
+	const int *fd = ctx;
+	struct record r = {.n = 0};
+
+	put_number(&r, "PRIORITY", line->level);
+	put_field(&r, "SYSLOG_IDENTIFIER", SLICE("cometd-bridged"));
+	put_field(&r, "CODE_FILE", slice_of(line->file));
+	put_number(&r, "CODE_LINE", line->line);
+	for (size_t i = 0; i < line->n_fields; i++)
+		put_own_field(&r, &line->fields[i]);
+	/* journalctl shows MESSAGE alone, so the fields stand there too, for people */
+	char message[4096];
+	int n = snprintf(message, sizeof(message), "%s", line->text);
+	for (size_t i = 0; i < line->n_fields && n > 0 && (size_t)n < sizeof(message); i++)
+		n += snprintf(message + n, sizeof(message) - (size_t)n, " %s=%.*s",
+			      line->fields[i].name, SLICE_ARG(line->fields[i].value));
+	put_field(&r, "MESSAGE", slice_of(message));
+	if (send(*fd, r.text, r.n, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+		return;   /* full or gone: nobody waits for a log */
+}
+
+/* $JOURNAL_STREAM is "device:inode" of the stream that stderr should be */
+static bool stderr_is_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	uint64_t device, inode;
+	struct stat st;
+
+	return stream && sscanf(stream, "%" SCNu64 ":%" SCNu64, &device, &inode) == 2 &&
+	       fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device && st.st_ino == inode;
+}
+
+void systemd_log_init(void)
+{
+	static int fd = -1;
+	struct sockaddr_un sa = {.sun_family = AF_UNIX, .sun_path = JOURNAL_SOCKET};
+
+	if (!stderr_is_journal() || fd >= 0)
+		return;
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return;
+	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0) {
+		close(fd);
+		fd = -1;
+		return;
+	}
+	log_set_sink(journal_sink, &fd);
+}

@@ -1,0 +1,36 @@
+#!/bin/sh
+# The header of extensions in strict C89 and in C++, the example that it shows in C99
+# and C++, the installed one in C11, each without a warning and without any other
+# header of ours; and the page.
+set -e
+src=$top_srcdir
+dir=$(mktemp -d)
+trap 'rm -r "$dir"' EXIT
+cp "$src/daemon/cometd-bridge-extension.h" "$dir"
+flags="-Wall -Wextra -Werror -pedantic -fsyntax-only -I$dir"
+smallest=$dir/smallest.c
+# the smallest extension, as the header shows it, is one
+sed -n '/THE SMALLEST ONE/,/^ \*     cc /s/^ \*     //p' "$src/daemon/cometd-bridge-extension.h" |
+	sed '/^cc /d' >"$smallest"
+grep -q 'cometd_bridge_extension(void)' "$smallest"
+
+${CC:-cc} -std=c89 $flags -x c "$dir/cometd-bridge-extension.h"
+${CC:-cc} -std=c99 $flags -Wno-unused-parameter "$smallest"
+${CC:-cc} -std=c11 $flags "$src/daemon/examples/tenant.c"
+if ${CXX:-c++} --version >/dev/null 2>&1; then
+	${CXX:-c++} -std=c++98 -Wno-long-long $flags -x c++ "$dir/cometd-bridge-extension.h"
+	${CXX:-c++} -std=c++11 $flags -Wno-unused-parameter -x c++ "$smallest"
+else
+	skipped="no C++ compiler: not tried as C++"
+fi
+if command -v mandoc >/dev/null; then
+	mandoc -T lint -W warning "$src/daemon/cometd-bridge-extension.3"
+fi
+# a fault must be found
+if printf '#include <cometd-bridge-extension.h>\nint f(void) { return COMETD_EXTENSION_ABI(); }\n' |
+	${CC:-cc} -std=c89 $flags -x c - 2>/dev/null
+then
+	echo "a fault was not found"
+	exit 1
+fi
+[ -z "$skipped" ] || { echo "$skipped"; exit 77; }

@@ -1,0 +1,211 @@
+/*
+ * What is said to the service manager, seen from its side of the socket, and
+ * what it hands over. Each test that changes the environment runs in a child,
+ * because libsystemd reads it once and descriptors 3, 4, … are the process's.
+ */
+#include "systemd.h"
+
+#include "base/log.h"
+#include "tests/unit/testing.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char dir[] = "/tmp/test-systemd.XXXXXX";
+
+static int setup(void **state)
+{
+	(void)state;
+	return mkdtemp(dir) ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+	char command[64];
+
+	(void)state;
+	snprintf(command, sizeof(command), "rm -rf '%s'", dir);
+	return system(command);
+}
+
+static struct sockaddr_un address(const char *name)
+{
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s/%s", dir, name);
+	return sa;
+}
+
+static int bound(int type, const char *name)
+{
+	struct sockaddr_un sa = address(name);
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+
+	assert_true(fd >= 0);
+	unlink(sa.sun_path);
+	assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	return fd;
+}
+
+static void assert_told(int fd, const char *expected)
+{
+	char text[2048];
+	ssize_t n = recv(fd, text, sizeof(text) - 1, 0);
+
+	assert_true(n >= 0);
+	text[n] = 0;
+	assert_string_equal(text, expected);
+}
+
+static void the_manager_is_told(void **state)
+{
+	int fd = bound(SOCK_DGRAM, "notify");
+
+	(void)state;
+	setenv("NOTIFY_SOCKET", address("notify").sun_path, 1);
+	systemd_ready("demo: connected");
+	assert_told(fd, "READY=1");
+	assert_told(fd, "STATUS=demo: connected");
+	systemd_status("one\nREADY=0");
+	assert_told(fd, "STATUS=one READY=0");
+	systemd_watchdog();
+	assert_told(fd, "WATCHDOG=1");
+	systemd_stopping();
+	assert_told(fd, "STOPPING=1");
+	close(fd);
+	/* a manager that is gone, or a variable that is empty, is nobody's trouble */
+	systemd_ready(NULL);
+	setenv("NOTIFY_SOCKET", "", 1);
+	systemd_ready(NULL);
+	unsetenv("NOTIFY_SOCKET");
+	systemd_status("nobody listens");
+}
+
+/* more than its queue holds: what does not fit is not said, and nobody waits */
+static void a_manager_that_does_not_read_stops_nobody(void **state)
+{
+	int fd = bound(SOCK_DGRAM, "deaf");
+
+	(void)state;
+	setenv("NOTIFY_SOCKET", address("deaf").sun_path, 1);
+	for (int i = 0; i < 2000; i++)
+		systemd_status("again");
+	systemd_watchdog();
+	systemd_stopping();
+	assert_told(fd, "STATUS=again");
+	unsetenv("NOTIFY_SOCKET");
+	close(fd);
+}
+
+static void the_watchdog_is_due_in_half_its_time(void **state)
+{
+	char pid[16];
+
+	(void)state;
+	unsetenv("WATCHDOG_USEC");
+	assert_int_equal(systemd_watchdog_interval(), 0);
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	setenv("WATCHDOG_PID", pid, 1);
+	setenv("WATCHDOG_USEC", "10000000", 1);
+	assert_int_equal(systemd_watchdog_interval(), 5000);
+	setenv("WATCHDOG_USEC", "10", 1);
+	assert_int_equal(systemd_watchdog_interval(), 1);
+	setenv("WATCHDOG_PID", "1", 1);
+	assert_int_equal(systemd_watchdog_interval(), 0);
+	unsetenv("WATCHDOG_USEC");
+	unsetenv("WATCHDOG_PID");
+}
+
+/* in the child: descriptors 3 and up as systemd would pass them */
+static int take_sockets(int stream, int datagram)
+{
+	int fds[SYSTEMD_SOCKETS_MAX];
+	char pid[16], why[256];
+
+	if (dup2(stream, 13) < 0 || dup2(datagram, 14) < 0 || dup2(13, 3) < 0 || dup2(14, 4) < 0)
+		return 10;
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	setenv("LISTEN_PID", pid, 1);
+	setenv("LISTEN_FDS", "2", 1);
+	setenv("LISTEN_FDNAMES", "bridge:odd", 1);
+	if (systemd_sockets(fds, SYSTEMD_SOCKETS_MAX, why, sizeof(why)) != 1 || fds[0] != 3)
+		return 11;
+	if (!strstr(why, "odd") || fcntl(4, F_GETFD) != -1)
+		return 12;
+	if (!(fcntl(3, F_GETFD) & FD_CLOEXEC))
+		return 13;
+	/* once only: the variables are gone */
+	return systemd_sockets(fds, SYSTEMD_SOCKETS_MAX, why, sizeof(why)) == 0 ? 0 : 14;
+}
+
+static void listening_stream_sockets_are_taken(void **state)
+{
+	int stream = bound(SOCK_STREAM, "stream"), datagram = bound(SOCK_DGRAM, "datagram");
+	int status;
+
+	(void)state;
+	assert_int_equal(listen(stream, 1), 0);
+	pid_t pid = fork();
+	if (pid == 0)
+		_exit(take_sockets(stream, datagram));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	close(stream);
+	close(datagram);
+}
+
+static void nothing_handed_over_is_nothing(void **state)
+{
+	int fds[SYSTEMD_SOCKETS_MAX];
+	char why[64] = "x";
+
+	(void)state;
+	assert_int_equal(systemd_sockets(fds, SYSTEMD_SOCKETS_MAX, why, sizeof(why)), 0);
+	assert_string_equal(why, "");
+}
+
+/* $JOURNAL_STREAM of somebody else: lines stay on stderr, where a test runner reads them */
+static void stderr_that_is_no_journal_stays(void **state)
+{
+	int status, ends[2];
+	char text[512];
+
+	(void)state;
+	assert_int_equal(pipe(ends), 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		dup2(ends[1], STDERR_FILENO);
+		setenv("JOURNAL_STREAM", "1:2", 1);
+		systemd_log_init();
+		log_msg(LOG_L_WARNING, LOG_FIELDS({"server", SLICE("demo")}), "seen");
+		_exit(0);
+	}
+	close(ends[1]);
+	ssize_t n = read(ends[0], text, sizeof(text) - 1);
+	assert_true(n > 0);
+	text[n] = 0;
+	assert_non_null(strstr(text, "seen"));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	close(ends[0]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_manager_is_told),
+		cmocka_unit_test(a_manager_that_does_not_read_stops_nobody),
+		cmocka_unit_test(the_watchdog_is_due_in_half_its_time),
+		cmocka_unit_test(listening_stream_sockets_are_taken),
+		cmocka_unit_test(nothing_handed_over_is_nothing),
+		cmocka_unit_test(stderr_that_is_no_journal_stays),
+	};
+
+	return cmocka_run_group_tests_name("systemd", tests, setup, teardown);
+}
