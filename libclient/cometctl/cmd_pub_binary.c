@@ -1,0 +1,79 @@
+/*
+ * cometctl pub --binary: a file, or standard input, as bytes. What is long goes in
+ * pieces, one behind the other, of which all but the last say that more follows.
+ * Guarantees that no piece is sent before the one ahead of it was acknowledged.
+ */
+#include "cometctl.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+/* as Z85 well within the 64 KiB that servers take as one WebSocket message */
+#define PIECE (32 << 10)
+
+struct piece {
+	char bytes[PIECE];
+	size_t n;
+};
+
+/* Reads until it is full or there is no more. */
+static int fill(int fd, const char *path, struct piece *p)
+{
+	ssize_t n = 1;
+
+	for (p->n = 0; n != 0 && p->n < PIECE; p->n += n > 0 ? (size_t)n : 0) {
+		n = read(fd, p->bytes + p->n, PIECE - p->n);
+		if (n < 0 && errno != EINTR) {
+			fprintf(stderr, "cometctl: cannot read %s: %s\n", path, strerror(errno));
+			return EXIT_OTHER;
+		}
+	}
+	return EXIT_OK;
+}
+
+static int publish(struct ctl *ctl, const struct piece *p, bool more)
+{
+	const struct cometd_binary binary = {.bytes = p->bytes, .len = p->n, .more = more};
+	const struct cometd_result *result = NULL;
+	int error = cometd_publish_binary(ctl->c, ctl->server, ctl->args[0], &binary,
+					  ctl->timeout_ms, &result);
+
+	return error ? complain(ctl->args[0], error, result) : EXIT_OK;
+}
+
+static int publish_all(struct ctl *ctl, int fd)
+{
+	static struct piece pieces[2];
+	int now = 0, code = fill(fd, ctl->binary, &pieces[now]);
+
+	for (bool more = true; !code && more; now = !now) {
+		struct piece *next = &pieces[!now];
+
+		next->n = 0;
+		if (pieces[now].n == PIECE)
+			code = fill(fd, ctl->binary, next);
+		more = next->n > 0;
+		if (!code)
+			code = publish(ctl, &pieces[now], more);
+	}
+	return code;
+}
+
+int cmd_pub_binary(struct ctl *ctl)
+{
+	bool input = !strcmp(ctl->binary, "-");
+	int fd = input ? STDIN_FILENO : open(ctl->binary, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0) {
+		fprintf(stderr, "cometctl: cannot open %s: %s\n", ctl->binary, strerror(errno));
+		return EXIT_USAGE;
+	}
+	int code = ctl_connect(ctl);
+	if (!code)
+		code = publish_all(ctl, fd);
+	if (!input)
+		close(fd);
+	return code;
+}

@@ -1,0 +1,300 @@
+/*
+ * cometctl sub: prints messages as they come. Guarantees: a line is whole and
+ * flushed before it waits again; what was lost or may have been missed is said
+ * on standard error (with --json among the events). Must never know frames.
+ */
+#include "cometctl.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+struct pattern {
+	struct sub *sub;
+	const char *name;
+	bool accepted;
+};
+
+struct sub {
+	struct ctl *ctl;
+	struct pattern *patterns;
+	unsigned long left;         /* messages to print; 0: no limit */
+	long long deadline;         /* -1: none */
+	int signals;                /* signalfd */
+	int died_of;                /* signal, or 0 */
+	bool troubled;              /* the server was told to be away */
+	bool done;
+	int code;
+};
+
+static void finish(struct sub *s, int code)
+{
+	if (!s->done)
+		s->code = code;
+	s->done = true;
+}
+
+/* ---- events ------------------------------------------------------------ */
+
+static bool concerns(const struct sub *s, const struct cometd_event *e)
+{
+	if (!e->server)
+		return true;
+	return s->ctl->server ? !strcmp(s->ctl->server, e->server)
+			      : e->type != COMETD_EVENT_STATE || e->is_default;
+}
+
+/* Bytes are not for terminals, and their text of the server's for nobody: base64 is. */
+static void print_data(const struct cometd_event *e)
+{
+	struct cometd_json event, binary;
+
+	if (e->binary && !cometd_json_parse(e->json, e->json_len, &event) &&
+	    !cometd_json_get(&event, "binary", &binary))
+		print_json(stdout, binary.json, binary.len);
+	else if (e->data)
+		print_json(stdout, e->data, e->data_len);
+}
+
+static void print_message(struct sub *s, const struct cometd_event *e)
+{
+	if (s->ctl->json) {
+		print_json(stdout, e->json, e->json_len);
+	} else {
+		print_name(stdout, e->channel);
+		fputc('\t', stdout);
+		print_data(e);
+	}
+	fputc('\n', stdout);
+	if (s->left > 0 && --s->left == 0)
+		finish(s, EXIT_OK);
+}
+
+static void print_connection(const struct cometd_event *e)
+{
+	if (e->type == COMETD_EVENT_UP) {
+		printf("{\"op\":\"up\",\"gap\":%s}\n", e->gap ? "true" : "false");
+		return;
+	}
+	printf("{\"op\":\"down\",\"code\":\"%s\",\"message\":", cometd_error_name(e->error));
+	print_json_string(stdout, e->text);
+	printf(",\"retry_in\":%lld}\n", (long long)e->retry_in);
+}
+
+/* A session on its way is no news: what counts is whether messages flow. */
+static void say_state(struct sub *s, const struct cometd_event *e)
+{
+	bool away = e->state == COMETD_STATE_UNCONNECTED || e->state == COMETD_STATE_HALTED ||
+		    e->state == COMETD_STATE_OFF;
+
+	if (!away && !(s->troubled && e->state == COMETD_STATE_CONNECTED))
+		return;
+	fprintf(stderr, "cometctl: %s: %s", e->server, e->state_name);
+	if (e->reason) {
+		fputs(": ", stderr);
+		print_name(stderr, e->reason);
+	}
+	if (away && e->retry_in >= 0)
+		fprintf(stderr, ", next try in %.1f s", (double)e->retry_in / 1000);
+	fputs(!away && e->gap ? ", messages may have been missed\n" : "\n", stderr);
+	s->troubled = away;
+}
+
+static void say(struct sub *s, const struct cometd_event *e)
+{
+	switch (e->type) {
+	case COMETD_EVENT_STATE:
+		say_state(s, e);
+		return;
+	case COMETD_EVENT_LOST:
+		fprintf(stderr, "cometctl: %s: %llu messages lost (%llu to %llu): %s\n", e->server,
+			(unsigned long long)e->count, (unsigned long long)e->first,
+			(unsigned long long)e->last, e->text ? e->text : "no reason told");
+		return;
+	case COMETD_EVENT_SUBSCRIPTION:
+		if (e->error)
+			complain(e->channel, e->error,
+				 &(struct cometd_result){.error = e->error, .text = e->text});
+		return;
+	case COMETD_EVENT_UP:
+		if (e->gap)
+			fputs("cometctl: the daemon is back, messages may have been missed\n",
+			      stderr);
+		return;
+	case COMETD_EVENT_DOWN:
+		fprintf(stderr, "cometctl: lost the daemon: %s; trying again\n", e->text);
+		return;
+	case COMETD_EVENT_MESSAGE:
+		return;
+	}
+}
+
+/* A pattern that was never accepted and is refused now fails as it would have at once. */
+static void on_verdict(struct sub *s, const struct cometd_event *e)
+{
+	for (int i = 0; i < s->ctl->n_args; i++) {
+		struct pattern *p = &s->patterns[i];
+
+		if (strcmp(p->name, e->channel))
+			continue;
+		if (!e->error)
+			p->accepted = true;
+		else if (!p->accepted)
+			finish(s, exit_code_of(e->error));
+	}
+}
+
+static void on_event(struct cometd *c, const struct cometd_event *e, void *user)
+{
+	struct sub *s = user;
+
+	(void)c;
+	if (s->done || !concerns(s, e))
+		return;
+	if (e->type == COMETD_EVENT_MESSAGE) {
+		print_message(s, e);
+		return;
+	}
+	if (!s->ctl->json)
+		say(s, e);
+	else if (e->json)
+		print_json(stdout, e->json, e->json_len), fputc('\n', stdout);
+	else
+		print_connection(e);
+	if (e->type == COMETD_EVENT_SUBSCRIPTION)
+		on_verdict(s, e);
+}
+
+static void on_subscribed(struct cometd *c, const struct cometd_result *result, void *user)
+{
+	struct pattern *p = user;
+
+	(void)c;
+	p->accepted = !result->error && !result->pending;
+	if (result->error && !p->sub->done)
+		finish(p->sub, complain(p->name, result->error, result));
+}
+
+/* ---- the loop ---------------------------------------------------------- */
+
+static int wait_ms(const struct sub *s)
+{
+	int own = cometd_get_timeout(s->ctl->c);
+	long long left;
+
+	if (s->deadline < 0)
+		return own;
+	left = s->deadline - ctl_now();
+	if (left < 0)
+		left = 0;
+	return own >= 0 && own < left ? own : (int)left;
+}
+
+/* A reader that went away is noticed though nothing is written. */
+static bool reader_gone(const struct pollfd *out)
+{
+	return out->revents & (POLLERR | POLLHUP | POLLNVAL);
+}
+
+static void turn(struct sub *s)
+{
+	struct pollfd p[] = {
+		{.fd = cometd_get_fd(s->ctl->c), .events = (short)cometd_get_events(s->ctl->c)},
+		{.fd = s->signals, .events = POLLIN},
+		{.fd = STDOUT_FILENO},
+	};
+	struct signalfd_siginfo info;
+	bool closed = false;
+
+	if (poll(p, 3, wait_ms(s)) < 0 && errno != EINTR) {
+		finish(s, complain("cannot wait", COMETD_E_SYSTEM, NULL));
+		return;
+	}
+	cometd_process(s->ctl->c);
+	int code = flush_output(&closed);
+	if (code || closed || reader_gone(&p[2]))
+		finish(s, code);
+	if (p[1].revents & POLLIN && read(s->signals, &info, sizeof(info)) == sizeof(info)) {
+		s->died_of = (int)info.ssi_signo;
+		finish(s, EXIT_OTHER);
+	}
+	if (s->deadline >= 0 && ctl_now() >= s->deadline && !s->done) {
+		fputs("cometctl: timed out\n", stderr);
+		finish(s, EXIT_TIMEOUT);
+	}
+}
+
+/* Signals are taken between two turns, so that no line is torn. */
+static int take_signals(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGHUP);
+	sigprocmask(SIG_BLOCK, set, NULL);
+	return signalfd(-1, set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* Ends as if the signal had not been taken: shells and supervisors look at that. */
+static void die_of(int signo, const sigset_t *set)
+{
+	raise(signo);
+	sigprocmask(SIG_UNBLOCK, set, NULL);
+}
+
+static int subscribe_all(struct sub *s)
+{
+	struct ctl *ctl = s->ctl;
+
+	cometd_set_listener(ctl->c, on_event, s);
+	for (int i = 0; i < ctl->n_args; i++) {
+		struct pattern *p = &s->patterns[i];
+
+		*p = (struct pattern){.sub = s, .name = ctl->args[i]};
+		int error = cometd_subscribe_async(ctl->c, ctl->server, p->name, 0,
+						   COMETD_TIMEOUT_DEFAULT, on_subscribed, p);
+		if (error)
+			return complain(p->name, error, NULL);
+	}
+	return EXIT_OK;
+}
+
+static int run(struct sub *s)
+{
+	sigset_t set;
+	int code = ctl_connect(s->ctl);
+
+	if (!code)
+		code = subscribe_all(s);
+	if (code)
+		return code;
+	s->signals = take_signals(&set);
+	while (!s->done)
+		turn(s);
+	close(s->signals);
+	if (s->died_of)
+		die_of(s->died_of, &set);
+	return s->code;
+}
+
+int cmd_sub(struct ctl *ctl)
+{
+	struct sub s = {.ctl = ctl, .left = ctl->count, .deadline = -1};
+
+	if (ctl->timeout_ms >= 0)
+		s.deadline = ctl_now() + ctl->timeout_ms;
+	s.patterns = calloc((size_t)ctl->n_args, sizeof(*s.patterns));
+	if (!s.patterns)
+		return complain("cannot start", COMETD_E_NOMEM, NULL);
+	int code = run(&s);
+	/* the last callbacks must be quiet, and must not find the patterns gone */
+	s.done = true;
+	cometd_free(ctl->c);
+	ctl->c = NULL;
+	free(s.patterns);
+	return code;
+}

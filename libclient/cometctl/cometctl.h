@@ -1,0 +1,70 @@
+/*
+ * What the verbs of cometctl share: the parsed command line, the ways out, and
+ * how things are printed. Everything else is <cometd-bridge.h>.
+ */
+#ifndef COMETCTL_H
+#define COMETCTL_H
+
+#include <cometd-bridge.h>
+
+#include <stdbool.h>
+#include <stdio.h>
+
+/* how cometctl ends; said in cometctl(1) and by --help */
+enum exit_code {
+	EXIT_OK = 0,
+	EXIT_OTHER = 1,             /* the daemon or this program failed */
+	EXIT_USAGE = 2,             /* an option, a channel, a server, a payload is wrong */
+	EXIT_NO_DAEMON = 3,
+	EXIT_DENIED = 4,
+	EXIT_REFUSED = 5,           /* the server said no */
+	EXIT_TIMEOUT = 6,
+	EXIT_UNKNOWN_OUTCOME = 7,   /* sent, but no answer came: do not just repeat */
+	EXIT_NOT_SENT = 8,          /* never sent: safe to repeat */
+};
+
+/* The command line. */
+struct ctl {
+	struct cometd *c;
+	const char *socket;         /* NULL: as the library thinks */
+	const char *server;         /* NULL: the default */
+	bool json;
+	int timeout_ms;             /* -1: none given */
+	unsigned long count;        /* 0: none given */
+	enum cometd_state state;
+	const char *binary;         /* a file to publish, "-": standard input; NULL: none given */
+	char **args;                /* behind the verb */
+	int n_args;
+};
+
+/* Each returns an enum exit_code. */
+int cmd_sub(struct ctl *ctl);
+int cmd_pub(struct ctl *ctl);
+int cmd_pub_binary(struct ctl *ctl);
+int cmd_call(struct ctl *ctl);
+int cmd_wait(struct ctl *ctl);
+int cmd_status(struct ctl *ctl);
+
+/* Connects, or says why not. 0 or the exit code. */
+int ctl_connect(struct ctl *ctl);
+/* milliseconds of a clock that never jumps */
+long long ctl_now(void);
+
+/* The exit code for an enum cometd_error. */
+int exit_code_of(int error);
+/*
+ * "cometctl: WHAT: WORDS" to stderr, the words of the result when there is one;
+ * returns the exit code.
+ */
+int complain(const char *what, int error, const struct cometd_result *result);
+
+/* JSON on one line: line breaks in it can only stand between tokens. */
+void print_json(FILE *to, const char *json, size_t len);
+/* A name; control characters, which a terminal might obey, become \u00XX. */
+void print_name(FILE *to, const char *name);
+/* The same as a JSON string. */
+void print_json_string(FILE *to, const char *text);
+/* Flushes stdout. EXIT_OK (*ret_closed: nobody reads it any more), or EXIT_OTHER, said. */
+int flush_output(bool *ret_closed);
+
+#endif

@@ -1,0 +1,128 @@
+/*
+ * Owns how things are printed and which exit code tells what. Guarantees: one
+ * line stays one line, and no byte of a server reaches the terminal as a
+ * command. Must never know verbs.
+ */
+#include "cometctl.h"
+
+#include <errno.h>
+#include <string.h>
+
+int exit_code_of(int error)
+{
+	switch ((enum cometd_error)error) {
+	case COMETD_OK:
+		return EXIT_OK;
+	case COMETD_E_INVALID:
+	case COMETD_E_JSON:
+	case COMETD_E_TOO_LARGE:
+	case COMETD_E_BAD_CHANNEL:
+	case COMETD_E_UNKNOWN_SERVER:
+		return EXIT_USAGE;
+	case COMETD_E_NO_DAEMON:
+	case COMETD_E_DISCONNECTED:
+	case COMETD_E_SHUTDOWN:
+		return EXIT_NO_DAEMON;
+	case COMETD_E_NO_PERMISSION:
+	case COMETD_E_DENIED:
+		return EXIT_DENIED;
+	case COMETD_E_REFUSED:
+		return EXIT_REFUSED;
+	case COMETD_E_TIMEOUT:
+		return EXIT_TIMEOUT;
+	case COMETD_E_UNKNOWN_OUTCOME:
+		return EXIT_UNKNOWN_OUTCOME;
+	case COMETD_E_NOT_SENT:
+		return EXIT_NOT_SENT;
+	case COMETD_E_NOMEM:
+	case COMETD_E_IN_CALLBACK:
+	case COMETD_E_BACKLOG:
+	case COMETD_E_CLOSED:
+	case COMETD_E_INTERRUPTED:
+	case COMETD_E_CANCELLED:
+	case COMETD_E_PROTOCOL:
+	case COMETD_E_VERSION:
+	case COMETD_E_SYSTEM:
+	case COMETD_E_SLOW:
+	case COMETD_E_BUSY:
+	case COMETD_E_BAD_REQUEST:
+	case COMETD_E_NOT_SUBSCRIBED:
+	case COMETD_E_TOO_MANY:
+	case COMETD_E_INTERNAL:
+		break;
+	}
+	return EXIT_OTHER;
+}
+
+int complain(const char *what, int error, const struct cometd_result *result)
+{
+	fputs("cometctl: ", stderr);
+	print_name(stderr, what);
+	fprintf(stderr, ": %s", cometd_strerror(error));
+	if (result && *result->text && strcmp(result->text, cometd_strerror(error))) {
+		fputs(": ", stderr);
+		print_name(stderr, result->text);
+	}
+	fputc('\n', stderr);
+	return exit_code_of(error);
+}
+
+void print_json(FILE *to, const char *json, size_t len)
+{
+	for (size_t i = 0; i < len;) {
+		size_t n = i;
+
+		while (n < len && (unsigned char)json[n] >= ' ')
+			n++;
+		fwrite(json + i, 1, n - i, to);
+		if (n < len)
+			fputc(' ', to);
+		i = n + 1;
+	}
+}
+
+static bool control(const char *s)
+{
+	unsigned char c = (unsigned char)s[0];
+
+	/* U+0080 to U+009F are commands to some terminals, too */
+	return c < ' ' || c == 0x7f || (c == 0xc2 && (unsigned char)s[1] < 0xa0);
+}
+
+void print_name(FILE *to, const char *name)
+{
+	for (const char *s = name; *s; s++) {
+		if (!control(s))
+			fputc(*s, to);
+		else if ((unsigned char)*s == 0xc2)
+			fprintf(to, "\\u%04x", (unsigned char)*++s);
+		else
+			fprintf(to, "\\u%04x", (unsigned char)*s);
+	}
+}
+
+void print_json_string(FILE *to, const char *text)
+{
+	fputc('"', to);
+	for (const char *s = text; *s; s++) {
+		if (*s == '"' || *s == '\\')
+			fprintf(to, "\\%c", *s);
+		else if ((unsigned char)*s < ' ' || *s == 0x7f)
+			fprintf(to, "\\u%04x", (unsigned char)*s);
+		else
+			fputc(*s, to);
+	}
+	fputc('"', to);
+}
+
+int flush_output(bool *ret_closed)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return EXIT_OK;
+	if (errno == EPIPE) {
+		*ret_closed = true;
+		return EXIT_OK;
+	}
+	fprintf(stderr, "cometctl: cannot write: %s\n", strerror(errno));
+	return EXIT_OTHER;
+}

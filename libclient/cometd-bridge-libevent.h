@@ -1,0 +1,87 @@
+/*
+ * Drives a handle of <cometd-bridge.h> in a libevent loop. Header only, so
+ * that the library itself needs no libevent; link -levent_core. C99 or C++.
+ *
+ *     struct cometd_libevent glue;
+ *
+ *     cometd_libevent_attach(&glue, c, base);
+ *     ... cometd_publish_async(c, ...); cometd_libevent_update(&glue); ...
+ *     event_base_dispatch(base);
+ *     cometd_libevent_detach(&glue);
+ *     cometd_free(c);
+ *
+ * Inside callbacks the library calls you need not update. A callback may free
+ * the handle: then the glue has let go of it already.
+ */
+#ifndef COMETD_BRIDGE_LIBEVENT_H
+#define COMETD_BRIDGE_LIBEVENT_H
+
+#include <cometd-bridge.h>
+
+#include <event2/event.h>
+
+#include <string.h>
+
+/* Yours to keep where it is from attach to detach; the fields are not yours. */
+struct cometd_libevent {
+	struct cometd *c;           /* NULL: detached, or freed by a callback */
+	struct event *ready, *later;
+};
+
+/* Waits for what the handle waits for now: call it after calls made outside of its callbacks. */
+static inline void cometd_libevent_update(struct cometd_libevent *g)
+{
+	struct timeval tv;
+	int ms;
+
+	if (!g->c)
+		return;
+	ms = cometd_get_timeout(g->c);
+	tv.tv_sec = ms / 1000;
+	tv.tv_usec = ms % 1000 * 1000;
+	if (ms < 0)
+		event_del(g->later);
+	else
+		event_add(g->later, &tv);
+}
+
+/* Lets go of the handle, which lives on. Twice is harmless. */
+static inline void cometd_libevent_detach(struct cometd_libevent *g)
+{
+	if (g->ready)
+		event_free(g->ready);
+	if (g->later)
+		event_free(g->later);
+	memset(g, 0, sizeof(*g));
+}
+
+static inline void cometd_libevent_process_(evutil_socket_t fd, short what, void *arg)
+{
+	struct cometd_libevent *g = (struct cometd_libevent *)arg;
+
+	(void)fd;
+	(void)what;
+	if (cometd_process(g->c) == COMETD_E_CLOSED)
+		cometd_libevent_detach(g);
+	else
+		cometd_libevent_update(g);
+}
+
+/* 0, or COMETD_E_NOMEM and nothing is attached. The handle begins to connect when the loop runs. */
+static inline int cometd_libevent_attach(struct cometd_libevent *g, struct cometd *c,
+					 struct event_base *base)
+{
+	memset(g, 0, sizeof(*g));
+	g->ready = event_new(base, cometd_get_fd(c), EV_READ | EV_PERSIST,
+			     cometd_libevent_process_, g);
+	g->later = event_new(base, -1, 0, cometd_libevent_process_, g);
+	if (!g->ready || !g->later || event_add(g->ready, NULL)) {
+		cometd_libevent_detach(g);
+		return COMETD_E_NOMEM;
+	}
+	g->c = c;
+	cometd_libevent_update(g);
+	return 0;
+}
+
+#endif

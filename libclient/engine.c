@@ -1,0 +1,546 @@
+/*
+ * Owns the client side of one connection after the other: greeting, frames in,
+ * the pauses between attempts. Guarantees: never more than one connection
+ * wanted; every frame is told once, even when memory ran out while it was
+ * read; a daemon that talks nonsense is left, never obeyed. Must never know
+ * file descriptors, clocks or who listens.
+ */
+#include "libclient/engine.h"
+
+#include "libclient/error.h"
+#include "libclient/event.h"
+#include "libclient/outgoing.h"
+#include "libclient/servers.h"
+#include "protocol/frame.h"
+#include "protocol/json_read.h"
+#include "protocol/message.h"
+#include "protocol/utf8.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* the daemon may be starting: socket activation connects us before it reads */
+#define GREETING_MS 10000
+#define PAUSE_FIRST_MS 100
+#define PAUSE_MAX_MS 5000
+/* a connection that lasted so long was a good one */
+#define GOOD_MS 5000
+
+struct engine {
+	enum engine_state state;
+	struct outgoing outgoing;
+	struct servers servers;
+	struct frame_reader in;
+	struct buf news;             /* frames we tell ourselves; read ahead of `in` */
+	size_t news_taken;           /* of the one given out last */
+	struct slice text;           /* taken, not told yet; p NULL: none */
+	struct message message;      /* read from the text given out last */
+	struct buf texts;            /* its names */
+	char name[PROTOCOL_NAME_MAX + 1];
+	uint64_t hello_id;
+	uint64_t greeting_deadline;
+	uint64_t up_since;
+	uint64_t ups, failures;
+	int error;                   /* why the last connection ended, or will */
+	char why[256];               /* in words, when the daemon had some */
+	uint64_t retry_hint;         /* said by closing; UINT64_MAX: nothing said */
+	uint64_t retry_at;
+	unsigned pauses;             /* since the last good connection */
+	uint64_t random;
+	bool tell_up, tell_down, told_down;
+	int64_t told_retry;
+};
+
+int engine_new(uint64_t seed, struct engine **ret)
+{
+	struct engine *e = calloc(1, sizeof(*e));
+
+	if (!e)
+		return -ENOMEM;
+	outgoing_init(&e->outgoing);
+	servers_init(&e->servers);
+	frame_reader_init(&e->in, PROTOCOL_FRAME_MAX);
+	buf_init(&e->news, 2 * PROTOCOL_FRAME_MAX);
+	/* no name is longer than the frame it stood in */
+	buf_init(&e->texts, PROTOCOL_FRAME_MAX + 4096);
+	message_init(&e->message, PROTOCOL_OPS_END);
+	e->random = seed | 1;
+	e->retry_hint = UINT64_MAX;
+	*ret = e;
+	return 0;
+}
+
+void engine_free(struct engine *e)
+{
+	if (!e)
+		return;
+	message_fini(&e->message);
+	buf_fini(&e->texts);
+	buf_fini(&e->news);
+	frame_reader_fini(&e->in);
+	servers_fini(&e->servers);
+	outgoing_fini(&e->outgoing);
+	free(e);
+}
+
+void engine_set_name(struct engine *e, const char *name)
+{
+	snprintf(e->name, sizeof(e->name), "%s", name && utf8_valid(slice_of(name)) ? name : "");
+}
+
+enum engine_state engine_state(const struct engine *e)
+{
+	return e->state;
+}
+
+int engine_error(const struct engine *e)
+{
+	return e->error;
+}
+
+uint64_t engine_failures(const struct engine *e)
+{
+	return e->failures;
+}
+
+int engine_server_state(const struct engine *e, const char *server)
+{
+	return e->state == ENGINE_UP ? servers_state(&e->servers, server) : COMETD_E_DISCONNECTED;
+}
+
+/* The connection is of no use any more; the driver drops it. */
+static void give_up(struct engine *e, int error, struct slice why)
+{
+	size_t n = why.n < sizeof(e->why) ? why.n : sizeof(e->why) - 1;
+
+	/* never cut within a character */
+	while (n > 0 && n < why.n && (why.p[n] & 0xc0) == 0x80)
+		n--;
+	if (n)
+		memcpy(e->why, why.p, n);
+	e->why[n] = '\0';
+	e->state = ENGINE_BROKEN;
+	e->error = error;
+}
+
+/* ---- connections ------------------------------------------------------- */
+
+bool engine_wants_connection(const struct engine *e, uint64_t now)
+{
+	return e->state == ENGINE_DOWN && now >= e->retry_at;
+}
+
+void engine_connect_now(struct engine *e)
+{
+	e->retry_at = 0;
+}
+
+static void forget_input(struct engine *e)
+{
+	message_fini(&e->message);
+	message_init(&e->message, PROTOCOL_OPS_END);
+	e->text = SLICE_NULL;
+	e->news_taken = 0;
+	buf_clear(&e->news);
+	frame_reader_fini(&e->in);
+	frame_reader_init(&e->in, PROTOCOL_FRAME_MAX);
+}
+
+int engine_connected(struct engine *e, uint64_t now)
+{
+	int r = outgoing_hello(&e->outgoing, slice_of(e->name[0] ? e->name : NULL), &e->hello_id);
+
+	if (r)
+		return r;
+	e->state = ENGINE_GREETING;
+	e->greeting_deadline = now + GREETING_MS;
+	e->error = 0;
+	return 0;
+}
+
+/* xorshift: good enough to spread processes over time */
+static uint64_t below(struct engine *e, uint64_t n)
+{
+	e->random ^= e->random << 13;
+	e->random ^= e->random >> 7;
+	e->random ^= e->random << 17;
+	return e->random % n;
+}
+
+static uint64_t next_pause(struct engine *e)
+{
+	uint64_t full = PAUSE_FIRST_MS << (e->pauses < 6 ? e->pauses : 6);
+
+	e->pauses++;
+	if (e->retry_hint < PAUSE_MAX_MS)
+		return e->retry_hint + below(e, PAUSE_FIRST_MS);
+	if (full > PAUSE_MAX_MS)
+		full = PAUSE_MAX_MS;
+	return full / 2 + below(e, full / 2 + 1);
+}
+
+void engine_disconnected(struct engine *e, uint64_t now, int error)
+{
+	if (e->state == ENGINE_UP && now - e->up_since >= GOOD_MS)
+		e->pauses = 0;
+	if (e->state != ENGINE_BROKEN) {
+		e->error = error;
+		e->why[0] = '\0';
+	}
+	e->state = ENGINE_DOWN;
+	e->failures++;
+	uint64_t pause = next_pause(e);
+	e->retry_hint = UINT64_MAX;
+	e->retry_at = now + pause;
+	forget_input(e);
+	outgoing_lost(&e->outgoing);
+	if (!e->told_down) {
+		e->tell_down = e->told_down = true;
+		e->told_retry = (int64_t)pause;
+	}
+}
+
+/* ---- bytes ------------------------------------------------------------- */
+
+int engine_room(struct engine *e, size_t want, char **ret, size_t *ret_n)
+{
+	return frame_room(&e->in, want, ret, ret_n);
+}
+
+void engine_filled(struct engine *e, size_t n)
+{
+	frame_filled(&e->in, n);
+}
+
+int engine_output(struct engine *e, uint64_t now, struct slice *ret)
+{
+	int r = 0;
+
+	if (e->state == ENGINE_UP)
+		r = outgoing_fill(&e->outgoing, now);
+	*ret = e->state == ENGINE_BROKEN ? SLICE_NULL : buf_slice(&e->outgoing.out);
+	return ret->n ? 0 : r;
+}
+
+void engine_written(struct engine *e, size_t n)
+{
+	outgoing_written(&e->outgoing, n);
+}
+
+bool engine_has_output(const struct engine *e)
+{
+	const struct outgoing *o = &e->outgoing;
+
+	if (e->state == ENGINE_UP && outgoing_ready(o))
+		return true;
+	return (e->state == ENGINE_UP || e->state == ENGINE_GREETING) && buf_len(&o->out) > 0;
+}
+
+/* ---- time -------------------------------------------------------------- */
+
+uint64_t engine_deadline(const struct engine *e)
+{
+	uint64_t deadline = e->outgoing.expiry;
+
+	if (e->outgoing.done.first || e->tell_up || e->tell_down || e->text.p ||
+	    e->state == ENGINE_BROKEN)
+		return 0;
+	if (e->state == ENGINE_DOWN && e->retry_at < deadline)
+		deadline = e->retry_at;
+	if (e->state == ENGINE_GREETING && e->greeting_deadline < deadline)
+		deadline = e->greeting_deadline;
+	return deadline;
+}
+
+void engine_tick(struct engine *e, uint64_t now)
+{
+	outgoing_expire(&e->outgoing, now);
+	if (e->state == ENGINE_GREETING && now >= e->greeting_deadline)
+		give_up(e, COMETD_E_TIMEOUT, SLICE("the daemon does not greet"));
+}
+
+/* ---- requests ---------------------------------------------------------- */
+
+int engine_request(struct engine *e, struct request *r)
+{
+	return outgoing_add(&e->outgoing, r, e->state == ENGINE_UP);
+}
+
+int engine_cancel(struct engine *e, cometd_result_fn fn, void *user)
+{
+	return outgoing_cancel(&e->outgoing, fn, user);
+}
+
+void engine_fail_all(struct engine *e, int error)
+{
+	outgoing_fail_all(&e->outgoing, error);
+}
+
+/* ---- what the daemon says ---------------------------------------------- */
+
+/* read, and nothing to tell */
+#define NOTHING 1
+
+static int on_refused_greeting(struct engine *e)
+{
+	struct message_error error = {.code = PROTOCOL_E_INTERNAL};
+	struct buf scratch;
+	int r = 0;
+
+	buf_init(&scratch, PROTOCOL_FRAME_MAX);
+	if (message_has(&e->message, PROTOCOL_FIELD_ERROR))
+		r = message_get_error(e->message.error, &scratch, &error);
+	if (r >= 0)
+		give_up(e, error_of_protocol(error.code), error.message);
+	buf_fini(&scratch);
+	return r < 0 ? -ENOMEM : NOTHING;
+}
+
+static int read_window(const struct json_value *limits, uint64_t *ret)
+{
+	struct json_field requests = {.name = "requests"};
+	int r = limits->kind == JSON_OBJECT ?
+		json_read_object(limits->raw, &requests, 1, false, NULL) : 1;
+
+	if (!r)
+		json_u64(&requests.value, ret); /* not told, not changed */
+	return r < 0 ? -ENOMEM : 0;
+}
+
+static int on_greeting(struct engine *e, uint64_t now)
+{
+	struct json_field f[] = {{.name = "version"}, {.name = "servers"}, {.name = "limits"}};
+	uint64_t version, window = COMETD_MAX_REQUESTS;
+
+	if (!e->message.ok)
+		return on_refused_greeting(e);
+	int r = e->message.result.p ? json_read_object(e->message.result, f, 3, false, NULL) : 1;
+	if (r < 0)
+		return -ENOMEM;
+	if (r > 0 || json_u64(&f[0].value, &version) || version < PROTOCOL_VERSION_MIN ||
+	    version > PROTOCOL_VERSION_MAX) {
+		give_up(e, COMETD_E_VERSION, SLICE_NULL);
+		return NOTHING;
+	}
+	if (read_window(&f[2].value, &window))
+		return -ENOMEM;
+	r = f[1].value.kind == JSON_ARRAY ?
+		servers_greet(&e->servers, f[1].value.raw, &e->news) : 0;
+	if (r == -ENOMEM)
+		return r;
+	if (r) {
+		give_up(e, COMETD_E_PROTOCOL, SLICE("a greeting that makes no sense"));
+		return NOTHING;
+	}
+	e->state = ENGINE_UP;
+	e->up_since = now;
+	e->tell_up = true;
+	e->told_down = false;
+	outgoing_up(&e->outgoing, window);
+	return NOTHING;
+}
+
+static int tell_verdict(struct engine *e, const struct want *want)
+{
+	const char *fallback = servers_default(&e->servers);
+	struct message m;
+
+	message_init(&m, PROTOCOL_OP_SUBSCRIPTION);
+	m.server = want->server.p ? want->server : slice_of(fallback ? fallback : "");
+	m.channel = want->channel;
+	m.ok = e->message.ok;
+	m.error = e->message.error;
+	m.has = PROTOCOL_F(SERVER) | PROTOCOL_F(CHANNEL) | PROTOCOL_F(OK);
+	if (message_has(&e->message, PROTOCOL_FIELD_ERROR))
+		m.has |= PROTOCOL_F(ERROR);
+	int r = message_encode(&m, &e->news);
+	message_fini(&m);
+	return r;
+}
+
+/* No request waits for this answer to a subscribe: what is news in it becomes an event. */
+static int on_replayed(struct engine *e, struct want *want)
+{
+	struct cometd_result result;
+	int r = event_result_of_reply(&e->message, PROTOCOL_OP_SUBSCRIBE, &e->texts, &result);
+
+	if (!r && (!e->message.ok || (want->unconfirmed && !result.pending)))
+		r = tell_verdict(e, want);
+	if (r == -ENOMEM)
+		return r;
+	if (r)
+		give_up(e, COMETD_E_PROTOCOL, SLICE("an error too large to tell"));
+	want->asked = 0;
+	want->unconfirmed = false;
+	return NOTHING;
+}
+
+static int on_result(struct engine *e, struct request *r, struct engine_item *ret)
+{
+	if (event_result_of_reply(&e->message, r->op, &e->texts, &ret->result))
+		return -ENOMEM;
+	ret->is_result = true;
+	ret->fn = r->fn;
+	ret->user = r->user;
+	outgoing_end(&e->outgoing, &e->outgoing.flight, r, ret->result.error);
+	return 0;
+}
+
+static int on_reply(struct engine *e, uint64_t now, struct engine_item *ret)
+{
+	uint64_t id = e->message.id;
+	struct request *request = request_find(&e->outgoing.flight, id);
+	struct want *want;
+	int r = NOTHING; /* it came after its request was given up */
+
+	if (e->state == ENGINE_GREETING)
+		return id == e->hello_id ? on_greeting(e, now) : NOTHING;
+	if (request)
+		r = on_result(e, request, ret);
+	else if ((want = wants_asked(&e->outgoing.wants, id)))
+		r = on_replayed(e, want);
+	if (r >= 0)
+		outgoing_replied(&e->outgoing);
+	return r;
+}
+
+static int on_closing(struct engine *e)
+{
+	const struct message *m = &e->message;
+
+	give_up(e, error_of_protocol(protocol_error_of(m->code)), m->reason);
+	if (message_has(m, PROTOCOL_FIELD_RETRY_IN))
+		e->retry_hint = m->retry_in;
+	return NOTHING;
+}
+
+static int on_event(struct engine *e, struct engine_item *ret)
+{
+	struct cometd_event *event = &ret->event;
+	int r = event_of_message(&e->message, e->text, &e->texts, event);
+
+	if (!r && event->type == COMETD_EVENT_STATE) {
+		r = servers_note(&e->servers, event->server, event->state);
+		event->is_default = servers_is_default(&e->servers, event->server);
+	}
+	return r;
+}
+
+static int on_message(struct engine *e, uint64_t now, struct engine_item *ret)
+{
+	if (e->message.op == PROTOCOL_OP_REPLY)
+		return on_reply(e, now, ret);
+	if (e->message.op == PROTOCOL_OP_CLOSING)
+		return on_closing(e);
+	if (e->state == ENGINE_UP)
+		return on_event(e, ret);
+	give_up(e, COMETD_E_PROTOCOL, SLICE("the daemon does not greet first"));
+	return NOTHING;
+}
+
+/* Reads e->text. 0 with an item, NOTHING, or -ENOMEM and then it may be read again. */
+static int read_text(struct engine *e, uint64_t now, struct engine_item *ret)
+{
+	char why[160] = "";
+	int r;
+
+	message_fini(&e->message);
+	r = message_decode(e->text, PROTOCOL_FROM_DAEMON, &e->message, why, sizeof(why));
+	if (r < 0)
+		return -ENOMEM;
+	/* a newer daemon's event, or its own idea of a row of the greeting */
+	if (r == MESSAGE_E_OP || (r && e->news_taken))
+		return NOTHING;
+	if (r) {
+		give_up(e, COMETD_E_PROTOCOL, slice_of(why));
+		return NOTHING;
+	}
+	r = on_message(e, now, ret);
+	return r > 0 ? NOTHING : r;
+}
+
+/* The next text: what we tell ourselves first, for it is older. */
+static int take_text(struct engine *e)
+{
+	struct slice s;
+
+	buf_consume(&e->news, e->news_taken);
+	e->news_taken = 0;
+	s = buf_slice(&e->news);
+	if (s.n) {
+		const unsigned char *p = (const unsigned char *)s.p;
+		size_t n = (size_t)p[0] << 24 | (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
+
+		e->text = slice_make(s.p + PROTOCOL_PREFIX, n);
+		e->news_taken = PROTOCOL_PREFIX + n;
+		return 0;
+	}
+	int r = frame_next(&e->in, &e->text);
+	if (r == 0)
+		return 0;
+	e->text = SLICE_NULL;
+	if (r == FRAME_E_AGAIN)
+		return ENGINE_E_IDLE;
+	give_up(e, COMETD_E_PROTOCOL, SLICE("a frame of impossible length"));
+	return ENGINE_E_BROKEN;
+}
+
+/* ---- what to tell the application -------------------------------------- */
+
+bool engine_next_result(struct engine *e, struct engine_item *ret)
+{
+	struct request *r = e->outgoing.done.first;
+
+	if (!r)
+		return false;
+	ret->is_result = true;
+	event_result_of_error(r->error, &ret->result);
+	ret->result.pending = r->pending;
+	ret->fn = r->fn;
+	ret->user = r->user;
+	outgoing_end(&e->outgoing, &e->outgoing.done, r, 0);
+	return true;
+}
+
+static bool tell_connection(struct engine *e, struct engine_item *ret)
+{
+	if (e->tell_down) {
+		e->tell_down = false;
+		ret->event = (struct cometd_event){
+			.type = COMETD_EVENT_DOWN, .error = e->error, .retry_in = e->told_retry,
+			.text = e->why[0] ? e->why : cometd_strerror(e->error)};
+		return true;
+	}
+	if (e->tell_up) {
+		e->tell_up = false;
+		ret->event = (struct cometd_event){
+			.type = COMETD_EVENT_UP, .gap = e->ups++ > 0, .retry_in = -1};
+		return true;
+	}
+	return false;
+}
+
+int engine_next(struct engine *e, uint64_t now, struct engine_item *ret)
+{
+	int r;
+
+	*ret = (struct engine_item){0};
+	for (;;) {
+		if (engine_next_result(e, ret) || tell_connection(e, ret))
+			return 0;
+		if (e->state == ENGINE_BROKEN)
+			return ENGINE_E_BROKEN;
+		if (!e->text.p) {
+			r = take_text(e);
+			if (r)
+				return r;
+		}
+		r = read_text(e, now, ret);
+		if (r < 0)
+			return r;
+		e->text = SLICE_NULL;
+		if (r == 0)
+			return 0;
+	}
+}

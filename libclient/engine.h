@@ -1,0 +1,112 @@
+/*
+ * The client side of the local protocol as a pure machine: bytes and time in,
+ * events, results and bytes out. The driver (async.c) owns the socket:
+ *
+ *     engine_wants_connection -> connect, engine_connected or engine_disconnected
+ *     readable: engine_room, read, engine_filled, then engine_next until idle
+ *     writable: engine_output, write, engine_written
+ *     engine_deadline over: engine_tick, then engine_next until idle
+ *
+ * `now` is any clock that does not jump, in milliseconds. Drain engine_next
+ * before engine_disconnected: what came before the end is still good.
+ */
+#ifndef LIBCLIENT_ENGINE_H
+#define LIBCLIENT_ENGINE_H
+
+#include "protocol/slice.h"
+
+#include <cometd-bridge.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct engine;
+struct request;
+
+enum engine_result {
+	ENGINE_E_IDLE = 1,      /* nothing more for now */
+	ENGINE_E_BROKEN,        /* drop the connection: engine_disconnected() */
+};
+
+enum engine_state {
+	ENGINE_DOWN,            /* no connection; wants one from some moment on */
+	ENGINE_GREETING,        /* connected, hello is on its way */
+	ENGINE_UP,              /* requests flow */
+	ENGINE_BROKEN,          /* still connected, but it is of no use any more */
+};
+
+/* One thing to tell the application: a result or an event. */
+struct engine_item {
+	bool is_result;
+	struct cometd_event event;
+	struct cometd_result result;
+	cometd_result_fn fn;    /* NULL: nobody cares */
+	void *user;
+};
+
+/* `seed` makes the pauses between attempts differ from those of other processes. 0 or -ENOMEM. */
+int engine_new(uint64_t seed, struct engine **ret);
+void engine_free(struct engine *e);
+
+/* What hello says, at most PROTOCOL_NAME_MAX bytes; copied. NULL or not UTF-8: nothing. */
+void engine_set_name(struct engine *e, const char *name);
+
+enum engine_state engine_state(const struct engine *e);
+/* Why the last connection or attempt ended: 0 or an enum cometd_error. */
+int engine_error(const struct engine *e);
+/* Counts the attempts that failed and the connections that ended. */
+uint64_t engine_failures(const struct engine *e);
+
+/* Whether now is the time to connect. */
+bool engine_wants_connection(const struct engine *e, uint64_t now);
+/* Do not wait for the next attempt. */
+void engine_connect_now(struct engine *e);
+/* A connection stands: hello is ready to be written. 0 or -ENOMEM (then: disconnected). */
+int engine_connected(struct engine *e, uint64_t now);
+/*
+ * The connection ended, or an attempt failed; `error` says why. Requests that
+ * left are over, the others wait for the next connection.
+ */
+void engine_disconnected(struct engine *e, uint64_t now, int error);
+
+/* Bytes in. engine_room: where to read up to `want` bytes to; 0 or -ENOMEM. */
+int engine_room(struct engine *e, size_t want, char **ret, size_t *ret_n);
+void engine_filled(struct engine *e, size_t n);
+
+/*
+ * What to tell the application next. *ret lives until the next call with e
+ * that is not a request. 0, ENGINE_E_IDLE, ENGINE_E_BROKEN, or -ENOMEM (call
+ * again, nothing is lost).
+ */
+int engine_next(struct engine *e, uint64_t now, struct engine_item *ret);
+
+/* Of engine_next only the results that need no reading; false: no more of them. */
+bool engine_next_result(struct engine *e, struct engine_item *ret);
+
+/* Bytes out: empty when there is nothing to write. 0 or -ENOMEM. */
+int engine_output(struct engine *e, uint64_t now, struct slice *ret);
+void engine_written(struct engine *e, size_t n);
+/* Whether engine_output has something. */
+bool engine_has_output(const struct engine *e);
+
+/* When engine_tick or engine_next must be called at the latest; 0: now; UINT64_MAX: never. */
+uint64_t engine_deadline(const struct engine *e);
+/* Ends what is overdue. */
+void engine_tick(struct engine *e, uint64_t now);
+
+/*
+ * Takes the request (and frees it when it fails). Its end is an item of
+ * engine_next, once. Subscribing and unsubscribing change the set of wanted
+ * channels. 0 or COMETD_E_TOO_MANY, COMETD_E_NOMEM, COMETD_E_NOT_SUBSCRIBED.
+ */
+int engine_request(struct engine *e, struct request *r);
+/* Forgets the callbacks with this fn and user; returns how many. */
+int engine_cancel(struct engine *e, cometd_result_fn fn, void *user);
+/* Ends all requests with this error; engine_next then brings them. */
+void engine_fail_all(struct engine *e, int error);
+
+/* The state of a server as last heard, or COMETD_E_UNKNOWN_SERVER, COMETD_E_DISCONNECTED. */
+int engine_server_state(const struct engine *e, const char *server);
+
+#endif

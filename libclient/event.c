@@ -1,0 +1,297 @@
+/*
+ * Owns the way from the wire's messages to the application's structs.
+ * Guarantees: names are NUL-terminated, payloads are byte for byte what came.
+ * Must never know connections, requests' callbacks or time.
+ */
+#include "libclient/event.h"
+
+#include "libclient/binary.h"
+#include "libclient/error.h"
+#include "protocol/json_read.h"
+
+#include <errno.h>
+
+/* ---- names into C strings ---------------------------------------------- */
+
+#define TEXTS_MAX 6
+
+/* Collected first and copied in one go, since a buf moves when it grows. */
+struct texts {
+	size_t n;
+	struct {
+		struct slice from;
+		const char **to;
+	} v[TEXTS_MAX];
+};
+
+static void texts_add(struct texts *t, struct slice from, const char **to)
+{
+	if (from.p) {
+		t->v[t->n].from = from;
+		t->v[t->n++].to = to;
+	}
+}
+
+/* `extra`: room behind them. 0 or -ENOMEM */
+static int texts_copy(const struct texts *t, size_t extra, struct buf *out)
+{
+	size_t size = 0;
+	char *p;
+
+	buf_clear(out);
+	for (size_t i = 0; i < t->n; i++)
+		size += t->v[i].from.n + 1;
+	if (size + extra == 0)
+		return 0;
+	int r = buf_room(out, size + extra, &p);
+	if (r)
+		return -ENOMEM;
+	buf_grown(out, size);
+	for (size_t i = 0; i < t->n; i++) {
+		size_t n = t->v[i].from.n;
+
+		memcpy(p, t->v[i].from.p, n);
+		p[n] = '\0';
+		*t->v[i].to = p;
+		p += n + 1;
+	}
+	return 0;
+}
+
+/* ---- events ------------------------------------------------------------ */
+
+/* channel and data of a Bayeux message; neither has to be there */
+static int read_bayeux(struct slice raw, struct buf *scratch, struct slice *ret_channel,
+		       struct slice *ret_data)
+{
+	struct json_field f[] = {{.name = "channel"}, {.name = "data"}};
+	int r = raw.p ? json_read_object(raw, f, 2, false, NULL) : JSON_E_SHAPE;
+
+	*ret_channel = *ret_data = SLICE_NULL;
+	if (r < 0)
+		return -ENOMEM;
+	if (r > 0)
+		return 0;
+	*ret_data = f[1].value.raw;
+	return json_text(&f[0].value, scratch, ret_channel) < 0 ? -ENOMEM : 0;
+}
+
+static void copy_numbers(const struct message *m, struct cometd_event *e)
+{
+	e->seq = m->seq;
+	e->since = m->since;
+	e->generation = m->generation;
+	e->retry_in = -1;
+	if (message_has(m, PROTOCOL_FIELD_RETRY_IN))
+		e->retry_in = m->retry_in > INT64_MAX ? INT64_MAX : (int64_t)m->retry_in;
+	e->gap = m->gap;
+	e->count = m->count;
+	e->first = m->first;
+	e->last = m->last;
+}
+
+static enum cometd_event_type type_of(enum protocol_op op)
+{
+	switch ((int)op) {
+	case PROTOCOL_OP_MESSAGE: return COMETD_EVENT_MESSAGE;
+	case PROTOCOL_OP_STATE: return COMETD_EVENT_STATE;
+	case PROTOCOL_OP_SUBSCRIPTION: return COMETD_EVENT_SUBSCRIPTION;
+	case PROTOCOL_OP_LOST: return COMETD_EVENT_LOST;
+	}
+	return 0;
+}
+
+/* the error of a subscription event: an object; of a lost event: a code alone */
+static int read_error(const struct message *m, struct buf *scratch, struct cometd_event *e,
+		      struct slice *ret_text)
+{
+	struct message_error error;
+
+	*ret_text = SLICE_NULL;
+	if (m->op == PROTOCOL_OP_LOST)
+		e->error = error_of_protocol(protocol_error_of(m->code));
+	if (m->op != PROTOCOL_OP_SUBSCRIPTION || m->ok)
+		return 0;
+	e->error = COMETD_E_REFUSED;
+	if (!message_has(m, PROTOCOL_FIELD_ERROR))
+		return 0;
+	int r = message_get_error(m->error, scratch, &error);
+	if (r < 0)
+		return -ENOMEM;
+	if (r == 0) {
+		e->error = error_of_protocol(error.code);
+		*ret_text = error.message;
+	}
+	return 0;
+}
+
+static int fill_event(const struct message *m, struct slice json, struct buf *scratch,
+		      struct buf *texts, struct cometd_event *ret)
+{
+	struct cometd_event e = {.type = type_of(m->op), .json = json.p, .json_len = json.n};
+	struct slice channel = m->channel, data = SLICE_NULL, text;
+	struct texts t = {0};
+	int r = 0;
+
+	copy_numbers(m, &e);
+	if (m->op == PROTOCOL_OP_MESSAGE) {
+		e.message = m->message.p;
+		e.message_len = m->message.n;
+		r = read_bayeux(m->message, scratch, &channel, &data);
+		e.data = data.p;
+		e.data_len = data.n;
+		if (!channel.p)
+			channel = SLICE("");
+	}
+	if (!r)
+		r = read_error(m, scratch, &e, &text);
+	if (r)
+		return r;
+	/* empty: a subscription at the default server, which did not say its name */
+	texts_add(&t, m->server.n ? m->server : SLICE_NULL, &e.server);
+	texts_add(&t, channel, &e.channel);
+	texts_add(&t, m->state, &e.state_name);
+	texts_add(&t, m->reason, &e.reason);
+	texts_add(&t, m->transport, &e.transport);
+	texts_add(&t, text, &e.text);
+	r = texts_copy(&t, m->binary.n, texts);
+	if (!r && m->binary.n)
+		r = binary_read(m->binary, texts, &e);
+	if (r)
+		return r;
+	if (m->op == PROTOCOL_OP_STATE)
+		e.state = cometd_state_of(e.state_name);
+	if (e.error && !e.text)
+		e.text = cometd_strerror(e.error);
+	*ret = e;
+	return 0;
+}
+
+int event_of_message(const struct message *m, struct slice json, struct buf *texts,
+		     struct cometd_event *ret)
+{
+	struct buf scratch;
+
+	if (!type_of(m->op))
+		return EVENT_E_NONE;
+	buf_init(&scratch, PROTOCOL_FRAME_MAX);
+	int r = fill_event(m, json, &scratch, texts, ret);
+	buf_fini(&scratch);
+	return r;
+}
+
+/* ---- results ----------------------------------------------------------- */
+
+void event_result_of_error(int error, struct cometd_result *ret)
+{
+	*ret = (struct cometd_result){.error = error, .text = error ? cometd_strerror(error) : ""};
+}
+
+static void set_message(struct cometd_result *res, struct slice message, struct slice data)
+{
+	res->message = message.p;
+	res->message_len = message.n;
+	res->data = data.p;
+	res->data_len = data.n;
+}
+
+/* what the reply to a subscribe says of its one channel */
+static int read_row(void *ctx, const struct json_element *element, const struct json_field *pending)
+{
+	int *ret = ctx;
+
+	(void)element;
+	*ret = pending->value.kind == JSON_TRUE;
+	return 0;
+}
+
+static int read_pending(struct slice result, int *ret)
+{
+	struct json_field channels = {.name = "channels"}, pending = {.name = "pending"};
+	int r = json_read_object(result, &channels, 1, false, NULL);
+
+	if (!r && channels.value.kind == JSON_ARRAY)
+		r = json_read_objects(channels.value.raw, &pending, 1, read_row, ret);
+	return r < 0 ? -ENOMEM : 0;
+}
+
+static int set_error(struct slice raw, struct buf *scratch, struct buf *texts,
+		     struct cometd_result *res)
+{
+	struct message_error error;
+	struct texts t = {0};
+	struct slice channel, data = SLICE_NULL;
+	int r = message_get_error(raw, scratch, &error);
+
+	if (r < 0)
+		return -ENOMEM;
+	if (r > 0) {
+		event_result_of_error(COMETD_E_INTERNAL, res);
+		return 0;
+	}
+	res->error = error_of_protocol(error.code);
+	res->text = cometd_strerror(res->error);
+	if (error.message.n)
+		texts_add(&t, error.message, &res->text);
+	r = texts_copy(&t, 0, texts);
+	if (!r && error.bayeux.p)
+		r = read_bayeux(error.bayeux, scratch, &channel, &data);
+	if (!r && error.bayeux.p)
+		set_message(res, error.bayeux, data);
+	return r;
+}
+
+static int fill_ok(const struct message *m, enum protocol_op op, struct buf *scratch,
+		   struct cometd_result *res)
+{
+	struct json_field message = {.name = "message"};
+	struct slice channel, data = SLICE_NULL;
+	int r = 0;
+
+	if (!m->result.p)
+		return 0;
+	res->json = m->result.p;
+	res->json_len = m->result.n;
+	if (op == PROTOCOL_OP_SUBSCRIBE) {
+		r = read_pending(m->result, &res->pending);
+	} else if (op == PROTOCOL_OP_CALL) {
+		r = json_read_object(m->result, &message, 1, false, NULL);
+		if (!r)
+			r = read_bayeux(message.value.raw, scratch, &channel, &data);
+		if (!r)
+			set_message(res, message.value.raw, data);
+	}
+	return r < 0 ? r : 0;
+}
+
+/* What the daemon no longer holds, we do not want either: both sides agree. */
+static void settle(enum protocol_op op, struct cometd_result *res)
+{
+	if (res->error != COMETD_E_NOT_SUBSCRIBED)
+		return;
+	if (op == PROTOCOL_OP_UNSUBSCRIBE)
+		event_result_of_error(0, res);
+	else if (op == PROTOCOL_OP_SUBSCRIBE)
+		event_result_of_error(COMETD_E_CANCELLED, res);
+}
+
+int event_result_of_reply(const struct message *m, enum protocol_op op, struct buf *texts,
+			  struct cometd_result *ret)
+{
+	struct cometd_result res;
+	struct buf scratch;
+	int r;
+
+	event_result_of_error(m->ok ? 0 : COMETD_E_INTERNAL, &res);
+	buf_init(&scratch, PROTOCOL_FRAME_MAX);
+	if (m->ok)
+		r = fill_ok(m, op, &scratch, &res);
+	else
+		r = m->error.p ? set_error(m->error, &scratch, texts, &res) : 0;
+	buf_fini(&scratch);
+	if (r)
+		return -ENOMEM;
+	settle(op, &res);
+	*ret = res;
+	return 0;
+}

@@ -1,0 +1,320 @@
+/*
+ * Owns the handle: engine and socket, brought together. Guarantees: callbacks
+ * run here and nowhere else; a handle freed in a callback lives until the turn
+ * is over; what the engine has to tell is told before its bytes move. Must
+ * never know what a request means.
+ */
+#include "libclient/handle.h"
+
+#include "libclient/error.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#define READ_SIZE (64 << 10)
+/* reads of one turn: other descriptors of the application want their turn, too */
+#define READS 16
+
+/* private to this file's loop: nothing to read, nothing to do */
+#define AGAIN 1
+
+/* ---- telling ----------------------------------------------------------- */
+
+static bool full(const struct cometd *c)
+{
+	return !c->listener && c->kept_bytes >= COMETD_MAX_BACKLOG;
+}
+
+static struct kept *take_kept(struct cometd *c)
+{
+	struct kept *kept = c->first;
+
+	if (kept) {
+		c->first = kept->next;
+		c->kept_bytes -= kept->size;
+	}
+	return kept;
+}
+
+static int keep(struct cometd *c, const struct cometd_event *event)
+{
+	struct kept *kept;
+
+	if (copy_event(event, &kept))
+		return COMETD_E_NOMEM;
+	if (c->first)
+		c->last->next = kept;
+	else
+		c->first = kept;
+	c->last = kept;
+	c->kept_bytes += kept->size;
+	return 0;
+}
+
+static int tell_event(struct cometd *c, const struct cometd_event *event)
+{
+	if (!c->listener)
+		return keep(c, event);
+	c->listener(c, event, c->listener_user);
+	return 0;
+}
+
+/* what waited for cometd_next() before a listener was set */
+static void tell_kept(struct cometd *c)
+{
+	struct kept *kept;
+
+	while (c->listener && !c->doomed && (kept = take_kept(c))) {
+		c->listener(c, &kept->event, c->listener_user);
+		free(kept);
+	}
+}
+
+static void drop(struct cometd *c, uint64_t now, int error)
+{
+	socket_close(&c->socket);
+	engine_disconnected(c->engine, now, error);
+}
+
+/* Fills c->item with the next event; tells results on the way. 0, AGAIN, COMETD_E_NOMEM. */
+static int next_event(struct cometd *c, uint64_t now)
+{
+	while (!c->doomed && !c->item_waits) {
+		int r = engine_next(c->engine, now, &c->item);
+
+		if (r == ENGINE_E_IDLE)
+			return AGAIN;
+		if (r == ENGINE_E_BROKEN)
+			drop(c, now, 0);
+		else if (r)
+			return COMETD_E_NOMEM;
+		else if (!c->item.is_result)
+			c->item_waits = true;
+		else if (c->item.fn)
+			c->item.fn(c, &c->item.result, c->item.user);
+	}
+	return c->doomed ? AGAIN : 0;
+}
+
+static int drain(struct cometd *c, uint64_t now)
+{
+	int r = 0;
+
+	tell_kept(c);
+	while (!r && !full(c)) {
+		r = next_event(c, now);
+		if (!r)
+			r = tell_event(c, &c->item.event);
+		if (!r)
+			c->item_waits = false;
+	}
+	if (r == AGAIN)
+		return 0;
+	return r ? r : COMETD_E_BACKLOG;
+}
+
+/* ---- bytes ------------------------------------------------------------- */
+
+static void connect_now(struct cometd *c, uint64_t now)
+{
+	int r = socket_open(&c->socket, socket_path(c->path));
+
+	c->mute = false;
+	if (!r)
+		r = engine_connected(c->engine, now);
+	if (r)
+		drop(c, now, error_of_errno(r));
+}
+
+/*
+ * A connection that takes no more bytes may still have brought some, the
+ * reason of its end among them: so only reading finds the end.
+ */
+static int flush(struct cometd *c, uint64_t now)
+{
+	struct slice bytes;
+	size_t n;
+
+	while (!c->mute) {
+		int r = engine_output(c->engine, now, &bytes);
+
+		if (r)
+			return COMETD_E_NOMEM;
+		if (bytes.n == 0)
+			return 0;
+		r = socket_write(&c->socket, bytes, &n);
+		if (r == SOCKET_E_AGAIN)
+			return 0;
+		if (r)
+			c->mute = true;
+		else
+			engine_written(c->engine, n);
+	}
+	return 0;
+}
+
+static int read_some(struct cometd *c, uint64_t now)
+{
+	char *p;
+	size_t room, n;
+
+	if (engine_room(c->engine, READ_SIZE, &p, &room))
+		return COMETD_E_NOMEM;
+	int r = socket_read(&c->socket, p, room, &n);
+	if (r == SOCKET_E_AGAIN)
+		return AGAIN;
+	if (r == 0)
+		engine_filled(c->engine, n);
+	else
+		drop(c, now, r > 0 ? COMETD_E_DISCONNECTED : error_of_errno(r));
+	return 0;
+}
+
+/* Moves bytes, once each way; the engine must be drained. 0, AGAIN, COMETD_E_NOMEM. */
+static int pump(struct cometd *c, uint64_t now)
+{
+	int r;
+
+	if (engine_wants_connection(c->engine, now)) {
+		connect_now(c, now);
+		return 0;
+	}
+	if (c->socket.fd < 0)
+		return AGAIN;
+	r = flush(c, now);
+	return r ? r : read_some(c, now);
+}
+
+/* ---- turns ------------------------------------------------------------- */
+
+static void free_kept(struct cometd *c)
+{
+	struct kept *kept;
+
+	while ((kept = take_kept(c)))
+		free(kept);
+}
+
+static void destroy(struct cometd *c)
+{
+	struct engine_item item;
+
+	c->doomed = true;
+	c->depth++;
+	engine_fail_all(c->engine, COMETD_E_CLOSED);
+	while (engine_next_result(c->engine, &item))
+		if (item.fn)
+			item.fn(c, &item.result, item.user);
+	free_kept(c);
+	handle_forget_given(c);
+	socket_fini(&c->socket);
+	engine_free(c->engine);
+	free(c->path);
+	free(c);
+}
+
+static void enter(struct cometd *c)
+{
+	c->depth++;
+	engine_tick(c->engine, socket_now());
+}
+
+static int leave(struct cometd *c, int r)
+{
+	c->depth--;
+	if (c->doomed) {
+		destroy(c);
+		return COMETD_E_CLOSED;
+	}
+	socket_watch(&c->socket, !full(c), !c->mute && engine_has_output(c->engine));
+	return r;
+}
+
+int handle_turn(struct cometd *c)
+{
+	uint64_t now = socket_now();
+
+	enter(c);
+	int r = drain(c, now);
+	for (int i = 0; !r && i < READS && !c->doomed; i++) {
+		r = pump(c, now);
+		if (!r)
+			r = drain(c, now);
+	}
+	return leave(c, r == AGAIN ? 0 : r);
+}
+
+static int give(struct cometd *c, struct kept *kept, const struct cometd_event **ret)
+{
+	c->given = kept;
+	*ret = &kept->event;
+	return 0;
+}
+
+int handle_turn_next(struct cometd *c, const struct cometd_event **ret)
+{
+	uint64_t now = socket_now();
+	int r;
+
+	handle_forget_given(c);
+	if (c->first)
+		return give(c, take_kept(c), ret);
+	enter(c);
+	/* what was read last must be looked at too: nothing would wake us for it */
+	for (int i = 0; (r = next_event(c, now)) == AGAIN && i < READS && !c->doomed; i++) {
+		r = pump(c, now);
+		if (r)
+			break;
+	}
+	if (r == 0) {
+		/* its bytes stay until the engine is asked again */
+		c->item_waits = false;
+		*ret = &c->item.event;
+	}
+	return leave(c, r == AGAIN ? COMETD_E_TIMEOUT : r);
+}
+
+void handle_forget_given(struct cometd *c)
+{
+	free(c->given);
+	free(c->result);
+	c->given = NULL;
+	c->result = NULL;
+}
+
+/* ---- life -------------------------------------------------------------- */
+
+int cometd_new(struct cometd **ret)
+{
+	struct cometd *c = calloc(1, sizeof(*c));
+	uint64_t seed;
+
+	if (!c)
+		return COMETD_E_NOMEM;
+	/* only spreads processes over time, so anything will do when there is no entropy yet */
+	if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) != sizeof(seed))
+		seed = socket_now() ^ (uint64_t)getpid() << 32;
+	int r = socket_init(&c->socket);
+	if (!r)
+		r = engine_new(seed, &c->engine);
+	if (r) {
+		socket_fini(&c->socket);
+		free(c);
+		return error_of_errno(r);
+	}
+	engine_set_name(c->engine, program_invocation_short_name);
+	*ret = c;
+	return 0;
+}
+
+void cometd_free(struct cometd *c)
+{
+	if (!c)
+		return;
+	if (c->depth)
+		c->doomed = true;
+	else
+		destroy(c);
+}

@@ -1,0 +1,60 @@
+/*
+ * One request that waits for its result, with copies of all it needs to be
+ * written more than once. It is in exactly one list from its birth to its end.
+ */
+#ifndef LIBCLIENT_REQUEST_H
+#define LIBCLIENT_REQUEST_H
+
+#include "protocol/protocol.h"
+#include "protocol/slice.h"
+
+#include <cometd-bridge.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct request {
+	struct request *prev, *next;
+	enum protocol_op op;
+	uint64_t id;               /* 0 until it was written */
+	uint64_t deadline;         /* absolute milliseconds */
+	uint64_t end;              /* where its frame ends in the connection's bytes */
+	uint64_t serial;           /* subscribe: of the want it made */
+	unsigned flags;            /* subscribe: COMETD_LISTEN_ONLY, … */
+	int error;                 /* why it ended without a reply */
+	bool pending;              /* subscribe: ended, but is wanted and will be asked for */
+	cometd_result_fn fn;
+	void *user;
+	struct slice server;       /* SLICE_NULL: the default */
+	struct slice channel;
+	struct slice data;         /* raw JSON */
+	bool binary;               /* data is the object of bytes, and goes out as that */
+	size_t size;               /* what it counts for the limit on bytes */
+	char mem[];
+};
+
+struct request_list {
+	struct request *first, *last;
+	size_t n;
+};
+
+/*
+ * Makes a request of the parts (SLICE_NULL: absent). 0, or COMETD_E_NOMEM,
+ * COMETD_E_INVALID (a name that is empty, too long or not UTF-8),
+ * COMETD_E_JSON, COMETD_E_TOO_LARGE.
+ */
+int request_new(enum protocol_op op, struct slice server, struct slice channel, struct slice data,
+		struct request **ret);
+void request_free(struct request *r);
+/* Whether it does no harm to ask again when the connection was lost before the reply. */
+bool request_repeatable(const struct request *r);
+/* Whether the daemon is told the deadline, and so answers at the latest then. */
+bool request_tells_deadline(const struct request *r);
+
+void request_append(struct request_list *l, struct request *r);
+void request_remove(struct request_list *l, struct request *r);
+/* Moves all of `from` in front of what is in `to`. */
+void request_prepend_all(struct request_list *to, struct request_list *from);
+struct request *request_find(const struct request_list *l, uint64_t id);
+
+#endif
