@@ -1,0 +1,256 @@
+#!/usr/bin/python3
+"""Runs inside the box (see run): the installed units under a real systemd.
+
+Each test prints PASS or FAIL with its name; exits 0 when all passed. They run
+in this order, each leaving the socket up.
+"""
+import contextlib
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+import traceback
+
+sys.path.insert(0, "/out")
+from wire import Peer  # noqa: E402
+
+SERVICE, SOCKET = "cometd-bridge.service", "cometd-bridge.socket"
+PATH = "/run/cometd-bridge/bridge.sock"
+# not that of nobody, which is what a user namespace makes of a stranger
+STRANGER = 4711
+TESTS = []
+
+
+def test(function):
+    TESTS.append(function)
+    return function
+
+
+def command(*words, check=True):
+    """Runs a program; what it printed, standard error included."""
+    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60,
+                          check=False)
+    assert done.returncode == 0 or not check, f"{' '.join(words)}: {done.returncode}: {done.stdout}"
+    return done.stdout
+
+
+def show(name, unit=SERVICE):
+    return command("systemctl", "show", "--value", "-p", name, unit).strip()
+
+
+def until(done, seconds, complaint):
+    """Polls: systemd has no barrier for what happens without a job."""
+    end = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < end, complaint()
+        time.sleep(0.05)
+
+
+def journal():
+    command("journalctl", "--sync")
+    return command("journalctl", "-u", SERVICE, "--no-pager", "-o", "short-monotonic")
+
+
+@test
+def verify():
+    """systemd has nothing to say about the units."""
+    said = command("systemd-analyze", "verify", "--man=no", SERVICE, SOCKET)
+    assert not said, said
+
+
+@test
+def security():
+    """The sandbox is as tight as that of the best packaged daemons."""
+    file = show("FragmentPath")
+    command("systemd-analyze", "security", "--no-pager", "--offline=true", "--threshold=13", file)
+
+
+@test
+def socket_activation():
+    """The first connection starts the daemon and is served by it."""
+    command("systemctl", "start", SOCKET)
+    assert show("ActiveState") == "inactive", show("ActiveState")
+    with Peer(PATH) as peer:
+        assert peer.hello["servers"], peer.hello
+        assert show("ActiveState") == "active", show("ActiveState")
+        assert show("Type") == "notify"
+
+
+@test
+def status_shows_the_servers():
+    """systemctl status tells each server's state, by its name."""
+    until(lambda: "box: connected" in show("StatusText"), 20,
+          lambda: f"STATUS={show('StatusText')}\n{journal()}")
+
+
+@test
+def round_trip():
+    """A message goes up to the server and comes back, through the sandbox."""
+    with Peer(PATH) as peer:
+        peer.wait_state("connected")
+        peer.subscribe("/box")
+        peer.publish("/box", {"n": 1})
+        assert peer.take(1)[0].data == {"n": 1}
+
+
+@test
+def identity_of_other_users():
+    """The daemon sees who connects, whatever its own user is."""
+    group = show("SocketGroup", SOCKET)
+    program = "import sys, json; sys.path.insert(0, '/out'); from wire import Peer; " \
+              f"print(json.dumps(Peer('{PATH}').hello))"
+    groups = ["--groups", group] if group else ["--clear-groups"]
+    said = command("setpriv", "--reuid", str(STRANGER), "--regid", str(STRANGER), *groups,
+                   "/usr/bin/python3", "-c", program)
+    assert json.loads(said)["identity"]["uid"] == STRANGER, said
+
+
+@test
+def clean_stop():
+    """SIGTERM: the peer is told, the daemon is gone within three seconds and well; the socket stays."""
+    with Peer(PATH) as peer:
+        begin = time.monotonic()
+        command("systemctl", "stop", SERVICE)
+        seconds = time.monotonic() - begin
+        assert seconds <= 3, f"{seconds:.1f} s"
+        closing = peer.wait_closed()
+        assert closing and closing["code"] == "shutdown", closing
+    assert (show("Result"), show("ExecMainStatus")) == ("success", "0"), journal()
+    assert show("ActiveState", SOCKET) == "active"
+    Peer(PATH).close()
+
+
+@test
+def state_directory():
+    """A cookie-jar lies there, and is written there and read by nobody else, through the sandbox."""
+    jar = "/var/lib/cometd-bridge/box.jar"
+    command("systemctl", "stop", SERVICE)
+    of = os.stat(os.path.dirname(jar))
+    assert stat.S_IMODE(of.st_mode) == 0o700, oct(of.st_mode)
+    with open(jar, "w", encoding="ascii") as file:
+        file.write("127.0.0.1\tFALSE\t/\tFALSE\t4102444800\troute\tnorth\n")
+    os.chown(jar, of.st_uid, of.st_gid)
+    with Peer(PATH) as peer:
+        peer.wait_state("connected")
+    command("systemctl", "stop", SERVICE)
+    with open(jar, encoding="ascii") as file:
+        said = file.read()
+    assert "Written by cometd-bridged" in said and "\troute\tnorth\n" in said, said
+    assert stat.S_IMODE(os.stat(jar).st_mode) == 0o600 and os.stat(jar).st_uid == of.st_uid != 0
+    assert "cookie-jar" not in journal(), journal()
+    Peer(PATH).close()
+
+
+def put(path, text, mode=0o600):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="ascii") as file:
+        file.write(text)
+    os.chmod(path, mode)
+
+
+@test
+def credentials():
+    """One that systemd hands over and one that a command prints reach the daemon through the sandbox;
+    the command needs what cometd-bridge.conf(5) says it needs."""
+    dropin = f"/run/systemd/system/{SERVICE}.d/credentials.conf"
+    servers = "/etc/cometd-bridge/cometd-bridge.conf.d/credentials.conf"
+    put("/etc/cometd-bridge/token", "from-a-file-of-root\n")
+    put("/usr/local/bin/get-token", "#!/bin/sh\necho token-$(id -u)\n", 0o755)
+    put(servers, "[server handed]\nurl = http://127.0.0.1:8080/cometd\ncredential-systemd = token\n"
+                 "[server printed]\nurl = http://127.0.0.1:8080/cometd\nbackoff-max = 1s\n"
+                 "credential-command = /usr/local/bin/get-token\n", 0o644)
+    with contextlib.ExitStack() as undo:
+        undo.callback(command, "systemctl", "restart", SERVICE)
+        undo.callback(command, "systemctl", "daemon-reload")
+        undo.callback(os.unlink, servers)
+        undo.callback(os.unlink, dropin)
+        put(dropin, "[Service]\nLoadCredential=token:/etc/cometd-bridge/token\n", 0o644)
+        command("systemctl", "daemon-reload")
+        command("systemctl", "restart", SERVICE)
+        until(lambda: "handed: connected" in show("StatusText"), 20,
+              lambda: f"STATUS={show('StatusText')}\n{journal()}")
+        until(lambda: "get-token cannot be run: Permission denied" in journal(), 20, journal)
+        put(dropin, "[Service]\nLoadCredential=token:/etc/cometd-bridge/token\n"
+                    "ExecPaths=/usr/local/bin/get-token /bin/sh /usr/bin/id\n", 0o644)
+        command("systemctl", "daemon-reload")
+        command("systemctl", "restart", SERVICE)
+        until(lambda: "printed: connected" in show("StatusText"), 20,
+              lambda: f"STATUS={show('StatusText')}\n{journal()}")
+
+
+def replaced(pid):
+    return show("MainPID") not in ("0", pid) and show("ActiveState") == "active"
+
+
+@test
+def watchdog():
+    """A daemon that hangs is replaced, and serves again."""
+    directory = f"/run/systemd/system/{SERVICE}.d"
+    os.makedirs(directory, exist_ok=True)
+    with open(f"{directory}/quick.conf", "w", encoding="ascii") as file:
+        file.write("[Service]\nWatchdogSec=1s\nRestartSec=100ms\n")
+    command("systemctl", "daemon-reload")
+    command("systemctl", "restart", SERVICE)
+    pid = show("MainPID")
+    with Peer(PATH) as peer:
+        for _ in range(15):
+            peer.request("ping")
+            time.sleep(0.1)
+    assert show("MainPID") == pid, "a healthy daemon was replaced\n" + journal()
+    os.kill(int(pid), signal.SIGSTOP)
+    until(lambda: replaced(pid), 30, lambda: "still hangs\n" + journal())
+    assert "Watchdog timeout" in journal(), journal()
+    Peer(PATH).close()
+
+
+@test
+def crash():
+    """A daemon that dies is started again; who connects meanwhile waits and is served."""
+    pid = show("MainPID")
+    os.kill(int(pid), signal.SIGKILL)
+    Peer(PATH).close()
+    until(lambda: replaced(pid), 20, lambda: "not restarted\n" + journal())
+
+
+@test
+def journal_is_structured():
+    """What is logged carries a priority and the name of the program."""
+    command("journalctl", "--sync")
+    lines = command("journalctl", "-u", SERVICE, "-o", "json", "_COMM=cometd-bridged").splitlines()
+    entries = [json.loads(line) for line in lines]
+    assert entries, journal()
+    assert all("PRIORITY" in e and e["SYSLOG_IDENTIFIER"] == "cometd-bridged" for e in entries), entries[:3]
+
+
+@test
+def bad_configuration():
+    """A wrong key is refused with file and line, and systemd sees a failure, not a loop."""
+    file = "/etc/cometd-bridge/cometd-bridge.conf.d/wrong.conf"
+    os.makedirs(os.path.dirname(file), exist_ok=True)
+    with open(file, "w", encoding="ascii") as wrong:
+        wrong.write("[server box]\nulr = http://127.0.0.1/\n")
+    with contextlib.ExitStack() as undo:
+        undo.callback(os.unlink, file)
+        said = command("cometd-bridged", "--check-config", check=False)
+        assert f"{file}:2" in said and "url" in said, said
+
+
+def main():
+    command("systemd-sysusers")
+    failed = 0
+    for function in TESTS:
+        try:
+            function()
+            print("PASS", f"systemd/{function.__name__}", flush=True)
+        except Exception:
+            failed += 1
+            print("FAIL", f"systemd/{function.__name__}\n    ",
+                  traceback.format_exc().rstrip().replace("\n", "\n    "), flush=True)
+    print(f"{len(TESTS) - failed} passed, {failed} failed, 0 skipped")
+    return 1 if failed else 0
+
+
+sys.exit(main())
