@@ -1,0 +1,253 @@
+/*
+ * Credentials of OAuth 2.0 with a real token server at the other end: tokens are
+ * renewed before they end and when they are rejected, nothing that a program said
+ * is lost, and a token server that does wrong harms its own Bayeux server alone.
+ */
+#include "tests/scenario/tokens.h"
+#include "tests/scenario/world.h"
+
+#include "tests/unit/testing.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define QUICK "backoff-min = 50ms\nbackoff-max = 200ms\nhalt-retry = 10m\nnetwork-delay = 1s\n"
+#define CLIENT "oauth-client-id = me\noauth-client-secret-file = $DIR/secret\n"
+
+static void put_file(const struct world *w, const char *name, const char *text)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s", w->dir, name);
+	FILE *f = fopen(path, "we");
+	assert_non_null(f);
+	fputs(text, f);
+	assert_int_equal(fchmod(fileno(f), 0600), 0);
+	assert_int_equal(fclose(f), 0);
+}
+
+struct scene {
+	struct world *w;
+	struct tokens *tokens;
+};
+
+/* `more`: further lines, for world_lines() */
+static struct scene prepare(void **state, const char *more)
+{
+	static const char *const options[] = {"--timeout", "60000", NULL};
+	struct scene s = {world_new(options), tokens_new("tok")};
+	char server[1024], rest[256], *lines = world_lines(s.w, more);
+
+	snprintf(server, sizeof(server), QUICK "transports = %s\noauth-token-url = %s\n"
+		 "credential-timeout = 1s\n%s",
+		 (const char *)*state, tokens_url(s.tokens), lines);
+	free(lines);
+	snprintf(rest, sizeof(rest), "[server other]\nurl = http://127.0.0.1:%u/cometd\n"
+		 "transports = long-polling\n", fake_port(s.w->fake));
+	world_configure(s.w, NULL, server, rest);
+	put_file(s.w, "secret", "hush\n");
+	return s;
+}
+
+static void end(struct scene *s)
+{
+	world_free(s->w);
+	tokens_free(s->tokens);
+}
+
+/* what only [server demo] needs: the other one has no credential */
+static void require(struct world *w, const char *value)
+{
+	fake_command(w->fake, "require-header Authorization %s", value);
+}
+
+static void await_reason(struct wire *a, const char *text)
+{
+	for (;;) {
+		const struct message *m = wire_state(a, "demo", "unconnected");
+
+		if (memmem(m->reason.p, m->reason.n, text, strlen(text)))
+			return;
+	}
+}
+
+static void await_message(struct wire *a, const char *text)
+{
+	for (;;) {
+		const struct message *m = wire_expect(a, PROTOCOL_OP_MESSAGE);
+
+		if (memmem(m->message.p, m->message.n, text, strlen(text)))
+			return;
+	}
+}
+
+/* until the log says this so often */
+static void await_log(const struct world *w, const char *text, unsigned times)
+{
+	for (int patience = SCENARIO_DEADLINE_MS / 10; patience > 0; patience--) {
+		const struct timespec pause = {0, 10000000};
+		char *line = NULL;
+		size_t size = 0;
+		unsigned n = 0;
+		FILE *f = fopen(w->log, "re");
+
+		assert_non_null(f);
+		while (getline(&line, &size, f) >= 0)
+			n += strstr(line, text) != NULL;
+		free(line);
+		fclose(f);
+		if (n >= times)
+			return;
+		nanosleep(&pause, NULL);        /* a log wakes nobody */
+	}
+	fail_msg("the log does not say \"%s\" %u times", text, times);
+}
+
+/* nobody notices: the next token is there when the first one ends */
+static void the_next_before_the_end(void **state)
+{
+	struct scene s = prepare(state, CLIENT);
+
+	tokens_do(s.tokens, TOKENS_GIVE, ",\"expires_in\":1");
+	world_start(s.w);
+	struct wire *a = world_peer(s.w, "a");
+	wire_ok(a, "subscribe", ",\"channel\":\"/c\"");
+	const char *request = tokens_await(s.tokens);
+	assert_non_null(strstr(request, "\r\n\r\ngrant_type=client_credentials"));
+	/* me:hush */
+	assert_non_null(strstr(request, "\r\nAuthorization: Basic bWU6aHVzaA==\r\n"));
+	tokens_do(s.tokens, TOKENS_GIVE, ",\"expires_in\":3600");
+	tokens_await(s.tokens);
+	await_log(s.w, "a credential was fetched", 2);
+	fake_command(s.w->fake, "mark");
+	require(s.w, "Bearer tok-2");
+	fake_command(s.w->fake, "cut");
+	wire_state(a, "demo", "connected");
+	wire_ok(a, "publish", ",\"channel\":\"/c\",\"data\":\"after\"");
+	await_message(a, "\"after\"");
+	assert_int_equal(tokens_count(s.tokens), 2);
+	wire_close(a);
+	end(&s);
+}
+
+/* The token is rejected while programs speak: what they said waits, and what is said to them goes on. */
+static void rejected_in_the_middle(void **state)
+{
+	struct scene s = prepare(state, CLIENT);
+	bool ws = strcmp(*state, "websocket") == 0;
+
+	require(s.w, "Bearer tok-1");
+	world_start(s.w);
+	struct wire *a = world_peer(s.w, "a");
+	wire_ok(a, "subscribe", ",\"channel\":\"/c\"");
+	tokens_await(s.tokens);
+	for (int i = 2; i < 5; i++) {
+		char token[32], data[32];
+
+		fake_await(s.w->fake, "held", NULL, 1);
+		fake_command(s.w->fake, "mark");
+		snprintf(token, sizeof(token), "Bearer tok-%d", i);
+		require(s.w, token);
+		/* a WebSocket shows its token but once; over HTTP it is the publish that is rejected */
+		if (ws) {
+			fake_command(s.w->fake, "cut");
+			wire_state(a, "demo", "unconnected");
+		}
+		uint64_t id = wire_request(a, "publish", ",\"channel\":\"/c\",\"data\":\"n%d\"", i);
+		tokens_await(s.tokens);
+		assert_true(wire_reply(a, id)->ok);
+		snprintf(data, sizeof(data), "\"n%d\"", i);
+		await_message(a, data);
+		fake_command(s.w->fake, "publish /c {\"from\":%d}", i);
+		snprintf(data, sizeof(data), "{\"from\":%d}", i);
+		await_message(a, data);
+		assert_int_equal(fake_count(s.w->fake, "publish", "/c"), 1);
+	}
+	assert_int_equal(tokens_count(s.tokens), 4);
+	wire_close(a);
+	end(&s);
+}
+
+#define SAY(status, body) "HTTP/1.1 " status "\r\nConnection: close\r\n\r\n" body
+
+/* each is a state with its reason, asked again after a pause; nobody else notices */
+static void bad_token_servers(void **state)
+{
+	static const struct {
+		enum tokens_manner manner;
+		const char *text, *reason;
+	} bad[] = {
+		{TOKENS_SAY, SAY("400 Bad Request", "{\"error\":\"invalid_grant\","
+				 "\"error_description\":\"expired\"}"),
+		 "the token server refused: invalid_grant: expired (HTTP 400)"},
+		{TOKENS_SAY, SAY("401 Unauthorized", "{\"error\":\"invalid_client\"}"), "invalid_client"},
+		{TOKENS_SAY, SAY("503 Busy", ""), "the token server answered HTTP 503"},
+		{TOKENS_SAY, SAY("200 OK", "<html>"), "the token server's answer: not JSON"},
+		{TOKENS_SAY, "rubbish\n", "the token server: "},
+		{TOKENS_SAY, "", "the token server: "},
+		{TOKENS_FLOOD, NULL, "the answer is too large"},
+		{TOKENS_HANG, NULL, "the token server did not answer in time"},
+		{TOKENS_ECHO, NULL, "refused: invalid_request: POST /token"},
+	};
+	struct scene s = prepare(state, CLIENT);
+
+	tokens_do(s.tokens, bad[0].manner, bad[0].text);
+	world_start(s.w);
+	struct wire *a = wire_hello(s.w->socket, "a");
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		tokens_do(s.tokens, bad[i].manner, bad[i].text);
+		await_reason(a, bad[i].reason);
+		wire_ok(a, "publish", ",\"server\":\"other\",\"channel\":\"/c\",\"data\":1");
+	}
+	tokens_down(s.tokens);
+	await_reason(a, "the token server: could not connect: Connection refused");
+	wire_ok(a, "publish", ",\"server\":\"other\",\"channel\":\"/c\",\"data\":1");
+	tokens_do(s.tokens, TOKENS_GIVE, NULL);
+	tokens_up(s.tokens);
+	wire_state(a, "demo", "connected");
+	assert_false(world_log_has(s.w, "hush"));
+	wire_close(a);
+	end(&s);
+}
+
+/* a daemon that starts again has the refresh token that replaced the first */
+static void refresh_tokens_rotate(void **state)
+{
+	struct scene s = prepare(state, "oauth-grant = refresh-token\noauth-client-id = me\n"
+				 "oauth-refresh-token-file = $DIR/refresh\n"
+				 "oauth-refresh-token-save = yes\n");
+
+	put_file(s.w, "refresh", "first\n");
+	tokens_do(s.tokens, TOKENS_GIVE, ",\"refresh_token\":\"second\"");
+	world_start(s.w);
+	wire_close(world_peer(s.w, "a"));
+	assert_non_null(strstr(tokens_await(s.tokens),
+			       "grant_type=refresh_token&client_id=me&refresh_token=first"));
+	assert_int_equal(world_stop(s.w), 0);
+	world_start(s.w);
+	wire_close(world_peer(s.w, "a"));
+	assert_non_null(strstr(tokens_await(s.tokens), "refresh_token=second"));
+	assert_false(world_log_has(s.w, "second"));
+	end(&s);
+}
+
+#define ON_BOTH(test)                                                                              \
+	{"websocket: " #test, test, NULL, NULL, (void *)"websocket"},                              \
+	{"long-polling: " #test, test, NULL, NULL, (void *)"long-polling"}
+#define LONG_POLLING(test) {#test, test, NULL, NULL, (void *)"long-polling"}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		ON_BOTH(the_next_before_the_end),
+		ON_BOTH(rejected_in_the_middle),
+		LONG_POLLING(bad_token_servers),
+		LONG_POLLING(refresh_tokens_rotate),
+	};
+
+	return scenario_run("oauth", tests, NULL, NULL);
+}

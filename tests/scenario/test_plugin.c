@@ -1,0 +1,260 @@
+/*
+ * A real bridge with the example among the extensions (daemon/examples/tenant.c),
+ * over both transports: what it changes and deletes on the way out and in, its
+ * tokens, and what is said when it cannot start. And that nothing is lost or
+ * doubled while it deletes and connections are cut.
+ */
+#include "tests/scenario/world.h"
+
+#include "tests/unit/testing.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#define QUICK "backoff-min = 50ms\nbackoff-max = 200ms\nhalt-retry = 10m\nnetwork-delay = 2s\n"
+#define TENANT "tenant=north wrap=/wrapped/ private=/private/"
+
+/* A bridge over the transport of the test, with the example told so. */
+static struct world *prepare(void **state, const char *config, const char *more)
+{
+	struct world *w = world_new((const char *const[]){"--timeout", "60000", NULL});
+	char server[1024];
+
+	snprintf(server, sizeof(server), QUICK "transports = %s\nextension = %s/.libs/tenant.so %s\n%s",
+		 (const char *)*state, getenv("top_builddir"), config, more);
+	world_configure(w, NULL, server, NULL);
+	return w;
+}
+
+static void hears(struct wire *a, const char *part)
+{
+	const struct message *m = wire_expect(a, PROTOCOL_OP_MESSAGE);
+
+	if (!memmem(m->message.p, m->message.n, part, strlen(part)))
+		fail_msg("heard %.*s and not %s", SLICE_ARG(m->message), part);
+}
+
+static void requests_speak_for_the_tenant(void **state)
+{
+	struct world *w = prepare(state, TENANT, "publish-ext = {\"site\":7}\n");
+
+	world_start(w);
+	struct wire *a = world_peer(w, "a");
+	wire_ok(a, "subscribe", ",\"channel\":\"/a\"");
+	wire_ok(a, "publish", ",\"channel\":\"/a\",\"data\":{\"n\":9007199254740993},"
+			      "\"ext\":{\"own\":1}");
+	/* beside what a program, the configuration and the built-in extensions say */
+	hears(a, "\"ext\":{\"own\":1,\"site\":7,\"tenant\":\"north\"}");
+	assert_true(fake_log_has(w->fake, "{\"n\":9007199254740993}"));
+	assert_true(fake_log_has(w->fake, "\"subscription\":\"/a\",\"ext\":{\"tenant\":\"north\"}"));
+	assert_true(fake_log_has(w->fake, "\"ext\":{\"tenant\":\"north\",\"ack\":true"));
+	assert_true(world_log_has(w, "speaks for tenant"));
+	wire_close(a);
+	world_free(w);
+}
+
+static void data_is_wrapped_and_unwrapped(void **state)
+{
+	struct world *w = prepare(state, TENANT, "");
+
+	world_start(w);
+	struct wire *a = world_peer(w, "a");
+	wire_ok(a, "subscribe", ",\"channel\":\"/wrapped/*\"");
+	wire_ok(a, "publish", ",\"channel\":\"/wrapped/x\",\"data\":{\"n\":1.50}");
+	hears(a, "\"data\":{\"n\":1.50}");
+	assert_true(fake_log_has(w->fake, "\"data\":{\"tenant\":\"north\",\"data\":{\"n\":1.50}}"));
+	/* what is not of that form comes as it is */
+	fake_command(w->fake, "publish /wrapped/x {\"tenant\":\"south\",\"data\":2}");
+	hears(a, "\"data\":{\"tenant\":\"south\",\"data\":2}");
+	wire_close(a);
+	world_free(w);
+}
+
+static unsigned deleted(struct wire *a)
+{
+	const struct message *m = wire_ask(a, "status", "%s", "");
+	const char *at = memmem(m->result.p, m->result.n, "\"deleted\":", 10);
+
+	assert_non_null(at);
+	return (unsigned)atoi(at + 10);
+}
+
+static void private_channels_stay_private(void **state)
+{
+	struct world *w = prepare(state, TENANT, "");
+
+	world_start(w);
+	struct wire *a = world_peer(w, "a");
+	const struct message *m = wire_ask(a, "publish", ",\"channel\":\"/private/x\",\"data\":1");
+	wire_assert_error(m, "refused");
+	assert_non_null(memmem(m->error.p, m->error.n, "404::message_deleted", 20));
+	m = wire_ask(a, "subscribe", ",\"channel\":\"/private/**\"");
+	wire_assert_error(m, "refused");
+	assert_non_null(memmem(m->error.p, m->error.n, "404::message_deleted", 20));
+	assert_int_equal(fake_count(w->fake, "publish", NULL), 0);
+	assert_int_equal(fake_count(w->fake, "subscribe", NULL), 0);
+	assert_int_equal(deleted(a), 2);
+	/* the channel is not lost for ever: others are */
+	wire_ok(a, "subscribe", ",\"channel\":\"/**\"");
+	fake_await(w->fake, "held", NULL, 1);
+	fake_command(w->fake, "publish /private/x 1");
+	fake_command(w->fake, "publish /public/x 2");
+	hears(a, "/public/x");
+	wire_assert_none(a, PROTOCOL_OP_MESSAGE);
+	assert_int_equal(deleted(a), 3);
+	wire_close(a);
+	world_free(w);
+}
+
+#define ROUNDS 12
+#define BURST 20
+
+/* Half of what comes is deleted, while connections are cut: the other half comes once, in order. */
+static void deleting_loses_nothing_else(void **state)
+{
+	static const char *const cuts[] = {"cut", "cut all rst",
+					   "rule type=connect times=1 cut 300 reset"};
+	struct world *w = prepare(state, TENANT, "");
+	char expected[64];
+
+	world_start(w);
+	struct wire *a = world_peer(w, "a");
+	wire_ok(a, "subscribe", ",\"channel\":\"/**\"");
+	for (int round = 0; round < ROUNDS; round++) {
+		fake_command(w->fake, "burst /private/x %d p%d", BURST, round);
+		fake_command(w->fake, "burst /r %d r%d", BURST, round);
+		fake_command(w->fake, "%s", cuts[round % 3]);
+		fake_command(w->fake, "burst /private/x %d q%d", BURST, round);
+	}
+	for (int i = 0; i < ROUNDS * BURST; i++) {
+		snprintf(expected, sizeof(expected), "\"data\":\"r%d-%d\"", i / BURST, i % BURST + 1);
+		hears(a, expected);
+	}
+	/* the last of them may be behind that */
+	fake_command(w->fake, "publish /r \"end\"");
+	hears(a, "\"end\"");
+	wire_assert_none(a, PROTOCOL_OP_MESSAGE);
+	assert_int_equal(deleted(a), 2 * ROUNDS * BURST);
+	assert_int_equal(fake_count(w->fake, "session", NULL), 1);
+	wire_close(a);
+	world_free(w);
+}
+
+/* ---- its tokens ---- */
+
+static void put_file(const struct world *w, const char *name, const char *text, char path[160])
+{
+	snprintf(path, 160, "%s/%s", w->dir, name);
+	FILE *f = fopen(path, "we");
+	assert_non_null(f);
+	fputs(text, f);
+	assert_int_equal(fchmod(fileno(f), 0600), 0);
+	assert_int_equal(fclose(f), 0);
+}
+
+static void it_gives_the_credential(void **state)
+{
+	struct world *w = world_new((const char *const[]){"--timeout", "60000", NULL});
+	char server[1024], path[160];
+
+	put_file(w, "tenant", "tenant=north\ntoken=canary-one\ntoken=canary-two\n", path);
+	snprintf(server, sizeof(server), QUICK "transports = %s\nextension = %s/.libs/tenant.so @%s\n"
+		 "credential-extension = tenant\n", (const char *)*state, getenv("top_builddir"), path);
+	world_configure(w, NULL, server, NULL);
+	fake_command(w->fake, "require-header Authorization Bearer canary-one");
+	world_start(w);
+	struct wire *a = world_peer(w, "a");
+	wire_ok(a, "subscribe", ",\"channel\":\"/c\"");
+	assert_int_equal(fake_count(w->fake, "refused", NULL), 0);
+	fake_await(w->fake, "held", NULL, 1);
+	/* rejected: it is asked for another one */
+	fake_command(w->fake, "require-header Authorization Bearer canary-two");
+	fake_command(w->fake, "cut");
+	wire_state(a, "demo", "connected");
+	wire_ok(a, "publish", ",\"channel\":\"/c\",\"data\":1");
+	hears(a, "\"data\":1");
+	assert_false(world_log_has(w, "canary"));
+	wire_close(a);
+	world_free(w);
+}
+
+static void without_a_token_people_are_told(void **state)
+{
+	struct world *w = prepare(state, TENANT, "credential-extension = tenant\n");
+
+	world_start(w);
+	struct wire *a = wire_hello(w->socket, "a");
+	for (;;) {
+		const struct message *m = wire_state(a, "demo", "unconnected");
+
+		if (memmem(m->reason.p, m->reason.n, "waiting for credentials: extension tenant: "
+			   "its configuration has no token=TEXT", 77))
+			break;
+	}
+	wire_close(a);
+	world_free(w);
+}
+
+/* ---- what is wrong is said ---- */
+
+static int run(struct world *w, const char *option, char **ret_err)
+{
+	return world_command(w, NULL, ret_err, "cometd-bridged", "--config", w->config, option, NULL);
+}
+
+static void what_cannot_be_loaded(void **state)
+{
+	struct world *w = world_new(NULL);
+	char expected[256], *err;
+
+	(void)state;
+	world_configure(w, NULL, "extension = nowhere secret=canary\n", NULL);
+	/* the place of the server, whether it is to start or to be checked */
+	snprintf(expected, sizeof(expected), "error: %s:5: [server demo]: extension nowhere: ",
+		 w->config);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(run(w, i ? "--check-config" : NULL, &err), 78);
+		if (!strstr(err, expected) || strstr(err, "canary"))
+			fail_msg("%s", err);
+		free(err);
+	}
+	world_free(w);
+}
+
+static void what_does_not_want_to_start(void **state)
+{
+	struct world *w = prepare(state, "colour=canary", "");
+	char expected[256], *err;
+
+	assert_int_equal(run(w, "--check-config", &err), 0);
+	assert_string_equal(err, "");
+	free(err);
+	assert_int_equal(run(w, NULL, &err), 1);
+	snprintf(expected, sizeof(expected), "%s:5: [server demo]: extension tenant: word 1 of its "
+					     "configuration is none of", w->config);
+	if (!strstr(err, expected) || strstr(err, "canary"))
+		fail_msg("%s", err);
+	free(err);
+	world_free(w);
+}
+
+int main(void)
+{
+#define BOTH(name)                                                                                 \
+	cmocka_unit_test_prestate(name, "long-polling"), cmocka_unit_test_prestate(name, "websocket")
+	const struct CMUnitTest tests[] = {
+		BOTH(requests_speak_for_the_tenant),
+		BOTH(data_is_wrapped_and_unwrapped),
+		BOTH(private_channels_stay_private),
+		BOTH(deleting_loses_nothing_else),
+		BOTH(it_gives_the_credential),
+		cmocka_unit_test_prestate(without_a_token_people_are_told, "long-polling"),
+		cmocka_unit_test(what_cannot_be_loaded),
+		cmocka_unit_test_prestate(what_does_not_want_to_start, "websocket"),
+	};
+
+	return scenario_run("plugin", tests, NULL, NULL);
+}

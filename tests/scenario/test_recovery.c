@@ -1,0 +1,438 @@
+/*
+ * Servers that fail in every way, and a bridge that goes on: nobody acts, each
+ * process is told the gap, publish and receive work again. Backoff is set short
+ * so that the tests need no patience; every wait is for something that happened.
+ */
+#include "tests/scenario/world.h"
+
+#include "tests/unit/testing.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define QUICK "backoff-min = 50ms\nbackoff-max = 200ms\nhalt-retry = 100ms\nnetwork-delay = 1s\n"
+
+static struct world *up(void **state, const char *more)
+{
+	char server[512];
+
+	snprintf(server, sizeof(server), QUICK "transports = %s\n%s", (const char *)*state, more);
+	return world_up(NULL, server);
+}
+
+/* a publish by `from` is heard by `to`: all of the way works */
+static void assert_works(struct wire *from, struct wire *to, const char *channel, int n)
+{
+	char expected[128];
+
+	wire_ok(from, "publish", ",\"channel\":\"%s\",\"data\":%d", channel, n);
+	snprintf(expected, sizeof(expected), "{\"data\":%d,\"channel\":\"%s\"}", n, channel);
+	for (;;) {
+		const struct message *m = wire_expect(to, PROTOCOL_OP_MESSAGE);
+		if (slice_eq(m->message, slice_of(expected)))
+			return;
+	}
+}
+
+/* the server is gone and comes back with no memory of us, twice */
+static void restarted_server(void **state)
+{
+	struct world *w = up(state, "");
+	struct wire *a = world_peer(w, "a");
+
+	wire_ok(a, "subscribe", ",\"channel\":\"/r\"");
+	assert_works(a, a, "/r", 1);
+	for (int i = 0; i < 2; i++) {
+		fake_kill(w->fake);
+		wire_state(a, "demo", "unconnected");
+		fake_restart(w->fake);
+		assert_true(wire_state(a, "demo", "connected")->gap);
+		assert_works(a, a, "/r", 2 + i);
+		assert_int_equal(fake_count(w->fake, "subscribe", "/r"), 1);
+	}
+	wire_close(a);
+	world_free(w);
+}
+
+static void server_down_at_start(void **state)
+{
+	struct world *w = world_new(NULL);
+	char server[256];
+
+	snprintf(server, sizeof(server), QUICK "transports = %s", (const char *)*state);
+	world_configure(w, NULL, server, NULL);
+	fake_kill(w->fake);
+	world_start(w);
+	struct wire *a = wire_hello(w->socket, "early");
+	const struct message *m = wire_ask(a, "subscribe", ",\"channel\":\"/r\"");
+	assert_true(m->ok);
+	assert_non_null(memmem(m->result.p, m->result.n, "\"pending\":true", 14));
+	uint64_t id = wire_request(a, "publish", ",\"channel\":\"/r\",\"data\":7");
+	fake_restart(w->fake);
+	assert_true(wire_expect(a, PROTOCOL_OP_SUBSCRIPTION)->ok);
+	/* subscribed before what waited was published: so it is heard */
+	m = wire_expect(a, PROTOCOL_OP_MESSAGE);
+	assert_true(slice_eq(m->message, SLICE("{\"data\":7,\"channel\":\"/r\"}")));
+	assert_true(wire_reply(a, id)->ok);
+	wire_close(a);
+	world_free(w);
+}
+
+/* a short cut is resumed: same session, nothing subscribed again */
+static void cut_connections_are_resumed(void **state)
+{
+	struct world *w = up(state, "");
+	struct wire *a = world_peer(w, "a");
+
+	wire_ok(a, "subscribe", ",\"channel\":\"/r\"");
+	fake_await(w->fake, "held", NULL, 1);
+	fake_command(w->fake, "cut");
+	wire_state(a, "demo", "unconnected");
+	wire_state(a, "demo", "connected");
+	assert_works(a, a, "/r", 1);
+	assert_int_equal(fake_count(w->fake, "handshake", NULL), 1);
+	assert_int_equal(fake_count(w->fake, "subscribe", "/r"), 1);
+	wire_close(a);
+	world_free(w);
+}
+
+static void expired_session_is_made_anew(void **state)
+{
+	struct world *w = up(state, "");
+	struct wire *a = world_peer(w, "a");
+
+	wire_ok(a, "subscribe", ",\"channel\":\"/r\"");
+	fake_await(w->fake, "held", NULL, 1);
+	fake_command(w->fake, "expire");
+	fake_command(w->fake, "cut");
+	assert_true(wire_state(a, "demo", "connected")->gap);
+	assert_works(a, a, "/r", 1);
+	assert_int_equal(fake_count(w->fake, "handshake", NULL), 2);
+	wire_close(a);
+	world_free(w);
+}
+
+/* With ack, a server sends what was not acknowledged again: an event that cannot be read must not
+   block what comes behind it for ever. It is given up with its session, and the gap is told. */
+static void unreadable_event_is_given_up(void **state)
+{
+	struct world *w = up(state, "");
+	struct wire *a = world_peer(w, "a");
+	char deep[81] = "";
+
+	memset(deep, '[', 40);
+	memset(deep + 40, ']', 40);
+	wire_ok(a, "subscribe", ",\"channel\":\"/r\"");
+	fake_await(w->fake, "held", NULL, 1);
+	fake_command(w->fake, "publish /r %s", deep);
+	const struct message *m;
+	do
+		m = wire_state(a, "demo", "connected");
+	while (!m->gap);
+	assert_works(a, a, "/r", 1);
+	wire_close(a);
+	world_free(w);
+}
+
+/* the reply to a publish says that the session is gone: it is looked after at once */
+static void expiry_noticed_by_a_publish(void **state)
+{
+	struct world *w = up(state, "");
+	struct wire *a = world_peer(w, "a");
+
+	wire_ok(a, "subscribe", ",\"channel\":\"/r\"");
+	fake_await(w->fake, "held", NULL, 1);
+	fake_command(w->fake, "mark");
+	fake_command(w->fake, "rule type=publish times=1 refuse 402::session_unknown");
+	wire_assert_error(wire_ask(a, "publish", ",\"channel\":\"/r\",\"data\":1"), "refused");
+	fake_await(w->fake, "connect", NULL, 1);
+	assert_works(a, a, "/r", 2);
+	wire_close(a);
+	world_free(w);
+}
+
+static void kicked_session_comes_back(void **state)
+{
+	struct world *w = up(state, "");
+	struct wire *a = world_peer(w, "a");
+
+	wire_ok(a, "subscribe", ",\"channel\":\"/r\"");
+	fake_await(w->fake, "held", NULL, 1);
+	fake_command(w->fake, "kick");
+	assert_true(wire_state(a, "demo", "connected")->gap);
+	assert_works(a, a, "/r", 1);
+	wire_close(a);
+	world_free(w);
+}
+
+/* The policy "stop": nobody comes back, nobody waits in vain, and the state says why. */
+static void end_is_the_end(void **state)
+{
+	static const struct {
+		const char *option, *command, *reason;
+	} ways[] = {
+		{"on-disconnect = stop\n", "kick", "the server ended the session"},
+		{"on-none = stop\n",
+		 "rule type=handshake refuse 403::handshake_denied advice {\"reconnect\":\"none\"}",
+		 "403 handshake_denied"},
+	};
+
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		struct world *w = up(state, ways[i].option);
+		struct wire *a = world_peer(w, "a");
+		wire_ok(a, "subscribe", ",\"channel\":\"/r\"");
+		fake_await(w->fake, "held", NULL, 1);
+		fake_command(w->fake, "%s", ways[i].command);
+		fake_command(w->fake, "expire");
+		fake_command(w->fake, "cut");
+		const struct message *m = wire_state(a, "demo", "halted");
+		assert_false(message_has(m, PROTOCOL_FIELD_RETRY_IN));
+		assert_non_null(memmem(m->reason.p, m->reason.n, ways[i].reason,
+				       strlen(ways[i].reason)));
+		fake_command(w->fake, "mark");
+		/* a minute to wait for, and none of it is waited */
+		wire_assert_error(wire_ask(a, "publish",
+					   ",\"channel\":\"/r\",\"data\":1,\"timeout\":60000"),
+				  "not-sent");
+		m = wire_ask(a, "subscribe", ",\"channel\":\"/s\"");
+		assert_non_null(memmem(m->result.p, m->result.n, "\"pending\":true", 14));
+		assert_int_equal(fake_count(w->fake, "request", NULL), 0);
+		wire_close(a);
+		world_free(w);
+	}
+}
+
+/* nothing is reset, nothing answers: deadlines notice it */
+static void silent_server_is_noticed(void **state)
+{
+	struct world *w;
+	char server[256];
+
+	snprintf(server, sizeof(server), QUICK "transports = %s\nwebsocket-ping = 1s\n",
+		 (const char *)*state);
+	w = world_up((const char *const[]){"--timeout", "500", NULL}, server);
+	struct wire *a = world_peer(w, "a");
+	wire_ok(a, "subscribe", ",\"channel\":\"/r\"");
+	fake_pause(w->fake);
+	wire_state(a, "demo", "unconnected");
+	fake_resume(w->fake);
+	wire_state(a, "demo", "connected");
+	assert_works(a, a, "/r", 1);
+	wire_close(a);
+	world_free(w);
+}
+
+static void refused_handshake_is_tried_again(void **state)
+{
+	static const char *const rules[] = {
+		"rule type=handshake times=3 refuse 403::handshake_denied",
+		"rule type=handshake times=2 omit advice",
+		"rule type=handshake times=2 refuse 503::busy",
+		"rule type=handshake times=2 advice {\"reconnect\":\"handshake\"}",
+	};
+
+	for (size_t i = 0; i < sizeof(rules) / sizeof(*rules); i++) {
+		struct world *w = world_new(NULL);
+		char server[256];
+
+		snprintf(server, sizeof(server), QUICK "transports = %s", (const char *)*state);
+		world_configure(w, NULL, server, NULL);
+		fake_command(w->fake, "%s", rules[i]);
+		world_start(w);
+		struct wire *a = world_peer(w, "a");
+		wire_ok(a, "subscribe", ",\"channel\":\"/r\"");
+		assert_works(a, a, "/r", 1);
+		wire_close(a);
+		world_free(w);
+	}
+}
+
+/* every way in which an HTTP answer can be wrong, on each kind of message */
+static void wrong_http_answers(void **state)
+{
+	static const char *const kinds[] = {"handshake", "connect", "subscribe"};
+	static const char *const actions[] = {
+		"status 400", "status 401", "status 403", "status 404", "status 408", "status 413",
+		"status 429", "status 500", "status 502", "status 503", "status 504", "html",
+		"redirect 302 http://127.0.0.1:1/", "body []", "body [{\"channel\":", "close", "reset",
+		"cut 10", "cut-head 5", "chunk 1", "gzip", "body {\"no\":\"channel\"}", "body \"text\"",
+	};
+
+	(void)state;
+	struct world *w = world_up(NULL, QUICK "transports = long-polling");
+	struct wire *a = world_peer(w, "a");
+	int n = 0;
+	for (size_t k = 0; k < sizeof(kinds) / sizeof(*kinds); k++)
+		for (size_t i = 0; i < sizeof(actions) / sizeof(*actions); i++) {
+			fake_command(w->fake, "rule type=%s times=1 %s", kinds[k], actions[i]);
+			if (k == 0)
+				fake_command(w->fake, "expire");
+			fake_command(w->fake, "cut");
+			wire_state(a, "demo", "unconnected");
+			wire_state(a, "demo", "connected");
+			const struct message *m = wire_ask(a, "subscribe", ",\"channel\":\"/r\"");
+			if (!m->ok)   /* 413: the server will not have it; a second time it does */
+				wire_ok(a, "subscribe", ",\"channel\":\"/r\"");
+			else if (memmem(m->result.p, m->result.n, "pending", 7))
+				assert_true(wire_expect(a, PROTOCOL_OP_SUBSCRIPTION)->ok);
+			assert_works(a, a, "/r", ++n);
+			wire_ok(a, "unsubscribe", ",\"channel\":\"/r\"");
+		}
+	wire_close(a);
+	world_free(w);
+}
+
+/* a publish that may have happened is never repeated, and its sender is told so */
+static void publish_outcomes_are_told_apart(void **state)
+{
+	struct world *w = up(state, "");
+	struct wire *a = world_peer(w, "a");
+
+	fake_command(w->fake, "rule type=publish channel=/p/lost times=1 close");
+	fake_await(w->fake, "held", NULL, 1);
+	wire_assert_error(wire_ask(a, "publish", ",\"channel\":\"/p/lost\",\"data\":1,\"timeout\":5000"),
+			  "unknown-outcome");
+	wire_ok(a, "publish", ",\"channel\":\"/p/good\",\"data\":1");
+	assert_int_equal(fake_count(w->fake, "publish", "/p/lost"), 1);
+	fake_kill(w->fake);
+	wire_state(a, "demo", "unconnected");
+	wire_assert_error(wire_ask(a, "publish", ",\"channel\":\"/p/late\",\"data\":1,\"timeout\":300"),
+			  "not-sent");
+	fake_restart(w->fake);
+	wire_state(a, "demo", "connected");
+	assert_int_equal(fake_count(w->fake, "publish", "/p/late"), 0);
+	wire_close(a);
+	world_free(w);
+}
+
+static void publish_waits_for_the_server(void **state)
+{
+	struct world *w = up(state, "");
+	struct wire *a = world_peer(w, "a");
+
+	fake_kill(w->fake);
+	wire_state(a, "demo", "unconnected");
+	uint64_t id = wire_request(a, "publish", ",\"channel\":\"/w\",\"data\":1,\"timeout\":20000");
+	fake_restart(w->fake);
+	assert_true(wire_reply(a, id)->ok);
+	assert_int_equal(fake_count(w->fake, "publish", "/w"), 1);
+	wire_close(a);
+	world_free(w);
+}
+
+static void websocket_refused_means_long_polling(void **state)
+{
+	(void)state;
+	struct world *w = world_new(NULL);
+	world_configure(w, NULL, QUICK "transports = websocket, long-polling", NULL);
+	fake_command(w->fake, "ws off");
+	world_start(w);
+	struct wire *a = world_peer(w, "a");
+	wire_ok(a, "subscribe", ",\"channel\":\"/r\"");
+	assert_works(a, a, "/r", 1);
+	char *out;
+	assert_int_equal(world_command(w, &out, NULL, "cometctl", "--json", "status", NULL), 0);
+	assert_non_null(strstr(out, "\"transport\":\"long-polling\""));
+	free(out);
+	wire_close(a);
+	world_free(w);
+}
+
+/* WebSocket worked, then stops working in the middle of a session: it must not be a trap */
+static void websocket_lost_at_run_time(void **state)
+{
+	(void)state;
+	struct world *w = world_up(NULL, QUICK "transports = websocket, long-polling\n");
+	struct wire *a = world_peer(w, "a");
+	wire_ok(a, "subscribe", ",\"channel\":\"/r\"");
+	fake_await(w->fake, "held", NULL, 1);
+	fake_command(w->fake, "ws off");
+	fake_command(w->fake, "cut");
+	wire_state(a, "demo", "unconnected");
+	wire_state(a, "demo", "connected");
+	assert_works(a, a, "/r", 1);
+	wire_close(a);
+	world_free(w);
+}
+
+/* a server that answers every connect at once must not make us spin */
+static void instant_connects_do_not_spin(void **state)
+{
+	struct world *w = world_new((const char *const[]){"--timeout", "1", NULL});
+	char server[256];
+
+	snprintf(server, sizeof(server), QUICK "transports = %s", (const char *)*state);
+	world_configure(w, NULL, server, NULL);
+	world_start(w);
+	struct wire *a = world_peer(w, "a");
+	unsigned long before = fake_number(w->fake, "count connect");
+	/* a call that nobody answers takes a second of the daemon's own time */
+	wire_assert_error(wire_ask(a, "call", ",\"channel\":\"/service/deaf\",\"data\":1,\"timeout\":1000"),
+			  "timeout");
+	assert_true(fake_number(w->fake, "count connect") - before <= 25);
+	wire_close(a);
+	world_free(w);
+}
+
+static void fail_and_recover(struct world *w, struct wire *a, const char *how)
+{
+	fake_command(w->fake, "mark");
+	fake_command(w->fake, "%s", how);
+	wire_state(a, "demo", "unconnected");
+	wire_state(a, "demo", "connected");
+	fake_await(w->fake, "held", NULL, 1);
+}
+
+/* descriptors and memory return to where they were, however often the server fails */
+static void failures_leave_nothing_behind(void **state)
+{
+	char server[256];
+
+	snprintf(server, sizeof(server),
+		 "backoff-min = 10ms\nbackoff-max = 20ms\nnetwork-delay = 1s\ntransports = %s",
+		 (const char *)*state);
+	struct world *w = world_up(NULL, server);
+	struct wire *a = world_peer(w, "a");
+	wire_ok(a, "subscribe", ",\"channel\":\"/r\"");
+	fake_await(w->fake, "held", NULL, 1);
+	for (int i = 0; i < 20; i++)
+		fail_and_recover(w, a, "cut");
+	unsigned fds = world_daemon_fds(w), rss = world_daemon_rss(w);
+	for (int i = 0; i < 300; i++)
+		fail_and_recover(w, a, i % 3 ? "cut" : "kick");
+	assert_true(world_daemon_fds(w) <= fds + 1);
+	assert_true(world_daemon_rss(w) <= rss + 2048);
+	assert_works(a, a, "/r", 1);
+	wire_close(a);
+	world_free(w);
+}
+
+#define ON_BOTH(test)                                                                              \
+	{"websocket: " #test, test, NULL, NULL, (void *)"websocket"},                              \
+	{"long-polling: " #test, test, NULL, NULL, (void *)"long-polling"}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		ON_BOTH(restarted_server),
+		ON_BOTH(server_down_at_start),
+		ON_BOTH(cut_connections_are_resumed),
+		ON_BOTH(expired_session_is_made_anew),
+		ON_BOTH(expiry_noticed_by_a_publish),
+		ON_BOTH(unreadable_event_is_given_up),
+		ON_BOTH(kicked_session_comes_back),
+		ON_BOTH(end_is_the_end),
+		ON_BOTH(silent_server_is_noticed),
+		ON_BOTH(refused_handshake_is_tried_again),
+		cmocka_unit_test(wrong_http_answers),
+		ON_BOTH(publish_outcomes_are_told_apart),
+		ON_BOTH(publish_waits_for_the_server),
+		cmocka_unit_test(websocket_refused_means_long_polling),
+		cmocka_unit_test(websocket_lost_at_run_time),
+		ON_BOTH(instant_connects_do_not_spin),
+		ON_BOTH(failures_leave_nothing_behind),
+	};
+
+	return scenario_run("recovery", tests, NULL, NULL);
+}

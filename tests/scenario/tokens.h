@@ -1,0 +1,34 @@
+/*
+ * A token server for scenarios: it gives tokens "PREFIX-1", "PREFIX-2", …, or
+ * does wrong what it is told to. One connection at a time, in a process of its own,
+ * on a free port of 127.0.0.1 that it keeps when it comes back.
+ */
+#ifndef TESTS_SCENARIO_TOKENS_H
+#define TESTS_SCENARIO_TOKENS_H
+
+struct tokens;
+
+enum tokens_manner {
+	TOKENS_GIVE,            /* `text`: further members of the answer: ",\"expires_in\":1" */
+	TOKENS_SAY,             /* `text` is the whole answer, status line and all */
+	TOKENS_ECHO,            /* an error that repeats the request, in its text */
+	TOKENS_HANG,            /* reads, and never answers */
+	TOKENS_FLOOD,           /* megabytes */
+};
+
+struct tokens *tokens_new(const char *prefix);
+void tokens_free(struct tokens *t);
+const char *tokens_url(const struct tokens *t);
+
+/* From the next request on. */
+void tokens_do(struct tokens *t, enum tokens_manner manner, const char *text);
+/* Nobody listens any more; and again. */
+void tokens_down(struct tokens *t);
+void tokens_up(struct tokens *t);
+
+/* Waits for the next request that nobody waited for yet; it lives until the next call. */
+const char *tokens_await(struct tokens *t);
+/* how many requests came so far, awaited or not */
+unsigned tokens_count(const struct tokens *t);
+
+#endif
