@@ -1,0 +1,74 @@
+/*
+ * Any bytes as a configuration file. Either it is right and there is a server
+ * and a default one, or it is wrong and every error says where, in UTF-8.
+ */
+#include "config.h"
+#include "protocol/utf8.h"
+#include "tests/fuzz/fuzz.h"
+
+#include <string.h>
+#include <unistd.h>
+
+const char *const fuzz_seeds = "tests/fuzz/corpus/config";
+
+static char path[] = "/tmp/fuzz-config-XXXXXX";
+
+static void remove_file(void)
+{
+	unlink(path);
+}
+
+/* one file for all runs: a configuration is read from a path */
+static int file(void)
+{
+	static int fd = -1;
+
+	if (fd < 0) {
+		fd = mkstemp(path);
+		FUZZ_CHECK(fd >= 0);
+		atexit(remove_file);
+	}
+	return fd;
+}
+
+static void check_config(const struct config *c)
+{
+	unsigned n = 0, defaults = 0;
+
+	LIST_EACH(s, &c->servers, struct config_server, link) {
+		FUZZ_CHECK(s->name && s->name[0] && strlen(s->name) <= PROTOCOL_NAME_MAX);
+		FUZZ_CHECK(s->urls.n > 0);
+		defaults += s->is_default;
+		n++;
+	}
+	FUZZ_CHECK(n > 0 && defaults == 1);
+	FUZZ_CHECK(c->socket_path && c->socket_path[0] == '/');
+}
+
+static void check_words(char *const *texts, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		FUZZ_CHECK(utf8_valid(slice_of(texts[i])));
+		FUZZ_CHECK(strncmp(texts[i], path, strlen(path)) == 0);
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+	struct config_report report;
+	struct config *config = NULL;
+	int r;
+
+	FUZZ_CHECK(ftruncate(file(), 0) == 0 && pwrite(file(), data, n, 0) == (ssize_t)n);
+	config_report_init(&report);
+	r = config_load(path, &report, &config);
+	FUZZ_CHECK(r == 0 || r == CONFIG_E_INVALID);
+	FUZZ_CHECK((r == 0) == (report.n_errors == 0) && (r == 0) == (config != NULL));
+	check_words(report.errors, report.n_errors);
+	check_words(report.warnings, report.n_warnings);
+	if (config)
+		check_config(config);
+	config_free(config);
+	config_report_fini(&report);
+	return 0;
+}
