@@ -174,7 +174,7 @@ static void first_is_down_at_the_start(void **state)
 	world_start(p.w);
 	struct wire *a = wire_hello(p.w->socket, "early");
 	uint64_t id = wire_request(a, "publish", ",\"channel\":\"/f\",\"data\":1");
-	assert_true(wire_reply(a, id)->ok);
+	wire_reply_ok(a, id);
 	assert_int_equal(fake_count(p.second, "publish", "/f"), 1);
 	fake_restart(p.w->fake);
 	wire_close(a);

@@ -54,7 +54,7 @@ static void large_texts_never_leave(void **state)
 		wire_send(a, "{\"op\":\"publish\",\"id\":%u,\"channel\":\"/l\",\"data\":\"%0100u\"}",
 			  (unsigned)id, (unsigned)id);
 	for (uint64_t id = 100; id < 140; id++)
-		assert_true(wire_reply(a, id)->ok);
+		wire_reply_ok(a, id);
 	assert_int_equal(fake_count(w->fake, "publish", "/l"), 41);
 	assert_int_equal(fake_count(w->fake, "ws-close", NULL), 0);
 	assert_int_equal(fake_count(w->fake, "handshake", NULL), 0);

@@ -74,7 +74,7 @@ static void server_down_at_start(void **state)
 	/* subscribed before what waited was published: so it is heard */
 	m = wire_expect(a, PROTOCOL_OP_MESSAGE);
 	assert_true(slice_eq(m->message, SLICE("{\"data\":7,\"channel\":\"/r\"}")));
-	assert_true(wire_reply(a, id)->ok);
+	wire_reply_ok(a, id);
 	wire_close(a);
 	world_free(w);
 }
@@ -315,7 +315,7 @@ static void publish_waits_for_the_server(void **state)
 	wire_state(a, "demo", "unconnected");
 	uint64_t id = wire_request(a, "publish", ",\"channel\":\"/w\",\"data\":1,\"timeout\":20000");
 	fake_restart(w->fake);
-	assert_true(wire_reply(a, id)->ok);
+	wire_reply_ok(a, id);
 	assert_int_equal(fake_count(w->fake, "publish", "/w"), 1);
 	wire_close(a);
 	world_free(w);

@@ -148,7 +148,7 @@ static void publishes_keep_their_order(void **state)
 		snprintf(expected, sizeof(expected), "{\"data\":%d,\"channel\":\"/order\"}", i);
 		assert_message(a, expected);
 	}
-	assert_true(wire_reply(b, last)->ok);
+	wire_reply_ok(b, last);
 	wire_close(a);
 	wire_close(b);
 	world_free(w);
@@ -270,7 +270,7 @@ static void a_wish_dies_with_its_peer(void **state)
 	wire_close(a);
 	wire_ok(b, "ping", "%s", "");
 	fake_command(w->fake, "release");
-	assert_true(wire_reply(b, both)->ok);
+	wire_reply_ok(b, both);
 	fake_await(w->fake, "unsubscribe", "/alone", 1);
 	fake_command(w->fake, "publish /both 1");
 	assert_message(b, "{\"data\":1,\"channel\":\"/both\"}");
@@ -291,9 +291,9 @@ static void filters_are_the_servers_business(void **state)
 	uint64_t bad = wire_request(a, "subscribe", ",\"channel\":\"/topic/X?Name='a/*'\"");
 	uint64_t good = wire_request(a, "subscribe", ",\"channel\":\"/topic/Y\"");
 	fake_command(w->fake, "release");
-	assert_true(wire_reply(a, busy)->ok);
+	wire_reply_ok(a, busy);
 	wire_assert_error(wire_reply(a, bad), "refused");
-	assert_true(wire_reply(a, good)->ok);
+	wire_reply_ok(a, good);
 	wire_close(a);
 	world_free(w);
 }

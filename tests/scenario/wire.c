@@ -253,6 +253,17 @@ const struct message *wire_reply(struct wire *w, uint64_t id)
 	return m;
 }
 
+static void insist(const struct message *m, const char *what)
+{
+	if (!m->ok)
+		fail_msg("%s: %.*s", what, SLICE_ARG(m->error));
+}
+
+void wire_reply_ok(struct wire *w, uint64_t id)
+{
+	insist(wire_reply(w, id), "reply");
+}
+
 struct server_state {
 	const char *server, *state;
 };
@@ -297,8 +308,7 @@ void wire_ok(struct wire *w, const char *op, const char *rest_format, ...)
 	va_start(ap, rest_format);
 	const struct message *m = ask(w, op, rest_format, ap);
 	va_end(ap);
-	if (!m->ok)
-		fail_msg("%s: %.*s", op, SLICE_ARG(m->error));
+	insist(m, op);
 }
 
 void wire_assert_error(const struct message *m, const char *code)

@@ -51,6 +51,8 @@ const struct message *wire_next_or_eof(struct wire *w);
 const struct message *wire_expect(struct wire *w, enum protocol_op op);
 /* The reply to request `id`. */
 const struct message *wire_reply(struct wire *w, uint64_t id);
+/* The same, and insists on ok: a failure names the error. */
+void wire_reply_ok(struct wire *w, uint64_t id);
 /* The next `state` event of `server` with this state. */
 const struct message *wire_state(struct wire *w, const char *server, const char *state);
 /* A request and its reply in one. */
