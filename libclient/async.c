@@ -109,16 +109,13 @@ int cometd_get_state(const struct cometd *c, const char *server)
 /* What all requests have in common. */
 struct order {
 	enum protocol_op op;
-	const char *server, *channel;
-	struct slice data;
 	unsigned flags;
 	int timeout_ms;
 	cometd_result_fn fn;
 	void *user;
-	bool binary;                /* data is the object of bytes */
 };
 
-static int submit(struct cometd *c, const struct order *o)
+static int submit(struct cometd *c, const struct order *o, const struct request_parts *parts)
 {
 	int timeout = o->timeout_ms == COMETD_TIMEOUT_DEFAULT ? PROTOCOL_TIMEOUT_DEFAULT_MS
 							      : o->timeout_ms;
@@ -128,11 +125,10 @@ static int submit(struct cometd *c, const struct order *o)
 		return COMETD_E_CLOSED;
 	if (timeout < 1 || timeout > PROTOCOL_TIMEOUT_MAX_MS)
 		return COMETD_E_INVALID;
-	int error = request_new(o->op, slice_of(o->server), slice_of(o->channel), o->data, &r);
+	int error = request_new(o->op, parts, &r);
 	if (error)
 		return error;
 	r->flags = o->flags;
-	r->binary = o->binary;
 	r->deadline = socket_now() + (uint64_t)timeout;
 	r->fn = o->fn;
 	r->user = o->user;
@@ -143,70 +139,147 @@ static int submit(struct cometd *c, const struct order *o)
 	return error;
 }
 
+static int submit_channel(struct cometd *c, const struct order *o, const char *server,
+			  const char *channel)
+{
+	if (!channel)
+		return COMETD_E_INVALID;
+	return submit(c, o, &(struct request_parts){.server = slice_of(server),
+						    .channel = slice_of(channel)});
+}
+
 int cometd_subscribe_async(struct cometd *c, const char *server, const char *channel,
 			   unsigned flags, int timeout_ms, cometd_result_fn fn, void *user)
 {
-	if (!channel || flags & ~(COMETD_LISTEN_ONLY | COMETD_DISCONNECT_IF_SLOW))
+	const struct order o = {PROTOCOL_OP_SUBSCRIBE, flags, timeout_ms, fn, user};
+
+	if (flags & ~(COMETD_LISTEN_ONLY | COMETD_DISCONNECT_IF_SLOW))
 		return COMETD_E_INVALID;
-	return submit(c, &(struct order){PROTOCOL_OP_SUBSCRIBE, server, channel, SLICE_NULL, flags,
-					 timeout_ms, fn, user, false});
+	return submit_channel(c, &o, server, channel);
 }
 
 int cometd_unsubscribe_async(struct cometd *c, const char *server, const char *channel,
 			     int timeout_ms, cometd_result_fn fn, void *user)
 {
-	if (!channel)
-		return COMETD_E_INVALID;
-	return submit(c, &(struct order){PROTOCOL_OP_UNSUBSCRIBE, server, channel, SLICE_NULL, 0,
-					 timeout_ms, fn, user, false});
+	const struct order o = {PROTOCOL_OP_UNSUBSCRIBE, 0, timeout_ms, fn, user};
+
+	return submit_channel(c, &o, server, channel);
 }
 
-static int submit_data(struct cometd *c, const struct order *o)
+/* ---- messages ---------------------------------------------------------- */
+
+static bool all_zero(const unsigned char *p, size_t n)
 {
-	return o->channel && o->data.p ? submit(c, o) : COMETD_E_INVALID;
+	while (n > 0 && *p == 0)
+		p++, n--;
+	return n == 0;
+}
+
+/* of the first header: fields that came later may be missing */
+#define MESSAGE_SIZE_MIN (offsetof(struct cometd_message, binary_meta_len) + sizeof(size_t))
+
+/* The message as this library knows it, whatever header the program was built with. */
+static int adopt(const struct cometd_message *given, struct cometd_message *ret)
+{
+	const size_t known = sizeof(*ret);
+
+	if (!given || given->size < MESSAGE_SIZE_MIN)
+		return COMETD_E_INVALID;
+	if (given->size > known &&
+	    !all_zero((const unsigned char *)given + known, given->size - known))
+		return COMETD_E_INVALID;
+	*ret = (struct cometd_message){0};
+	memcpy(ret, given, given->size < known ? given->size : known);
+	return 0;
+}
+
+/* The object that the wire has for the bytes of a message. */
+static int put_binary(const struct cometd_message *m, struct buf *out)
+{
+	const struct binary b = {m->binary, m->binary_len, m->binary_more,
+				 slice_make(m->binary_meta, m->binary_meta_len)};
+	int error = m->binary_meta ? cometd_json_parse(m->binary_meta, m->binary_meta_len, NULL) : 0;
+
+	return error ? error : binary_write(&b, out);
+}
+
+static int submit_message(struct cometd *c, const struct order *o, const char *server,
+			  const char *channel, const struct cometd_message *given)
+{
+	struct request_parts parts = {.server = slice_of(server), .channel = slice_of(channel)};
+	struct cometd_message m;
+	struct buf object;
+	int error = adopt(given, &m);
+
+	if (error || !channel || !m.data == !m.binary)
+		return COMETD_E_INVALID;
+	buf_init(&object, PROTOCOL_REQUEST_MAX);
+	parts.binary = m.binary != NULL;
+	parts.ext = slice_make(m.ext, m.ext_len);
+	if (parts.binary)
+		error = put_binary(&m, &object);
+	parts.data = parts.binary ? buf_slice(&object) : slice_make(m.data, m.data_len);
+	if (!error)
+		error = submit(c, o, &parts);
+	buf_fini(&object);
+	return error;
+}
+
+static struct cometd_message only_data(const char *data, size_t len)
+{
+	return (struct cometd_message){.size = sizeof(struct cometd_message), .data = data,
+				       .data_len = len};
+}
+
+int cometd_publish_message_async(struct cometd *c, const char *server, const char *channel,
+				 const struct cometd_message *message, int timeout_ms,
+				 cometd_result_fn fn, void *user)
+{
+	const struct order o = {PROTOCOL_OP_PUBLISH, 0, timeout_ms, fn, user};
+
+	return submit_message(c, &o, server, channel, message);
 }
 
 int cometd_publish_async(struct cometd *c, const char *server, const char *channel,
 			 const char *data, size_t len, int timeout_ms, cometd_result_fn fn,
 			 void *user)
 {
-	return submit_data(c, &(struct order){PROTOCOL_OP_PUBLISH, server, channel,
-					      slice_make(data, len), 0, timeout_ms, fn, user, false});
+	const struct cometd_message m = only_data(data, len);
+
+	return cometd_publish_message_async(c, server, channel, &m, timeout_ms, fn, user);
 }
 
-int cometd_publish_binary_async(struct cometd *c, const char *server, const char *channel,
-				const struct cometd_binary *binary, int timeout_ms,
-				cometd_result_fn fn, void *user)
+int cometd_call_message_async(struct cometd *c, const char *server, const char *channel,
+			      const struct cometd_message *message, int timeout_ms,
+			      cometd_result_fn fn, void *user)
 {
-	struct buf object;
+	const struct order o = {PROTOCOL_OP_CALL, 0, timeout_ms, fn, user};
 
-	buf_init(&object, PROTOCOL_REQUEST_MAX);
-	int error = binary_write(binary, &object);
-	if (!error)
-		error = submit_data(c, &(struct order){PROTOCOL_OP_PUBLISH, server, channel,
-						       buf_slice(&object), 0, timeout_ms, fn, user,
-						       true});
-	buf_fini(&object);
-	return error;
+	return submit_message(c, &o, server, channel, message);
 }
 
 int cometd_call_async(struct cometd *c, const char *server, const char *channel, const char *data,
 		      size_t len, int timeout_ms, cometd_result_fn fn, void *user)
 {
-	return submit_data(c, &(struct order){PROTOCOL_OP_CALL, server, channel,
-					      slice_make(data, len), 0, timeout_ms, fn, user, false});
+	const struct cometd_message m = only_data(data, len);
+
+	return cometd_call_message_async(c, server, channel, &m, timeout_ms, fn, user);
 }
+
+/* ---- the daemon itself ------------------------------------------------- */
 
 int cometd_status_async(struct cometd *c, int timeout_ms, cometd_result_fn fn, void *user)
 {
-	return submit(c, &(struct order){.op = PROTOCOL_OP_STATUS, .timeout_ms = timeout_ms,
-					 .fn = fn, .user = user});
+	const struct order o = {PROTOCOL_OP_STATUS, 0, timeout_ms, fn, user};
+
+	return submit(c, &o, &(struct request_parts){.binary = false});
 }
 
 int cometd_ping_async(struct cometd *c, int timeout_ms, cometd_result_fn fn, void *user)
 {
-	return submit(c, &(struct order){.op = PROTOCOL_OP_PING, .timeout_ms = timeout_ms,
-					 .fn = fn, .user = user});
+	const struct order o = {PROTOCOL_OP_PING, 0, timeout_ms, fn, user};
+
+	return submit(c, &o, &(struct request_parts){.binary = false});
 }
 
 int cometd_cancel(struct cometd *c, cometd_result_fn fn, void *user)

@@ -5,16 +5,29 @@
 #define LIBCLIENT_BINARY_H
 
 #include "protocol/buf.h"
+#include "protocol/slice.h"
 
-#include <cometd-bridge.h>
+#include <stdbool.h>
+#include <stddef.h>
 
-/* Appends the object for these bytes. 0, or COMETD_E_INVALID, _JSON (meta), _TOO_LARGE, _NOMEM. */
-int binary_write(const struct cometd_binary *binary, struct buf *out);
+/* What one carries; all 0 or NULL when it carries none. */
+struct binary {
+	const char *bytes;
+	size_t n;
+	bool more;
+	struct slice meta;          /* raw JSON or SLICE_NULL */
+};
+
 /*
- * Sets the fields of an event from such an object; the bytes go to the end of `bytes`, which must
- * have room for as many as the object is long, so that nothing in it moves. What is no such
- * object, a complaint of the daemon for example, sets nothing. 0 or -ENOMEM.
+ * Appends the object for these bytes; `meta` must be one JSON value or SLICE_NULL.
+ * 0, or COMETD_E_TOO_LARGE, COMETD_E_NOMEM.
  */
-int binary_read(struct slice object, struct buf *bytes, struct cometd_event *event);
+int binary_write(const struct binary *binary, struct buf *out);
+/*
+ * Reads such an object; the bytes go to the end of `out`, which must have room for as many as
+ * the object is long, so that nothing in it moves. What is no such object, a complaint of the
+ * daemon for example, is none. 0 or -ENOMEM.
+ */
+int binary_read(struct slice object, struct buf *out, struct binary *ret);
 
 #endif

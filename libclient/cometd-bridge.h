@@ -59,6 +59,16 @@
  * Text is UTF-8. Payloads are raw JSON, pointer and length, byte for byte as
  * the server wrote them: 64-bit numbers keep their digits. They are not
  * NUL-terminated. Names (server, channel, reason) are NUL-terminated.
+ *
+ * HOW IT GROWS
+ *
+ * A later library of the same soname serves programs built with this header.
+ * Functions and enum values stay as they are; new ones come. Structs that the
+ * library makes (event, result) get new fields at the end: never copy one by
+ * sizeof, and do not embed it. A struct that you make either stays as it is
+ * (struct cometd_json) or begins with its `size` (struct cometd_message): fields
+ * that your header did not have yet count as 0, and what a program sets that is
+ * newer than the library fails with COMETD_E_INVALID rather than being left out.
  */
 #ifndef COMETD_BRIDGE_H
 #define COMETD_BRIDGE_H
@@ -237,6 +247,12 @@ struct cometd_result {
 	const char *data;           /* its `data`, raw JSON, or NULL */
 	size_t data_len;
 	int pending;                /* subscribed, but not answered yet */
+	/* the bytes of a call's answer that carries some, as in struct cometd_event */
+	const char *binary;
+	size_t binary_len;
+	int binary_more;
+	const char *binary_meta;
+	size_t binary_meta_len;
 };
 
 /* Gets each event while cometd_process() or a blocking call runs. */
@@ -421,31 +437,46 @@ COMETD_API int cometd_publish_async(struct cometd *c, const char *server, const 
 				    const char *data, size_t len, int timeout_ms,
 				    cometd_result_fn fn, void *user);
 
-/* Bytes to publish; zero what you do not use. */
-struct cometd_binary {
-	const void *bytes;
-	size_t len;
-	int more;                   /* further pieces follow, which you publish in their order */
-	const char *meta;           /* one JSON value that goes along, or NULL */
-	size_t meta_len;
+/*
+ * A message with more to it than its data, for cometd_publish_message() and
+ * cometd_call_message(). Yours: begin with `= {0}`, set `size`, and then what you need.
+ * Of `data` and `binary` exactly one is not NULL. Its strings are copied.
+ *
+ *     struct cometd_message m = {0};
+ *
+ *     m.size = sizeof(m);
+ *     m.data = "1", m.data_len = 1;
+ *     m.ext = "{\"tenant\":7}", m.ext_len = 12;
+ */
+struct cometd_message {
+	size_t size;                /* sizeof(struct cometd_message), see HOW IT GROWS */
+	const char *data;           /* one JSON value */
+	size_t data_len;
+	const char *ext;            /* the message's Bayeux `ext`, a JSON object; or NULL */
+	size_t ext_len;
+	const void *binary;         /* bytes in place of data; not NULL even when there are none */
+	size_t binary_len;
+	int binary_more;            /* further pieces follow, which you send in their order */
+	const char *binary_meta;    /* one JSON value that goes along, or NULL */
+	size_t binary_meta_len;
 };
 /*
- * Publishes bytes, as CometD's binary extension has them: other clients of the
- * server get them as bytes, too. Else as cometd_publish(); COMETD_E_JSON
- * concerns `meta`.
+ * The same with `ext`, or with bytes, as CometD's binary extension has them: other
+ * clients of the server get them as bytes, too. COMETD_E_JSON concerns data, ext and
+ * binary_meta.
  */
-COMETD_API int cometd_publish_binary(struct cometd *c, const char *server, const char *channel,
-				     const struct cometd_binary *binary, int timeout_ms,
-				     const struct cometd_result **ret);
-COMETD_API int cometd_publish_binary_async(struct cometd *c, const char *server,
-					   const char *channel,
-					   const struct cometd_binary *binary, int timeout_ms,
-					   cometd_result_fn fn, void *user);
+COMETD_API int cometd_publish_message(struct cometd *c, const char *server, const char *channel,
+				      const struct cometd_message *message, int timeout_ms,
+				      const struct cometd_result **ret);
+COMETD_API int cometd_publish_message_async(struct cometd *c, const char *server,
+					    const char *channel,
+					    const struct cometd_message *message, int timeout_ms,
+					    cometd_result_fn fn, void *user);
 
 /*
  * Asks a service channel ("/service/...") and brings the answer, which no other
- * process sees: result->message, result->data. COMETD_E_TIMEOUT when the
- * server took the question but did not answer; else as cometd_publish().
+ * process sees: result->message, result->data, result->binary. COMETD_E_TIMEOUT
+ * when the server took the question but did not answer; else as cometd_publish().
  */
 COMETD_API int cometd_call(struct cometd *c, const char *server, const char *channel,
 			   const char *data, size_t len, int timeout_ms,
@@ -453,6 +484,14 @@ COMETD_API int cometd_call(struct cometd *c, const char *server, const char *cha
 COMETD_API int cometd_call_async(struct cometd *c, const char *server, const char *channel,
 				 const char *data, size_t len, int timeout_ms,
 				 cometd_result_fn fn, void *user);
+/* The same with `ext`, or with bytes. */
+COMETD_API int cometd_call_message(struct cometd *c, const char *server, const char *channel,
+				   const struct cometd_message *message, int timeout_ms,
+				   const struct cometd_result **ret);
+COMETD_API int cometd_call_message_async(struct cometd *c, const char *server,
+					 const char *channel,
+					 const struct cometd_message *message, int timeout_ms,
+					 cometd_result_fn fn, void *user);
 
 /* A snapshot of the daemon: result->json, described in PROTOCOL.md. */
 COMETD_API int cometd_status(struct cometd *c, int timeout_ms, const struct cometd_result **ret);

@@ -68,6 +68,7 @@ int copy_result(const struct cometd_result *result, struct cometd_result **ret)
 	const struct part part[] = {
 		{&r.text, length(r.text)}, {&r.json, r.json_len},
 		{&r.message, r.message_len}, {&r.data, r.data_len},
+		{&r.binary, r.binary_len}, {&r.binary_meta, r.binary_meta_len},
 	};
 	size_t n = sizeof(part) / sizeof(*part);
 	struct cometd_result *copy = malloc(sizeof(*copy) + parts_size(part, n));

@@ -125,6 +125,21 @@ static int read_error(const struct message *m, struct buf *scratch, struct comet
 	return 0;
 }
 
+static int set_event_binary(struct slice object, struct buf *texts, struct cometd_event *e)
+{
+	struct binary b;
+	int r = binary_read(object, texts, &b);
+
+	if (r)
+		return r;
+	e->binary = b.bytes;
+	e->binary_len = b.n;
+	e->binary_more = b.more;
+	e->binary_meta = b.meta.p;
+	e->binary_meta_len = b.meta.n;
+	return 0;
+}
+
 static int fill_event(const struct message *m, struct slice json, struct buf *scratch,
 		      struct buf *texts, struct cometd_event *ret)
 {
@@ -155,8 +170,8 @@ static int fill_event(const struct message *m, struct slice json, struct buf *sc
 	texts_add(&t, m->transport, &e.transport);
 	texts_add(&t, text, &e.text);
 	r = texts_copy(&t, m->binary.n, texts);
-	if (!r && m->binary.n)
-		r = binary_read(m->binary, texts, &e);
+	if (!r)
+		r = set_event_binary(m->binary, texts, &e);
 	if (r)
 		return r;
 	if (m->op == PROTOCOL_OP_STATE)
@@ -241,27 +256,53 @@ static int set_error(struct slice raw, struct buf *scratch, struct buf *texts,
 	return r;
 }
 
-static int fill_ok(const struct message *m, enum protocol_op op, struct buf *scratch,
-		   struct cometd_result *res)
+static int set_result_binary(struct slice object, struct buf *texts, struct cometd_result *res)
 {
-	struct json_field message = {.name = "message"};
-	struct slice channel, data = SLICE_NULL;
-	int r = 0;
+	const struct texts none = {0};
+	struct binary b;
+	int r = texts_copy(&none, object.n, texts);
 
+	if (!r)
+		r = binary_read(object, texts, &b);
+	if (r)
+		return r;
+	res->binary = b.bytes;
+	res->binary_len = b.n;
+	res->binary_more = b.more;
+	res->binary_meta = b.meta.p;
+	res->binary_meta_len = b.meta.n;
+	return 0;
+}
+
+/* the result of a call: the message that answered, and its bytes where it has some */
+static int fill_answer(struct slice result, struct buf *scratch, struct buf *texts,
+		       struct cometd_result *res)
+{
+	struct json_field f[] = {{.name = "message"}, {.name = "binary"}};
+	struct slice channel, data = SLICE_NULL;
+	int r = json_read_object(result, f, 2, false, NULL);
+
+	if (!r)
+		r = read_bayeux(f[0].value.raw, scratch, &channel, &data);
+	if (!r) {
+		set_message(res, f[0].value.raw, data);
+		r = set_result_binary(f[1].value.raw, texts, res);
+	}
+	return r < 0 ? r : 0;
+}
+
+static int fill_ok(const struct message *m, enum protocol_op op, struct buf *scratch,
+		   struct buf *texts, struct cometd_result *res)
+{
 	if (!m->result.p)
 		return 0;
 	res->json = m->result.p;
 	res->json_len = m->result.n;
-	if (op == PROTOCOL_OP_SUBSCRIBE) {
-		r = read_pending(m->result, &res->pending);
-	} else if (op == PROTOCOL_OP_CALL) {
-		r = json_read_object(m->result, &message, 1, false, NULL);
-		if (!r)
-			r = read_bayeux(message.value.raw, scratch, &channel, &data);
-		if (!r)
-			set_message(res, message.value.raw, data);
-	}
-	return r < 0 ? r : 0;
+	if (op == PROTOCOL_OP_SUBSCRIBE)
+		return read_pending(m->result, &res->pending);
+	if (op == PROTOCOL_OP_CALL)
+		return fill_answer(m->result, scratch, texts, res);
+	return 0;
 }
 
 /* What the daemon no longer holds, we do not want either: both sides agree. */
@@ -285,7 +326,7 @@ int event_result_of_reply(const struct message *m, enum protocol_op op, struct b
 	event_result_of_error(m->ok ? 0 : COMETD_E_INTERNAL, &res);
 	buf_init(&scratch, PROTOCOL_FRAME_MAX);
 	if (m->ok)
-		r = fill_ok(m, op, &scratch, &res);
+		r = fill_ok(m, op, &scratch, texts, &res);
 	else
 		r = m->error.p ? set_error(m->error, &scratch, texts, &res) : 0;
 	buf_fini(&scratch);

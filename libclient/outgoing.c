@@ -249,6 +249,7 @@ static int write_request(struct outgoing *o, struct request *r, uint64_t now)
 		set_text(&m, PROTOCOL_FIELD_BINARY, &m.binary, r->data);
 	else
 		set_text(&m, PROTOCOL_FIELD_DATA, &m.data, r->data);
+	set_text(&m, PROTOCOL_FIELD_EXT, &m.ext, r->ext);
 	set_flags(&m, r->flags);
 	if (request_tells_deadline(r)) {
 		m.timeout = r->deadline > now ? r->deadline - now : 1;

@@ -1,8 +1,8 @@
 /*
  * Owns the records of requests and the lists they wait in. Guarantees that a
  * record that exists can be written to the wire: names are UTF-8 and of
- * allowed length, the payload is one JSON value that fits into a frame. Must
- * never know connections or time.
+ * allowed length, data and ext are JSON and fit into a frame. Must never know
+ * connections or time.
  */
 #include "libclient/request.h"
 
@@ -11,29 +11,13 @@
 
 #include <stdlib.h>
 
-/* what the frame needs besides the payload: keys, numbers, two names written as escapes */
+/* what the frame needs besides data and ext: keys, numbers, two names written as escapes */
 #define FRAME_OVERHEAD 4096
+#define JSON_MAX (PROTOCOL_REQUEST_MAX - FRAME_OVERHEAD)
 
 static bool name_ok(struct slice name, size_t max)
 {
 	return !name.p || (name.n > 0 && name.n <= max && utf8_valid(name));
-}
-
-/*
- * The payload is checked as the member of an object, which it will be in the
- * frame: so any kind of value will do, nothing can stand behind it, and it may
- * nest as deeply as the daemon allows.
- */
-static const struct slice before = {"{\"d\":", 5}, after = {"}", 1};
-
-static int check_payload(struct slice wrapped)
-{
-	struct json_field d = {.name = "d"};
-	int r = json_read_object_within(wrapped, PROTOCOL_DEPTH_MAX, &d, 1, true, NULL);
-
-	if (r < 0)
-		return COMETD_E_NOMEM;
-	return r > 0 ? COMETD_E_JSON : 0;
 }
 
 static struct slice keep(char **p, struct slice s)
@@ -47,34 +31,67 @@ static struct slice keep(char **p, struct slice s)
 	return kept;
 }
 
-int request_new(enum protocol_op op, struct slice server, struct slice channel, struct slice data,
-		struct request **ret)
+/*
+ * JSON is checked as the member of an object, which it will be in the frame: so
+ * any kind of value will do, nothing can stand behind it, and it may nest as
+ * deeply as the daemon allows.
+ */
+static const struct slice before = {"{\"d\":", 5}, after = {"}", 1};
+
+static size_t json_size(struct slice json)
 {
-	if (!name_ok(server, PROTOCOL_NAME_MAX) || !name_ok(channel, PROTOCOL_CHANNEL_MAX))
+	return json.p ? before.n + json.n + after.n : 0;
+}
+
+static int check_json(struct slice wrapped, bool only_object)
+{
+	struct json_field d = {.name = "d"};
+	int r = json_read_object_within(wrapped, PROTOCOL_DEPTH_MAX, &d, 1, true, NULL);
+
+	if (r < 0)
+		return COMETD_E_NOMEM;
+	return r > 0 || (only_object && d.value.kind != JSON_OBJECT) ? COMETD_E_JSON : 0;
+}
+
+static int keep_json(char **p, struct slice json, bool only_object, struct slice *ret)
+{
+	if (!json.p)
+		return 0;
+	struct slice wrapped = keep(p, before);
+	*ret = keep(p, json);
+	keep(p, after);
+	wrapped.n = json_size(json);
+	return check_json(wrapped, only_object);
+}
+
+static int fill(struct request *r, const struct request_parts *parts)
+{
+	char *p = r->mem;
+
+	r->server = keep(&p, parts->server);
+	r->channel = keep(&p, parts->channel);
+	r->binary = parts->binary;
+	int error = keep_json(&p, parts->data, false, &r->data);
+	return error ? error : keep_json(&p, parts->ext, true, &r->ext);
+}
+
+int request_new(enum protocol_op op, const struct request_parts *q, struct request **ret)
+{
+	if (!name_ok(q->server, PROTOCOL_NAME_MAX) || !name_ok(q->channel, PROTOCOL_CHANNEL_MAX))
 		return COMETD_E_INVALID;
-	if (data.n > PROTOCOL_REQUEST_MAX - FRAME_OVERHEAD)
+	if (q->data.n > JSON_MAX || q->ext.n > JSON_MAX - q->data.n)
 		return COMETD_E_TOO_LARGE;
 
-	size_t size = sizeof(struct request) + server.n + channel.n + before.n + data.n + after.n;
+	size_t size = sizeof(struct request) + q->server.n + q->channel.n + json_size(q->data) +
+		      json_size(q->ext);
 	struct request *r = malloc(size);
 	if (!r)
 		return COMETD_E_NOMEM;
-	char *p = r->mem;
-
 	*r = (struct request){.op = op, .size = size};
-	r->server = keep(&p, server);
-	r->channel = keep(&p, channel);
-	if (data.p) {
-		struct slice wrapped = keep(&p, before);
-
-		r->data = keep(&p, data);
-		keep(&p, after);
-		wrapped.n = before.n + data.n + after.n;
-		int error = check_payload(wrapped);
-		if (error) {
-			free(r);
-			return error;
-		}
+	int error = fill(r, q);
+	if (error) {
+		free(r);
+		return error;
 	}
 	*ret = r;
 	return 0;

@@ -29,6 +29,7 @@ struct request {
 	struct slice channel;
 	struct slice data;         /* raw JSON */
 	bool binary;               /* data is the object of bytes, and goes out as that */
+	struct slice ext;          /* raw JSON */
 	size_t size;               /* what it counts for the limit on bytes */
 	char mem[];
 };
@@ -38,13 +39,17 @@ struct request_list {
 	size_t n;
 };
 
+/* What a request is made of; SLICE_NULL where there is none. */
+struct request_parts {
+	struct slice server, channel, data, ext;
+	bool binary;
+};
+
 /*
- * Makes a request of the parts (SLICE_NULL: absent). 0, or COMETD_E_NOMEM,
- * COMETD_E_INVALID (a name that is empty, too long or not UTF-8),
- * COMETD_E_JSON, COMETD_E_TOO_LARGE.
+ * Makes a request of copies of the parts. 0, or COMETD_E_NOMEM, COMETD_E_INVALID
+ * (a name that is empty, too long or not UTF-8), COMETD_E_JSON, COMETD_E_TOO_LARGE.
  */
-int request_new(enum protocol_op op, struct slice server, struct slice channel, struct slice data,
-		struct request **ret);
+int request_new(enum protocol_op op, const struct request_parts *parts, struct request **ret);
 void request_free(struct request *r);
 /* Whether it does no harm to ask again when the connection was lost before the reply. */
 bool request_repeatable(const struct request *r);

@@ -205,15 +205,15 @@ int cometd_publish(struct cometd *c, const char *server, const char *channel, co
 	return finish(c, r, &a, ret);
 }
 
-int cometd_publish_binary(struct cometd *c, const char *server, const char *channel,
-			  const struct cometd_binary *binary, int timeout_ms,
-			  const struct cometd_result **ret)
+int cometd_publish_message(struct cometd *c, const char *server, const char *channel,
+			   const struct cometd_message *message, int timeout_ms,
+			   const struct cometd_result **ret)
 {
 	struct answer a = {0};
 	int r = begin(c, ret);
 
 	if (!r)
-		r = cometd_publish_binary_async(c, server, channel, binary, timeout_ms, on_result, &a);
+		r = cometd_publish_message_async(c, server, channel, message, timeout_ms, on_result, &a);
 	return finish(c, r, &a, ret);
 }
 
@@ -225,6 +225,18 @@ int cometd_call(struct cometd *c, const char *server, const char *channel, const
 
 	if (!r)
 		r = cometd_call_async(c, server, channel, data, len, timeout_ms, on_result, &a);
+	return finish(c, r, &a, ret);
+}
+
+int cometd_call_message(struct cometd *c, const char *server, const char *channel,
+			const struct cometd_message *message, int timeout_ms,
+			const struct cometd_result **ret)
+{
+	struct answer a = {0};
+	int r = begin(c, ret);
+
+	if (!r)
+		r = cometd_call_message_async(c, server, channel, message, timeout_ms, on_result, &a);
 	return finish(c, r, &a, ret);
 }
 

@@ -8,6 +8,7 @@
 int cmd_call(struct ctl *ctl)
 {
 	const char *channel = ctl->args[0], *data = ctl->args[1];
+	const struct cometd_message message = ctl_message(ctl, data, strlen(data));
 	const struct cometd_result *result = NULL;
 	int error = cometd_json_parse(data, strlen(data), NULL);
 
@@ -16,8 +17,8 @@ int cmd_call(struct ctl *ctl)
 	int code = ctl_connect(ctl);
 	if (code)
 		return code;
-	error = cometd_call(ctl->c, ctl->server, channel, data, strlen(data), ctl->timeout_ms,
-			    &result);
+	error = cometd_call_message(ctl->c, ctl->server, channel, &message, ctl->timeout_ms,
+				    &result);
 	if (error)
 		return complain(channel, error, result);
 	if (!result)
@@ -25,7 +26,8 @@ int cmd_call(struct ctl *ctl)
 	if (ctl->json)
 		print_json(stdout, result->message, result->message_len);
 	else
-		print_json(stdout, result->data, result->data_len);
+		print_data(stdout, result->data, result->data_len, result->binary, result->json,
+			   result->json_len);
 	fputc('\n', stdout);
 	return EXIT_OK;
 }

@@ -30,6 +30,7 @@ struct lines {
 
 static int publish_one(struct ctl *ctl, const char *channel, const char *data)
 {
+	const struct cometd_message message = ctl_message(ctl, data, strlen(data));
 	const struct cometd_result *result = NULL;
 	int error = cometd_json_parse(data, strlen(data), NULL);
 
@@ -38,8 +39,8 @@ static int publish_one(struct ctl *ctl, const char *channel, const char *data)
 	int code = ctl_connect(ctl);
 	if (code)
 		return code;
-	error = cometd_publish(ctl->c, ctl->server, channel, data, strlen(data), ctl->timeout_ms,
-			       &result);
+	error = cometd_publish_message(ctl->c, ctl->server, channel, &message, ctl->timeout_ms,
+				       &result);
 	return error ? complain(channel, error, result) : EXIT_OK;
 }
 
@@ -93,8 +94,9 @@ static bool publish_line(struct lines *l, const char *p, size_t n)
 	if (!sent)
 		return false;
 	*sent = (struct sent){l, l->line + 1};
-	int error = cometd_publish_async(l->ctl->c, l->ctl->server, l->channel, p, n,
-					 l->ctl->timeout_ms, on_result, sent);
+	const struct cometd_message message = ctl_message(l->ctl, p, n);
+	int error = cometd_publish_message_async(l->ctl->c, l->ctl->server, l->channel, &message,
+						 l->ctl->timeout_ms, on_result, sent);
 	if (error)
 		free(sent);
 	if (error == COMETD_E_TOO_MANY && l->in_flight > 0)

@@ -35,10 +35,14 @@ static int fill(int fd, const char *path, struct piece *p)
 
 static int publish(struct ctl *ctl, const struct piece *p, bool more)
 {
-	const struct cometd_binary binary = {.bytes = p->bytes, .len = p->n, .more = more};
+	struct cometd_message message = ctl_message(ctl, NULL, 0);
 	const struct cometd_result *result = NULL;
-	int error = cometd_publish_binary(ctl->c, ctl->server, ctl->args[0], &binary,
-					  ctl->timeout_ms, &result);
+
+	message.binary = p->bytes;
+	message.binary_len = p->n;
+	message.binary_more = more;
+	int error = cometd_publish_message(ctl->c, ctl->server, ctl->args[0], &message,
+					   ctl->timeout_ms, &result);
 
 	return error ? complain(ctl->args[0], error, result) : EXIT_OK;
 }

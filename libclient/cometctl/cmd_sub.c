@@ -48,18 +48,6 @@ static bool concerns(const struct sub *s, const struct cometd_event *e)
 			      : e->type != COMETD_EVENT_STATE || e->is_default;
 }
 
-/* Bytes are not for terminals, and their text of the server's for nobody: base64 is. */
-static void print_data(const struct cometd_event *e)
-{
-	struct cometd_json event, binary;
-
-	if (e->binary && !cometd_json_parse(e->json, e->json_len, &event) &&
-	    !cometd_json_get(&event, "binary", &binary))
-		print_json(stdout, binary.json, binary.len);
-	else if (e->data)
-		print_json(stdout, e->data, e->data_len);
-}
-
 static void print_message(struct sub *s, const struct cometd_event *e)
 {
 	if (s->ctl->json) {
@@ -67,7 +55,7 @@ static void print_message(struct sub *s, const struct cometd_event *e)
 	} else {
 		print_name(stdout, e->channel);
 		fputc('\t', stdout);
-		print_data(e);
+		print_data(stdout, e->data, e->data_len, e->binary, e->json, e->json_len);
 	}
 	fputc('\n', stdout);
 	if (s->left > 0 && --s->left == 0)

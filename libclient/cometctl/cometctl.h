@@ -33,6 +33,7 @@ struct ctl {
 	unsigned long count;        /* 0: none given */
 	enum cometd_state state;
 	const char *binary;         /* a file to publish, "-": standard input; NULL: none given */
+	const char *ext;            /* a JSON object; NULL: none given */
 	char **args;                /* behind the verb */
 	int n_args;
 };
@@ -47,6 +48,8 @@ int cmd_status(struct ctl *ctl);
 
 /* Connects, or says why not. 0 or the exit code. */
 int ctl_connect(struct ctl *ctl);
+/* What is published or asked: this JSON, with the ext of the command line. */
+struct cometd_message ctl_message(const struct ctl *ctl, const char *data, size_t len);
 /* milliseconds of a clock that never jumps */
 long long ctl_now(void);
 
@@ -60,6 +63,12 @@ int complain(const char *what, int error, const struct cometd_result *result);
 
 /* JSON on one line: line breaks in it can only stand between tokens. */
 void print_json(FILE *to, const char *json, size_t len);
+/*
+ * The data of a message; or, for bytes are not for terminals and the server's text of them for
+ * nobody, the `binary` that `json` (the daemon's event or result) has when `bytes` is not NULL.
+ */
+void print_data(FILE *to, const char *data, size_t data_len, const char *bytes, const char *json,
+		size_t json_len);
 /* A name; control characters, which a terminal might obey, become \u00XX. */
 void print_name(FILE *to, const char *name);
 /* The same as a JSON string. */

@@ -23,6 +23,7 @@ enum option {
 	OPT_HELP = 1 << 6,
 	OPT_VERSION = 1 << 7,
 	OPT_BINARY = 1 << 8,        /* in place of the last argument */
+	OPT_EXT = 1 << 9,
 };
 #define OPT_ALWAYS (OPT_SOCKET | OPT_SERVER | OPT_JSON | OPT_HELP | OPT_VERSION)
 
@@ -41,6 +42,7 @@ static const struct {
 	{OPT_HELP, 'h', "help", false},
 	{OPT_VERSION, 'V', "version", false},
 	{OPT_BINARY, 0, "binary", true},
+	{OPT_EXT, 0, "ext", true},
 };
 #define N_OPTIONS (int)(sizeof(options) / sizeof(*options))
 
@@ -51,8 +53,8 @@ static const struct verb {
 	unsigned options;           /* besides OPT_ALWAYS */
 } verbs[] = {
 	{"sub", cmd_sub, 1, INT_MAX, OPT_COUNT | OPT_TIMEOUT},
-	{"pub", cmd_pub, 2, 2, OPT_TIMEOUT | OPT_BINARY},
-	{"call", cmd_call, 2, 2, OPT_TIMEOUT},
+	{"pub", cmd_pub, 2, 2, OPT_TIMEOUT | OPT_BINARY | OPT_EXT},
+	{"call", cmd_call, 2, 2, OPT_TIMEOUT | OPT_EXT},
 	{"wait", cmd_wait, 0, 0, OPT_STATE | OPT_TIMEOUT},
 	{"status", cmd_status, 0, 0, OPT_TIMEOUT},
 };
@@ -70,6 +72,7 @@ static const char help[] =
 	"  --socket PATH        the daemon's socket (else COMETD_BRIDGE_SOCKET, else\n"
 	"                       " COMETD_SOCKET_DEFAULT ")\n"
 	"  -s, --server SERVER  a configured server (else the default one)\n"
+	"  --ext OBJECT         pub and call: the message's Bayeux ext, a JSON object\n"
 	"  --json               print whole JSON objects, one a line\n"
 	"  -h, --help           this\n"
 	"  -V, --version        the version\n"
@@ -109,6 +112,16 @@ static int parse_count(const char *text, unsigned long *ret)
 	return EXIT_OK;
 }
 
+static int parse_object(const char *text, const char **ret)
+{
+	struct cometd_json v;
+
+	if (cometd_json_parse(text, strlen(text), &v) || v.kind != COMETD_JSON_OBJECT)
+		return usage("not a JSON object: ", text);
+	*ret = text;
+	return EXIT_OK;
+}
+
 static int set_option(struct ctl *ctl, enum option option, const char *value)
 {
 	switch (option) {
@@ -116,6 +129,7 @@ static int set_option(struct ctl *ctl, enum option option, const char *value)
 	case OPT_SERVER: ctl->server = value; return EXIT_OK;
 	case OPT_JSON: ctl->json = true; return EXIT_OK;
 	case OPT_BINARY: ctl->binary = value; return EXIT_OK;
+	case OPT_EXT: return parse_object(value, &ctl->ext);
 	case OPT_TIMEOUT: return parse_seconds(value, &ctl->timeout_ms);
 	case OPT_COUNT: return parse_count(value, &ctl->count);
 	case OPT_STATE:

@@ -81,6 +81,18 @@ void print_json(FILE *to, const char *json, size_t len)
 	}
 }
 
+void print_data(FILE *to, const char *data, size_t data_len, const char *bytes, const char *json,
+		size_t json_len)
+{
+	struct cometd_json whole, binary;
+
+	if (bytes && !cometd_json_parse(json, json_len, &whole) &&
+	    !cometd_json_get(&whole, "binary", &binary))
+		print_json(to, binary.json, binary.len);
+	else if (data)
+		print_json(to, data, data_len);
+}
+
 static bool control(const char *s)
 {
 	unsigned char c = (unsigned char)s[0];

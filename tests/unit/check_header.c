@@ -6,14 +6,15 @@
 
 static void on_event(struct cometd *c, const struct cometd_event *event, void *user)
 {
-	struct cometd_binary bytes = {0, 0, 0, 0, 0};
+	struct cometd_message m = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
 
 	(void)user;
-	bytes.bytes = event->binary;
-	bytes.len = event->binary_len;
+	m.size = sizeof(m);
+	m.binary = event->binary;
+	m.binary_len = event->binary_len;
 	if (event->binary)
-		(void)cometd_publish_binary_async(c, event->server, event->channel, &bytes,
-						  COMETD_TIMEOUT_DEFAULT, 0, 0);
+		(void)cometd_publish_message_async(c, event->server, event->channel, &m,
+						   COMETD_TIMEOUT_DEFAULT, 0, 0);
 	if (event->type == COMETD_EVENT_MESSAGE)
 		(void)cometd_publish_async(c, event->server, event->channel, event->data,
 					   event->data_len, COMETD_TIMEOUT_DEFAULT, 0, 0);

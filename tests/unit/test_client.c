@@ -122,7 +122,8 @@ static void test_bytes(void **state)
 		D_BYTES(3, "{'data':'','last':true}"), D_BYTES(4, "{'error':'it is no Z85'}"),
 		D_BYTES(5, "{'data':'a'}"), D_BYTES(6, "{}"), {D_SAY, large, 0},
 		D_OK(2), {D_HEAR_END, 0, 0}, {D_END, 0, 0}};
-	const struct cometd_binary piece = {"\0\xff\n", 3, 1, "[1]", 3};
+	const struct cometd_message piece = {.size = sizeof(piece), .binary = "\0\xff\n",
+		.binary_len = 3, .binary_more = 1, .binary_meta = "[1]", .binary_meta_len = 3};
 	const struct cometd_event *e;
 
 	(void)state;
@@ -134,7 +135,7 @@ static void test_bytes(void **state)
 	struct daemon *d = daemon_start(script);
 	struct cometd *c = new_client(d);
 	assert_int_equal(cometd_connect(c, 20 * SEC), 0);
-	assert_int_equal(cometd_publish_binary(c, NULL, "/a", &piece, DEFAULT, NULL), 0);
+	assert_int_equal(cometd_publish_message(c, NULL, "/a", &piece, DEFAULT, NULL), 0);
 	next(c, COMETD_EVENT_UP);
 	next(c, COMETD_EVENT_STATE);
 	e = next(c, COMETD_EVENT_MESSAGE);
@@ -193,17 +194,6 @@ static void test_bad_arguments(void **state)
 			 COMETD_E_INVALID);
 	assert_int_equal(cometd_publish_async(c, NULL, "/a", NULL, 0, DEFAULT, NULL, NULL),
 			 COMETD_E_INVALID);
-	const struct cometd_binary nothing = {.len = 1}, wrong = {.meta = "1,2", .meta_len = 3};
-	assert_int_equal(cometd_publish_binary_async(c, NULL, "/a", NULL, DEFAULT, NULL, NULL),
-			 COMETD_E_INVALID);
-	assert_int_equal(cometd_publish_binary_async(c, NULL, "/a", &nothing, DEFAULT, NULL, NULL),
-			 COMETD_E_INVALID);
-	assert_int_equal(cometd_publish_binary_async(c, NULL, "/a", &wrong, DEFAULT, NULL, NULL),
-			 COMETD_E_JSON);
-	static char large[4 << 20];
-	const struct cometd_binary whole = {.bytes = large, .len = sizeof(large)};
-	assert_int_equal(cometd_publish_binary_async(c, NULL, "/a", &whole, DEFAULT, NULL, NULL),
-			 COMETD_E_TOO_LARGE);
 	assert_int_equal(cometd_publish_async(c, NULL, "/a", "1", 1, 0, NULL, NULL),
 			 COMETD_E_INVALID);
 	assert_int_equal(cometd_publish_async(c, NULL, "/a", "1", 1, 3600001, NULL, NULL),
@@ -214,6 +204,66 @@ static void test_bad_arguments(void **state)
 			 COMETD_E_NOT_SUBSCRIBED);
 	cometd_free(c);
 	cometd_free(NULL);
+}
+
+/* ---- messages ---------------------------------------------------------- */
+
+static int try_message(struct cometd *c, struct cometd_message m)
+{
+	int error = cometd_call_message_async(c, NULL, "/a", &m, DEFAULT, NULL, NULL);
+
+	assert_int_equal(cometd_publish_message_async(c, NULL, "/a", &m, DEFAULT, NULL, NULL), error);
+	return error;
+}
+
+#define MESSAGE(...) ((struct cometd_message){.size = sizeof(struct cometd_message), __VA_ARGS__})
+#define JSON(field, text) .field = text, .field##_len = sizeof(text) - 1
+
+static void test_bad_messages(void **state)
+{
+	static char large[4 << 20];
+	struct cometd *c;
+
+	(void)state;
+	assert_int_equal(cometd_new(&c), 0);
+	assert_int_equal(cometd_publish_message_async(c, NULL, "/a", NULL, DEFAULT, NULL, NULL),
+			 COMETD_E_INVALID);
+	assert_int_equal(try_message(c, (struct cometd_message){JSON(data, "1")}), COMETD_E_INVALID);
+	assert_int_equal(try_message(c, MESSAGE(JSON(ext, "{}"))), COMETD_E_INVALID);
+	assert_int_equal(try_message(c, MESSAGE(JSON(data, "1"), JSON(binary, "x"))),
+			 COMETD_E_INVALID);
+	assert_int_equal(try_message(c, MESSAGE(JSON(data, "1,2"))), COMETD_E_JSON);
+	assert_int_equal(try_message(c, MESSAGE(JSON(data, "1"), JSON(ext, "[]"))), COMETD_E_JSON);
+	assert_int_equal(try_message(c, MESSAGE(JSON(data, "1"), JSON(ext, ""))), COMETD_E_JSON);
+	assert_int_equal(try_message(c, MESSAGE(JSON(data, "1"), JSON(ext, "{},\"x\":{}"))),
+			 COMETD_E_JSON);
+	assert_int_equal(try_message(c, MESSAGE(JSON(binary, "x"), JSON(binary_meta, "1,2"))),
+			 COMETD_E_JSON);
+	assert_int_equal(try_message(c, MESSAGE(JSON(binary, large))), COMETD_E_TOO_LARGE);
+	assert_int_equal(try_message(c, MESSAGE(JSON(data, "1"), JSON(ext, large))),
+			 COMETD_E_TOO_LARGE);
+	assert_int_equal(try_message(c, MESSAGE(JSON(data, "1"), JSON(ext, "{}"))), 0);
+	cometd_free(c);
+}
+
+/* Of a program built with a newer header: what it does not use does no harm, what it uses does. */
+static void test_newer_message(void **state)
+{
+	struct {
+		struct cometd_message known;
+		size_t unknown;
+	} newer = {MESSAGE(JSON(data, "1")), 0};
+	struct cometd *c;
+
+	(void)state;
+	newer.known.size = sizeof(newer);
+	assert_int_equal(cometd_new(&c), 0);
+	assert_int_equal(cometd_publish_message_async(c, NULL, "/a", &newer.known, DEFAULT, NULL,
+						      NULL), 0);
+	newer.unknown = 1;
+	assert_int_equal(cometd_publish_message_async(c, NULL, "/a", &newer.known, DEFAULT, NULL,
+						      NULL), COMETD_E_INVALID);
+	cometd_free(c);
 }
 
 /* ---- no daemon --------------------------------------------------------- */
@@ -850,7 +900,8 @@ static void test_no_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_blocking), TEST(test_bytes), TEST(test_bad_arguments), TEST(test_nobody_there),
+		TEST(test_blocking), TEST(test_bytes), TEST(test_bad_arguments),
+		TEST(test_bad_messages), TEST(test_newer_message), TEST(test_nobody_there),
 		TEST(test_unfriendly_daemons), TEST(test_deadlines), TEST(test_interrupted),
 		TEST(test_daemon_restarts), TEST(test_busy), TEST(test_write_after_end),
 		TEST(test_close_on_exec), TEST(test_any_loop), TEST(test_free_in_callbacks),

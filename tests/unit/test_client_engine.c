@@ -101,9 +101,10 @@ static void describe(const struct engine_item *item, char *out, size_t size)
 		describe_event(&item->event, out, size);
 		return;
 	}
-	snprintf(out, size, "%s = %s%s%s%s data=%.*s message=%.*s",
+	snprintf(out, size, "%s = %s%s%s%s%s%.*s data=%.*s message=%.*s",
 		 item->fn ? (const char *)item->user : "nobody", cometd_error_name(r->error),
 		 r->pending ? " pending" : "", *r->text ? ": " : "", r->text,
+		 r->binary ? " binary=" : "", (int)r->binary_len, r->binary ? r->binary : "",
 		 ARG(r->data, r->data_len), ARG(r->message, r->message_len));
 }
 
@@ -221,7 +222,7 @@ static enum protocol_op op_of(const char *verb)
 	static const struct { const char *verb; enum protocol_op op; } ops[] = {
 		{"sub", PROTOCOL_OP_SUBSCRIBE}, {"listen", PROTOCOL_OP_SUBSCRIBE},
 		{"unsub", PROTOCOL_OP_UNSUBSCRIBE}, {"pub", PROTOCOL_OP_PUBLISH},
-		{"call", PROTOCOL_OP_CALL}, {"status", PROTOCOL_OP_STATUS},
+		{"call", PROTOCOL_OP_CALL}, {"callx", PROTOCOL_OP_CALL}, {"status", PROTOCOL_OP_STATUS},
 		{"ping", PROTOCOL_OP_PING},
 	};
 
@@ -237,8 +238,10 @@ static int do_request(struct play *p, const char *text)
 	char verb[16] = "", channel[64] = "", data[256] = "";
 	struct request *r;
 	int n = sscanf(text, "%15s %63s %255[^\n]", verb, channel, data);
-	int error = request_new(op_of(verb), SLICE_NULL, n > 1 ? slice_of(channel) : SLICE_NULL,
-				n > 2 ? slice_of(data) : SLICE_NULL, &r);
+	const struct request_parts parts = {.channel = slice_of(n > 1 ? channel : NULL),
+					    .data = slice_of(n > 2 ? data : NULL),
+					    .ext = slice_of(strcmp(verb, "callx") ? NULL : "{}")};
+	int error = request_new(op_of(verb), &parts, &r);
 
 	if (error)
 		return error;
@@ -405,15 +408,17 @@ static const struct step requests[] = {
 	/* answers come in any order */
 	OK(3), {TELL, "pub /a {'n':1} = ok" NO, 0},
 	SUB_OK(2, "/a"), {TELL, "sub /a = ok" NO, 0}, {IDLE, 0, 0},
-	{DO, "call /service/x 7", 0}, {DO, "status", 0}, {DO, "ping", 0}, {DO, "listen /l/**", 0},
-	{HEAR, "{'op':'call','id':4,'channel':'/service/x','data':7,'timeout':30000}", 0},
+	{DO, "callx /service/x 7", 0}, {DO, "status", 0}, {DO, "ping", 0}, {DO, "listen /l/**", 0},
+	{HEAR, "{'op':'call','id':4,'channel':'/service/x','data':7,'ext':{},'timeout':30000}", 0},
 	{HEAR, "{'op':'status','id':5}", 0},
 	{HEAR, "{'op':'ping','id':6}", 0},
 	{HEAR, "{'op':'subscribe','id':7,'channel':'/l/**','upstream':false,"
 	       "'overflow':'disconnect'}", 0},
 	{SAY, "{'op':'reply','id':4,'ok':true,"
-	      "'result':{'message':{'channel':'/service/x','data':[8]}}}", 0},
-	{TELL, "call /service/x 7 = ok data=[8] message={'channel':'/service/x','data':[8]}", 0},
+	      "'result':{'message':{'channel':'/service/x','data':[8]},"
+	      "'binary':{'data':'aGVsbG8=','last':true}}}", 0},
+	{TELL, "callx /service/x 7 = ok binary=hello data=[8] "
+	       "message={'channel':'/service/x','data':[8]}", 0},
 	OK(5), {TELL, "status = ok" NO, 0}, OK(6), {TELL, "ping = ok" NO, 0},
 	{SAY, "{'op':'reply','id':7,'ok':true,"
 	      "'result':{'channels':[{'channel':'/l/**','pending':true}]}}", 0},
@@ -669,12 +674,14 @@ static const struct step end[] = {
 
 static int new_publish(struct slice data, struct request **ret)
 {
-	return request_new(PROTOCOL_OP_PUBLISH, SLICE_NULL, SLICE("/a"), data, ret);
+	return request_new(PROTOCOL_OP_PUBLISH,
+			   &(struct request_parts){.channel = SLICE("/a"), .data = data}, ret);
 }
 
 static int new_ping(struct slice server, struct slice channel, struct request **ret)
 {
-	return request_new(PROTOCOL_OP_PING, server, channel, SLICE_NULL, ret);
+	return request_new(PROTOCOL_OP_PING,
+			   &(struct request_parts){.server = server, .channel = channel}, ret);
 }
 
 static void test_limits(void **state)
