@@ -1,127 +1,15 @@
 /*
- * cometctl from outside: arguments and input in; output, news and exit code
- * out; against a daemon that follows a script.
+ * Runs of cometctl, one after the other, against a daemon that follows a script.
  */
 #include "tests/unit/testing.h"
 
-#include "tests/unit/client_daemon.h"
+#include "tests/unit/cometctl_run.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#define MAX_ARGS 12
-
-struct run {
-	pid_t pid;
-	int in, out, err;           /* our ends */
-	char text[2][16384];        /* what came out of out and err */
-	size_t n[2];
-	int status;
-};
-
-static const char *top(const char *variable)
-{
-	const char *dir = getenv(variable);
-
-	return dir ? dir : ".";
-}
-
-static void find_cometctl_first(void)
-{
-	char path[8192];
-
-	snprintf(path, sizeof(path), "%s:%s", top("top_builddir"), getenv("PATH"));
-	setenv("PATH", path, 1);
-}
-
-/* `line` is split at spaces; ' in it stands for ". */
-static void start_program(struct run *r, const char *program, const char *socket, const char *line)
-{
-	char copy[512], *args[MAX_ARGS + 1] = {(char *)program}, *save = NULL;
-	int in[2], out[2], err[2], n = 1;
-
-	memset(r, 0, sizeof(*r));
-	snprintf(copy, sizeof(copy), "%s", line);
-	for (char *p = copy; *p; p++)
-		*p = *p == '\'' ? '"' : *p;
-	for (char *p = copy; n < MAX_ARGS && (p = strtok_r(p, " ", &save)); p = NULL)
-		args[n++] = p;
-	assert_int_equal(pipe2(in, O_CLOEXEC) | pipe2(out, O_CLOEXEC) | pipe2(err, O_CLOEXEC), 0);
-	r->pid = fork();
-	if (r->pid == 0) {
-		dup2(in[0], 0), dup2(out[1], 1), dup2(err[1], 2);
-		setenv("COMETD_BRIDGE_SOCKET", socket, 1);
-		execvp(program, args);
-		_exit(127);
-	}
-	close(in[0]), close(out[1]), close(err[1]);
-	r->in = in[1], r->out = out[0], r->err = err[0];
-}
-
-static void start(struct run *r, const char *socket, const char *line)
-{
-	start_program(r, "cometctl", socket, line);
-}
-
-static void collect(struct run *r, int i, int *fd)
-{
-	size_t room = sizeof(r->text[i]) - 1 - r->n[i];
-	ssize_t got = read(*fd, r->text[i] + r->n[i], room);
-
-	if (got > 0) {
-		r->n[i] += (size_t)got;
-	} else {
-		close(*fd);
-		*fd = -1;
-	}
-}
-
-/* Reads what it writes until stdout says `text` (NULL: until both ends are closed). */
-static void read_until(struct run *r, const char *text)
-{
-	while ((r->out >= 0 || r->err >= 0) && !(text && strstr(r->text[0], text))) {
-		struct pollfd p[] = {{.fd = r->out, .events = POLLIN},
-		{.fd = r->err, .events = POLLIN}};
-
-		if (poll(p, 2, 20000) <= 0) {
-			kill(r->pid, SIGKILL);
-			fail_msg("cometctl hangs");
-		}
-		if (p[0].revents)
-			collect(r, 0, &r->out);
-		if (p[1].revents)
-			collect(r, 1, &r->err);
-	}
-}
-
-static void close_input(struct run *r)
-{
-	if (r->in >= 0)
-		close(r->in);
-	r->in = -1;
-}
-
-static void finish(struct run *r)
-{
-	close_input(r);
-	read_until(r, NULL);
-	assert_int_equal(waitpid(r->pid, &r->status, 0), r->pid);
-}
-
-static void feed(struct run *r, const char *text)
-{
-	assert_int_equal(write(r->in, text, strlen(text)), strlen(text));
-}
-
-/* ---- one run after the other ------------------------------------------- */
 
 struct example {
 	const char *line, *input;
@@ -130,12 +18,6 @@ struct example {
 	const char *out;            /* all of it */
 	const char *err;            /* a part of it; "" must be silent */
 };
-
-#define SCRIPT(...) (const struct daemon_step[]){__VA_ARGS__, {D_END, 0, 0}}
-#define NOTHING SCRIPT({D_END, 0, 0})
-#define END {D_HEAR_END, 0, 0}
-#define GREET D_GREET(1, D_DEMO)
-#define PUB(id, what) {D_HEAR, "{'op':'publish','id':" #id "," what, 0}
 
 static const char status_json[] =
 	"{'version':'0.1.0','pid':7,'started':0,'servers':[{'server':'demo','default':true,"
@@ -313,13 +195,6 @@ static const struct example examples[] = {
 	{0},
 };
 
-static void unquote(char *text)
-{
-	for (char *p = text; *p; p++)
-		if (*p == '"')
-			*p = '\'';
-}
-
 static void test_examples(void **state)
 {
 	(void)state;
@@ -389,209 +264,12 @@ static void test_status(void **state)
 	}
 }
 
-/* ---- what takes two ------------------------------------------------------ */
-
-#define SUBSCRIBED GREET, D_SUBSCRIBE(2, "/a"), D_MESSAGE(1, "/a", "1")
-
-/* The line is out though nothing follows it; then a signal ends all, as it does other tools. */
-static void test_signals(void **state)
-{
-	static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
-
-	(void)state;
-	for (size_t i = 0; i < 3; i++) {
-		struct daemon *d = daemon_start(SCRIPT(SUBSCRIBED, END));
-		struct run r;
-
-		start(&r, daemon_path(d), "sub /a");
-		read_until(&r, "/a\t1\n");
-		kill(r.pid, signals[i]);
-		finish(&r);
-		assert_true(WIFSIGNALED(r.status));
-		assert_int_equal(WTERMSIG(r.status), signals[i]);
-		assert_string_equal(r.text[0], "/a\t1\n");
-		assert_string_equal(r.text[1], "");
-		daemon_end(d);
-	}
-}
-
-/* The reader goes while nothing is written, and while something is. */
-static void test_broken_pipe(void **state)
-{
-	struct daemon *d;
-	struct run r;
-
-	(void)state;
-	d = daemon_start(SCRIPT(SUBSCRIBED, END));
-	start(&r, daemon_path(d), "sub /a");
-	read_until(&r, "/a\t1\n");
-	close(r.out), r.out = -1;
-	finish(&r);
-	assert_int_equal(r.status, 0);
-	assert_string_equal(r.text[1], "");
-	daemon_end(d);
-
-	d = daemon_start(SCRIPT(GREET, {D_HEAR, "status", 0}, {D_WAIT, 0, 0},
-				{D_SAY, "{'op':'reply','id':2,'ok':true,'result':{}}", 0}, END));
-	start(&r, daemon_path(d), "status");
-	close(r.out), r.out = -1;
-	daemon_go(d);
-	finish(&r);
-	assert_int_equal(r.status, 0);
-	assert_string_equal(r.text[1], "");
-	daemon_end(d);
-}
-
-/* Lines leave as they come, not at the end of the input. */
-static void test_pub_as_it_comes(void **state)
-{
-	struct daemon *d = daemon_start(SCRIPT(GREET, PUB(2, ""), D_OK(2), {D_MEET, 0, 0},
-					       PUB(3, "'channel':'/a','data':2,"), D_OK(3), END));
-	struct run r;
-
-	(void)state;
-	start(&r, daemon_path(d), "pub /a -");
-	feed(&r, "1\n");
-	daemon_await(d);
-	feed(&r, "2");
-	finish(&r);
-	assert_int_equal(r.status, 0);
-	daemon_end(d);
-}
-
-/* More than may wait in the library at once, and than a buffer of lines may hold. */
-static void test_pub_much(void **state)
-{
-	static char line[3 << 20];
-	struct daemon *d = daemon_start(SCRIPT(GREET, PUB(2, ""), PUB(3, ""), PUB(4, ""),
-	PUB(5, ""),
-		PUB(6, ""), D_OK(2), D_OK(3), D_OK(4), D_OK(5), D_OK(6), PUB(7, ""), PUB(8, ""),
-		D_OK(7), D_OK(8), END));
-	struct run r;
-
-	(void)state;
-	memset(line, '7', sizeof(line) - 2);
-	line[sizeof(line) - 2] = '\n';
-	start(&r, daemon_path(d), "pub /a -");
-	for (int i = 0; i < 7; i++)
-		feed(&r, line);
-	finish(&r);
-	assert_string_equal(r.text[1], "");
-	assert_int_equal(r.status, 0);
-	daemon_end(d);
-}
-
-static void test_no_permission(void **state)
-{
-	struct daemon *d = daemon_start(NOTHING);
-	struct run r;
-	int status;
-
-	(void)state;
-	assert_int_equal(chmod(daemon_path(d), 0), 0);
-	/* root may do all: be somebody else */
-	pid_t child = fork();
-	if (child == 0) {
-		if (getuid() == 0 && setuid(65534))
-			_exit(99);
-		start(&r, daemon_path(d), "status");
-		finish(&r);
-		_exit(WIFEXITED(r.status) ? WEXITSTATUS(r.status) : 98);
-	}
-	assert_int_equal(waitpid(child, &status, 0), child);
-	/* 126, 127: the build directory itself is closed to others */
-	if (WEXITSTATUS(status) != 127)
-		assert_int_equal(WEXITSTATUS(status), 4);
-	daemon_end(d);
-}
-
-/* ---- the examples -------------------------------------------------------- */
-
-static const char *path_of(const char *variable, const char *name)
-{
-	static char path[4096];
-
-	snprintf(path, sizeof(path), "%s/libclient/examples/%s", top(variable), name);
-	return path;
-}
-
-static void test_example_subscribe(void **state)
-{
-	struct daemon *d = daemon_start(SCRIPT(SUBSCRIBED, D_SUBSCRIBE(3, "/b"), {D_HANGUP, 0, 0},
-					       D_GREET(4, ""), D_SUBSCRIBE(5, "/a"),
-					       D_SUBSCRIBE(6, "/b"), D_MESSAGE(2, "/b", "2"), END));
-	struct run r;
-
-	(void)state;
-	start_program(&r, path_of("top_builddir", "subscribe"), daemon_path(d), "/a /b");
-	read_until(&r, "/b 2\n");
-	kill(r.pid, SIGTERM);
-	finish(&r);
-	assert_string_equal(r.text[0], "/a 1\n/b 2\n");
-	assert_non_null(strstr(r.text[1], "the daemon is back, messages may have been missed\n"));
-	daemon_end(d);
-}
-
-static void test_example_publish(void **state)
-{
-	struct daemon *d = daemon_start(SCRIPT(GREET, PUB(2, "'channel':'/a','data':[1]"), D_OK(2),
-					       END, GREET, PUB(2, ""), D_REFUSE(2, "refused", "no"),
-					       END));
-	struct run r;
-
-	(void)state;
-	start_program(&r, path_of("top_builddir", "publish"), daemon_path(d), "/a [1]");
-	finish(&r);
-	assert_int_equal(r.status, 0);
-	start_program(&r, path_of("top_builddir", "publish"), daemon_path(d), "/a [1]");
-	finish(&r);
-	assert_int_equal(WEXITSTATUS(r.status), 1);
-	assert_string_equal(r.text[1], "the server said no: no\n");
-	daemon_end(d);
-}
-
-static void test_example_python(void **state)
-{
-	struct daemon *d = daemon_start(SCRIPT(
-		{D_ACCEPT, 0, 0}, {D_HEAR, "'hello'", 0}, {D_HEAR, "['/a', '/b']", 0}, D_OK(1),
-		D_OK(2),
-		D_MESSAGE(1, "/a", "{'n':1}"),
-		{D_SAY, "{'op':'closing','code':'shutdown','reason':'bye'}", 0}, END));
-	struct run r;
-
-	(void)state;
-	start_program(&r, path_of("top_srcdir", "subscribe.py"), daemon_path(d), "/a /b");
-	finish(&r);
-	assert_string_equal(r.text[0], "/a {\"n\": 1}\n");
-	assert_string_equal(r.text[1], "bye\n");
-	assert_int_equal(WEXITSTATUS(r.status), 1);
-	daemon_end(d);
-}
-
-/* The chat subscribes and publishes from two processes: either may come first. */
-static void test_example_shell(void **state)
-{
-	struct daemon *d = daemon_start(SCRIPT(GREET, END, {D_UNLISTEN, 0, 0}));
-	struct run r;
-
-	(void)state;
-	start_program(&r, path_of("top_srcdir", "chat.sh"), daemon_path(d), "/a me");
-	close_input(&r);
-	finish(&r);
-	assert_int_equal(WEXITSTATUS(r.status), 3);
-	daemon_end(d);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_examples), cmocka_unit_test(test_help),
-		cmocka_unit_test(test_status), cmocka_unit_test(test_signals),
-		cmocka_unit_test(test_broken_pipe), cmocka_unit_test(test_pub_as_it_comes),
-		cmocka_unit_test(test_pub_much), cmocka_unit_test(test_no_permission),
-		 cmocka_unit_test(test_example_subscribe),
-		cmocka_unit_test(test_example_publish), cmocka_unit_test(test_example_python),
-		cmocka_unit_test(test_example_shell),
+		cmocka_unit_test(test_examples),
+		cmocka_unit_test(test_help),
+		cmocka_unit_test(test_status),
 	};
 
 	find_cometctl_first();

@@ -1,0 +1,102 @@
+/*
+ * The programs of libclient/examples, against a daemon that follows a script.
+ */
+#include "tests/unit/testing.h"
+
+#include "tests/unit/cometctl_run.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const char *path_of(const char *variable, const char *name)
+{
+	static char path[4096];
+
+	snprintf(path, sizeof(path), "%s/libclient/examples/%s", top(variable), name);
+	return path;
+}
+
+static void test_example_subscribe(void **state)
+{
+	struct daemon *d = daemon_start(SCRIPT(SUBSCRIBED, D_SUBSCRIBE(3, "/b"), {D_HANGUP, 0, 0},
+					       D_GREET(4, ""), D_SUBSCRIBE(5, "/a"),
+					       D_SUBSCRIBE(6, "/b"), D_MESSAGE(2, "/b", "2"), END));
+	struct run r;
+
+	(void)state;
+	start_program(&r, path_of("top_builddir", "subscribe"), daemon_path(d), "/a /b");
+	read_until(&r, "/b 2\n");
+	kill(r.pid, SIGTERM);
+	finish(&r);
+	assert_string_equal(r.text[0], "/a 1\n/b 2\n");
+	assert_non_null(strstr(r.text[1], "the daemon is back, messages may have been missed\n"));
+	daemon_end(d);
+}
+
+static void test_example_publish(void **state)
+{
+	struct daemon *d = daemon_start(SCRIPT(GREET, PUB(2, "'channel':'/a','data':[1]"), D_OK(2),
+					       END, GREET, PUB(2, ""), D_REFUSE(2, "refused", "no"),
+					       END));
+	struct run r;
+
+	(void)state;
+	start_program(&r, path_of("top_builddir", "publish"), daemon_path(d), "/a [1]");
+	finish(&r);
+	assert_int_equal(r.status, 0);
+	start_program(&r, path_of("top_builddir", "publish"), daemon_path(d), "/a [1]");
+	finish(&r);
+	assert_int_equal(WEXITSTATUS(r.status), 1);
+	assert_string_equal(r.text[1], "the server said no: no\n");
+	daemon_end(d);
+}
+
+static void test_example_python(void **state)
+{
+	struct daemon *d = daemon_start(SCRIPT(
+		{D_ACCEPT, 0, 0}, {D_HEAR, "'hello'", 0}, {D_HEAR, "['/a', '/b']", 0}, D_OK(1),
+		D_OK(2),
+		D_MESSAGE(1, "/a", "{'n':1}"),
+		{D_SAY, "{'op':'closing','code':'shutdown','reason':'bye'}", 0}, END));
+	struct run r;
+
+	(void)state;
+	start_program(&r, path_of("top_srcdir", "subscribe.py"), daemon_path(d), "/a /b");
+	finish(&r);
+	assert_string_equal(r.text[0], "/a {\"n\": 1}\n");
+	assert_string_equal(r.text[1], "bye\n");
+	assert_int_equal(WEXITSTATUS(r.status), 1);
+	daemon_end(d);
+}
+
+/* The chat subscribes and publishes from two processes: either may come first. */
+static void test_example_shell(void **state)
+{
+	struct daemon *d = daemon_start(SCRIPT(GREET, END, {D_UNLISTEN, 0, 0}));
+	struct run r;
+
+	(void)state;
+	start_program(&r, path_of("top_srcdir", "chat.sh"), daemon_path(d), "/a me");
+	close_input(&r);
+	finish(&r);
+	assert_int_equal(WEXITSTATUS(r.status), 3);
+	daemon_end(d);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_example_subscribe),
+		cmocka_unit_test(test_example_publish),
+		cmocka_unit_test(test_example_python),
+		cmocka_unit_test(test_example_shell),
+	};
+
+	find_cometctl_first();
+	signal(SIGPIPE, SIG_IGN);
+	alarm(120);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
