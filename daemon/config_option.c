@@ -85,9 +85,9 @@ static const struct config_row table[] = {
 	  "java", false, NULL, NULL, NULL},
 	 config_set_choice, SERVER(append), ENDPOINT_APPEND_NOTHING},
 	{{"server", "url-failures", "number", "3",
-	  "of several urls: the next one is tried after so many failures in a row, once every "
-	  "transport was tried. Refused, cut or unanswered connections are failures, and so "
-	  "are broken answers; that the server refuses the credentials, or a request, is none",
+	  "of several URLs: the next one is tried after so many failures in a row, once every "
+	  "transport was tried. Refused, cut or unanswered connections and broken answers are "
+	  "failures; a server that refuses the credentials, or a request, is not",
 	  "1", false, "1", "1000", NULL},
 	 config_set_number, SERVER(session.url_failures), 0},
 	{{"server", "url-retry", "duration", "5m",
@@ -114,7 +114,7 @@ static const struct config_row table[] = {
 	  "long-polling", false, NULL, NULL, NULL},
 	 config_set_transports, SERVER(session), 0},
 	{{"server", "header", "header", NULL,
-	  "sent with every HTTP request and WebSocket upgrade; secrets belong into a header-file",
+	  "sent with every HTTP request and WebSocket upgrade; secrets belong in a header-file",
 	  "X-Tenant: north", true, NULL, NULL, NULL},
 	 config_set_header, SERVER(headers), 0},
 	{{"server", "header-file", "path", NULL,
@@ -123,9 +123,9 @@ static const struct config_row table[] = {
 	  "/etc/cometd-bridge/demo.headers", false, NULL, NULL, NULL},
 	 config_set_path, SERVER(header_file), 0},
 	{{"server", "cookie", "NAME=VALUE", NULL,
-	  "a cookie that is there before the first handshake, for the hosts of this server alone and, "
-	  "where they are https, for TLS alone; Path=/x behind a semicolon limits it; what the server "
-	  "sets under this name replaces it; secrets belong into a cookie-file",
+	  "a cookie that is there before the first handshake, for the hosts of this server alone "
+	  "and, where they are https, for TLS alone; Path=/x behind a semicolon limits it; what "
+	  "the server sets under this name replaces it; secrets belong in a cookie-file",
 	  "route=north; Path=/cometd", true, NULL, NULL, NULL},
 	 config_set_cookie, SERVER(cookies), 0},
 	{{"server", "cookie-file", "path", NULL,
@@ -134,16 +134,17 @@ static const struct config_row table[] = {
 	  "/etc/cometd-bridge/demo.cookies", false, NULL, NULL, NULL},
 	 config_set_path, SERVER(cookie_file), 0},
 	{{"server", "cookie-jar", "path", NULL,
-	  "a file in which cookies with an end (Expires, Max-Age) outlive the daemon, in curl's format; "
-	  "those of the session, BAYEUX_BROWSER among them, are not kept, for a new session that came "
-	  "with them would be taken for the old one's second; the unit's StateDirectory "
-	  "(/var/lib/cometd-bridge) is where it can be written",
+	  "a file in which cookies that have an expiry (Expires, Max-Age) outlive the daemon, in "
+	  "curl's format; session cookies, BAYEUX_BROWSER among them, are not kept, for a new "
+	  "session that came with them would be taken for the old one's second; the unit's "
+	  "StateDirectory (/var/lib/cometd-bridge) is where it can be written",
 	  "/var/lib/cometd-bridge/demo.jar", false, NULL, NULL, NULL},
 	 config_set_path, SERVER(cookie_jar), 0},
 	{{"server", "credential", "bearer, basic, header NAME or ext NAME/NAME", NULL,
-	  "how the credential is sent with every request: as a Bearer token, which it is without "
-	  "this option, as user:password, or as the value of that header; or with each handshake, "
-	  "at that place in its ext; it has one source: the next three, or oauth-token-url",
+	  "how the credential is sent with every request: as a Bearer token, which is the "
+	  "default, as user:password, or as the value of that header; or with each handshake "
+	  "alone, at that place in its ext; it has one source: one of the next four options, or "
+	  "oauth-token-url",
 	  "header X-API-Key", false, NULL, NULL, NULL},
 	 config_set_credential, SERVER(credential), 0},
 	{{"server", "credential-file", "path", NULL,
@@ -160,12 +161,12 @@ static const struct config_row table[] = {
 	  "/usr/local/bin/get-token --for demo", false, NULL, NULL, NULL},
 	 config_set_command, SERVER(credential.command), 0},
 	{{"server", "credential-extension", "name of an extension", NULL,
-	  "the extension of this server that gives it",
+	  "the extension of this server that supplies it",
 	  "tenant", false, NULL, NULL, NULL},
 	 config_set_extension_name, SERVER(credential.extension), 0},
 	{{"server", "credential-lifetime", "duration", "unlimited",
-	  "how long a credential is good that does not tell; a new one is fetched before its end, "
-	  "and in any case when the server rejects it",
+	  "how long a credential is good that does not say so itself; a new one is fetched "
+	  "before its end, and in any case when the server rejects it",
 	  "50m", false, "1s", "720h", "unlimited"},
 	 config_set_duration, SERVER(credential.lifetime), 0},
 	{{"server", "credential-timeout", "duration", "30s",
@@ -173,17 +174,17 @@ static const struct config_row table[] = {
 	  "10s", false, "100ms", "10m", NULL},
 	 config_set_duration, SERVER(credential.timeout), 0},
 	{{"server", "oauth-token-url", "URL", NULL,
-	  "where OAuth 2.0 gives tokens, which then are the credential: https, or http on this "
-	  "machine; TLS and proxy are those of the server, tls-pin included",
+	  "where OAuth 2.0 tokens, which are then the credential, are fetched: https, or http on "
+	  "this machine; TLS and proxy are those of the server, tls-pin included",
 	  "https://login.example.com/oauth2/token", false, NULL, NULL, NULL},
 	 config_set_token_url, SERVER(oauth.token_url), 0},
 	{{"server", "oauth-grant", "client-credentials, refresh-token, jwt-bearer", "client-credentials",
-	  "what the token is given for: who we are, a refresh token that somebody once "
-	  "obtained, or a signed assertion",
+	  "what is shown for a token: the client id and secret, a refresh token that was "
+	  "obtained before, or a signed assertion",
 	  "jwt-bearer", false, NULL, NULL, NULL},
 	 config_set_choice, SERVER(oauth.grant), OAUTH_CLIENT_CREDENTIALS},
 	{{"server", "oauth-client-id", "text", NULL,
-	  "who we are",
+	  "the client id, as the token server knows it",
 	  "3MVG9example", false, NULL, NULL, NULL},
 	 config_set_text, SERVER(oauth.client_id), 0},
 	{{"server", "oauth-client-secret-file", "path", NULL,
@@ -195,8 +196,8 @@ static const struct config_row table[] = {
 	  "demo-client-secret", false, NULL, NULL, NULL},
 	 config_set_file_name, SERVER(oauth.secret_systemd), 0},
 	{{"server", "oauth-client-auth", "basic, body", "basic",
-	  "how id and secret are shown: in a header, or as client_id and client_secret in the "
-	  "form",
+	  "how client id and secret are shown: in an Authorization header, or as client_id and "
+	  "client_secret in the form",
 	  "body", false, NULL, NULL, NULL},
 	 config_set_choice, SERVER(oauth.client_auth), OAUTH_BASIC},
 	{{"server", "oauth-refresh-token-file", "path", NULL,
@@ -206,15 +207,15 @@ static const struct config_row table[] = {
 	{{"server", "oauth-refresh-token-save", "yes or no", "no",
 	  "write a refresh token that the token server gives in place of the old one into that "
 	  "file, whose directory the daemon must be able to write; without it, the new one is "
-	  "lost with the daemon",
+	  "lost when the daemon ends",
 	  "yes", false, NULL, NULL, NULL},
 	 config_set_yes_no, SERVER(oauth.refresh_save), 0},
 	{{"server", "oauth-scope", "text", NULL,
-	  "what the token shall allow, separated by blanks",
+	  "the scopes asked for, separated by blanks",
 	  "api refresh_token", false, NULL, NULL, NULL},
 	 config_set_text, SERVER(oauth.scope), 0},
 	{{"server", "oauth-audience", "text", NULL,
-	  "for whom the token shall be, where the token server asks for it",
+	  "the audience asked for, where the token server wants one",
 	  "https://api.example.com/", false, NULL, NULL, NULL},
 	 config_set_text, SERVER(oauth.audience), 0},
 	{{"server", "oauth-parameter", "name=value", NULL,
@@ -226,23 +227,23 @@ static const struct config_row table[] = {
 	  "/etc/cometd-bridge/demo.key", false, NULL, NULL, NULL},
 	 config_set_path, SERVER(oauth.jwt_key), 0},
 	{{"server", "oauth-jwt-key-id", "text", NULL,
-	  "its name at the token server (kid)",
+	  "the key's name at the token server (kid)",
 	  "2026-01", false, NULL, NULL, NULL},
 	 config_set_text, SERVER(oauth.jwt_key_id), 0},
 	{{"server", "oauth-jwt-issuer", "text", NULL,
-	  "who asserts (iss); without it, oauth-client-id",
+	  "the issuer (iss); without it, oauth-client-id",
 	  "3MVG9example", false, NULL, NULL, NULL},
 	 config_set_text, SERVER(oauth.jwt_issuer), 0},
 	{{"server", "oauth-jwt-subject", "text", NULL,
-	  "for whom the token is (sub); without it, the issuer",
+	  "the user or account the token is for (sub); without it, the issuer",
 	  "bridge@example.com", false, NULL, NULL, NULL},
 	 config_set_text, SERVER(oauth.jwt_subject), 0},
 	{{"server", "oauth-jwt-audience", "text", NULL,
-	  "who is to believe it (aud); without it, oauth-token-url",
+	  "the audience (aud); without it, oauth-token-url",
 	  "https://login.example.com", false, NULL, NULL, NULL},
 	 config_set_text, SERVER(oauth.jwt_audience), 0},
 	{{"server", "oauth-jwt-lifetime", "duration", "2m",
-	  "how long it is good",
+	  "how long the assertion is good",
 	  "5m", false, "10s", "1h", NULL},
 	 config_set_duration, SERVER(oauth.jwt_lifetime), 0},
 	{{"server", "tls-ca", "path", NULL,
@@ -290,10 +291,10 @@ static const struct config_row table[] = {
 	  "localhost, .example.com, 10.0.0.0/8", false, NULL, NULL, NULL},
 	 config_set_no_proxy, SERVER(no_proxy), 0},
 	{{"server", "redirects", "never, same-host", "never",
-	  "whether a request is made again where the server sends it (HTTP 301, 302, 307, 308), as a "
-	  "POST and with the same body: only on the same host, never from https to http, at most five "
-	  "times; another host belongs into url, for no credential is sent to it, and a WebSocket "
-	  "upgrade is never redirected",
+	  "whether a request is made again where the server sends it (HTTP 301, 302, 307, 308), "
+	  "as a POST and with the same body: only on the same host, never from https to http, at "
+	  "most five times; another host belongs in url, for no credential is sent to it, and a "
+	  "WebSocket upgrade is never redirected",
 	  "same-host", false, NULL, NULL, NULL},
 	 config_set_choice, SERVER(redirects), HTTP_REDIRECTS_NEVER},
 	{{"server", "max-message", "size", "16M", "the largest text accepted from the server",
@@ -395,7 +396,7 @@ static const struct config_row table[] = {
 	 config_set_yes_no, SERVER(session.timestamp), 0},
 	{{"server", "handshake-ext", "JSON object", NULL,
 	  "sent as ext with every handshake, beside what extensions say, which wins; secrets "
-	  "belong into a handshake-ext-file",
+	  "belong in a handshake-ext-file",
 	  "{\"com.example.tenant\":\"north\"}", false, NULL, NULL, NULL},
 	 config_set_ext, SERVER(ext[SESSION_EXT_HANDSHAKE]), 0},
 	{{"server", "handshake-ext-file", "path", NULL,
@@ -453,8 +454,8 @@ static const struct config_row table[] = {
 	  "{\"tenant\":\"north\"}", false, NULL, NULL, NULL},
 	 config_set_fields, SERVER(fields[SESSION_EXT_PUBLISH]), 0},
 	{{"server", "extension", "name or path, and configuration", NULL,
-	  "a shared object that sees every message, and may change or delete it; what follows "
-	  "is its configuration, or @ and a file that holds it",
+	  "a shared object that sees every message, and may change or delete it; what follows is "
+	  "its configuration, or @ and a file that holds it",
 	  "tenant {\"tenant\":\"north\"}", true, NULL, NULL, NULL},
 	 config_set_extension, SERVER(extensions), 0},
 	{{"server", "websocket-ping", "duration", "30s",
