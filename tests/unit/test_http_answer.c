@@ -1,0 +1,304 @@
+/*
+ * Answers to one request, from a server that says exactly what a test wants:
+ * right, cut, foreign or missing ones, and the ceilings of those that do not end.
+ */
+#include "io/http_post.h"
+#include "tests/unit/testing.h"
+#include "tests/unit/http_world.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- answers --- */
+
+static void test_status(void **state)
+{
+	static const unsigned statuses[] = {200, 201, 204, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405,
+					    407, 408, 409, 410, 413, 414, 426, 429, 500, 502, 503, 504};
+	struct world *w = *state;
+	char answer[256];
+
+	make(w);
+	for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++) {
+		unsigned s = statuses[i];
+		struct wire_conn *c;
+
+		start(w);
+		c = wire_accept(w->wire);
+		wire_request(c);
+		/* a redirect leads to ourselves: were it followed, a second request would come */
+		snprintf(answer, sizeof(answer),
+			 "HTTP/1.1 %u Whatever\r\nLocation: /elsewhere\r\nConnection: close\r\n%s\r\n%s",
+			 s, s == 204 ? "" : "Content-Length: 4\r\n", s == 204 ? "" : "text");
+		wire_say(c, answer);
+		until_done(w);
+		assert_int_equal(w->result.outcome, HTTP_ANSWERED);
+		assert_int_equal(w->result.status, s);
+		assert_string_equal(w->body, s == 204 ? "" : "text");
+		/* the reader of a log wants to know where it would have led */
+		if (s / 100 == 3)
+			assert_non_null(strstr(w->reason, "/elsewhere: redirects are not followed"));
+		else
+			assert_string_equal(w->reason, "");
+		assert_int_equal(w->result.retry_after, 0);
+		wire_gone(c);
+		wire_close(c);
+		assert_int_equal(wire_count(w->wire), i + 1);
+	}
+}
+
+static void test_retry_after(void **state)
+{
+	static const struct { const char *value; uint64_t ms; } rows[] = {
+		{"7", 7000}, {"0", 0}, {"-3", 0}, {"soon", 0}, {"99999999999999999999", 86400000},
+		{"1000000", 86400000},
+	};
+	struct world *w = *state;
+	struct wire_conn *c = begin(w);
+	char answer[256];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		snprintf(answer, sizeof(answer), "HTTP/1.1 503 Busy\r\nRetry-After: %s\r\n"
+			 "Content-Length: 0\r\n\r\n", rows[i].value);
+		wire_say(c, answer);
+		assert_answered(w, 503, "");
+		/* curl reads a number that is too large as none or as the largest */
+		if (w->result.retry_after != 0 || rows[i].ms < 86400000)
+			assert_int_equal(w->result.retry_after, rows[i].ms);
+		start(w);
+		wire_request(c);
+	}
+}
+
+static void test_empty_and_html(void **state)
+{
+	struct world *w = *state;
+	struct wire_conn *c = begin(w);
+
+	wire_say(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+	assert_answered(w, 200, "");
+	start(w);
+	wire_request(c);
+	wire_say(c, "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<html>");
+	assert_answered(w, 200, "<html>");
+	assert_int_equal(wire_count(w->wire), 1);
+}
+
+static void test_chunks_of_one_byte(void **state)
+{
+	struct world *w = *state;
+	struct wire_conn *c = begin(w);
+	const char *text = "[{\"channel\":\"/meta/connect\"}]";
+	char chunk[16];
+
+	for (const char *p = OK_HEAD "Transfer-Encoding: chunked\r\n\r\n"; *p; p++) {
+		wire_say_bytes(c, p, 1);
+		wire_settle(w->loop);
+	}
+	for (const char *p = text; *p; p++) {
+		snprintf(chunk, sizeof(chunk), "1\r\n%c\r\n", *p);
+		for (const char *q = chunk; *q; q++)
+			wire_say_bytes(c, q, 1);
+		assert_int_equal(loop_turn(w->loop, false), 0);
+		assert_false(w->done);
+	}
+	wire_say(c, "0\r\n\r\n");
+	assert_answered(w, 200, text);
+}
+
+static void test_truncated(void **state)
+{
+	struct world *w = *state;
+	struct wire_conn *c = begin(w);
+
+	wire_say(c, OK_HEAD "Content-Length: 100\r\n\r\n[{\"channel\"");
+	wire_said(c);
+	wire_close(c);
+	assert_failed(w, HTTP_BROKEN, "");
+	assert_int_equal(w->result.status, 200);
+
+	start(w);
+	c = wire_accept(w->wire);
+	wire_request(c);
+	wire_say(c, OK_HEAD "Transfer-Encoding: chunked\r\n\r\n5\r\n[{\"ch\r\n");
+	wire_said(c);
+	wire_close(c);
+	assert_failed(w, HTTP_BROKEN, "");
+
+	/* no length: the end of the connection is the end of the body */
+	start(w);
+	c = wire_accept(w->wire);
+	wire_request(c);
+	wire_say(c, OK_HEAD "\r\n[{\"ch");
+	wire_said(c);
+	wire_close(c);
+	assert_answered(w, 200, "[{\"ch");
+}
+
+static void test_reset_in_body(void **state)
+{
+	struct world *w = *state;
+	struct wire_conn *c = begin(w);
+
+	wire_say(c, OK_HEAD "Content-Length: 100\r\n\r\n[{\"channel\"");
+	wire_settle(w->loop);
+	wire_reset(c);
+	assert_failed(w, HTTP_BROKEN, "");
+	assert_int_equal(w->result.status, 200);
+}
+
+static void test_closed_without_answer(void **state)
+{
+	struct world *w = *state;
+	struct wire_conn *c = begin(w);
+
+	wire_close(c);
+	assert_failed(w, HTTP_BROKEN, "");
+	assert_int_equal(w->result.status, 0);
+	start(w);
+	c = wire_accept(w->wire);
+	wire_request(c);
+	wire_reset(c);
+	assert_failed(w, HTTP_BROKEN, "");
+	/* no second try by curl */
+	wire_settle(w->loop);
+	assert_int_equal(wire_count(w->wire), 2);
+}
+
+static void test_not_http(void **state)
+{
+	struct world *w = *state;
+	struct wire_conn *c = begin(w);
+
+	wire_say(c, "SSH-2.0-OpenSSH_9.2\r\n");
+	assert_failed(w, HTTP_BROKEN, "");
+}
+
+/* --- ceilings --- */
+
+static void test_endless_body(void **state)
+{
+	struct world *w = *state;
+	struct wire_conn *c;
+	char chunk[1024];
+
+	w->options.body_max = 10000;
+	memset(chunk, ' ', sizeof(chunk));
+	c = begin(w);
+	wire_say(c, OK_HEAD "\r\n");
+	while (!w->done && !wire_is_gone(c)) {
+		wire_say_bytes(c, chunk, sizeof(chunk));
+		assert_int_equal(loop_turn(w->loop, false), 0);
+	}
+	assert_failed(w, HTTP_BROKEN, "the answer is too large");
+	wire_gone(c);
+}
+
+/* exactly at the ceiling, and one byte beyond */
+static void test_body_max(void **state)
+{
+	struct world *w = *state;
+	struct wire_conn *c;
+
+	w->options.body_max = 10;
+	c = begin(w);
+	wire_say(c, OK_HEAD "Content-Length: 10\r\n\r\n0123456789");
+	assert_answered(w, 200, "0123456789");
+	start(w);
+	wire_request(c);
+	wire_say(c, OK_HEAD "Content-Length: 11\r\n\r\n01234567890");
+	assert_failed(w, HTTP_BROKEN, "the answer is too large");
+}
+
+/* what gzip makes of the output of a shell command; the caller frees it */
+static char *gzip(const char *command, size_t *ret_n)
+{
+	char *packed = malloc(1 << 20), line[256];
+	FILE *f;
+
+	snprintf(line, sizeof(line), "%s | gzip -9", command);
+	f = popen(line, "r");
+	assert_non_null(f);
+	*ret_n = fread(packed, 1, 1 << 20, f);
+	assert_int_equal(pclose(f), 0);
+	return packed;
+}
+
+static void say_gzip(struct wire_conn *c, const char *command)
+{
+	size_t n;
+	char *packed = gzip(command, &n), head[128];
+
+	snprintf(head, sizeof(head), OK_HEAD "Content-Encoding: gzip\r\nContent-Length: %zu\r\n\r\n", n);
+	wire_say(c, head);
+	wire_say_bytes(c, packed, n);
+	free(packed);
+}
+
+static void test_gzip(void **state)
+{
+	struct world *w = *state;
+	struct wire_conn *c;
+
+	w->options.body_max = 1u << 20;
+	c = begin(w);
+	say_gzip(c, "printf '[{\"channel\":\"/a\"}]'");
+	assert_answered(w, 200, "[{\"channel\":\"/a\"}]");
+	/* a bomb: 64 KiB that become 64 MiB */
+	start(w);
+	wire_request(c);
+	say_gzip(c, "head -c 64M /dev/zero");
+	assert_failed(w, HTTP_BROKEN, "the answer is too large");
+}
+
+static void test_endless_header(void **state)
+{
+	struct world *w = *state;
+	struct wire_conn *c = begin(w);
+	unsigned lines = 0;
+
+	wire_say(c, "HTTP/1.1 200 OK\r\n");
+	for (; !w->done && !wire_is_gone(c); lines++) {
+		wire_say(c, "X-Filler: 0123456789012345678901234567890123456789\r\n");
+		assert_int_equal(loop_turn(w->loop, false), 0);
+	}
+	assert_failed(w, HTTP_BROKEN, "header of the answer is too large");
+	assert_in_range(lines, 1000, 5000);
+
+	/* the same by one line that never ends */
+	start(w);
+	c = wire_accept(w->wire);
+	wire_request(c);
+	wire_say(c, "HTTP/1.1 200 OK\r\nX: ");
+	while (!w->done && !wire_is_gone(c)) {
+		wire_say(c, "01234567890123456789012345678901234567890123456789012345678901234567");
+		assert_int_equal(loop_turn(w->loop, false), 0);
+	}
+	assert_failed(w, HTTP_BROKEN, "");
+}
+
+/* interim answers without end count as header, too */
+static void test_endless_interim(void **state)
+{
+	struct world *w = *state;
+	struct wire_conn *c = begin(w);
+
+	while (!w->done && !wire_is_gone(c)) {
+		wire_say(c, "HTTP/1.1 102 Processing\r\nX-Filler: 01234567890123456789\r\n\r\n");
+		assert_int_equal(loop_turn(w->loop, false), 0);
+	}
+	assert_failed(w, HTTP_BROKEN, "header of the answer is too large");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define T(name) cmocka_unit_test_setup_teardown(test_##name, http_world_setup, http_world_teardown)
+		T(status), T(retry_after), T(empty_and_html), T(chunks_of_one_byte), T(truncated),
+		T(reset_in_body), T(closed_without_answer), T(not_http), T(endless_body), T(body_max),
+		T(gzip), T(endless_header), T(endless_interim),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
