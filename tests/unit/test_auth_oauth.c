@@ -4,6 +4,7 @@
  * has a secret in it.
  */
 #include "io/auth_oauth.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "io/auth.h"
 #include "tests/unit/rsa_key.h"
@@ -28,6 +29,7 @@ struct world {
 	struct http_options http;
 	struct auth_oauth_options o;
 	struct auth_source *source;
+	uint64_t now;                   /* stands still: no deadline passes by itself */
 	char dir[32], path[3][64], url[128];
 	/* what a fetch came to */
 	bool done;
@@ -66,15 +68,26 @@ static void quiet(void *ctx, const struct log_line *line)
 	(void)line;
 }
 
+static void pass(struct world *w, uint64_t ms)
+{
+	w->now += ms;
+	clock_fake(1700000000000 + w->now, w->now);
+}
+
 static int setup(void **state)
 {
 	struct world *w = calloc(1, sizeof(*w));
 
 	log_set_sink(quiet, NULL);
-	if (!w || loop_new(&w->loop) || curl_loop_new(w->loop, &w->curl))
+	if (!w)
+		return -1;
+	pass(w, 1000);
+	if (loop_new(&w->loop) || curl_loop_new(w->loop, &w->curl))
 		return -1;
 	w->wire = wire_new(w->loop);
 	http_options_default(&w->http);
+	/* libcurl's clock goes on */
+	w->http.connect_timeout = 3600000;
 	strcpy(w->dir, "/tmp/test-oauth-XXXXXX");
 	assert_non_null(mkdtemp(w->dir));
 	snprintf(w->url, sizeof(w->url), "%s", wire_url(w->wire, "http", "/token?x=1"));
@@ -101,6 +114,7 @@ static int teardown(void **state)
 	curl_loop_free(w->curl);
 	loop_free(w->loop);
 	log_set_sink(NULL, NULL);
+	clock_fake(UINT64_MAX, UINT64_MAX);
 	snprintf(command, sizeof(command), "rm -r %s", w->dir);
 	assert_int_equal(system(command), 0);
 	free(w);
@@ -360,9 +374,12 @@ static void no_answer(void **state)
 {
 	struct world *w = *state;
 
-	w->o.timeout = 30;
 	ask(w);
 	wire_say(w->conn, OK "{\"access_token\":");
+	pass(w, w->o.timeout - 1);
+	wire_settle(w->loop);
+	assert_false(w->done);
+	pass(w, 1);
 	wire_until(w->loop, &w->done);
 	assert_string_equal(w->why, "the token server did not answer in time");
 	/* the connection is gone, and so is the request with its secrets */
@@ -437,6 +454,7 @@ static void one_request_for_all(void **state)
 	assert_int_equal(wire_count(w->wire), 1);
 	assert_string_equal(auth_header(auth), "Authorization: Bearer t");
 	/* the next one comes by itself, before its end */
+	pass(w, 999);
 	c = wire_accept(w->wire);
 	wire_request(c);
 	assert_string_equal(auth_header(auth), "Authorization: Bearer t");

@@ -3,6 +3,7 @@
  * right, cut, foreign or missing ones, and the ceilings of those that do not end.
  */
 #include "io/http_post.h"
+#include "base/clock.h"
 #include "tests/unit/testing.h"
 #include "tests/unit/http_world.h"
 
@@ -175,6 +176,53 @@ static void test_not_http(void **state)
 	assert_failed(w, HTTP_BROKEN, "");
 }
 
+/* --- deadlines --- */
+
+static void on_deadline(void *ctx)
+{
+	struct world *w = ctx;
+
+	assert_true(w->done);
+}
+
+/*
+ * The process was stopped until long after the deadline of its owner, and the
+ * answer came meanwhile, to its end: it counts, though it takes several reads.
+ * Deadlines come behind the descriptors, and libcurl reads until there is no more.
+ */
+static void test_came_in_time(void **state)
+{
+	static const size_t sizes[] = {0, 1, 50000};
+	struct world *w = *state;
+	struct loop_timer *deadline;
+	char *body = malloc(50001);
+
+	assert_non_null(body);
+	make(w);
+	assert_int_equal(loop_timer_new(w->loop, on_deadline, w, &deadline), 0);
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		struct wire_conn *c;
+
+		start(w);
+		c = wire_accept(w->wire);
+		wire_request(c);
+		memset(body, 'x', sizes[i]);
+		body[sizes[i]] = 0;
+		wire_say(c, OK_HEAD "Connection: close\r\n\r\n");
+		wire_say(c, body);
+		/* without a turn: it lies in the kernel */
+		assert_true(wire_has_said(c));
+		wire_close(c);
+		loop_timer_at(deadline, loop_now(w->loop) + 1000);
+		clock_fake(1700000000000, loop_now(w->loop) + 60000);
+		assert_int_equal(loop_turn(w->loop, false), 0);
+		assert_answered(w, 200, body);
+	}
+	loop_timer_free(deadline);
+	clock_fake(UINT64_MAX, UINT64_MAX);
+	free(body);
+}
+
 /* --- ceilings --- */
 
 static void test_endless_body(void **state)
@@ -296,7 +344,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, http_world_setup, http_world_teardown)
 		T(status), T(retry_after), T(empty_and_html), T(chunks_of_one_byte), T(truncated),
-		T(reset_in_body), T(closed_without_answer), T(not_http), T(endless_body), T(body_max),
+		T(reset_in_body), T(closed_without_answer), T(not_http), T(came_in_time), T(endless_body), T(body_max),
 		T(gzip), T(endless_header), T(endless_interim),
 	};
 

@@ -33,7 +33,7 @@ unsigned wire_count(const struct wire *w);
 /* Leaves new connections to the kernel for a while: they are open, and nobody hears them. */
 void wire_pause(struct wire *w, bool pause);
 
-/* Turns the loop until `*flag`, at most 20 s. */
+/* Turns the loop until `*flag`, but not for ever. */
 void wire_until(struct loop *loop, const bool *flag);
 /* Turns the loop until there is no more to do at once. */
 void wire_settle(struct loop *loop);
@@ -54,6 +54,8 @@ void wire_say(struct wire_conn *c, const char *text);
 void wire_say_bytes(struct wire_conn *c, const void *p, size_t n);
 /* Turns the loop until all that was said has left. */
 void wire_said(struct wire_conn *c);
+/* whether it has, without a turn */
+bool wire_has_said(const struct wire_conn *c);
 /* Stops reading, as a peer that hangs; what comes stays in the kernel. */
 void wire_deaf(struct wire_conn *c);
 /* reads again */
