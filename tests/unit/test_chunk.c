@@ -42,6 +42,24 @@ static void test_side_by_side(void **state)
 	chunk_fini(&c);
 }
 
+/* also behind others: the limit is the frame's, not what its blob happens to hold */
+static void test_the_largest_frame(void **state)
+{
+	struct chunk_frame small, large;
+	size_t extra;
+	struct chunk c;
+
+	(void)state;
+	chunk_init(&c);
+	small = event(&c, 10);
+	extra = small.n - PROTOCOL_PREFIX - 10;
+	blob_ref(small.blob);
+	large = event(&c, PROTOCOL_FRAME_MAX - extra);
+	assert_int_equal(large.n, PROTOCOL_PREFIX + PROTOCOL_FRAME_MAX);
+	blob_unref(small.blob);
+	chunk_fini(&c);
+}
+
 /* else it would keep alive, or be kept alive by, what lies before it */
 static void test_large_lies_alone(void **state)
 {
@@ -116,10 +134,12 @@ static void test_no_memory(void **state)
 		int r;
 
 		chunk_init(&c);
-		r = chunk_event(&c, SLICE("one"), 1, &piece, 1, SLICE_NULL, &f);
-		assert_true(r == 0 || r == -ENOMEM);
-		r = chunk_event(&c, SLICE("one"), 2, &piece, 1, SLICE_NULL, &f);
-		assert_true(r == 0 || r == -ENOMEM);
+		for (uint64_t seq = 1; seq <= 2; seq++) {
+			f = (struct chunk_frame){0};
+			r = chunk_event(&c, SLICE("one"), seq, &piece, 1, SLICE_NULL, &f);
+			assert_true(r == 0 || r == -ENOMEM);
+			assert_int_equal(r == 0, f.n > 0);
+		}
 		chunk_fini(&c);
 	}
 }
@@ -128,6 +148,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_side_by_side),
+		cmocka_unit_test(test_the_largest_frame),
 		cmocka_unit_test(test_large_lies_alone),
 		cmocka_unit_test(test_used_again),
 		cmocka_unit_test(test_what_cannot_be_encoded),

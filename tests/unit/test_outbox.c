@@ -277,6 +277,7 @@ static size_t write_some(struct world *w, size_t n_iov, size_t most)
 		assert_int_equal(r, -ENOMEM);
 		return 0;
 	}
+	assert_true(n <= n_iov);
 	for (size_t i = 0; i < n && took < most; i++) {
 		size_t step = iov[i].iov_len < most - took ? iov[i].iov_len : most - took;
 
@@ -676,6 +677,78 @@ static void test_peak_and_wake(void **state)
 	world_free(w);
 }
 
+/* what nobody is woken for is told only when something else happens to be sent */
+static void test_a_loss_wakes(void **state)
+{
+	struct world *w = world_new(1 << 20);
+
+	(void)state;
+	push_lost(w, 0);
+	assert_int_equal(w->wakes, 1);
+	drain(w);
+	world_free(w);
+}
+
+/* one lost while it waited, one as it came, and no message left of the server to say so */
+static void test_losses_of_both_kinds(void **state)
+{
+	struct world *w = world_new(3000);
+
+	(void)state;
+	push(w, 0, 1000);
+	push_control(w, 2500);
+	push_lost(w, 0);
+	assert_string_equal(story(w), "c0 lost1:2 ");
+	world_free(w);
+}
+
+/* asked again and again for less than there is to tell, it tells each loss once */
+static void test_notices_are_made_once(void **state)
+{
+	struct world *w = world_new(1 << 20);
+	struct iovec iov[1];
+	size_t n;
+
+	(void)state;
+	push(w, 0, 10);
+	push(w, 1, 10);
+	w->wakes = 0;
+	outbox_abandon(&w->o);
+	assert_int_equal(w->wakes, 1);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(outbox_peek(&w->o, iov, 1, &n), 0);
+		assert_int_equal(n, 1);
+		assert_int_equal(w->o.n_spans, 2);
+	}
+	assert_string_equal(story(w), "lost1:1 lost2:1 ");
+	world_free(w);
+}
+
+static void test_the_ceiling_is_exact(void **state)
+{
+	struct world *w = world_new(1 << 20);
+	size_t n;
+
+	(void)state;
+	push(w, 0, 1000);
+	n = w->o.bytes;
+	push_elsewhere(w, 0);
+	w->o.bytes_max = 2 * n;
+	push(w, 0, 1000);
+	assert_int_equal(w->o.lost, 0);
+	/* beside one that is on its way, too */
+	write_some(w, 1, 1);
+	push_elsewhere(w, 0);
+	w->o.bytes_max--;
+	push(w, 0, 1000);
+	assert_int_equal(w->o.bytes, w->o.bytes_max);
+	w->o.bytes_max--;
+	push_elsewhere(w, 0);
+	push(w, 0, 1000);
+	assert_string_equal(story(w), "1.1 lost1:1 1.5 lost1:1 ");
+	world_free(w);
+}
+
 /* ---- anything, in any order ---- */
 
 static void random_step(struct world *w)
@@ -809,6 +882,42 @@ static void test_no_memory_for_a_reply(void **state)
 	world_free(w);
 }
 
+/* the loss is told later, not forgotten and not taken for told */
+static void test_no_memory_for_a_notice(void **state)
+{
+	struct world *w = world_new(1 << 20);
+	struct iovec iov[4];
+	size_t n = 0;
+
+	(void)state;
+	push_lost(w, 0);
+	for (unsigned i = 0; i < 2; i++) {
+		testing_fail_allocation(i);
+		assert_int_equal(outbox_peek(&w->o, iov, 4, &n), -ENOMEM);
+		assert_true(testing_allocation_failed());
+		assert_false(outbox_empty(&w->o));
+	}
+	assert_string_equal(story(w), "lost1:1 ");
+	world_free(w);
+}
+
+static void test_no_memory_for_an_account(void **state)
+{
+	struct world *w = world_new(1 << 20);
+
+	(void)state;
+	push(w, 0, 10);
+	testing_fail_allocation(0);
+	outbox_push_lost(&w->o, names[1], 1);
+	assert_true(testing_allocation_failed());
+	/* it cannot be told, so the peer ends; but it counts */
+	assert_true(w->o.overrun);
+	assert_int_equal(w->o.lost, 1);
+	w->n_lost = 1;
+	drain(w);
+	world_free(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -831,10 +940,16 @@ int main(void)
 		cmocka_unit_test(test_spans_have_a_ceiling),
 		cmocka_unit_test(test_abandon),
 		cmocka_unit_test(test_peak_and_wake),
+		cmocka_unit_test(test_a_loss_wakes),
+		cmocka_unit_test(test_losses_of_both_kinds),
+		cmocka_unit_test(test_notices_are_made_once),
+		cmocka_unit_test(test_the_ceiling_is_exact),
 		cmocka_unit_test(test_random_lives),
 		cmocka_unit_test(test_random_lives_of_the_poor),
 		cmocka_unit_test(test_no_memory),
 		cmocka_unit_test(test_no_memory_for_a_reply),
+		cmocka_unit_test(test_no_memory_for_a_notice),
+		cmocka_unit_test(test_no_memory_for_an_account),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
