@@ -3,6 +3,7 @@
  * frames, lengths at and beyond the limit, and no memory for mere claims.
  */
 #include "protocol/frame.h"
+#include "protocol/protocol.h"
 #include "tests/unit/testing.h"
 
 #include <errno.h>
@@ -157,6 +158,30 @@ static void test_limit_rises_behind_hello(void **state)
 	frame_reader_fini(&r);
 }
 
+/* each byte of the length counts: the largest frame of the daemon needs all four */
+static void test_lengths_written(void **state)
+{
+	static const struct { size_t n; const char *prefix; } table[] = {
+		{0x12345, "\x00\x01\x23\x45"}, {0x1000000, "\x01\x00\x00\x00"},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct buf out;
+		size_t mark;
+		char *room;
+
+		buf_init(&out, 0x1000010);
+		assert_int_equal(frame_begin(&out, &mark), 0);
+		assert_int_equal(buf_room(&out, table[i].n, &room), 0);
+		memset(room, 'x', table[i].n);
+		buf_grown(&out, table[i].n);
+		assert_int_equal(frame_end(&out, mark, table[i].n), 0);
+		assert_memory_equal(buf_slice(&out).p, table[i].prefix, PROTOCOL_PREFIX);
+		buf_fini(&out);
+	}
+}
+
 static void test_writing(void **state)
 {
 	struct frame_reader r;
@@ -243,6 +268,7 @@ int main(void)
 		cmocka_unit_test(test_claimed_lengths),
 		cmocka_unit_test(test_longest_frame_fits),
 		cmocka_unit_test(test_limit_rises_behind_hello),
+		cmocka_unit_test(test_lengths_written),
 		cmocka_unit_test(test_writing),
 		cmocka_unit_test(test_writing_too_much),
 		cmocka_unit_test(test_each_allocation_failing),

@@ -506,6 +506,8 @@ static void test_encoding_beyond_limits(void **state)
 {
 	const struct slice small = SLICE("111");
 	struct slice huge = slice_make(calloc(1, PROTOCOL_FRAME_MAX), PROTOCOL_FRAME_MAX);
+	const size_t around = strlen("{'op':'message','server':'s','seq':1,'message':}");
+	struct slice largest = slice_take(huge, PROTOCOL_FRAME_MAX - around);
 	struct message m;
 	struct buf out;
 
@@ -527,6 +529,13 @@ static void test_encoding_beyond_limits(void **state)
 	m.name = SLICE("\xff");
 	assert_int_equal(message_encode(&m, &out), -EINVAL);
 	assert_int_equal(message_encode_event(&out, SLICE("s"), 1, &huge, 1, SLICE_NULL), -EMSGSIZE);
+	assert_int_equal(message_encode_event(&out, SLICE("s"), 1, &largest, 1, SLICE_NULL), 0);
+	assert_int_equal(buf_len(&out), 6 + PROTOCOL_PREFIX + PROTOCOL_FRAME_MAX);
+	buf_truncate(&out, 6);
+	largest.n++;
+	assert_int_equal(message_encode_event(&out, SLICE("s"), 1, &largest, 1, SLICE_NULL),
+			 -EMSGSIZE);
+	assert_int_equal(buf_len(&out), 6);
 	out.max = buf_len(&out) + 60;
 	assert_int_equal(message_encode_event(&out, SLICE("s"), 1, &small, 1, SLICE_NULL), 0);
 	buf_truncate(&out, 6);
