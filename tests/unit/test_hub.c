@@ -268,6 +268,58 @@ static void test_state_reaches_all(void **state)
 	world_fini(&w);
 }
 
+static size_t encoded(const struct world *w)
+{
+	struct hub_stats stats;
+
+	hub_stats(w->hub, &stats);
+	return stats.encoded_bytes;
+}
+
+/* what all hear is made once, however many they are */
+static void test_news_are_encoded_once(void **state)
+{
+	struct world w;
+	size_t before;
+
+	(void)state;
+	world_init(&w);
+	say_state(&w, 0, true);
+	before = encoded(&w);
+	assert_int_equal(before, strlen(heard(&w, 0)) - 1 + PROTOCOL_PREFIX);
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(ask(&w, i, "{'op':'subscribe','id':1,'channel':'/a'}"), 0);
+	say_channel(&w, 0, "/a", SESSION_CHANNEL_ACTIVE, NULL, NULL);
+	for (unsigned i = 0; i < 4; i++)
+		heard(&w, i);
+	before = encoded(&w);
+	say_channel(&w, 0, "/a", SESSION_CHANNEL_REFUSED, NULL, "no");
+	assert_int_equal(encoded(&w) - before, strlen(heard(&w, 0)) - 1 + PROTOCOL_PREFIX);
+	for (unsigned i = 1; i < 4; i++)
+		assert_heard(&w, i, "{'op':'subscription','server':'one','channel':'/a','ok':false,"
+				    "'error':{'code':'refused','message':'no'}}\n");
+	world_fini(&w);
+}
+
+/* nor is a reply missing because its words are no text */
+static void test_words_that_are_no_text(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_init(&w);
+	hub_refuse(w.hub, &w.members[0], 3, PROTOCOL_E_DENIED, SLICE("cut \xc3"));
+	assert_heard(&w, 0, "{'op':'reply','id':3,'ok':false,"
+			    "'error':{'code':'denied','message':''}}\n");
+	FAIL_EACH_ALLOCATION {
+		w.members[0].outbox.overrun = false;
+		hub_refuse(w.hub, &w.members[0], 3, PROTOCOL_E_DENIED, SLICE("no"));
+		(void)testing_allocation_failed();
+		assert_true(strlen(heard(&w, 0)) > 0 || w.members[0].outbox.overrun);
+	}
+	world_fini(&w);
+}
+
 static void test_server_fields(void **state)
 {
 	struct json_write out;
@@ -495,6 +547,8 @@ int main(void)
 		cmocka_unit_test(test_too_large_is_lost),
 		cmocka_unit_test(test_no_memory_to_deliver),
 		cmocka_unit_test(test_state_reaches_all),
+		cmocka_unit_test(test_news_are_encoded_once),
+		cmocka_unit_test(test_words_that_are_no_text),
 		cmocka_unit_test(test_server_fields),
 		cmocka_unit_test(test_no_memory_for_a_state),
 		cmocka_unit_test(test_members_by_id),

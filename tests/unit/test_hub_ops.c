@@ -422,6 +422,72 @@ static void test_long_bad_channel(void **state)
 	teardown(w);
 }
 
+static void test_long_names(void **state)
+{
+	char name[800], json[1000];
+	struct world *w = setup();
+
+	(void)state;
+	for (size_t i = 0; i < 798; i += 2)
+		memcpy(name + i, "\xc3\xa4", 3);
+	for (unsigned shift = 0; shift < 2; shift++) {
+		const char *said;
+
+		snprintf(json, sizeof(json), "{'op':'subscribe','id':1,'server':'%s%s','channel':"
+					     "'/a'}", shift ? "s" : "", name);
+		assert_int_equal(ask(w, 0, json), 0);
+		said = heard(w, 0);
+		assert_non_null(strstr(said, "'unknown-server','message':'no server "));
+		assert_true(strlen(said) < 500);
+		snprintf(json, sizeof(json), "{'op':'publish','id':1,'channel':'%s%s','data':1}",
+			 shift ? "s" : "", name);
+		assert_int_equal(ask(w, 0, json), 0);
+		said = heard(w, 0);
+		assert_non_null(strstr(said, "'bad-channel','message':'channel "));
+		assert_true(strlen(said) < 500);
+	}
+	teardown(w);
+}
+
+/* as long as a name may be it is a name like others; a longer one is held by nobody */
+static void test_longest_channel(void **state)
+{
+	char name[4000] = "/", json[5000];
+	struct world *w = setup();
+
+	(void)state;
+	memset(name + 1, 'a', PROTOCOL_CHANNEL_MAX - 1);
+	snprintf(json, sizeof(json), "{'op':'subscribe','id':1,'upstream':false,'channel':'%s'}",
+		 name);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(ask(w, 0, json), 0);
+		assert_non_null(strstr(heard(w, 0), "'ok':true"));
+		assert_int_equal(w->members[0].n_subscriptions, 1);
+	}
+	snprintf(json, sizeof(json), "{'op':'unsubscribe','id':1,'channel':'%s'}", name);
+	assert_asked(w, 0, json, DONE(1));
+	memset(name + 1, 'a', sizeof(name) - 2);
+	snprintf(json, sizeof(json), "{'op':'unsubscribe','id':1,'channel':'%s'}", name);
+	assert_int_equal(ask(w, 0, json), 0);
+	assert_non_null(strstr(heard(w, 0), "'code':'not-subscribed'"));
+	assert_asked(w, 0, "{'op':'unsubscribe','id':1,'channel':''}",
+		     REFUSED(1, "not-subscribed", "not subscribed to \\'\\'"));
+	teardown(w);
+}
+
+/* the longest that may be asked for is granted, as it was asked for */
+static void test_longest_timeout(void **state)
+{
+	struct world *w = setup();
+
+	(void)state;
+	assert_asked(w, 0, "{'op':'publish','id':1,'channel':'/a','data':1,'timeout':3600000}", "");
+	assert_int_equal(w->sessions[0].deadline, WORLD_NOW + 3600000);
+	assert_asked(w, 0, "{'op':'publish','id':2,'channel':'/a','data':1,'timeout':3600001}",
+		     REFUSED(2, "bad-request", "\\'timeout\\' may be 3600000 at most"));
+	teardown(w);
+}
+
 static void test_limits(void **state)
 {
 	struct world *w = setup();
@@ -612,7 +678,7 @@ static void test_answer_too_large(void **state)
 /* ---- no memory ---- */
 
 /* Exactly one reply to id 1, or the member is given up. */
-static void one_reply(struct world *w, unsigned m)
+static void one_reply_of(struct world *w, unsigned m, bool may_be_ok)
 {
 	const char *text, *reply;
 
@@ -623,7 +689,14 @@ static void one_reply(struct world *w, unsigned m)
 	assert_true(w->members[m].outbox.overrun || reply);
 	if (reply)
 		assert_null(strstr(reply + 1, "{'op':'reply','id':1,"));
+	if (reply && !may_be_ok)
+		assert_null(strstr(reply, "'ok':true"));
 	w->members[m].outbox.overrun = false;
+}
+
+static void one_reply(struct world *w, unsigned m)
+{
+	one_reply_of(w, m, true);
 }
 
 static void test_no_memory_to_subscribe(void **state)
@@ -658,6 +731,43 @@ static void test_no_memory_to_subscribe(void **state)
 	teardown(w);
 }
 
+/* a member that holds nothing yet has to find memory for more than one that holds something */
+static void test_no_memory_for_the_first(void **state)
+{
+	(void)state;
+	FAIL_EACH_ALLOCATION {
+		struct world *w;
+
+		testing_fail_allocation(UINT32_MAX);
+		w = setup();
+		testing_fail_allocation(fail_at_);
+		ask(w, 0, "{'op':'subscribe','id':1,'channel':'/a/b','upstream':false}");
+		one_reply(w, 0);
+		say_message(w, 0, "/a/b", "{}");
+		assert_int_equal(strlen(heard(w, 0)) > 0, w->members[0].n_subscriptions == 1);
+		teardown(w);
+	}
+}
+
+/* memory that ends is no fault of the request, and is not told as one */
+static void test_no_memory_to_read(void **state)
+{
+	struct world *w = setup();
+	unsigned internal = 0;
+
+	(void)state;
+	FAIL_EACH_ALLOCATION {
+		const char *said;
+
+		ask(w, 0, "{'op':'subscribe','id':1,'channels':['\\/a'],'upstream':false}");
+		said = heard(w, 0);
+		assert_null(strstr(said, "bad-request"));
+		internal += strstr(said, "'code':'internal'") != NULL;
+	}
+	assert_true(internal > 0);
+	teardown(w);
+}
+
 static void test_no_memory_to_refuse(void **state)
 {
 	struct world *w = setup();
@@ -670,7 +780,7 @@ static void test_no_memory_to_refuse(void **state)
 			say_channel(w, 0, "/a", SESSION_CHANNEL_REFUSED, "{}", "no");
 			say_channel(w, 0, "/b", SESSION_CHANNEL_REFUSED, "{}", "no");
 		}
-		one_reply(w, 0);
+		one_reply_of(w, 0, false);
 		assert_int_equal(w->members[0].n_subscriptions, 0);
 		assert_int_equal(w->members[0].requests.n, 0);
 	}
@@ -688,7 +798,8 @@ static void test_no_memory_to_publish(void **state)
 		assert_true(r == 0 || r == -ENOMEM);
 		if (r == 0)
 			say_outcome(w, 0, w->sessions[0].cookie, SESSION_REFUSED, "{}", "no");
-		one_reply(w, 0);
+		/* what was refused is never told as done */
+		one_reply_of(w, 0, false);
 		assert_int_equal(w->members[0].requests.n, 0);
 	}
 	teardown(w);
@@ -711,6 +822,9 @@ int main(void)
 		cmocka_unit_test(test_servers_apart),
 		cmocka_unit_test(test_bad_requests),
 		cmocka_unit_test(test_long_bad_channel),
+		cmocka_unit_test(test_long_names),
+		cmocka_unit_test(test_longest_channel),
+		cmocka_unit_test(test_longest_timeout),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_publish_outcomes),
 		cmocka_unit_test(test_publish_without_id),
@@ -720,6 +834,8 @@ int main(void)
 		cmocka_unit_test(test_queue_full),
 		cmocka_unit_test(test_answer_too_large),
 		cmocka_unit_test(test_no_memory_to_subscribe),
+		cmocka_unit_test(test_no_memory_for_the_first),
+		cmocka_unit_test(test_no_memory_to_read),
 		cmocka_unit_test(test_no_memory_to_refuse),
 		cmocka_unit_test(test_no_memory_to_publish),
 	};
