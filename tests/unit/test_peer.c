@@ -874,6 +874,121 @@ static void test_every_way_to_leave(void **state)
 		}
 }
 
+static void assert_hears_reason(struct world *w, const char *reason)
+{
+	struct message m;
+	char why[128];
+
+	settle(w);
+	assert_int_equal(message_decode(hear(w), PROTOCOL_FROM_DAEMON, &m, why, sizeof(why)), 0);
+	assert_int_equal(m.op, PROTOCOL_OP_CLOSING);
+	assert_true(slice_eq(m.reason, slice_of(reason)));
+	message_fini(&m);
+}
+
+/* somebody must find the fault in his program by these words */
+static void test_reasons_say_what_was_wrong(void **state)
+{
+	enum { FIRST_TOO_LONG, TOO_LONG, EMPTY, HALF, NO_HELLO, WORDS };
+	static const char *const words[WORDS] = {
+		"the first frame is longer than a hello may be",
+		"a frame is longer than a request may be", "a frame of length 0",
+		"the last frame is not whole", "no hello came in time",
+	};
+
+	(void)state;
+	for (int i = 0; i < WORDS; i++) {
+		struct world w;
+
+		world_open(&w);
+		if (i != FIRST_TOO_LONG && i != NO_HELLO)
+			say(&w, "hello");
+		if (i == FIRST_TOO_LONG || i == TOO_LONG)
+			say_length(&w, 0xffffffff);
+		else if (i == EMPTY)
+			say_length(&w, 0);
+		else if (i == HALF)
+			say_raw(&w, "\0\0\0\5ab", 6), shutdown(w.fd, SHUT_WR);
+		else
+			clock_fake(1, 1000 + PROTOCOL_HELLO_TIMEOUT_MS);
+		assert_hears_reason(&w, words[i]);
+		world_close(&w);
+	}
+}
+
+/* what the counter says: half of the outbox, and not before */
+static void test_reading_stops_at_half(void **state)
+{
+	(void)state;
+	for (unsigned more = 0; more < 2; more++) {
+		struct world w;
+		char bytes[64], echo[32];
+		size_t n;
+
+		world_open(&w);
+		say(&w, "hello");
+		snprintf(echo, sizeof(echo), "echo %u", (32u << 10) - PROTOCOL_PREFIX + more);
+		n = put_frame(bytes, echo);
+		n += put_frame(bytes + n, "next");
+		say_raw(&w, bytes, n);
+		settle(&w);
+		assert_int_equal(peer_counters(w.peer)->suspended, more);
+		/* at the end of the turn the answer left, and there was room again */
+		assert_int_equal(w.n_frames, 3);
+		world_close(&w);
+	}
+}
+
+/* It said that it says no more, and heard all: nothing is waited for. */
+static void test_an_end_from_both_sides_needs_no_deadline(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	say(&w, "close");
+	assert_hears_closing(&w, "denied");
+	assert_int_equal(w.closed, 0);
+	shutdown(w.fd, SHUT_WR);
+	settle(&w);
+	assert_int_equal(w.closed, 1);
+	world_close(&w);
+}
+
+/* Without memory for a loss that is to be told, the peer ends: it never goes on as if nothing were. */
+static void test_no_memory_to_tell_a_loss(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	say(&w, "hello");
+	outbox_push_lost(&peer_member(w.peer)->outbox, SLICE("one"), 1);
+	testing_fail_allocation(0);
+	settle(&w);
+	assert_true(testing_allocation_failed());
+	assert_int_equal(w.code, PROTOCOL_E_INTERNAL);
+	assert_hears_reason(&w, "out of memory");
+	world_close(&w);
+}
+
+/* Without memory even for its `closing` it is not kept waiting for one. */
+static void test_no_memory_to_say_why(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct world w;
+
+		world_open(&w);
+		say(&w, "hello");
+		testing_fail_allocation(i);
+		peer_close(w.peer, PROTOCOL_E_SHUTDOWN, SLICE("bye"), 0);
+		assert_true(testing_allocation_failed());
+		assert_int_equal(w.closed, 1);
+		world_close(&w);
+	}
+}
+
 static void test_failed_allocations(void **state)
 {
 	(void)state;
@@ -939,6 +1054,11 @@ int main(void)
 		cmocka_unit_test(test_only_unix_sockets),
 		cmocka_unit_test(test_descriptors_sent_along_are_thrown_away),
 		cmocka_unit_test(test_every_way_to_leave),
+		cmocka_unit_test(test_reasons_say_what_was_wrong),
+		cmocka_unit_test(test_reading_stops_at_half),
+		cmocka_unit_test(test_an_end_from_both_sides_needs_no_deadline),
+		cmocka_unit_test(test_no_memory_to_tell_a_loss),
+		cmocka_unit_test(test_no_memory_to_say_why),
 		cmocka_unit_test(test_failed_allocations),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
