@@ -1,0 +1,367 @@
+/*
+ * io/peer_ops over a socketpair: what a greeting tells, what each op is
+ * answered, that nothing asked with an id stays without its answer, and what is
+ * written of those who are sent away. For legibility a single quote stands for
+ * a double one in all texts.
+ */
+#include "io/peer_ops.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "protocol/frame.h"
+#include "tests/unit/session_double.h"
+#include "tests/unit/testing.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define UNIX_MS 1700000000000u
+#define HELLO "{'op':'hello','id':1,'version':1,'name':'tester'}"
+#define CLOSING(code, why) "{'op':'closing','reason':'" why "','code':'" code "'}\n"
+#define REFUSED(id, code, why)                                                                     \
+	"{'op':'reply','id':" #id ",'ok':false,'error':{'code':'" code "','message':'" why "'}}\n"
+
+struct world {
+	struct loop *loop;
+	struct hub *hub;
+	struct hub_server *server;
+	struct session session;
+	struct introspect introspect;
+	struct peer_ops ops;
+	struct peer *peer;
+	int fd;                         /* the other end; -1: hung up */
+	struct frame_reader heard;
+	char log[1024];                 /* "message{field=value,…}" of each line */
+};
+
+/* the handler's own end of a peer tells nobody that it is gone: the test must not ask it then */
+static void on_closed(void *ctx, struct peer *p)
+{
+	struct world *w = ctx;
+
+	(void)p;
+	w->peer = NULL;
+}
+
+static struct peer_handler ops_handler;
+
+static void on_frame(void *ctx, struct peer *p, struct slice body)
+{
+	struct world *w = ctx;
+
+	ops_handler.frame(&w->ops, p, body);
+}
+
+static void on_gone(void *ctx, struct peer *p)
+{
+	struct world *w = ctx;
+
+	ops_handler.gone(&w->ops, p);
+}
+
+static void on_log(void *ctx, const struct log_line *line)
+{
+	struct world *w = ctx;
+	size_t n = strlen(w->log);
+
+	n += (size_t)snprintf(w->log + n, sizeof(w->log) - n, "%u %s", line->level, line->text);
+	for (size_t i = 0; i < line->n_fields; i++)
+		n += (size_t)snprintf(w->log + n, sizeof(w->log) - n, " %s=%.*s", line->fields[i].name,
+				      SLICE_ARG(line->fields[i].value));
+	snprintf(w->log + n, sizeof(w->log) - n, "\n");
+}
+
+static void world_open(struct world *w)
+{
+	struct hub_options limits = {8, 4, 1000};
+	struct peer_handler handler = {on_frame, on_gone, on_closed, w};
+	struct peer_options options;
+	int fds[2];
+
+	*w = (struct world){.fd = -1};
+	clock_fake(UNIX_MS, 5000);
+	assert_int_equal(loop_new(&w->loop), 0);
+	assert_int_equal(hub_new(&limits, &w->hub), 0);
+	session_double_init(&w->session);
+	w->session.info.since = 4000;
+	assert_int_equal(hub_add_server(w->hub, SLICE("one"), true, &w->session, &w->server), 0);
+	w->introspect = (struct introspect){w->loop, w->hub, UNIX_MS - 77};
+	w->ops = (struct peer_ops){w->loop, w->hub, &w->introspect, limits, 1 << 16};
+	ops_handler = peer_ops_handler(&w->ops);
+	assert_ptr_equal(ops_handler.ctx, &w->ops);
+	peer_options_default(&options);
+	options.outbox_max = 1 << 16;
+	frame_reader_init(&w->heard, PROTOCOL_FRAME_MAX);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+	w->fd = fds[1];
+	assert_int_equal(peer_new(w->loop, fds[0], &handler, &options, &w->peer), 0);
+	log_set_sink(on_log, w);
+}
+
+static void settle(struct world *w)
+{
+	for (unsigned i = 0; i < 12; i++)
+		assert_int_equal(loop_turn(w->loop, false), 0);
+}
+
+static void world_close(struct world *w)
+{
+	if (w->fd >= 0)
+		close(w->fd);
+	settle(w);
+	assert_null(w->peer);
+	assert_null(hub_next_member(w->hub, NULL));
+	hub_remove_server(w->hub, w->server);
+	session_double_fini(&w->session);
+	hub_free(w->hub);
+	frame_reader_fini(&w->heard);
+	loop_free(w->loop);
+	clock_fake(UINT64_MAX, UINT64_MAX);
+}
+
+/* ---- the other end ---- */
+
+static void say(struct world *w, const char *body)
+{
+	char bytes[2048] = {0};
+	size_t n = strlen(body);
+
+	assert_true(n < sizeof(bytes) - PROTOCOL_PREFIX);
+	bytes[2] = (char)(n >> 8);
+	bytes[3] = (char)n;
+	for (size_t i = 0; i < n; i++)
+		bytes[PROTOCOL_PREFIX + i] = body[i] == '\'' ? '"' : body[i];
+	assert_int_equal(send(w->fd, bytes, n + PROTOCOL_PREFIX, MSG_NOSIGNAL), n + PROTOCOL_PREFIX);
+	settle(w);
+}
+
+/* all frames that came, one a line */
+static const char *hear(struct world *w)
+{
+	static char text[1 << 16];
+	struct slice body;
+	size_t n = 0, room;
+	ssize_t came;
+	char *to;
+
+	do {
+		assert_int_equal(frame_room(&w->heard, 4096, &to, &room), 0);
+		came = recv(w->fd, to, room, 0);
+		if (came > 0)
+			frame_filled(&w->heard, (size_t)came);
+		while (frame_next(&w->heard, &body) == 0)
+			n += (size_t)snprintf(text + n, sizeof(text) - n, "%.*s\n", SLICE_ARG(body));
+	} while (came > 0);
+	text[n] = '\0';
+	for (char *c = text; *c; c++)
+		*c = *c == '"' ? '\'' : *c;
+	return text;
+}
+
+#define assert_answered(w, body, expected)                                                         \
+	do {                                                                                       \
+		say(w, body);                                                                      \
+		assert_string_equal(hear(w), expected);                                            \
+	} while (0)
+
+static void greet(struct world *w)
+{
+	world_open(w);
+	say(w, HELLO);
+	assert_non_null(strstr(hear(w), "'ok':true"));
+}
+
+/* ---- tests ---- */
+
+#define SERVER                                                                                     \
+	"'server':'one','default':true,'state':'unconnected','since':1699999999000,"              \
+	"'gap':false,'generation':0"
+
+static void test_hello_tells_all(void **state)
+{
+	char expected[1024];
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	say(&w, HELLO);
+	snprintf(expected, sizeof(expected),
+		 "{'op':'reply','id':1,'ok':true,'result':{'version':1,'versions':[1,1],"
+		 "'limits':{'request':4194304,'frame':16777216,'subscriptions':8,'requests':4,"
+		 "'outbox':65536},'identity':{'uid':%u,'gid':%u,'pid':%d},'servers':[{" SERVER
+		 "}]}}\n", (unsigned)getuid(), (unsigned)getgid(), (int)getpid());
+	assert_string_equal(hear(&w), expected);
+	world_close(&w);
+}
+
+static void test_hello_comes_first_and_once(void **state)
+{
+	static const struct { const char *body, *answer; } table[] = {
+		{"{'op':'ping','id':1}", CLOSING("hello-required", "the first frame must be hello")},
+		{"{'op':'hello','id':1,'version':0}",
+		 REFUSED(1, "bad-version", "this daemon speaks version 1")
+		 CLOSING("bad-version", "no common version")},
+		/* who says no hello is told no more than that it is wrong */
+		{"{'op':'nonsense','id':1}", CLOSING("unknown-op", "op \\'nonsense\\' is unknown")},
+	};
+	struct world w;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		world_open(&w);
+		assert_answered(&w, table[i].body, table[i].answer);
+		world_close(&w);
+	}
+	greet(&w);
+	assert_answered(&w, HELLO, CLOSING("hello-twice", "hello came a second time"));
+	world_close(&w);
+}
+
+static void test_unreadable_requests(void **state)
+{
+	struct world w;
+
+	(void)state;
+	greet(&w);
+	assert_answered(&w, "{'op':'nonsense','id':2}",
+			REFUSED(2, "unknown-op", "op \\'nonsense\\' is unknown"));
+	assert_answered(&w, "{'op':'subscribe','id':3,'channel':7}",
+			REFUSED(3, "bad-request",
+				"subscribe: field \\'channel\\' must be a text"));
+	/* nobody to answer: it does not vanish, the connection goes */
+	assert_answered(&w, "{'op':'nonsense'}",
+			CLOSING("unknown-op", "op \\'nonsense\\' is unknown"));
+	world_close(&w);
+
+	greet(&w);
+	say(&w, "{'op':");
+	assert_non_null(strstr(hear(&w), "'code':'bad-frame'"));
+	world_close(&w);
+}
+
+static void test_each_op_arrives(void **state)
+{
+	struct world w;
+
+	(void)state;
+	greet(&w);
+	assert_answered(&w, "{'op':'ping','id':2}", "{'op':'reply','id':2,'ok':true}\n");
+	assert_answered(&w, "{'op':'subscribe','id':3,'channel':'/a'}", "");
+	assert_string_equal(session_double_asked(&w.session), "+/a ");
+	say(&w, "{'op':'unsubscribe','id':4,'channel':'/a'}");
+	assert_non_null(strstr(hear(&w), "{'op':'reply','id':4,'ok':true}\n"));
+	assert_string_equal(session_double_asked(&w.session), "-/a ");
+	assert_answered(&w, "{'op':'publish','id':5,'channel':'/a','data':1,'timeout':30}", "");
+	assert_int_equal(w.session.deadline, 5030);
+	assert_false(w.session.call);
+	assert_answered(&w, "{'op':'call','id':6,'channel':'/service/a','data':1}", "");
+	assert_true(w.session.call);
+	assert_int_equal(w.session.published, 2);
+	world_close(&w);
+}
+
+static void test_status_tells_all(void **state)
+{
+	char expected[2048];
+	struct world w;
+
+	(void)state;
+	greet(&w);
+	assert_answered(&w, "{'op':'subscribe','id':3,'channels':['/a','/b'],'upstream':false}",
+			"{'op':'reply','id':3,'ok':true,'result':{'channels':["
+			"{'channel':'/a','ok':true},{'channel':'/b','ok':true}]}}\n");
+	assert_answered(&w, "{'op':'publish','id':4,'channel':'/a','data':1}", "");
+	w.session.info.wanted = 1;
+	w.session.info.received = 2;
+	w.session.info.published = 3;
+	w.session.info.handshakes = 4;
+	w.session.info.connects = 5;
+	w.session.info.failures = 6;
+	w.session.info.deleted = 7;
+	w.session.info.late_answers = 8;
+	w.session.info.timesync = (struct session_timesync){.samples = 9, .lag = 10, .offset = -11};
+	clock_fake(UNIX_MS + 500, 5500);
+	say(&w, "{'op':'status','id':5}");
+	snprintf(expected, sizeof(expected),
+		 "{'op':'reply','id':5,'ok':true,'result':{'version':'" PACKAGE_VERSION "',"
+		 "'pid':%d,'started':1699999999923,'servers':[{" SERVER ",'seq':0,'channels':1,"
+		 "'timesync':{'samples':9,'lag':10,'offset':-11},'received':2,'published':3,"
+		 "'handshakes':4,'connects':5,'failures':6,'deleted':7,'late_answers':8}],"
+		 "'peers':[{'peer':1,'name':'tester','uid':%u,'gid':%u,'pid':%d,"
+		 "'since':1700000000000,'subscriptions':2,'requests':1,'queued_bytes':0,",
+		 (int)getpid(), (unsigned)getuid(), (unsigned)getgid(), (int)getpid());
+	hear(&w);
+	say(&w, "{'op':'status','id':5}");
+	assert_memory_equal(hear(&w), expected, strlen(expected));
+	world_close(&w);
+}
+
+/* Each request has its answer, or the connection goes: memory that ends makes nobody wait for ever. */
+static void test_no_memory(void **state)
+{
+	static const char *const requests[] = {
+		"{'op':'status','id':7}", "{'op':'ping','id':7}", "{'op':'nonsense','id':7}",
+		"{'op':'publish','id':7,'channel':'/a/*','data':1}",
+	};
+	unsigned failed = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++)
+		FAIL_EACH_ALLOCATION {
+			struct world w;
+			const char *answer;
+
+			testing_fail_allocation(UINT32_MAX);
+			greet(&w);
+			testing_fail_allocation(fail_at_);
+			say(&w, requests[i]);
+			answer = hear(&w);
+			assert_true(!w.peer || strstr(answer, "'id':7") ||
+				    strstr(answer, "'op':'closing'"));
+			failed += strstr(w.log, " failed: Cannot allocate memory") != NULL;
+			world_close(&w);
+		}
+	assert_true(failed > 0);
+}
+
+/* whom we sent away, and why; who goes by himself, or is there at the end, is no news */
+static void test_who_was_sent_away(void **state)
+{
+	char expected[128];
+	struct world w;
+
+	(void)state;
+	greet(&w);
+	say(&w, HELLO);
+	snprintf(expected, sizeof(expected), "%u connection closed peer=tester pid=%d "
+		 "code=hello-twice\n", LOG_L_NOTICE, (int)getpid());
+	assert_string_equal(w.log, expected);
+	world_close(&w);
+	assert_string_equal(w.log, expected);
+
+	greet(&w);
+	world_close(&w);
+	assert_string_equal(w.log, "");
+
+	greet(&w);
+	peer_close(w.peer, PROTOCOL_E_SHUTDOWN, SLICE("bye"), 0);
+	assert_string_equal(w.log, "");
+	world_close(&w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_hello_tells_all),
+		cmocka_unit_test(test_hello_comes_first_and_once),
+		cmocka_unit_test(test_unreadable_requests),
+		cmocka_unit_test(test_each_op_arrives),
+		cmocka_unit_test(test_status_tells_all),
+		cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_who_was_sent_away),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
