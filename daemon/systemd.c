@@ -148,8 +148,6 @@ struct record {
 
 static void put(struct record *r, const char *p, size_t n)
 {
-	if (n > sizeof(r->text) - r->n)
-		n = sizeof(r->text) - r->n;
 	memcpy(r->text + r->n, p, n);
 	r->n += n;
 }

@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -51,6 +53,17 @@ static int bound(int type, const char *name)
 	unlink(sa.sun_path);
 	assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
 	return fd;
+}
+
+/* The journal of this machine is not ours: whoever wants it comes to the one in our directory. */
+int connect(int fd, const struct sockaddr *to, socklen_t n)
+{
+	struct sockaddr_un sa = address("journal");
+	const struct sockaddr_un *un = (const struct sockaddr_un *)(const void *)to;
+
+	if (to->sa_family == AF_UNIX && strcmp(un->sun_path, "/run/systemd/journal/socket") == 0)
+		to = (const struct sockaddr *)&sa, n = sizeof(sa);
+	return (int)syscall(SYS_connect, fd, to, n);
 }
 
 static void assert_told(int fd, const char *expected)
@@ -196,6 +209,59 @@ static void stderr_that_is_no_journal_stays(void **state)
 	close(ends[0]);
 }
 
+/* Logs one line with this $JOURNAL_STREAM, made of what stderr is; the line's number in this file. */
+static int log_a_line(unsigned long device_off, unsigned long inode_off)
+{
+	const struct log_field fields[] = {{"server", SLICE("a\nPRIORITY=0")}, {"x-az09", SLICE("1")}};
+	char stream[64], name[80];
+	struct stat st;
+	int status, line;
+
+	snprintf(name, sizeof(name), "%s/stderr", dir);
+	pid_t pid = fork();
+	if (pid == 0) {
+		int fd = open(name, O_CREAT | O_WRONLY, 0600);
+
+		dup2(fd, STDERR_FILENO);
+		fstat(STDERR_FILENO, &st);
+		snprintf(stream, sizeof(stream), "%lu:%lu", (unsigned long)st.st_dev + device_off,
+			 (unsigned long)st.st_ino + inode_off);
+		setenv("JOURNAL_STREAM", stream, 1);
+		systemd_log_init();
+	}
+	line = __LINE__ + 2;
+	if (pid == 0) {
+		log_msg(LOG_L_WARNING, fields, "seen");
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	return line;
+}
+
+/* as journalctl needs it: one field a line, and no value that begins another */
+static void a_line_in_the_journal(void **state)
+{
+	int fd = bound(SOCK_DGRAM, "journal"), line = log_a_line(0, 0);
+	char text[2048], expected[1024];
+	ssize_t n;
+
+	(void)state;
+	n = recv(fd, text, sizeof(text) - 1, MSG_DONTWAIT);
+	assert_true(n > 0);
+	text[n] = 0;
+	snprintf(expected, sizeof(expected),
+		 "PRIORITY=4\nSYSLOG_IDENTIFIER=cometd-bridged\nCODE_FILE=%s\nCODE_LINE=%d\n"
+		 "COMETD_BRIDGE_SERVER=a\\x0aPRIORITY=0\nCOMETD_BRIDGE_X_AZ09=1\n"
+		 "MESSAGE=seen server=a\\x0aPRIORITY=0 x-az09=1\n", __FILE__, line);
+	assert_string_equal(text, expected);
+	/* a stream that only looks like ours is somebody else's */
+	log_a_line(1, 0);
+	log_a_line(0, 1);
+	assert_int_equal(recv(fd, text, sizeof(text), MSG_DONTWAIT), -1);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -205,6 +271,7 @@ int main(void)
 		cmocka_unit_test(listening_stream_sockets_are_taken),
 		cmocka_unit_test(nothing_handed_over_is_nothing),
 		cmocka_unit_test(stderr_that_is_no_journal_stays),
+		cmocka_unit_test(a_line_in_the_journal),
 	};
 
 	return cmocka_run_group_tests_name("systemd", tests, setup, teardown);
