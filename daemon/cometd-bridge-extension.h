@@ -110,7 +110,7 @@
  * it, and the log says so, a limited number of lines a minute. After
  * COMETD_EXTENSION_FAILURES_MAX failures of one instance in a row, that instance
  * is disabled until the daemon starts again: its hooks are not called any more,
- * and the log says so.
+ * and the log says so, and the status ("disabled_extensions" of the server).
  *
  * Where a message must not pass without the extension (it encrypts, or filters),
  * COMETD_EXTENSION_REQUIRED turns this round: what it fails at is deleted where

@@ -72,12 +72,22 @@ static int see(void *ctx, const struct hook_message *m, struct hook_change *ret)
 	return r ? r : changed;
 }
 
+static const char *disabled(void *ctx, size_t i)
+{
+	const struct plugin_chain *c = ctx;
+
+	for (size_t at = 0; at < c->n; at++)
+		if (c->v[at]->disabled && i-- == 0)
+			return c->v[at]->name;
+	return NULL;
+}
+
 struct session_hooks plugin_chain_hooks(struct plugin_chain *c)
 {
 	for (size_t i = 0; i < c->n; i++)
 		if (c->v[i]->table->outgoing || c->v[i]->table->incoming)
-			return (struct session_hooks){see, c};
-	return (struct session_hooks){NULL, NULL};
+			return (struct session_hooks){see, c, disabled};
+	return (struct session_hooks){NULL, NULL, NULL};
 }
 
 /* ---- credentials ---- */

@@ -14,6 +14,7 @@
 #include "protocol/slice.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 enum hook_kind {
 	HOOK_HANDSHAKE,         /* the first six in the order of enum request_kind */
@@ -50,6 +51,9 @@ struct session_hooks {
 	   call the session. NULL: there are no hooks. */
 	int (*see)(void *ctx, const struct hook_message *m, struct hook_change *ret);
 	void *ctx;
+	/* For status: the name of the i-th, from 0, of those behind it that failed so often that they
+	   are asked no more; NULL: there are no more of them. May be NULL. */
+	const char *(*disabled)(void *ctx, size_t i);
 };
 
 /* how a message that was deleted here is answered, as CometD's clients do */

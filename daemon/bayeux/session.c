@@ -375,3 +375,8 @@ void session_info(const struct session *s, struct session_info *ret)
 	if (s->timesync)
 		ext_timesync_estimate(s->timesync, session_time(s, 0), &ret->timesync);
 }
+
+const char *session_disabled_hook(const struct session *s, size_t i)
+{
+	return s->o.hooks.disabled ? s->o.hooks.disabled(s->o.hooks.ctx, i) : NULL;
+}

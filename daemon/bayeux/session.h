@@ -376,5 +376,7 @@ struct session_info {
 	uint64_t late_answers;       /* to calls that were over: left out */
 };
 void session_info(const struct session *s, struct session_info *ret);
+/* session_hooks.disabled(), or NULL where there is none. */
+const char *session_disabled_hook(const struct session *s, size_t i);
 
 #endif

@@ -28,6 +28,19 @@ static void put_timesync(struct json_write *w, const struct session_timesync *t)
 	json_object_end(w);
 }
 
+static void put_disabled(struct json_write *w, const struct session *session)
+{
+	const char *name = session_disabled_hook(session, 0);
+
+	if (!name)
+		return;
+	json_key(w, "disabled_extensions");
+	json_array_begin(w);
+	for (size_t i = 0; (name = session_disabled_hook(session, i)); i++)
+		json_put_str(w, name);
+	json_array_end(w);
+}
+
 static void put_server(struct json_write *w, struct hub_server *server, uint64_t now,
 		       uint64_t unix_ms)
 {
@@ -47,6 +60,7 @@ static void put_server(struct json_write *w, struct hub_server *server, uint64_t
 	put_u64(w, "failures", info.failures);
 	put_u64(w, "deleted", info.deleted);
 	put_u64(w, "late_answers", info.late_answers);
+	put_disabled(w, hub_server_session(server));
 	json_object_end(w);
 }
 

@@ -114,8 +114,22 @@ static void print_timesync(const struct cometd_json *row)
 	puts(" ms");
 }
 
+static int print_disabled(void *user, const struct cometd_json *name)
+{
+	char text[TEXT_MAX];
+
+	(void)user;
+	if (cometd_json_text(name, text, sizeof(text), NULL))
+		return 0;
+	fputs("  extension ", stdout);
+	print_name(stdout, text);
+	puts(" failed too often and is disabled until the daemon is restarted");
+	return 0;
+}
+
 static int print_server(void *user, const struct cometd_json *row)
 {
+	struct cometd_json disabled;
 	char text[TEXT_MAX];
 	uint64_t retry;
 
@@ -134,6 +148,8 @@ static int print_server(void *user, const struct cometd_json *row)
 		putchar('\n');
 	}
 	print_timesync(row);
+	if (!cometd_json_get(row, "disabled_extensions", &disabled))
+		cometd_json_each(&disabled, print_disabled, NULL);
 	return 0;
 }
 

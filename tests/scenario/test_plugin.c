@@ -8,6 +8,8 @@
 
 #include "tests/unit/testing.h"
 
+#include <cometd-bridge-extension.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -200,6 +202,33 @@ static void without_a_token_people_are_told(void **state)
 
 /* ---- what is wrong is said ---- */
 
+/* One that only fails is given up; the messages go on without it, and people can see that. */
+static void disabled_ones_are_in_the_status(void **state)
+{
+	struct world *w = world_new((const char *const[]){"--timeout", "60000", NULL});
+	char server[1024], *out;
+
+	snprintf(server, sizeof(server), QUICK "transports = %s\nextension = %s/.libs/tenant.so %s\n"
+		 "extension = %s/.libs/plugin-good.so\n", (const char *)*state,
+		 getenv("top_builddir"), TENANT, getenv("top_builddir"));
+	world_configure(w, NULL, server, NULL);
+	world_start(w);
+	struct wire *a = world_peer(w, "a");
+	assert_int_equal(world_command(w, &out, NULL, "cometctl", "--json", "status", NULL), 0);
+	assert_null(strstr(out, "disabled"));
+	free(out);
+	for (int i = 0; i < COMETD_EXTENSION_FAILURES_MAX; i++)
+		wire_ok(a, "publish", ",\"channel\":\"/fail\",\"data\":1");
+	assert_int_equal(world_command(w, &out, NULL, "cometctl", "--json", "status", NULL), 0);
+	assert_non_null(strstr(out, "\"disabled_extensions\":[\"plugin-good\"]}"));
+	free(out);
+	assert_int_equal(world_command(w, &out, NULL, "cometctl", "status", NULL), 0);
+	assert_non_null(strstr(out, "\n  extension plugin-good failed too often"));
+	free(out);
+	wire_close(a);
+	world_free(w);
+}
+
 static int run(struct world *w, const char *option, char **ret_err)
 {
 	return world_command(w, NULL, ret_err, "cometd-bridged", "--config", w->config, option, NULL);
@@ -252,6 +281,7 @@ int main(void)
 		BOTH(deleting_loses_nothing_else),
 		BOTH(it_gives_the_credential),
 		cmocka_unit_test_prestate(without_a_token_people_are_told, "long-polling"),
+		BOTH(disabled_ones_are_in_the_status),
 		cmocka_unit_test(what_cannot_be_loaded),
 		cmocka_unit_test_prestate(what_does_not_want_to_start, "websocket"),
 	};

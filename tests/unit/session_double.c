@@ -125,6 +125,13 @@ void session_info(const struct session *s, struct session_info *ret)
 	*ret = s->info;
 }
 
+const char *session_disabled_hook(const struct session *s, size_t i)
+{
+	(void)s;
+	(void)i;
+	return NULL;
+}
+
 const char *session_state_name(enum session_state state)
 {
 	return state == SESSION_CONNECTED ? "connected" : "unconnected";

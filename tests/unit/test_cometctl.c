@@ -23,7 +23,8 @@ static const char status_json[] =
 	"{'version':'0.1.0','pid':7,'started':0,'servers':[{'server':'demo','default':true,"
 	"'url':'http://x/','state':'unconnected','since':0,'channels':2,'reason':'gone',"
 	"'retry_in':1500,'timesync':{'samples':3,'lag':12,'offset':-340}},"
-	"{'server':'two','timesync':{'lag':0,'offset':5}},{'server':'three','timesync':7}],"
+	"{'server':'two','timesync':{'lag':0,'offset':5},'disabled_extensions':['a\\u001b','b']},"
+	"{'server':'three','timesync':7,'disabled_extensions':[8]}],"
 	"'peers':[{'peer':1,'name':'a\\u001bb','uid':0},7]}";
 
 static const struct example examples[] = {
@@ -257,7 +258,10 @@ static void test_status(void **state)
 					       "1.5 s\n  its clock is 340 ms behind ours, one "
 					       "way takes 12 ms\ntwo "));
 			assert_non_null(strstr(r.text[0], "\n  its clock is 5 ms ahead of ours, one "
-					       "way takes 0 ms\nthree "));
+					       "way takes 0 ms\n  extension a\\u001b failed too "
+					       "often and is disabled until the daemon is "
+					       "restarted\n  extension b failed"));
+			assert_non_null(strstr(r.text[0], "restarted\nthree "));
 			assert_non_null(strstr(r.text[0], "\n     1 a\\u001bb"));
 		}
 		daemon_end(d);

@@ -430,6 +430,14 @@ static void a_message_ends_with_its_call(void **state)
 			    "changed  {\"trace\":\"x\",\"a\":1}");
 }
 
+static void assert_disabled(size_t i, const char *name)
+{
+	struct session_hooks hooks = plugin_chain_hooks(world.chain);
+	const char *is = hooks.disabled(hooks.ctx, i);
+
+	assert_string_equal(is ? is : "none", name ? name : "none");
+}
+
 static void who_fails_again_and_again(void **state)
 {
 	(void)state;
@@ -442,10 +450,14 @@ static void who_fails_again_and_again(void **state)
 	for (int i = 0; i < COMETD_EXTENSION_FAILURES_MAX - 1; i++)
 		event("/fail", "1", NULL);
 	assert_int_equal(count_in_log("disabled"), 0);
+	assert_disabled(0, NULL);
 	assert_string_equal(event("/trace", "1", NULL), "changed  {\"trace\":\"gb\"}");
 	for (int i = 0; i < COMETD_EXTENSION_FAILURES_MAX; i++)
 		event("/fail", "1", NULL);
 	assert_int_equal(count_in_log("failed 10 times in a row, and is disabled"), 2);
+	assert_disabled(0, "bad");
+	assert_disabled(1, "good");
+	assert_disabled(2, NULL);
 	assert_string_equal(event("/trace", "1", NULL), UNTOUCHED);
 	assert_string_equal(event("/delete", "1", NULL), UNTOUCHED);
 }

@@ -65,7 +65,7 @@ static int setup(void **state)
 	(void)state;
 	play_options(&options);
 	memset(&hook, 0, sizeof(hook));
-	options.hooks = (struct session_hooks){see, &hook};
+	options.hooks = (struct session_hooks){see, &hook, NULL};
 	return 0;
 }
 
