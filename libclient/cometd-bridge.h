@@ -94,6 +94,7 @@ struct cometd;
 
 /* For the deadline of a request: 30 seconds. */
 #define COMETD_TIMEOUT_DEFAULT (-1)
+#define COMETD_TIMEOUT_MAX 3600000
 /* For waiting without end. */
 #define COMETD_FOREVER (-1)
 
@@ -112,7 +113,7 @@ enum cometd_error {
 	/* here, before anything was sent */
 	COMETD_E_NOMEM = -1,            /* out of memory; try again */
 	COMETD_E_INVALID = -2,          /* an argument makes no sense */
-	COMETD_E_JSON = -3,             /* the payload is not one JSON value in UTF-8 */
+	COMETD_E_JSON = -3,             /* not one JSON value in UTF-8, or nested too deeply */
 	COMETD_E_IN_CALLBACK = -4,      /* not allowed inside a callback */
 	COMETD_E_BACKLOG = -5,          /* too many events wait: take them with cometd_next() */
 	COMETD_E_CLOSED = -6,           /* the handle was freed meanwhile */
@@ -128,7 +129,7 @@ enum cometd_error {
 	COMETD_E_SHUTDOWN = -26,        /* the daemon stops */
 	COMETD_E_SLOW = -27,            /* this process reads too slowly */
 	COMETD_E_BUSY = -28,            /* the daemon accepts no more connections for the moment */
-	/* said by the daemon */
+	/* said by the daemon, or here where it would say nothing else */
 	COMETD_E_BAD_REQUEST = -40,     /* the daemon does not understand the request */
 	COMETD_E_TOO_LARGE = -41,       /* a message beyond the limit */
 	COMETD_E_BAD_CHANNEL = -42,     /* not a channel name that may be used so */
@@ -376,7 +377,7 @@ COMETD_API int cometd_wait_state(struct cometd *c, const char *server, enum come
  *             always in the same way.
  * channel:    "/like/this", at most 255 bytes.
  * data, len:  one JSON value, checked here (COMETD_E_JSON).
- * timeout_ms: deadline of the whole request from now, 1 to 3600000, or
+ * timeout_ms: deadline of the whole request from now, 1 to COMETD_TIMEOUT_MAX, or
  *             COMETD_TIMEOUT_DEFAULT. The wait for a lost daemon or server
  *             counts: what cannot be sent until then ends as
  *             COMETD_E_NOT_SENT (publish, call), as COMETD_E_TIMEOUT, or, a

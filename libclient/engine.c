@@ -40,7 +40,8 @@ struct engine {
 	char name[PROTOCOL_NAME_MAX + 1];
 	uint64_t hello_id;
 	uint64_t greeting_deadline;
-	uint64_t up_since;
+	uint64_t up_since;           /* of the connection that stands or ends */
+	bool was_up;                 /* it came so far */
 	uint64_t ups, failures;
 	int error;                   /* why the last connection ended, or will */
 	char why[256];               /* in words, when the daemon had some */
@@ -124,6 +125,11 @@ static void give_up(struct engine *e, int error, struct slice why)
 	e->error = error;
 }
 
+void engine_give_up(struct engine *e, int error, const char *words)
+{
+	give_up(e, error, slice_of(words));
+}
+
 /* ---- connections ------------------------------------------------------- */
 
 bool engine_wants_connection(const struct engine *e, uint64_t now)
@@ -182,8 +188,9 @@ static uint64_t next_pause(struct engine *e)
 
 void engine_disconnected(struct engine *e, uint64_t now, int error)
 {
-	if (e->state == ENGINE_UP && now - e->up_since >= GOOD_MS)
+	if (e->was_up && now - e->up_since >= GOOD_MS)
 		e->pauses = 0;
+	e->was_up = false;
 	if (e->state != ENGINE_BROKEN) {
 		e->error = error;
 		e->why[0] = '\0';
@@ -335,6 +342,7 @@ static int on_greeting(struct engine *e, uint64_t now)
 	}
 	e->state = ENGINE_UP;
 	e->up_since = now;
+	e->was_up = true;
 	e->tell_up = true;
 	e->told_down = false;
 	outgoing_up(&e->outgoing, window);

@@ -64,6 +64,8 @@ bool engine_wants_connection(const struct engine *e, uint64_t now);
 void engine_connect_now(struct engine *e);
 /* A connection stands: hello is ready to be written. 0 or -ENOMEM (then: disconnected). */
 int engine_connected(struct engine *e, uint64_t now);
+/* Words for the end that engine_disconnected() tells next, with this error. */
+void engine_give_up(struct engine *e, int error, const char *words);
 /*
  * The connection ended, or an attempt failed; `error` says why. Requests that
  * left are over, the others wait for the next connection.

@@ -15,7 +15,7 @@
 	X(COMETD_OK, "ok", "no error")                                                             \
 	X(COMETD_E_NOMEM, "no-memory", "out of memory")                                            \
 	X(COMETD_E_INVALID, "invalid", "an argument makes no sense")                               \
-	X(COMETD_E_JSON, "json", "not one JSON value in UTF-8")                                    \
+	X(COMETD_E_JSON, "json", "not one JSON value in UTF-8, or nested too deeply")                                    \
 	X(COMETD_E_IN_CALLBACK, "in-callback", "not allowed inside a callback")                    \
 	X(COMETD_E_BACKLOG, "backlog", "too many events wait to be taken")                         \
 	X(COMETD_E_CLOSED, "closed", "the handle was freed")                                       \
@@ -130,6 +130,7 @@ int error_of_errno(int r)
 	case EMSGSIZE:
 		return COMETD_E_TOO_LARGE;
 	case EINVAL:
+	case ENAMETOOLONG: /* for the path of a socket */
 		return COMETD_E_INVALID;
 	/* a file that is no socket, or a socket of another kind, is no daemon either */
 	case ENOENT:

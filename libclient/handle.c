@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -78,6 +79,16 @@ static void drop(struct cometd *c, uint64_t now, int error)
 	engine_disconnected(c->engine, now, error);
 }
 
+/* Nobody can tell what failed by the number alone. */
+static void drop_failed(struct cometd *c, uint64_t now, int r)
+{
+	int error = error_of_errno(r);
+
+	if (error == COMETD_E_SYSTEM)
+		engine_give_up(c->engine, error, strerror(-r));
+	drop(c, now, error);
+}
+
 /* Fills c->item with the next event; tells results on the way. 0, AGAIN, COMETD_E_NOMEM. */
 static int next_event(struct cometd *c, uint64_t now)
 {
@@ -125,7 +136,7 @@ static void connect_now(struct cometd *c, uint64_t now)
 	if (!r)
 		r = engine_connected(c->engine, now);
 	if (r)
-		drop(c, now, error_of_errno(r));
+		drop_failed(c, now, r);
 }
 
 /*
@@ -167,8 +178,10 @@ static int read_some(struct cometd *c, uint64_t now)
 		return AGAIN;
 	if (r == 0)
 		engine_filled(c->engine, n);
+	else if (r > 0)
+		drop(c, now, COMETD_E_DISCONNECTED);
 	else
-		drop(c, now, r > 0 ? COMETD_E_DISCONNECTED : error_of_errno(r));
+		drop_failed(c, now, r);
 	return 0;
 }
 

@@ -77,8 +77,10 @@ static int fill(struct request *r, const struct request_parts *parts)
 
 int request_new(enum protocol_op op, const struct request_parts *q, struct request **ret)
 {
-	if (!name_ok(q->server, PROTOCOL_NAME_MAX) || !name_ok(q->channel, PROTOCOL_CHANNEL_MAX))
-		return COMETD_E_INVALID;
+	if (!name_ok(q->server, PROTOCOL_NAME_MAX))
+		return COMETD_E_UNKNOWN_SERVER;
+	if (!name_ok(q->channel, PROTOCOL_CHANNEL_MAX))
+		return COMETD_E_BAD_CHANNEL;
 	if (q->data.n > JSON_MAX || q->ext.n > JSON_MAX - q->data.n)
 		return COMETD_E_TOO_LARGE;
 

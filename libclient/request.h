@@ -46,8 +46,9 @@ struct request_parts {
 };
 
 /*
- * Makes a request of copies of the parts. 0, or COMETD_E_NOMEM, COMETD_E_INVALID
- * (a name that is empty, too long or not UTF-8), COMETD_E_JSON, COMETD_E_TOO_LARGE.
+ * Makes a request of copies of the parts. 0, or COMETD_E_NOMEM, COMETD_E_UNKNOWN_SERVER
+ * and COMETD_E_BAD_CHANNEL (a name that is empty, too long or not UTF-8), COMETD_E_JSON,
+ * COMETD_E_TOO_LARGE.
  */
 int request_new(enum protocol_op op, const struct request_parts *parts, struct request **ret);
 void request_free(struct request *r);

@@ -89,13 +89,13 @@ static void test_bad_requests(void **state)
 	assert_int_equal(new_publish(slice_of(deep), &r),
 			 COMETD_E_JSON);
 	memset(name, 'x', sizeof(name));
-	assert_int_equal(new_ping(SLICE(""), SLICE_NULL, &r), COMETD_E_INVALID);
+	assert_int_equal(new_ping(SLICE(""), SLICE_NULL, &r), COMETD_E_UNKNOWN_SERVER);
 	assert_int_equal(new_ping(slice_make(name, 65), SLICE_NULL, &r),
-			 COMETD_E_INVALID);
+			 COMETD_E_UNKNOWN_SERVER);
 	assert_int_equal(new_ping(SLICE_NULL, slice_make(name, 256), &r),
-			 COMETD_E_INVALID);
+			 COMETD_E_BAD_CHANNEL);
 	assert_int_equal(new_ping(SLICE_NULL, SLICE("/\377"), &r),
-			 COMETD_E_INVALID);
+			 COMETD_E_BAD_CHANNEL);
 }
 
 int main(void)
