@@ -17,10 +17,10 @@ int cmd_call(struct ctl *ctl)
 	int code = ctl_connect(ctl);
 	if (code)
 		return code;
-	error = cometd_call_message(ctl->c, ctl->server, channel, &message, ctl->timeout_ms,
+	error = cometd_call_message(ctl->c, ctl->server, channel, &message, ctl_left(ctl, 1),
 				    &result);
 	if (error)
-		return complain(channel, error, result);
+		return complain_about(ctl, channel, error, result);
 	if (!result)
 		return complain(channel, COMETD_E_NOMEM, NULL);
 	if (ctl->json)

@@ -39,9 +39,9 @@ static int publish_one(struct ctl *ctl, const char *channel, const char *data)
 	int code = ctl_connect(ctl);
 	if (code)
 		return code;
-	error = cometd_publish_message(ctl->c, ctl->server, channel, &message, ctl->timeout_ms,
+	error = cometd_publish_message(ctl->c, ctl->server, channel, &message, ctl_left(ctl, 1),
 				       &result);
-	return error ? complain(channel, error, result) : EXIT_OK;
+	return error ? complain_about(ctl, channel, error, result) : EXIT_OK;
 }
 
 /* ---- lines ------------------------------------------------------------- */
@@ -154,7 +154,7 @@ static bool read_input(struct lines *l)
 	if (n > 0)
 		l->tail += (size_t)n;
 	if (n < 0 && errno != EINTR && errno != EAGAIN) {
-		fprintf(stderr, "cometctl: cannot read: %s\n", strerror(errno));
+		fprintf(stderr, "cometctl: cannot read standard input: %s\n", strerror(errno));
 		l->code = EXIT_OTHER;
 		l->end = true;
 	}

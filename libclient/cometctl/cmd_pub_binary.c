@@ -26,7 +26,8 @@ static int fill(int fd, const char *path, struct piece *p)
 	for (p->n = 0; n != 0 && p->n < PIECE; p->n += n > 0 ? (size_t)n : 0) {
 		n = read(fd, p->bytes + p->n, PIECE - p->n);
 		if (n < 0 && errno != EINTR) {
-			fprintf(stderr, "cometctl: cannot read %s: %s\n", path, strerror(errno));
+			fprintf(stderr, "cometctl: cannot read %s: %s\n",
+				strcmp(path, "-") ? path : "standard input", strerror(errno));
 			return EXIT_OTHER;
 		}
 	}
@@ -44,7 +45,7 @@ static int publish(struct ctl *ctl, const struct piece *p, bool more)
 	int error = cometd_publish_message(ctl->c, ctl->server, ctl->args[0], &message,
 					   ctl->timeout_ms, &result);
 
-	return error ? complain(ctl->args[0], error, result) : EXIT_OK;
+	return error ? complain_about(ctl, ctl->args[0], error, result) : EXIT_OK;
 }
 
 static int publish_all(struct ctl *ctl, int fd)

@@ -205,7 +205,7 @@ int cmd_status(struct ctl *ctl)
 
 	if (code)
 		return code;
-	int error = cometd_status(ctl->c, ctl->timeout_ms, &result);
+	int error = cometd_status(ctl->c, ctl_left(ctl, 1), &result);
 	if (!error && !result)
 		error = COMETD_E_NOMEM;
 	if (!error && !result->json)

@@ -1,9 +1,11 @@
 /*
- * cometctl sub: prints messages as they come. Guarantees: a line is whole and
- * flushed before it waits again; what was lost or may have been missed is said
- * on standard error (with --json among the events). Must never know frames.
+ * cometctl sub: prints messages as they come. Guarantees: lines leave before it
+ * waits for more; a reader that does not read keeps no signal and no deadline from
+ * it; what was lost or may have been missed is said on standard error (with --json
+ * among the events). Must never know frames.
  */
 #include "cometctl.h"
+#include "outlet.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -22,12 +24,13 @@ struct pattern {
 struct sub {
 	struct ctl *ctl;
 	struct pattern *patterns;
+	struct outlet out;
 	unsigned long left;         /* messages to print; 0: no limit */
-	long long deadline;         /* -1: none */
 	int signals;                /* signalfd */
 	int died_of;                /* signal, or 0 */
 	bool troubled;              /* the server was told to be away */
 	bool done;
+	bool at_once;               /* and what is not written yet need not be */
 	int code;
 };
 
@@ -36,6 +39,12 @@ static void finish(struct sub *s, int code)
 	if (!s->done)
 		s->code = code;
 	s->done = true;
+}
+
+static void finish_at_once(struct sub *s, int code)
+{
+	finish(s, code);
+	s->at_once = true;
 }
 
 /* ---- events ------------------------------------------------------------ */
@@ -51,26 +60,26 @@ static bool concerns(const struct sub *s, const struct cometd_event *e)
 static void print_message(struct sub *s, const struct cometd_event *e)
 {
 	if (s->ctl->json) {
-		print_json(stdout, e->json, e->json_len);
+		print_json(s->out.to, e->json, e->json_len);
 	} else {
-		print_name(stdout, e->channel);
-		fputc('\t', stdout);
-		print_data(stdout, e->data, e->data_len, e->binary, e->json, e->json_len);
+		print_name(s->out.to, e->channel);
+		fputc('\t', s->out.to);
+		print_data(s->out.to, e->data, e->data_len, e->binary, e->json, e->json_len);
 	}
-	fputc('\n', stdout);
+	fputc('\n', s->out.to);
 	if (s->left > 0 && --s->left == 0)
 		finish(s, EXIT_OK);
 }
 
-static void print_connection(const struct cometd_event *e)
+static void print_connection(const struct sub *s, const struct cometd_event *e)
 {
 	if (e->type == COMETD_EVENT_UP) {
-		printf("{\"op\":\"up\",\"gap\":%s}\n", e->gap ? "true" : "false");
+		fprintf(s->out.to, "{\"op\":\"up\",\"gap\":%s}\n", e->gap ? "true" : "false");
 		return;
 	}
-	printf("{\"op\":\"down\",\"code\":\"%s\",\"message\":", cometd_error_name(e->error));
-	print_json_string(stdout, e->text);
-	printf(",\"retry_in\":%lld}\n", (long long)e->retry_in);
+	fprintf(s->out.to, "{\"op\":\"down\",\"code\":\"%s\",\"message\":", cometd_error_name(e->error));
+	print_json_string(s->out.to, e->text);
+	fprintf(s->out.to, ",\"retry_in\":%lld}\n", (long long)e->retry_in);
 }
 
 /* A session on its way is no news: what counts is whether messages flow. */
@@ -150,9 +159,9 @@ static void on_event(struct cometd *c, const struct cometd_event *e, void *user)
 	if (!s->ctl->json)
 		say(s, e);
 	else if (e->json)
-		print_json(stdout, e->json, e->json_len), fputc('\n', stdout);
+		print_json(s->out.to, e->json, e->json_len), fputc('\n', s->out.to);
 	else
-		print_connection(e);
+		print_connection(s, e);
 	if (e->type == COMETD_EVENT_SUBSCRIPTION)
 		on_verdict(s, e);
 }
@@ -164,22 +173,30 @@ static void on_subscribed(struct cometd *c, const struct cometd_result *result, 
 	(void)c;
 	p->accepted = !result->error && !result->pending;
 	if (result->error && !p->sub->done)
-		finish(p->sub, complain(p->name, result->error, result));
+		finish(p->sub, complain_about(p->sub->ctl, p->name, result->error, result));
 }
 
 /* ---- the loop ---------------------------------------------------------- */
 
+/* The library rests while the reader does: else what it brings would pile up here. */
 static int wait_ms(const struct sub *s)
 {
-	int own = cometd_get_timeout(s->ctl->c);
-	long long left;
+	int own = outlet_waits(&s->out) ? -1 : cometd_get_timeout(s->ctl->c);
+	int left = ctl_left(s->ctl, 0);
 
-	if (s->deadline < 0)
-		return own;
-	left = s->deadline - ctl_now();
-	if (left < 0)
-		left = 0;
-	return own >= 0 && own < left ? own : (int)left;
+	return left < 0 || (own >= 0 && own < left) ? own : left;
+}
+
+static void write_out(struct sub *s)
+{
+	int r = outlet_write(&s->out);
+
+	if (r == -EPIPE)
+		finish_at_once(s, EXIT_OK);
+	else if (r) {
+		fprintf(stderr, "cometctl: cannot write: %s\n", strerror(-r));
+		finish_at_once(s, EXIT_OTHER);
+	}
 }
 
 /* A reader that went away is noticed though nothing is written. */
@@ -190,33 +207,35 @@ static bool reader_gone(const struct pollfd *out)
 
 static void turn(struct sub *s)
 {
+	bool stuck = outlet_waits(&s->out);
 	struct pollfd p[] = {
-		{.fd = cometd_get_fd(s->ctl->c), .events = (short)cometd_get_events(s->ctl->c)},
+		{.fd = stuck ? -1 : cometd_get_fd(s->ctl->c),
+		 .events = (short)cometd_get_events(s->ctl->c)},
 		{.fd = s->signals, .events = POLLIN},
-		{.fd = STDOUT_FILENO},
+		{.fd = STDOUT_FILENO, .events = stuck ? POLLOUT : 0},
 	};
 	struct signalfd_siginfo info;
-	bool closed = false;
 
 	if (poll(p, 3, wait_ms(s)) < 0 && errno != EINTR) {
-		finish(s, complain("cannot wait", COMETD_E_SYSTEM, NULL));
+		finish_at_once(s, complain("cannot wait", COMETD_E_SYSTEM, NULL));
 		return;
 	}
-	cometd_process(s->ctl->c);
-	int code = flush_output(&closed);
-	if (code || closed || reader_gone(&p[2]))
-		finish(s, code);
+	if (!stuck)
+		cometd_process(s->ctl->c);
+	write_out(s);
+	if (reader_gone(&p[2]))
+		finish_at_once(s, EXIT_OK);
 	if (p[1].revents & POLLIN && read(s->signals, &info, sizeof(info)) == sizeof(info)) {
 		s->died_of = (int)info.ssi_signo;
-		finish(s, EXIT_OTHER);
+		finish_at_once(s, EXIT_OTHER);
 	}
-	if (s->deadline >= 0 && ctl_now() >= s->deadline && !s->done) {
+	if (ctl_left(s->ctl, 0) == 0 && !(s->done && !outlet_waits(&s->out))) {
 		fputs("cometctl: timed out\n", stderr);
-		finish(s, EXIT_TIMEOUT);
+		finish_at_once(s, EXIT_TIMEOUT);
 	}
 }
 
-/* Signals are taken between two turns, so that no line is torn. */
+/* Signals are taken between two writes, so that no line is torn. */
 static int take_signals(sigset_t *set)
 {
 	sigemptyset(set);
@@ -246,7 +265,7 @@ static int subscribe_all(struct sub *s)
 		int error = cometd_subscribe_async(ctl->c, ctl->server, p->name, 0,
 						   COMETD_TIMEOUT_DEFAULT, on_subscribed, p);
 		if (error)
-			return complain(p->name, error, NULL);
+			return complain_about(ctl, p->name, error, NULL);
 	}
 	return EXIT_OK;
 }
@@ -261,7 +280,7 @@ static int run(struct sub *s)
 	if (code)
 		return code;
 	s->signals = take_signals(&set);
-	while (!s->done)
+	while (!s->done || (outlet_waits(&s->out) && !s->at_once))
 		turn(s);
 	close(s->signals);
 	if (s->died_of)
@@ -271,18 +290,19 @@ static int run(struct sub *s)
 
 int cmd_sub(struct ctl *ctl)
 {
-	struct sub s = {.ctl = ctl, .left = ctl->count, .deadline = -1};
+	struct sub s = {.ctl = ctl, .left = ctl->count};
 
-	if (ctl->timeout_ms >= 0)
-		s.deadline = ctl_now() + ctl->timeout_ms;
 	s.patterns = calloc((size_t)ctl->n_args, sizeof(*s.patterns));
-	if (!s.patterns)
+	if (!s.patterns || outlet_init(&s.out)) {
+		free(s.patterns);
 		return complain("cannot start", COMETD_E_NOMEM, NULL);
+	}
 	int code = run(&s);
 	/* the last callbacks must be quiet, and must not find the patterns gone */
 	s.done = true;
 	cometd_free(ctl->c);
 	ctl->c = NULL;
 	free(s.patterns);
+	outlet_fini(&s.out);
 	return code;
 }

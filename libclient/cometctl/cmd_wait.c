@@ -6,16 +6,12 @@
 
 int cmd_wait(struct ctl *ctl)
 {
-	long long deadline = ctl_now() + ctl->timeout_ms;
 	int code = ctl_connect(ctl);
 
 	if (code)
 		return code;
-	int left = COMETD_FOREVER;
-	if (ctl->timeout_ms >= 0)
-		left = deadline > ctl_now() ? (int)(deadline - ctl_now()) : 0;
 	const char *server = ctl->server ? ctl->server : "the default server";
-	int error = cometd_wait_state(ctl->c, ctl->server, ctl->state, left);
+	int error = cometd_wait_state(ctl->c, ctl->server, ctl->state, ctl_left(ctl, 0));
 	if (error == COMETD_E_TIMEOUT) {
 		fprintf(stderr, "cometctl: %s: not %s in time\n", server,
 			cometd_state_name(ctl->state));

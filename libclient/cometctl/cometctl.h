@@ -30,6 +30,7 @@ struct ctl {
 	const char *server;         /* NULL: the default */
 	bool json;
 	int timeout_ms;             /* -1: none given */
+	long long deadline;         /* of ctl_now(); -1: none */
 	unsigned long count;        /* 0: none given */
 	enum cometd_state state;
 	const char *binary;         /* a file to publish, "-": standard input; NULL: none given */
@@ -50,6 +51,9 @@ int cmd_status(struct ctl *ctl);
 int ctl_connect(struct ctl *ctl);
 /* What is published or asked: this JSON, with the ext of the command line. */
 struct cometd_message ctl_message(const struct ctl *ctl, const char *data, size_t len);
+/* What is left until the deadline, at least `least` ms; -1, which the library takes for its own
+   idea or for ever, when there is none. */
+int ctl_left(const struct ctl *ctl, int least);
 /* milliseconds of a clock that never jumps */
 long long ctl_now(void);
 
@@ -57,9 +61,12 @@ long long ctl_now(void);
 int exit_code_of(int error);
 /*
  * "cometctl: WHAT: WORDS" to stderr, the words of the result when there is one;
- * returns the exit code.
+ * returns the exit code. What is long is cut.
  */
 int complain(const char *what, int error, const struct cometd_result *result);
+/* The same of a request about this channel, or of the server when that is what is wrong. */
+int complain_about(const struct ctl *ctl, const char *channel, int error,
+		   const struct cometd_result *result);
 
 /* JSON on one line: line breaks in it can only stand between tokens. */
 void print_json(FILE *to, const char *json, size_t len);

@@ -51,12 +51,13 @@ static const struct verb {
 	int (*run)(struct ctl *ctl);
 	int min_args, max_args;
 	unsigned options;           /* besides OPT_ALWAYS */
+	bool request;               /* the timeout is that of a request */
 } verbs[] = {
-	{"sub", cmd_sub, 1, INT_MAX, OPT_COUNT | OPT_TIMEOUT},
-	{"pub", cmd_pub, 2, 2, OPT_TIMEOUT | OPT_BINARY | OPT_EXT},
-	{"call", cmd_call, 2, 2, OPT_TIMEOUT | OPT_EXT},
-	{"wait", cmd_wait, 0, 0, OPT_STATE | OPT_TIMEOUT},
-	{"status", cmd_status, 0, 0, OPT_TIMEOUT},
+	{"sub", cmd_sub, 1, INT_MAX, OPT_COUNT | OPT_TIMEOUT, false},
+	{"pub", cmd_pub, 2, 2, OPT_TIMEOUT | OPT_BINARY | OPT_EXT, true},
+	{"call", cmd_call, 2, 2, OPT_TIMEOUT | OPT_EXT, true},
+	{"wait", cmd_wait, 0, 0, OPT_STATE | OPT_TIMEOUT, false},
+	{"status", cmd_status, 0, 0, OPT_TIMEOUT, true},
 };
 #define N_VERBS (int)(sizeof(verbs) / sizeof(*verbs))
 
@@ -81,7 +82,9 @@ static const char help[] =
 
 static int usage(const char *words, const char *what)
 {
-	fprintf(stderr, "cometctl: %s%s\ncometctl: try cometctl --help\n", words, what);
+	fprintf(stderr, "cometctl: %s", words);
+	print_name(stderr, what);
+	fputs("\ncometctl: try cometctl --help\n", stderr);
 	return EXIT_USAGE;
 }
 
@@ -93,7 +96,7 @@ static int parse_seconds(const char *text, int *ret_ms)
 	double seconds = strtod(text, &end);
 
 	/* the negation also refuses what is not a number */
-	if (!isdigit((unsigned char)*text) || *end ||
+	if (!isdigit((unsigned char)*text) || text[strspn(text, "0123456789.")] || *end ||
 	    !(seconds >= 0.001 && seconds <= INT_MAX / 1000))
 		return usage("not a time in seconds: ", text);
 	*ret_ms = (int)(seconds * 1000);
@@ -122,11 +125,20 @@ static int parse_object(const char *text, const char **ret)
 	return EXIT_OK;
 }
 
+/* what no server is called cannot be anybody's fault but the caller's */
+static int parse_server(const char *text, const char **ret)
+{
+	if (!*text)
+		return usage("not the name of a server: ", "''");
+	*ret = text;
+	return EXIT_OK;
+}
+
 static int set_option(struct ctl *ctl, enum option option, const char *value)
 {
 	switch (option) {
 	case OPT_SOCKET: ctl->socket = value; return EXIT_OK;
-	case OPT_SERVER: ctl->server = value; return EXIT_OK;
+	case OPT_SERVER: return parse_server(value, &ctl->server);
 	case OPT_JSON: ctl->json = true; return EXIT_OK;
 	case OPT_BINARY: ctl->binary = value; return EXIT_OK;
 	case OPT_EXT: return parse_object(value, &ctl->ext);
@@ -229,8 +241,12 @@ static int run(struct ctl *ctl, const struct verb *verb)
 
 	if (!error)
 		error = cometd_set_socket(ctl->c, ctl->socket);
+	if (error == COMETD_E_INVALID)
+		return usage("not the path of a socket: ", ctl->socket);
 	if (error)
-		return complain(ctl->socket ? ctl->socket : "cannot start", error, NULL);
+		return complain("cannot start", error, NULL);
+	if (ctl->timeout_ms >= 0)
+		ctl->deadline = ctl_now() + ctl->timeout_ms;
 	/* a reader that went away is an error of writing, told by write(2) */
 	signal(SIGPIPE, SIG_IGN);
 	int code = verb->run(ctl);
@@ -251,6 +267,8 @@ static int choose(struct ctl *ctl, unsigned given)
 		ctl->n_args--;
 		if (given & ~(verbs[i].options | OPT_ALWAYS))
 			return usage("an option that is not for ", name);
+		if (verbs[i].request && ctl->timeout_ms > COMETD_TIMEOUT_MAX)
+			return usage("no more than 3600 seconds for ", name);
 		int instead = given & OPT_BINARY ? 1 : 0;
 		if (ctl->n_args < verbs[i].min_args - instead)
 			return usage("too few arguments for ", name);
@@ -263,7 +281,7 @@ static int choose(struct ctl *ctl, unsigned given)
 
 int main(int argc, char **argv)
 {
-	struct ctl ctl = {.timeout_ms = -1, .state = COMETD_STATE_CONNECTED};
+	struct ctl ctl = {.timeout_ms = -1, .deadline = -1, .state = COMETD_STATE_CONNECTED};
 	char **args = calloc((size_t)argc + 1, sizeof(*args));
 	unsigned given = 0;
 	bool closed;

@@ -54,10 +54,22 @@ int exit_code_of(int error)
 	return EXIT_OTHER;
 }
 
+/* of a payload that is wrong, the beginning will do */
+#define WHAT_MAX 60
+
 int complain(const char *what, int error, const struct cometd_result *result)
 {
+	char brief[WHAT_MAX + 4];
+	int n = snprintf(brief, sizeof(brief), "%s", what);
+
+	if (n >= (int)sizeof(brief)) {
+		n = WHAT_MAX;
+		while (n > 0 && (what[n] & 0xc0) == 0x80)
+			n--;
+		snprintf(brief + n, sizeof(brief) - (size_t)n, "...");
+	}
 	fputs("cometctl: ", stderr);
-	print_name(stderr, what);
+	print_name(stderr, error == COMETD_E_JSON ? brief : what);
 	fprintf(stderr, ": %s", cometd_strerror(error));
 	if (result && *result->text && strcmp(result->text, cometd_strerror(error))) {
 		fputs(": ", stderr);
@@ -65,6 +77,13 @@ int complain(const char *what, int error, const struct cometd_result *result)
 	}
 	fputc('\n', stderr);
 	return exit_code_of(error);
+}
+
+int complain_about(const struct ctl *ctl, const char *channel, int error,
+		   const struct cometd_result *result)
+{
+	return complain(error == COMETD_E_UNKNOWN_SERVER && ctl->server ? ctl->server : channel,
+			error, result);
 }
 
 void print_json(FILE *to, const char *json, size_t len)

@@ -32,7 +32,8 @@ void find_cometctl_first(void)
 	setenv("PATH", path, 1);
 }
 
-void start_program(struct run *r, const char *program, const char *socket, const char *line)
+static void start_with(struct run *r, const char *program, const char *socket, const char *line,
+		       const char *out_path)
 {
 	char copy[512], *args[MAX_ARGS + 1] = {(char *)program}, *save = NULL;
 	int in[2], out[2], err[2], n = 1;
@@ -46,7 +47,8 @@ void start_program(struct run *r, const char *program, const char *socket, const
 	assert_int_equal(pipe2(in, O_CLOEXEC) | pipe2(out, O_CLOEXEC) | pipe2(err, O_CLOEXEC), 0);
 	r->pid = fork();
 	if (r->pid == 0) {
-		dup2(in[0], 0), dup2(out[1], 1), dup2(err[1], 2);
+		dup2(in[0], 0), dup2(out_path ? open(out_path, O_WRONLY | O_CLOEXEC) : out[1], 1);
+		dup2(err[1], 2);
 		setenv("COMETD_BRIDGE_SOCKET", socket, 1);
 		execvp(program, args);
 		_exit(127);
@@ -55,9 +57,19 @@ void start_program(struct run *r, const char *program, const char *socket, const
 	r->in = in[1], r->out = out[0], r->err = err[0];
 }
 
+void start_program(struct run *r, const char *program, const char *socket, const char *line)
+{
+	start_with(r, program, socket, line, NULL);
+}
+
 void start(struct run *r, const char *socket, const char *line)
 {
-	start_program(r, "cometctl", socket, line);
+	start_with(r, "cometctl", socket, line, NULL);
+}
+
+void start_full(struct run *r, const char *socket, const char *line)
+{
+	start_with(r, "cometctl", socket, line, "/dev/full");
 }
 
 static void collect(struct run *r, int i, int *fd)

@@ -26,6 +26,8 @@ void find_cometctl_first(void);
 void start_program(struct run *r, const char *program, const char *socket, const char *line);
 /* The same with cometctl. */
 void start(struct run *r, const char *socket, const char *line);
+/* The same with a full disk as its standard output. */
+void start_full(struct run *r, const char *socket, const char *line);
 /* Reads what it writes until stdout says `text` (NULL: until both ends are closed). */
 void read_until(struct run *r, const char *text);
 void close_input(struct run *r);

@@ -11,6 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define TEN "0123456789"
+
 struct example {
 	const char *line, *input;
 	const struct daemon_step *script;
@@ -41,9 +43,23 @@ static const struct example examples[] = {
 	{"sub /a --json=yes", "", NOTHING, 2, "", "without a value"},
 	{"sub /a --timeout never", "", NOTHING, 2, "", "not a time in seconds: never"},
 	{"sub /a --timeout nan", "", NOTHING, 2, "", "not a time in seconds: nan"},
+	{"sub /a --timeout 0x10", "", NOTHING, 2, "", "not a time in seconds: 0x10"},
+	{"call /service/a 1 --timeout 3601", "", NOTHING, 2, "", "no more than 3600 seconds for call"},
+	{"sub /a --timeout=\x1b[2J", "", NOTHING, 2, "", "seconds: \\u001b[2J\n"},
+	{"pub /a 1 --server=", "", NOTHING, 2, "", "not the name of a server: ''\n"},
+	{"status --socket=", "", NOTHING, 2, "", "not the path of a socket: \n"},
 	{"wait --state happy", "", NOTHING, 2, "", "no such state: happy"},
 	{"pub /a {", "", NOTHING, 2, "", "{: not one JSON value in UTF-8"},
 	{"call /service/a 1,2", "", NOTHING, 2, "", "1,2: not one JSON value in UTF-8"},
+	{"pub /a [" TEN TEN TEN TEN TEN TEN TEN "}", "", NOTHING, 2, "",
+	 "cometctl: [" TEN TEN TEN TEN TEN "012345678...: not one JSON value"},
+	/* names that nothing can have; what is wrong is named */
+	{"pub /\377 1", "", SCRIPT(GREET, END), 2, "", "/\377: not a channel name"},
+	{"sub /\377", "", SCRIPT(GREET, END), 2, "", "/\377: not a channel name"},
+	{"-s \377 pub /a 1", "", SCRIPT(GREET, END), 2, "", "\377: no such server"},
+	{"-s \377 sub /a", "", SCRIPT(GREET, END), 2, "", "\377: no such server"},
+	{"-s x call /service/a 1", "", SCRIPT(GREET, {D_HEAR, "call", 0},
+		D_REFUSE(2, "unknown-server", "no server x"), END), 2, "", "x: no such server"},
 	{"--version", "", NOTHING, 0, "cometctl " PACKAGE_VERSION "\n", ""},
 	/* no daemon, no permission, no common language */
 	{"--socket /nonexistent status", "", NOTHING, 3, "",
@@ -51,6 +67,17 @@ static const struct example examples[] = {
 	{"status", "", SCRIPT({D_ACCEPT, 0, 0}, {D_HEAR, "'name':'cometctl'", 0},
 			      {D_SAY, "{'op':'closing','code':'shutdown','reason':'x'}", 0}, END),
 	 3, "", "the daemon stops"},
+	{"status", "", SCRIPT({D_ACCEPT, 0, 0}, {D_HEAR, "hello", 0},
+			      {D_SAY, "{'op':'closing','code':'too-many','reason':'16 of uid 7'}", 0},
+			      END),
+	 1, "", ": a limit is reached: 16 of uid 7\n"},
+	/* a daemon that hangs: the deadline is that of the whole command */
+	{"wait --timeout 0.05", "", SCRIPT({D_ACCEPT, 0, 0}, {D_HEAR, "hello", 0}, END), 6, "",
+	 "no answer in time"},
+	{"pub /a 1 --timeout 0.05", "", SCRIPT({D_ACCEPT, 0, 0}, {D_HEAR, "hello", 0}, END), 6, "",
+	 "no answer in time"},
+	{"sub /a --timeout 0.05", "", SCRIPT({D_ACCEPT, 0, 0}, {D_HEAR, "hello", 0}, END), 6, "",
+	 "no answer in time"},
 	{"status", "", SCRIPT({D_ACCEPT, 0, 0}, {D_HEAR, "hello", 0}, D_REFUSE(1, "denied", "no"),
 	END),
 	 4, "", "access rules"},

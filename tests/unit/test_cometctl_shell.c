@@ -5,9 +5,12 @@
 
 #include "tests/unit/cometctl_run.h"
 
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -59,6 +62,143 @@ static void test_broken_pipe(void **state)
 	assert_int_equal(r.status, 0);
 	assert_string_equal(r.text[1], "");
 	daemon_end(d);
+}
+
+/* ---- a reader that does not read ----------------------------------------- */
+
+#define MESSAGES 2000
+#define TEN "0123456789"
+#define HUNDRED TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN
+
+/* More than a pipe takes, in lines of 106 bytes. */
+static struct daemon *flood(void)
+{
+	static struct daemon_step script[MESSAGES + 8] = {GREET, D_SUBSCRIBE(2, "/a")};
+	size_t n = 0;
+
+	while (script[n].what != D_END)
+		n++;
+	if (n > MESSAGES)
+		return daemon_start(script);
+	for (int i = 0; i < MESSAGES; i++)
+		script[n++] = (struct daemon_step)D_MESSAGE(1, "/a", "'" HUNDRED "'");
+	script[n] = (struct daemon_step)END;
+	return daemon_start(script);
+}
+
+static void await_full_pipe(int fd)
+{
+	int n = 0, size = fcntl(fd, F_GETPIPE_SZ);
+
+	while (n < size - 8192) {
+		poll(NULL, 0, 1);
+		assert_int_equal(ioctl(fd, FIONREAD, &n), 0);
+	}
+}
+
+/* its standard error closes with it */
+static void await_end(struct run *r)
+{
+	struct pollfd p = {.fd = r->err, .events = POLLIN};
+	bool ends;
+
+	for (;;) {
+		ends = poll(&p, 1, 20000) == 1;
+		if (!ends || !(p.revents & POLLIN))
+			break;
+		char text[256];
+		ssize_t n = read(r->err, text, sizeof(text) - 1);
+		strncat(r->text[1], text, n > 0 ? (size_t)n : 0);
+	}
+	if (!ends)
+		kill(r->pid, SIGKILL);
+	assert_int_equal(waitpid(r->pid, &r->status, 0), r->pid);
+	assert_true(ends);
+}
+
+/* Signals and deadlines count though nobody reads, and what was written ends with a line. */
+static void test_stuck_reader(void **state)
+{
+	(void)state;
+	for (int by_signal = 0; by_signal < 2; by_signal++) {
+		struct daemon *d = flood();
+		size_t n = 0;
+		char text[8192], last = 0;
+		ssize_t got;
+		struct run r;
+
+		start(&r, daemon_path(d), by_signal ? "sub /a" : "sub /a --timeout 1");
+		await_full_pipe(r.out);
+		if (by_signal)
+			kill(r.pid, SIGTERM);
+		await_end(&r);
+		if (by_signal) {
+			assert_true(WIFSIGNALED(r.status) && WTERMSIG(r.status) == SIGTERM);
+		} else {
+			assert_true(WIFEXITED(r.status) && WEXITSTATUS(r.status) == 6);
+			assert_string_equal(r.text[1], "cometctl: timed out\n");
+		}
+		while ((got = read(r.out, text, sizeof(text))) > 0) {
+			n += (size_t)got;
+			last = text[got - 1];
+		}
+		assert_true(n > 0 && n % 106 == 0);
+		assert_int_equal(last, '\n');
+		close(r.in), close(r.out), close(r.err);
+		daemon_end(d);
+	}
+}
+
+/* A reader that comes to it later gets all there was, -n included. */
+static void test_late_reader(void **state)
+{
+	struct daemon *d = flood();
+	char text[8192], line[32];
+	size_t n = 0;
+	ssize_t got;
+	struct run r;
+
+	(void)state;
+	snprintf(line, sizeof(line), "sub /a -n %d", MESSAGES);
+	start(&r, daemon_path(d), line);
+	await_full_pipe(r.out);
+	while ((got = read(r.out, text, sizeof(text))) > 0)
+		n += (size_t)got;
+	assert_int_equal(n, MESSAGES * 106);
+	await_end(&r);
+	assert_int_equal(r.status, 0);
+	close(r.in), close(r.out), close(r.err);
+	daemon_end(d);
+}
+
+/* A full disk is an error of every verb that prints. */
+static void test_full_disk(void **state)
+{
+	static const struct daemon_step subscribed[] = {SUBSCRIBED, END, {D_END, 0, 0}};
+	static const struct daemon_step status[] = {
+		GREET, {D_HEAR, "status", 0},
+		{D_SAY, "{'op':'reply','id':2,'ok':true,'result':{}}", 0}, END, {D_END, 0, 0}};
+	static const struct daemon_step call[] = {
+		GREET, {D_HEAR, "call", 0},
+		{D_SAY, "{'op':'reply','id':2,'ok':true,'result':{'message':{'data':1}}}", 0}, END,
+		{D_END, 0, 0}};
+	static const struct daemon_step nothing[] = {{D_END, 0, 0}};
+	static const struct { const char *line; const struct daemon_step *script; } runs[] = {
+		{"sub /a", subscribed}, {"status", status},
+		{"call /service/x 1", call}, {"--help", nothing},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(runs) / sizeof(*runs); i++) {
+		struct daemon *d = daemon_start(runs[i].script);
+		struct run r;
+
+		start_full(&r, daemon_path(d), runs[i].line);
+		finish(&r);
+		assert_int_equal(WEXITSTATUS(r.status), 1);
+		assert_string_equal(r.text[1], "cometctl: cannot write: No space left on device\n");
+		daemon_end(d);
+	}
 }
 
 /* Lines leave as they come, not at the end of the input. */
@@ -129,6 +269,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_signals),
 		cmocka_unit_test(test_broken_pipe),
+		cmocka_unit_test(test_stuck_reader),
+		cmocka_unit_test(test_late_reader),
+		cmocka_unit_test(test_full_disk),
 		cmocka_unit_test(test_pub_as_it_comes),
 		cmocka_unit_test(test_pub_much),
 		cmocka_unit_test(test_no_permission),
