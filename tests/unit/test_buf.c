@@ -163,6 +163,35 @@ static void test_failed_allocation_changes_nothing(void **state)
 	}
 }
 
+/* what explicit_bzero() was given; memory that goes back to the allocator is nobody's to look at */
+static size_t wiped;
+
+void explicit_bzero(void *p, size_t n)
+{
+	memset(p, 0, n);
+	__asm__ volatile("" : : "r"(p) : "memory");
+	wiped += n;
+}
+
+/* all of it: also what was consumed, and what a clear left behind */
+static void test_secrets_are_wiped(void **state)
+{
+	struct buf b;
+
+	(void)state;
+	buf_init(&b, 1000);
+	buf_wipe(&b);
+	assert_int_equal(wiped, 0);
+	assert_int_equal(buf_put_str(&b, "user:password"), 0);
+	buf_consume(&b, 5);
+	wiped = 0;
+	size_t held = b.cap;
+	buf_wipe(&b);
+	assert_int_equal(wiped, held);
+	assert_null(b.mem);
+	assert_int_equal(b.max, 1000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -174,6 +203,7 @@ int main(void)
 		cmocka_unit_test(test_order_survives_moves),
 		cmocka_unit_test(test_burst_gives_memory_back),
 		cmocka_unit_test(test_failed_allocation_changes_nothing),
+		cmocka_unit_test(test_secrets_are_wiped),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

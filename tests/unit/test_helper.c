@@ -182,10 +182,17 @@ static void what_it_inherits(void **state)
 
 	signal(SIGPIPE, SIG_IGN);
 	setenv("NOTIFY_SOCKET", "/nowhere", 1);
+	setenv("LISTEN_PID", "1", 1);
+	setenv("LISTEN_FDNAMES", "a", 1);
+	setenv("WATCHDOG_USEC", "1000", 1);
 	setenv("OURS", "too", 1);
-	run(w, "ls /proc/self/fd | tr '\\n' ' '; echo $NOTIFY_SOCKET $OURS; "
+	run(w, "ls /proc/self/fd | tr '\\n' ' '; echo $NOTIFY_SOCKET $LISTEN_PID "
+	       "$LISTEN_FDNAMES $WATCHDOG_USEC $OURS; "
 	       "grep SigIgn /proc/self/status | tail -c 5");
 	unsetenv("NOTIFY_SOCKET");
+	unsetenv("LISTEN_PID");
+	unsetenv("LISTEN_FDNAMES");
+	unsetenv("WATCHDOG_USEC");
 	unsetenv("OURS");
 	signal(SIGPIPE, SIG_DFL);
 	close(leak);

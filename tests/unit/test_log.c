@@ -222,13 +222,16 @@ static void test_plain_sink(void **state)
 	(void)state;
 	stderr_to_pipe();
 	log_msg(LOG_L_NOTICE, LOG_FIELDS({"server", SLICE("demo")}, {"why", SLICE("say \"no\"")},
-					 {"empty", SLICE("")}), "text\nhere");
+					 {"empty", SLICE("")}, {"a", SLICE("b=c")},
+					 {"quote", SLICE("\"")}, {"blank", SLICE(" ")}),
+		"text\nhere");
 	stderr_back();
 	n = read(pipe_fds[0], line, sizeof(line) - 1);
 	assert_true(n > 0);
 	line[n] = 0;
 	assert_string_equal(line, "<5>text\\x0ahere server=demo "
-				  "why=\"say \\\"no\\\"\" empty=\"\"\n");
+				  "why=\"say \\\"no\\\"\" empty=\"\" a=\"b=c\" "
+				  "quote=\"\\\"\" blank=\" \"\n");
 	close(pipe_fds[0]);
 }
 

@@ -94,7 +94,9 @@ static const struct {
 	 NULL, 101, "no WebSocket", 0},
 	{SWITCH "Upgrade: websocket\r\nSec-WebSocket-Accept: " ACCEPT "\r\n\r\n", NULL, 101, "no WebSocket", 0},
 	{"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", NULL, 404, NULL, 0},
-	{"HTTP/1.1 503 Busy\r\nRetry-After: 12\r\n\r\n", NULL, 503, NULL, 12000},
+	{"HTTP/1.1 503 Busy\r\nRetry-After: 120\r\n\r\n", NULL, 503, NULL, 120000},
+	{"HTTP/1.1 503 Busy\r\nno colon, but Retry-After\r\nRetry-After: 9\r\n\r\n", NULL, 503,
+	 NULL, 9000},
 	{"HTTP/1.1 503 Busy\r\nRetry-After: 99999999999999999999999\r\n\r\n", NULL, 503, NULL, 86400000},
 	{"HTTP/1.1 503 Busy\r\nRetry-After: Wed, 21 Oct 2015 07:28:00 GMT\r\n\r\n", NULL, 503, NULL, 0},
 	{"HTTP/1.1 503 Busy\r\nRetry-After:\r\n\r\n", NULL, 503, NULL, 0},
@@ -153,6 +155,7 @@ static void test_garbage(void **state)
 	static const char *const rows[] = {
 		"SSH-2.0-OpenSSH\r\n", "X", "HTTP/2 200\r\n", "HTTP/1.1 2x0 OK\r\n", "HTTP/1.1 2000 OK\r\n",
 		"HTTP/1.1  200\r\n", "HTTP/1.1 099 x\r\n", "\r\n", "HTTPS",
+		"HTTP/2.1 200 OK\r\n", "XTTP/1.1 200 OK\r\n", "HTTP/1.1:200 OK\r\n",
 	};
 	const struct ws_offer offer = {0};
 	struct ws_answer a;
