@@ -353,6 +353,20 @@ static void echoes(void **state)
 	}
 }
 
+/* the refresh token lives longer than any other, and is no less a secret */
+static void echo_of_a_refresh_token(void **state)
+{
+	struct world *w = *state;
+
+	w->o.grant = OAUTH_REFRESH_TOKEN;
+	w->o.refresh_file = put_file(w, 1, "r3fresh-t0ken");
+	ask(w);
+	answer(w, HEAD("400 Bad") "\r\n{\"error\":\"no\","
+	       "\"error_description\":\"r3fresh-t0ken is unknown\"}");
+	assert_non_null(strstr(w->why, "******** is unknown"));
+	assert_null(strstr(w->why, "r3fresh"));
+}
+
 static void large_answers(void **state)
 {
 	struct world *w = *state;
@@ -500,6 +514,7 @@ int main(void)
 		OAUTH_TEST(jwt_bearer),
 		OAUTH_TEST(refusals),
 		OAUTH_TEST(echoes),
+		OAUTH_TEST(echo_of_a_refresh_token),
 		OAUTH_TEST(large_answers),
 		OAUTH_TEST(no_answer),
 		OAUTH_TEST(missing_files),
