@@ -580,6 +580,47 @@ static void test_each_allocation_failing(void **state)
 	assert_true(failures >= 3);
 }
 
+/* a large text needs memory in other places; it is no fault of the text when there is none */
+static void test_no_memory_for_a_large_text(void **state)
+{
+	static char text[200000] = "{\"op\":\"subscribe\",\"id\":7,\"channel\":\"";
+	unsigned failures = 0;
+
+	(void)state;
+	for (size_t n = strlen(text); n < sizeof(text) - 10; n += 6)
+		memcpy(text + n, "\\u0061", 7);
+	strcat(text, "\"}");
+	FAIL_EACH_ALLOCATION {
+		struct message m;
+		char why[160];
+		int r = message_decode(slice_of(text), PROTOCOL_FROM_PEER, &m, why, sizeof(why));
+
+		assert_int_equal(r, r ? -ENOMEM : 0);
+		failures += r != 0;
+		message_fini(&m);
+	}
+	assert_true(failures > 0);
+}
+
+/* what is read and written by the same mistake goes round unseen */
+static void test_values_are_what_was_said(void **state)
+{
+	struct message m;
+	char why[160];
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct slice text = i ? SLICE("{\"op\":\"reply\",\"id\":18446744073709551615,"
+					      "\"ok\":true}") :
+					SLICE("{\"op\":\"reply\",\"id\":0,\"ok\":false}");
+
+		assert_int_equal(message_decode(text, PROTOCOL_FROM_DAEMON, &m, why, sizeof(why)), 0);
+		assert_int_equal(m.ok, i);
+		assert_true(m.id == (i ? UINT64_MAX : 0));
+		message_fini(&m);
+	}
+}
+
 static void test_names(void **state)
 {
 	(void)state;
@@ -608,6 +649,8 @@ int main(void)
 		cmocka_unit_test(test_event),
 		cmocka_unit_test(test_encoding_beyond_limits),
 		cmocka_unit_test(test_each_allocation_failing),
+		cmocka_unit_test(test_no_memory_for_a_large_text),
+		cmocka_unit_test(test_values_are_what_was_said),
 		cmocka_unit_test(test_names),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
