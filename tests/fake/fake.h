@@ -14,7 +14,7 @@
  *     fake_stop(f);
  *
  * Whatever goes wrong fails the running cmocka test and prints the journal, so
- * nothing here returns an error. No function waits longer than 20 seconds.
+ * nothing here returns an error. No function waits longer than a minute.
  */
 #ifndef TESTS_FAKE_H
 #define TESTS_FAKE_H
@@ -26,7 +26,7 @@
 struct fake;
 
 /* how long fake_await waits, in ms */
-#define FAKE_DEADLINE 20000
+#define FAKE_DEADLINE 60000
 
 /*
  * Runs fake-bayeux with these options (NULL-terminated, or NULL for none) until

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define QUICK "backoff-min = 50ms\nbackoff-max = 200ms\nhalt-retry = 10m\nnetwork-delay = 1s\n"
+#define QUICK "backoff-min = 50ms\nbackoff-max = 200ms\nhalt-retry = 10m\n"
 #define CANARY "s3cr3t-canary"
 
 static void put_file(const struct world *w, const char *name, mode_t mode, const char *text)
@@ -45,7 +45,7 @@ static struct world *prepare(void **state, const char *dialect, const char *more
 }
 
 #define FILE_SOURCE "credential-file = %s/token\n"
-#define COMMAND_SOURCE "credential-timeout = 1s\ncredential-command = %s/source\n"
+#define COMMAND_SOURCE "credential-command = %s/source\n"
 
 static void require(struct world *w, const char *value)
 {

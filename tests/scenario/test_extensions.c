@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#define QUICK "backoff-min = 50ms\nbackoff-max = 200ms\nhalt-retry = 100ms\nnetwork-delay = 2s\n"
+#define QUICK "backoff-min = 50ms\nbackoff-max = 200ms\nhalt-retry = 100ms\n"
 
 static const char *const salesforce[] = {"--dialect", "salesforce", "--timeout", "60000", NULL};
 
@@ -37,11 +37,14 @@ static void hears(struct wire *a, const char *format, ...)
 static void lose_session(struct world *w, struct wire *a, const char *between)
 {
 	fake_command(w->fake, "mark");
-	fake_command(w->fake, "rule type=handshake times=1 delay 200");
-	fake_command(w->fake, "expire");
-	fake_await(w->fake, "handshake", NULL, 1);
 	if (between)
+		fake_command(w->fake, "rule type=handshake hold");
+	fake_command(w->fake, "expire");
+	fake_await(w->fake, between ? "parked" : "handshake", NULL, 1);
+	if (between) {
 		fake_command(w->fake, "publish /event/E__e %s", between);
+		fake_command(w->fake, "release");
+	}
 	wire_state(a, "demo", "connected");
 }
 

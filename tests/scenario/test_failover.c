@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define QUICK "backoff-min = 50ms\nbackoff-max = 200ms\nhalt-retry = 100ms\nnetwork-delay = 1s\n"
+#define QUICK "backoff-min = 50ms\nbackoff-max = 200ms\nhalt-retry = 100ms\n"
 /* handshakes until the first is due again; each takes a few of those pauses */
 #define PATIENCE 200
 
@@ -65,7 +65,7 @@ static void works(struct wire *w, const char *channel, int n)
 }
 
 /* The first is killed under a session with a subscription. */
-static struct wire *fail_over(struct pair *p)
+static struct wire *lose_first(struct pair *p)
 {
 	struct wire *a = world_peer(p->w, "a");
 
@@ -76,6 +76,13 @@ static struct wire *fail_over(struct pair *p)
 	const struct message *m = wire_state(a, "demo", "connected");
 	assert_true(m->gap);
 	assert_true(at(m, p->second_url));
+	return a;
+}
+
+static struct wire *fail_over(struct pair *p)
+{
+	struct wire *a = lose_first(p);
+
 	works(a, "/f", 2);
 	assert_int_equal(fake_count(p->second, "subscribe", "/f"), 1);
 	return a;
@@ -131,7 +138,8 @@ static void first_at_any_price(void **state)
 
 	pair_new(&p, state, options, "url-retry = 1s\nurl-return = break\n");
 	world_start(p.w);
-	struct wire *a = fail_over(&p);
+	/* the second is left as soon as a second has passed: nothing may be asked of it */
+	struct wire *a = lose_first(&p);
 	fake_restart(p.w->fake);
 	do
 		m = wire_state(a, "demo", "connected");
@@ -211,16 +219,16 @@ static void broken_server_is_left(void **state)
 	pair_free(&p);
 }
 
-/* Nothing is refused and nothing answers: deadlines find it out. */
+/* Nothing is refused and nothing answers: deadlines find it out. The second has the same ones. */
 static void silent_server_is_left(void **state)
 {
 	struct pair p;
 
-	pair_new(&p, state, NULL, "connect-timeout = 1s\nurl-failures = 2\n");
+	pair_new(&p, state, NULL, "connect-timeout = 1s\nrequest-timeout = 1s\nurl-failures = 2\n");
 	fake_pause(p.w->fake);
 	world_start(p.w);
 	struct wire *a = world_peer(p.w, "a");
-	assert_int_equal(fake_count(p.second, "session", NULL), 1);
+	assert_true(fake_count(p.second, "session", NULL) >= 1);
 	fake_resume(p.w->fake);
 	wire_close(a);
 	pair_free(&p);

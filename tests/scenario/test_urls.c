@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define QUICK "backoff-min = 50ms\nbackoff-max = 200ms\nnetwork-delay = 5s\n"
+#define QUICK "backoff-min = 50ms\nbackoff-max = 200ms\n"
 
 /* a fake with these routes, "TYPE PATH" each, and a daemon with these lines for it */
 static struct world *route(const char *dialect, const char *const *routes, const char *lines)

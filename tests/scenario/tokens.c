@@ -103,6 +103,11 @@ static void answer(int fd, struct shared *s)
 	case TOKENS_GIVE:
 		give(fd, s);
 		break;
+	case TOKENS_GIVE_ONCE:
+		give(fd, s);
+		s->manner = TOKENS_GIVE;
+		s->text[0] = 0;
+		break;
 	case TOKENS_SAY:
 		say(fd, s->text, strlen(s->text));
 		break;

@@ -10,6 +10,7 @@ struct tokens;
 
 enum tokens_manner {
 	TOKENS_GIVE,            /* `text`: further members of the answer: ",\"expires_in\":1" */
+	TOKENS_GIVE_ONCE,       /* the same; all further ones without these members */
 	TOKENS_SAY,             /* `text` is the whole answer, status line and all */
 	TOKENS_ECHO,            /* an error that repeats the request, in its text */
 	TOKENS_HANG,            /* reads, and never answers */

@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static int64_t now_ms(void)
+int64_t wire_now(void)
 {
 	struct timespec t;
 
@@ -148,7 +148,7 @@ static void keep(struct wire *w, struct slice body)
 static bool read_more(struct wire *w, int64_t deadline)
 {
 	struct pollfd p = {.fd = w->fd, .events = POLLIN};
-	int64_t left = deadline - now_ms();
+	int64_t left = deadline - wire_now();
 	struct slice body;
 	char *room;
 	size_t n;
@@ -174,7 +174,7 @@ static const struct message *take(struct wire *w, bool (*fits)(const struct mess
 				  const void *arg)
 {
 	struct wire_frame **at = &w->first;
-	int64_t deadline = now_ms() + SCENARIO_DEADLINE_MS;
+	int64_t deadline = wire_now() + SCENARIO_DEADLINE_MS;
 
 	for (;;) {
 		for (; *at; at = &(*at)->next)
@@ -326,7 +326,7 @@ void wire_assert_error(const struct message *m, const char *code)
 
 void wire_expect_eof(struct wire *w)
 {
-	int64_t deadline = now_ms() + SCENARIO_DEADLINE_MS;
+	int64_t deadline = wire_now() + SCENARIO_DEADLINE_MS;
 
 	while (read_more(w, deadline))
 		;

@@ -24,14 +24,6 @@
 #define ARGS_MAX 32
 #define TEXT_MAX (64u << 20)
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* where a program of this build lies */
 static void program_path(const char *name, char *path, size_t size)
 {
@@ -53,6 +45,18 @@ static void notify_open(struct world *w)
 	assert_int_equal(bind(w->notify, (struct sockaddr *)&sa, sizeof(sa)), 0);
 }
 
+static struct fake *start_fake(const char *const *options)
+{
+	const char *all[16] = {"--timeout", "600000", "--max-interval", "600000"};
+	size_t n = 4;
+
+	for (; options && *options; options++) {
+		assert_true(n < sizeof(all) / sizeof(all[0]) - 1);
+		all[n++] = *options;
+	}
+	return fake_start(all);
+}
+
 struct world *world_new(const char *const *fake_options)
 {
 	struct world *w = calloc(1, sizeof(*w));
@@ -63,7 +67,7 @@ struct world *world_new(const char *const *fake_options)
 	snprintf(w->socket, sizeof(w->socket), "%s/bridge.sock", w->dir);
 	snprintf(w->config, sizeof(w->config), "%s/bridge.conf", w->dir);
 	snprintf(w->log, sizeof(w->log), "%s/daemon.log", w->dir);
-	w->fake = fake_start(fake_options);
+	w->fake = start_fake(fake_options);
 	return w;
 }
 
@@ -98,6 +102,16 @@ void world_free(struct world *w)
 	free(w);
 }
 
+static void put_deadlines(FILE *f, const char *server)
+{
+	static const char *const names[] = {"connect-timeout", "network-delay", "credential-timeout",
+					    "websocket-ping"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (!strstr(server, names[i]))
+			fprintf(f, "%s = 10m\n", names[i]);
+}
+
 void world_configure(struct world *w, const char *bridge, const char *server, const char *rest)
 {
 	FILE *f = fopen(w->config, "we");
@@ -106,6 +120,7 @@ void world_configure(struct world *w, const char *bridge, const char *server, co
 	fprintf(f, "[bridge]\nsocket = %s\nlog-level = debug\n%s\n", w->socket, bridge ? bridge : "");
 	fprintf(f, "[server demo]\nurl = http://127.0.0.1:%u/cometd\n%s\n", fake_port(w->fake),
 		server ? server : "");
+	put_deadlines(f, server ? server : "");
 	if (rest)
 		fprintf(f, "%s\n", rest);
 	assert_int_equal(fclose(f), 0);
@@ -127,14 +142,14 @@ char *world_lines(const struct world *w, const char *lines)
 
 static void await_ready(struct world *w)
 {
-	int64_t deadline = now_ms() + SCENARIO_DEADLINE_MS;
+	int64_t deadline = wire_now() + SCENARIO_DEADLINE_MS;
 	char text[1024];
 
 	for (;;) {
 		struct pollfd p = {.fd = w->notify, .events = POLLIN};
 		int status;
 
-		if (waitpid(w->daemon, &status, WNOHANG) == w->daemon || now_ms() > deadline) {
+		if (waitpid(w->daemon, &status, WNOHANG) == w->daemon || wire_now() > deadline) {
 			show_log(w);
 			w->daemon = 0;
 			fail_msg("the daemon did not start");
@@ -190,13 +205,13 @@ void world_start(struct world *w)
 
 static int reap(pid_t pid)
 {
-	int64_t deadline = now_ms() + SCENARIO_DEADLINE_MS;
+	int64_t deadline = wire_now() + SCENARIO_DEADLINE_MS;
 	int status;
 
 	while (waitpid(pid, &status, WNOHANG) == 0) {
 		struct timespec pause = {0, 5000000};
 
-		if (now_ms() > deadline) {
+		if (wire_now() > deadline) {
 			kill(pid, SIGABRT);
 			waitpid(pid, &status, 0);
 			fail_msg("process %d did not end", pid);
@@ -286,7 +301,7 @@ struct process *world_run(struct world *w, const char *const *argv)
 static bool process_read(struct process *p, int64_t deadline)
 {
 	struct pollfd fds[2] = {{.fd = p->out, .events = POLLIN}, {.fd = p->err, .events = POLLIN}};
-	int64_t left = deadline - now_ms();
+	int64_t left = deadline - wire_now();
 
 	if ((p->out < 0 && p->err < 0) || left <= 0 || poll(fds, 2, (int)left) <= 0)
 		return false;
@@ -311,7 +326,7 @@ static bool process_read(struct process *p, int64_t deadline)
 
 char *process_line(struct process *p)
 {
-	int64_t deadline = now_ms() + SCENARIO_DEADLINE_MS;
+	int64_t deadline = wire_now() + SCENARIO_DEADLINE_MS;
 
 	for (;;) {
 		struct slice s = buf_slice(&p->out_text);
@@ -342,7 +357,7 @@ static char *take_text(struct buf *b)
 
 int process_wait(struct process *p, char **ret_out, char **ret_err)
 {
-	int64_t deadline = now_ms() + SCENARIO_DEADLINE_MS;
+	int64_t deadline = wire_now() + SCENARIO_DEADLINE_MS;
 
 	close(p->in);
 	while (process_read(p, deadline))

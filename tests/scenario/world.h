@@ -23,13 +23,18 @@ struct world {
 	int notify;              /* where the daemon says READY=1 */
 };
 
-/* Makes the directory and starts the fake server with these options (NULL-terminated, may be NULL). */
+/* Makes the directory and starts the fake server with these options (NULL-terminated, may be NULL).
+   Unless they say otherwise it holds a connect, and keeps a session, for longer than any test. */
 struct world *world_new(const char *const *fake_options);
 /* Stops what still runs; the daemon must end with status 0 on SIGTERM. */
 void world_free(struct world *w);
 
-/* Writes the configuration: [bridge] with the socket and `bridge` (lines), then [server demo] with
-   the fake's url and `server` (lines), then `rest`. Each may be NULL. */
+/*
+ * Writes the configuration: [bridge] with the socket and `bridge` (lines), then [server demo] with
+ * the fake's url and `server` (lines), then `rest`. Each may be NULL. A deadline that `server` does
+ * not set is longer than any test: no stall of the machine makes it pass. Where a test sets one, it
+ * must hold as well when that one passes once more than it should.
+ */
 void world_configure(struct world *w, const char *bridge, const char *server, const char *rest);
 /* A copy of `lines` in which each $DIR is the world's directory; the caller frees. */
 char *world_lines(const struct world *w, const char *lines);
