@@ -3,6 +3,7 @@
  * the next one in time, pauses after failures, and files that change.
  */
 #include "io/auth.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "tests/unit/testing.h"
 #include "tests/unit/wire.h"
@@ -80,7 +81,7 @@ static void headers(void **state)
 	assert_int_equal(secret.text[0], 0);
 }
 
-/* --- the keeper, with a source that answers when the test wants --- */
+/* --- the keeper, with a source that answers when the test wants, by a clock that the test sets --- */
 
 struct world {
 	struct loop *loop;
@@ -136,6 +137,20 @@ static void until_told(struct world *w)
 	wire_until(w->loop, &w->told);
 }
 
+/* Lets time pass until the source is asked or the waiter told; how many ms that took. */
+static uint64_t pass_until_told(struct world *w)
+{
+	uint64_t begun = clock_boot_ms();
+
+	w->told = false;
+	while (!w->told) {
+		clock_fake(clock_unix_ms(), clock_boot_ms() + 1);
+		assert_true(clock_boot_ms() - begun < 10000);
+		assert_int_equal(loop_turn(w->loop, false), 0);
+	}
+	return clock_boot_ms() - begun;
+}
+
 static struct auth_options options_of(struct world *w)
 {
 	return (struct auth_options){.name = "demo", .kind = AUTH_BEARER, .source = &w->source,
@@ -153,6 +168,7 @@ static int setup(void **state)
 	struct world *w = calloc(1, sizeof(*w));
 
 	log_set_sink(quiet, NULL);
+	clock_fake(1, 1000);
 	w->source.type = &source_type;
 	auth_waiter_init(&w->one, on_told, w);
 	auth_waiter_init(&w->two, on_told, w);
@@ -171,6 +187,7 @@ static int teardown(void **state)
 	assert_true(w->freed);
 	loop_free(w->loop);
 	log_set_sink(NULL, NULL);
+	clock_fake(UINT64_MAX, UINT64_MAX);
 	free(w);
 	return 0;
 }
@@ -213,11 +230,9 @@ static void the_next_before_the_end(void **state)
 
 	auth_get(w->auth, &w->one);
 	until_told(w);
-	uint64_t at = loop_now(w->loop);
 	answer(w, "t1", 200, NULL);
-	until_told(w);
+	assert_in_range(pass_until_told(w), 180, 199);
 	assert_int_equal(w->fetches, 2);
-	assert_true(loop_now(w->loop) - at >= 180);
 	/* who asks meanwhile has the old one, and starts nothing */
 	answer(w, "t2", 100000, NULL);
 	assert_string_equal(auth_header(w->auth), "Authorization: Bearer t2");
@@ -226,19 +241,17 @@ static void the_next_before_the_end(void **state)
 	auth_invalidate(w->auth);
 	auth_get(w->auth, &w->one);
 	until_told(w);
-	at = loop_now(w->loop);
 	answer(w, "t3", 1, NULL);
-	until_told(w);
-	assert_true(loop_now(w->loop) - at >= 60);
+	assert_int_equal(pass_until_told(w), 60);
 }
 
 static void failures_are_followed_by_pauses(void **state)
 {
+	static const unsigned pauses[] = {0, 60, 90, 135, 180};
 	struct world *w = *state;
 
 	auth_get(w->auth, &w->one);
 	until_told(w);
-	uint64_t at = loop_now(w->loop);
 	for (unsigned i = 1; i <= 4; i++) {
 		answer(w, NULL, 0, "no luck");
 		assert_int_equal(w->failures, i);
@@ -248,18 +261,17 @@ static void failures_are_followed_by_pauses(void **state)
 		auth_cancel(&w->two);
 		wire_settle(w->loop);
 		assert_int_equal(w->fetches, i);
-		until_told(w);
+		/* a fifth shorter or longer at most */
+		assert_in_range(pass_until_told(w), pauses[i] * 4 / 5, pauses[i] * 6 / 5);
 		assert_int_equal(w->fetches, i + 1);
 	}
-	/* 60, 90, 135, 180, each a fifth shorter at most */
-	assert_true(loop_now(w->loop) - at >= 372);
 	/* what cannot even be started is a failure like any other, and so is what makes no header */
 	w->refuses = true;
 	answer(w, NULL, 0, "no luck");
-	until_told(w);
+	pass_until_told(w);
 	assert_string_equal(w->why, "cannot");
 	w->refuses = false;
-	until_told(w);
+	pass_until_told(w);
 	answer(w, "t", 0, NULL);
 	assert_int_equal(w->got, 1);
 }
@@ -272,17 +284,13 @@ static void a_source_asks_for_a_pause(void **state)
 
 	auth_get(w->auth, &w->one);
 	until_told(w);
-	uint64_t at = loop_now(w->loop);
 	w->source.fetched(w->source.ctx, &f);
-	until_told(w);
+	assert_int_equal(pass_until_told(w), 150);
 	assert_int_equal(w->fetches, 2);
-	assert_true(loop_now(w->loop) - at >= 150);
 	/* a short one shortens nothing */
 	f.retry_after = 1;
-	at = loop_now(w->loop);
 	w->source.fetched(w->source.ctx, &f);
-	until_told(w);
-	assert_true(loop_now(w->loop) - at >= 48);
+	assert_in_range(pass_until_told(w), 72, 108);
 }
 
 static void cancelled(void **state)
@@ -327,7 +335,7 @@ static void files(void **state)
 	assert_int_equal(w->failures, 1);
 	assert_non_null(strstr(w->why, "/token: No such file"));
 	put(path, "{\"token\":\"t1\"}");
-	until_told(w);
+	pass_until_told(w);
 	assert_int_equal(w->got, 1);
 	assert_string_equal(auth_header(a), "Authorization: Bearer t1");
 	/* changed: at its next use; broken: the old one stays */
@@ -352,6 +360,7 @@ static void short_of_memory(void **state)
 	struct auth_options o = options_of(w);
 	struct auth *a;
 
+	clock_fake(UINT64_MAX, UINT64_MAX);     /* a real program takes its time */
 	o.source = NULL;
 	o.systemd = "x";
 	FAIL_EACH_ALLOCATION {
