@@ -17,7 +17,7 @@
 #include <cmocka.h>
 #include "tests/fake/raw_client.h"
 
-#define PATIENCE 10000
+#define PATIENCE 60000
 
 /* ---- bytes ---- */
 

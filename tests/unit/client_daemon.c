@@ -1,6 +1,6 @@
 /*
  * Owns the scripted daemon of client_daemon.h. Guarantees that a script that
- * meets the unexpected, or waits for 20 seconds, closes all and says where.
+ * meets the unexpected, or waits for a minute, closes all and says where.
  */
 #include "tests/unit/client_daemon.h"
 
@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PATIENCE_S 20
+#define PATIENCE_S 60
 
 struct daemon {
 	const struct daemon_step *script, *step;

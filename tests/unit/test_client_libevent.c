@@ -101,6 +101,6 @@ int main(void)
 		cmocka_unit_test(test_conversation), cmocka_unit_test(test_freed_in_callback),
 	};
 
-	alarm(60);
+	alarm(600);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

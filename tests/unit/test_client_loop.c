@@ -199,6 +199,6 @@ int main(void)
 	};
 
 	/* a hang is a failure, too */
-	alarm(120);
+	alarm(600);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

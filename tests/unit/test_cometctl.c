@@ -305,6 +305,6 @@ int main(void)
 
 	find_cometctl_first();
 	signal(SIGPIPE, SIG_IGN);
-	alarm(120);
+	alarm(600);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
