@@ -1,7 +1,8 @@
 /*
  * Owns one child process, the pipes to it and what came out of them. Guarantees
  * that the child, and all of its group, are dead and reaped when done() is called
- * or the helper is freed; that a child which forks, floods or hangs costs no more
+ * or the helper is freed, or, where the kernel takes its time to kill, that it is
+ * reaped by a later one and that such children are few; that a child which forks, floods or hangs costs no more
  * than the limits; and that what was printed is wiped. Must never know what it is for.
  *
  * The child is watched by a pidfd: no SIGCHLD, so no handler that could meet the
@@ -29,6 +30,7 @@
 
 /* how long a killed process may take to be gone; it is the kernel's work alone */
 #define KILL_MS 500
+#define UNDEAD_MAX 16
 #define READ_MAX 65536u
 
 /* the reading end of one of its outputs */
@@ -57,6 +59,25 @@ struct helper {
 
 /* --- the end --- */
 
+/* killed, and not gone when KILL_MS had passed: it sleeps in the kernel, or is frozen */
+static pid_t undead[UNDEAD_MAX];
+
+/* Where the next one would be kept; NULL when there are too many. */
+static pid_t *reap_undead(void)
+{
+	pid_t *room = NULL;
+
+	for (pid_t *p = undead; p < undead + UNDEAD_MAX; p++) {
+		siginfo_t info = {0};
+
+		if (*p && (waitid(P_PID, (id_t)*p, &info, WEXITED | WNOHANG) != 0 || info.si_pid))
+			*p = 0;
+		if (!*p)
+			room = p;
+	}
+	return room;
+}
+
 /* Kills the group and reaps the child; its status as of waitid(2), or false. */
 static bool finish(struct helper *h, siginfo_t *ret)
 {
@@ -67,6 +88,9 @@ static bool finish(struct helper *h, siginfo_t *ret)
 	if (h->pidfd >= 0)
 		poll(&p, 1, KILL_MS);
 	int r = waitid(P_PID, (id_t)h->pid, ret, WEXITED | (h->pidfd >= 0 ? WNOHANG : 0));
+	pid_t *room = r == 0 && ret->si_pid == 0 ? reap_undead() : NULL;
+	if (room)
+		*room = h->pid;
 	h->pid = 0;
 	return r == 0 && ret->si_pid != 0;
 }
@@ -271,8 +295,10 @@ static int start(struct helper *h, const struct helper_options *o)
 	CLEANUP(close_fdp) int in = -1;
 	CLEANUP(close_fdp) int out = -1;
 	CLEANUP(close_fdp) int err = -1;
-	int r = loop_timer_new(h->loop, on_deadline, h, &h->deadline);
+	int r = reap_undead() ? 0 : -EAGAIN;
 
+	if (!r)
+		r = loop_timer_new(h->loop, on_deadline, h, &h->deadline);
 	if (!r)
 		r = make_input(o->input, &in);
 	if (!r)

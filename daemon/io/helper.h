@@ -43,7 +43,8 @@ struct helper;
  * Starts it. done(ctx, r) is called once, by the loop; `r` lives until the helper is freed,
  * which done() may do. The environment is ours without what is between us and systemd
  * (NOTIFY_SOCKET, LISTEN_…, WATCHDOG_…); no descriptor but 0, 1 and 2 is handed down.
- * 0; -ENOMEM; or why it cannot be run: -ENOENT, -EACCES, …
+ * 0; -ENOMEM; -EAGAIN when too many that were killed are not dead yet; or why it cannot be run:
+ * -ENOENT, -EACCES, …
  */
 int helper_new(struct loop *loop, const struct helper_options *o,
 	       void (*done)(void *ctx, const struct helper_result *r), void *ctx,
