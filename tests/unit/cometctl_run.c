@@ -91,7 +91,7 @@ void read_until(struct run *r, const char *text)
 		struct pollfd p[] = {{.fd = r->out, .events = POLLIN},
 		{.fd = r->err, .events = POLLIN}};
 
-		if (poll(p, 2, 20000) <= 0) {
+		if (poll(p, 2, 60000) <= 0) {
 			kill(r->pid, SIGKILL);
 			fail_msg("cometctl hangs");
 		}

@@ -231,7 +231,7 @@ static void test_pub_much(void **state)
 	(void)state;
 	memset(line, '7', sizeof(line) - 2);
 	line[sizeof(line) - 2] = '\n';
-	start(&r, daemon_path(d), "pub /a -");
+	start(&r, daemon_path(d), "pub /a - --timeout 600");
 	for (int i = 0; i < 7; i++)
 		feed(&r, line);
 	finish(&r);
