@@ -39,7 +39,8 @@
  * Threads: a handle belongs to one thread at a time; different handles are
  * independent. The library starts no thread, keeps no global state, writes no
  * log, installs no signal handler and never raises SIGPIPE. Descriptors are
- * close-on-exec. After fork() only one of the two processes may use a handle.
+ * close-on-exec. After fork() only one of the two processes may use a handle; the
+ * other may cometd_free() it, which the first does not notice.
  *
  * Errors: functions return 0 or a negative enum cometd_error unless they say
  * otherwise; cometd_strerror() gives words. Out-parameters are written on
@@ -49,7 +50,8 @@
  * COMETD_E_TOO_MANY or COMETD_E_BACKLOG, nothing grows without end.
  * Strings you pass in are copied. Pointers in events and results are the
  * library's: they live until the callback returns, or, from blocking calls,
- * until the next call with the same handle that is not a cometd_get_*().
+ * until the next call with the same handle that is not a cometd_get_*(); that
+ * call may still take them as its arguments.
  *
  * Callbacks run only inside cometd_process(), cometd_free() and the blocking
  * calls. In a callback everything is allowed, cometd_free() and

@@ -24,7 +24,10 @@ int socket_init(struct socket *s)
 
 void socket_fini(struct socket *s)
 {
-	socket_close(s);
+	/* the socket stays in the epoll instance, which the other process may go on using after fork() */
+	if (s->fd >= 0)
+		close(s->fd);
+	s->fd = -1;
 	if (s->epoll >= 0)
 		close(s->epoll);
 	s->epoll = -1;

@@ -4,7 +4,10 @@
  */
 #include "libclient/handle.h"
 
+#include "protocol/protocol.h"
+
 #include <stdint.h>
+#include <stdio.h>
 
 static uint64_t deadline_of(int timeout_ms)
 {
@@ -96,7 +99,8 @@ int cometd_next(struct cometd *c, int timeout_ms, const struct cometd_event **re
 }
 
 struct wanted_state {
-	const char *server;
+	char name[PROTOCOL_NAME_MAX + 2];   /* a copy: it may be what cometd_next() gave */
+	const char *server;                 /* it, or NULL */
 	int state;
 	int now;
 };
@@ -111,10 +115,12 @@ static bool in_state(struct cometd *c, void *ctx)
 
 int cometd_wait_state(struct cometd *c, const char *server, enum cometd_state state, int timeout_ms)
 {
-	struct wanted_state w = {server, state, 0};
+	struct wanted_state w = {.server = server ? w.name : NULL, .state = state};
 
 	if (c->depth)
 		return COMETD_E_IN_CALLBACK;
+	/* one that is cut is nobody's name either, as it has the one byte too many */
+	snprintf(w.name, sizeof(w.name), "%s", server ? server : "");
 	handle_forget_given(c);
 	int r = turn_until(c, in_state, &w, deadline_of(timeout_ms));
 	if (r)
@@ -149,15 +155,17 @@ static int begin(struct cometd *c, const struct cometd_result **ret)
 {
 	if (ret)
 		*ret = NULL;
-	if (c->depth)
-		return COMETD_E_IN_CALLBACK;
-	handle_forget_given(c);
-	return 0;
+	return c->depth ? COMETD_E_IN_CALLBACK : 0;
 }
 
-/* The request has its own deadline, so this waits without one. */
+/*
+ * The request is made, of what the last call gave perhaps: only now that may go. It has its own
+ * deadline, so this waits without one.
+ */
 static int finish(struct cometd *c, int r, struct answer *answer, const struct cometd_result **ret)
 {
+	if (r != COMETD_E_IN_CALLBACK)
+		handle_forget_given(c);
 	if (r)
 		return r;
 	r = turn_until(c, answered, answer, UINT64_MAX);

@@ -167,6 +167,40 @@ static void test_bad_arguments(void **state)
 	cometd_free(NULL);
 }
 
+/* What one call gave may be given to the next: the usual echo. */
+static void test_given_is_taken(void **state)
+{
+	static const struct daemon_step script[] = {
+		D_GREET(1, D_DEMO), {D_HEAR, "ping", 0}, D_MESSAGE(1, "/a", "{'n':1}"),
+		D_MESSAGE(2, "/b", "{'n':2}"), D_OK(2),
+		{D_HEAR, "{'op':'call','id':3,'server':'demo','channel':'/a','data':{'n':1},", 0},
+		{D_SAY, "{'op':'reply','id':3,'ok':true,'result':{'message':{'data':[8]}}}", 0},
+		{D_HEAR, "{'op':'publish','id':4,'channel':'/c','data':[8],", 0}, D_OK(4),
+		{D_HEAR, "{'op':'subscribe','id':5,'server':'demo','channel':'/b'}", 0}, D_OK(5),
+		{D_HEAR, "ping", 0},
+		{D_SAY, "{'op':'state','server':'demo','state':'off','since':1,'gap':false}", 0},
+		D_OK(6), {D_HEAR_END, 0, 0}, {D_END, 0, 0}};
+	struct daemon *d = daemon_start(script);
+	struct cometd *c = new_client(d);
+	const struct cometd_result *r;
+	const struct cometd_event *e;
+
+	(void)state;
+	/* behind a blocking call they are copies of ours, which the next call lets go of */
+	assert_int_equal(cometd_ping(c, DEFAULT), 0);
+	next(c, COMETD_EVENT_UP), next(c, COMETD_EVENT_STATE);
+	e = next(c, COMETD_EVENT_MESSAGE);
+	assert_int_equal(cometd_call(c, e->server, e->channel, e->data, e->data_len, DEFAULT, &r), 0);
+	assert_int_equal(cometd_publish(c, NULL, "/c", r->data, r->data_len, DEFAULT, NULL), 0);
+	e = next(c, COMETD_EVENT_MESSAGE);
+	assert_int_equal(cometd_subscribe(c, e->server, e->channel, 0, DEFAULT, NULL), 0);
+	assert_int_equal(cometd_ping(c, DEFAULT), 0);
+	e = next(c, COMETD_EVENT_STATE);
+	assert_int_equal(cometd_wait_state(c, e->server, COMETD_STATE_OFF, DEFAULT), 0);
+	cometd_free(c);
+	daemon_end(d);
+}
+
 /* ---- messages ---------------------------------------------------------- */
 
 static int try_message(struct cometd *c, struct cometd_message m)
@@ -247,7 +281,7 @@ static void test_no_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_blocking), TEST(test_bytes), TEST(test_bad_arguments),
+		TEST(test_blocking), TEST(test_bytes), TEST(test_given_is_taken), TEST(test_bad_arguments),
 		TEST(test_bad_messages), TEST(test_newer_message), TEST(test_no_memory),
 	};
 

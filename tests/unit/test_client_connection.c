@@ -5,10 +5,12 @@
 
 #include "tests/unit/client_test.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -226,6 +228,60 @@ static void test_write_after_end(void **state)
 	daemon_end(d);
 }
 
+/* A child that frees what it inherited takes nothing from the parent. */
+static void test_fork(void **state)
+{
+	static const struct daemon_step script[] = {
+		D_GREET(1, ""), {D_HEAR, "ping", 0}, D_OK(2), {D_HANGUP, 0, 0},
+		D_GREET(3, ""), {D_HEAR, "ping", 0}, D_OK(4), {D_HEAR_END, 0, 0}, {D_END, 0, 0}};
+	struct daemon *d = daemon_start(script);
+	struct cometd *c = new_client(d);
+	int status;
+
+	(void)state;
+	assert_int_equal(cometd_connect(c, 20 * SEC), 0);
+	pid_t child = fork();
+	if (child == 0) {
+		cometd_free(c);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	assert_int_equal(cometd_ping(c, DEFAULT), 0);
+	/* what was opened before the fork and what is opened behind it */
+	next(c, COMETD_EVENT_UP), next(c, COMETD_EVENT_DOWN), next(c, COMETD_EVENT_UP);
+	assert_int_equal(cometd_ping(c, DEFAULT), 0);
+	cometd_free(c);
+	daemon_end(d);
+}
+
+/* No descriptor is left: said in the kernel's words, and over when there is one again. */
+static void test_no_descriptors(void **state)
+{
+	static const struct daemon_step script[] = {
+		D_GREET(1, ""), {D_HEAR_END, 0, 0}, {D_END, 0, 0}};
+	struct daemon *d = daemon_start(script);
+	struct cometd *c = new_client(d), *other;
+	struct rlimit was, none;
+	const struct cometd_event *e;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+	none = was;
+	none.rlim_cur = 0;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	int one = cometd_connect(c, 20 * SEC), two = cometd_new(&other);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+	assert_int_equal(one, COMETD_E_SYSTEM);
+	assert_int_equal(two, COMETD_E_SYSTEM);
+	e = next(c, COMETD_EVENT_DOWN);
+	assert_int_equal(e->error, COMETD_E_SYSTEM);
+	assert_string_equal(e->text, strerror(EMFILE));
+	assert_int_equal(cometd_connect(c, 20 * SEC), 0);
+	cometd_free(c);
+	daemon_end(d);
+}
+
 /* Nothing of ours is inherited by what the application executes. */
 static void test_close_on_exec(void **state)
 {
@@ -259,7 +315,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_nobody_there), TEST(test_unfriendly_daemons), TEST(test_deadlines),
 		TEST(test_interrupted), TEST(test_daemon_restarts), TEST(test_busy),
-		TEST(test_write_after_end), TEST(test_close_on_exec),
+		TEST(test_write_after_end), TEST(test_fork), TEST(test_no_descriptors),
+		TEST(test_close_on_exec),
 	};
 
 	/* a hang is a failure, too */
