@@ -1,8 +1,9 @@
 /*
  * Owns one easy handle and the request on it. Guarantees that a request is given
  * to a connection at most once, that the answer is complete, inflated and within
- * its ceilings, and that "not sent" is said only when it is certain. Must never
- * know what the bodies mean.
+ * its ceilings (of an error its status says most, so its body is cut at a lower
+ * one), and that "not sent" is said only when it is certain. Must never know what
+ * the bodies mean.
  *
  * libcurl by itself sends a POST again, up to five times, when a connection that
  * was used before dies without having answered (Curl_retry_request in
@@ -43,6 +44,10 @@ struct http_post {
 	struct buf request, answer;
 	bool forms;                      /* … are no JSON, and secrets both */
 	size_t header_bytes;
+	size_t raw_bytes;                /* of the body as it came: packed, in chunks */
+	unsigned long long length;       /* of it, as its header says */
+	unsigned status;                 /* of the header that comes in: an interim one, a proxy's */
+	bool enough;                     /* an error whose body was cut */
 	bool set_cookies;                /* an answer did, and there may be too many now */
 	unsigned sendings;               /* times curl gave it to a connection */
 	unsigned hops;                   /* redirects followed */
@@ -64,29 +69,101 @@ static int before_sending(void *ctx, char *peer_ip, char *own_ip, int peer_port,
 	return p->sendings++ == 0 ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
 }
 
+static bool is_error(const struct http_post *p)
+{
+	return p->status >= 400;
+}
+
+static size_t body_max(const struct http_post *p)
+{
+	return is_error(p) && p->answer.max > HTTP_ERROR_MAX ? HTTP_ERROR_MAX : p->answer.max;
+}
+
+/* No more of this body is wanted. 0, which has libcurl end the transfer. */
+static size_t body_too_large(struct http_post *p)
+{
+	if (is_error(p))
+		p->enough = true;
+	else
+		p->too_large = "the answer is too large";
+	return 0;
+}
+
+/* What a line of a header means to us; it ends in CR and LF. */
+static void read_line(struct http_post *p, const char *line, size_t n)
+{
+	if (n > 5 && strncasecmp(line, "HTTP/", 5) == 0) {
+		const char *blank = memchr(line, ' ', n);
+
+		p->status = blank ? (unsigned)strtoul(blank, NULL, 10) : 0;
+		p->length = 0;
+	} else if (n > 15 && strncasecmp(line, "Content-Length:", 15) == 0) {
+		p->length = strtoull(line + 15, NULL, 10);
+	} else if (n > 11 && strncasecmp(line, "Set-Cookie:", 11) == 0) {
+		p->set_cookies = true;
+	}
+}
+
 static size_t on_header(char *data, size_t size, size_t n, void *ctx)
 {
 	struct http_post *p = ctx;
 
-	p->header_bytes += size * n;
-	if (size * n > 11 && strncasecmp(data, "Set-Cookie:", 11) == 0)
-		p->set_cookies = true;
-	if (p->header_bytes <= HTTP_HEADER_MAX)
-		return size * n;
-	p->too_large = "the header of the answer is too large";
-	return 0;
+	n *= size;
+	p->header_bytes += n;
+	if (p->header_bytes > HTTP_HEADER_MAX) {
+		p->too_large = "the header of the answer is too large";
+		return 0;
+	}
+	read_line(p, data, n);
+	/* the blank line behind it: nothing of a body that will not do has to be read */
+	if (data[0] == '\r' && p->length > body_max(p))
+		return body_too_large(p);
+	return n;
 }
 
 static size_t on_body(char *data, size_t size, size_t n, void *ctx)
 {
 	struct http_post *p = ctx;
-	int r = buf_put(&p->answer, slice_make(data, size * n));
 
-	if (r == 0)
-		return size * n;
-	if (r == -EMSGSIZE)
-		p->too_large = "the answer is too large";
+	size_t room = body_max(p) - buf_len(&p->answer);
+
+	n *= size;
+	if (buf_put(&p->answer, slice_make(data, n < room ? n : room)))
+		return 0;
+	return n > room ? body_too_large(p) : n;
+}
+
+/*
+ * CURLOPT_DEBUGFUNCTION. The extensions of chunks, and what inflates to nothing,
+ * may go on for ever, and no other callback hears of them.
+ */
+static int on_trace(CURL *easy, curl_infotype type, char *data, size_t n, void *ctx)
+{
+	struct http_post *p = ctx;
+
+	(void)easy;
+	(void)data;
+	if (type == CURLINFO_DATA_IN)
+		p->raw_bytes += n;
 	return 0;
+}
+
+/* CURLOPT_XFERINFOFUNCTION: comes after some reads, and can end the transfer */
+static int on_progress(void *ctx, curl_off_t down_max, curl_off_t down, curl_off_t up_max,
+		       curl_off_t up)
+{
+	struct http_post *p = ctx;
+	size_t raw = p->raw_bytes > HTTP_HEADER_MAX ? p->raw_bytes - HTTP_HEADER_MAX : 0;
+
+	(void)down_max;
+	(void)down;
+	(void)up_max;
+	(void)up;
+	/* what is around a body may be as much as it */
+	if (raw / 2 <= body_max(p))
+		return 0;
+	body_too_large(p);
+	return 1;
 }
 
 /* --- the end of a request --- */
@@ -152,6 +229,10 @@ static void clear_answer(struct http_post *p)
 {
 	buf_clear(&p->answer);
 	p->header_bytes = 0;
+	p->raw_bytes = 0;
+	p->length = 0;
+	p->status = 0;
+	p->enough = false;
 	p->sendings = 0;
 	p->too_large = NULL;
 	p->error[0] = 0;
@@ -195,6 +276,9 @@ static void on_done(void *ctx, CURLcode code)
 	if (p->set_cookies)
 		cookies_limit(p->transfer.easy);
 	p->set_cookies = false;
+	/* before a sending, it was a proxy's */
+	if (p->enough && p->sendings)
+		code = CURLE_OK;
 	if (!code) {
 		p->error[0] = 0;
 		if (follow(p, result.status))
@@ -204,6 +288,7 @@ static void on_done(void *ctx, CURLcode code)
 	if (code) {
 		/* who redirected it may have kept it */
 		result.outcome = p->sendings + p->hops == 0 ? HTTP_NOT_SENT : HTTP_BROKEN;
+		result.unreadable = p->too_large;
 		result.reason = slice_of(why(p, code));
 	} else {
 		result.body = buf_slice(&p->answer);
@@ -226,6 +311,12 @@ static bool set_request(struct http_post *p, CURL *easy)
 	       !curl_easy_setopt(easy, CURLOPT_PREREQDATA, p) &&
 	       !curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header) &&
 	       !curl_easy_setopt(easy, CURLOPT_HEADERDATA, p) &&
+	       !curl_easy_setopt(easy, CURLOPT_DEBUGFUNCTION, on_trace) &&
+	       !curl_easy_setopt(easy, CURLOPT_DEBUGDATA, p) &&
+	       !curl_easy_setopt(easy, CURLOPT_VERBOSE, 1L) &&
+	       !curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_progress) &&
+	       !curl_easy_setopt(easy, CURLOPT_XFERINFODATA, p) &&
+	       !curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L) &&
 	       !curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body) &&
 	       !curl_easy_setopt(easy, CURLOPT_WRITEDATA, p);
 }

@@ -12,17 +12,22 @@
 
 #include <stdint.h>
 
+/* what is kept of the body of an answer whose status is an error: nobody reads more of it */
+#define HTTP_ERROR_MAX (64u << 10)
+
 enum http_outcome {
-	HTTP_ANSWERED,           /* the server's answer came completely, whatever its status */
+	HTTP_ANSWERED,           /* the server's answer came completely, whatever its status; of an
+	                            error, at least its header */
 	HTTP_NOT_SENT,           /* no byte of the request was given to a connection */
 	HTTP_BROKEN,             /* it may have reached the server */
 };
 
 struct http_result {
 	enum http_outcome outcome;
+	bool unreadable;         /* broken: the answer is beyond a ceiling, as it will be again */
 	unsigned status;         /* as soon as a status line came, 0 before */
 	uint64_t retry_after;    /* ms the server asked to wait, at most a day; 0 for none */
-	struct slice body;       /* of an answer */
+	struct slice body;       /* of an answer; an error's may be cut at HTTP_ERROR_MAX */
 	struct slice reason;     /* for people, when it was not answered; or empty, when the
 	                            status says all */
 };

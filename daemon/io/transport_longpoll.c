@@ -42,7 +42,8 @@ static enum session_failure_kind kind_of(const struct http_result *r)
 static void tell_failure(struct longpoll *l, uint64_t batch, const struct http_result *r)
 {
 	char reason[64];
-	struct session_failure f = {.kind = kind_of(r), .http_status = r->status,
+	struct session_failure f = {.kind = kind_of(r), .unreadable = r->unreadable,
+				    .http_status = r->status,
 				    .retry_after = r->retry_after, .reason = r->reason};
 
 	if (r->reason.n == 0) {

@@ -300,6 +300,94 @@ static void test_gzip(void **state)
 	assert_failed(w, HTTP_BROKEN, "the answer is too large");
 }
 
+/* refused by its header: not a byte of the body has come */
+static void test_length_beyond(void **state)
+{
+	static const char *const lengths[] = {"10001", "18446744073709551615", "99999999999999999999"};
+	struct world *w = *state;
+
+	w->options.body_max = 10000;
+	make(w);
+	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+		struct wire_conn *c;
+		char head[128];
+
+		start(w);
+		c = wire_accept(w->wire);
+		wire_request(c);
+		snprintf(head, sizeof(head), OK_HEAD "content-length: %s\r\n\r\n", lengths[i]);
+		wire_say(c, head);
+		assert_failed(w, HTTP_BROKEN, "the answer is too large");
+		wire_gone(c);
+		wire_close(c);
+	}
+}
+
+/* an error whose body starts like this and goes on for ever, or as long as it says */
+static void assert_error(struct world *w, unsigned status, const char *head, const char *begin)
+{
+	static char more[4096];
+	struct wire_conn *c;
+	char line[64];
+	size_t said = 0;
+
+	memset(more, ' ', sizeof(more));
+	start(w);
+	c = wire_accept(w->wire);
+	wire_request(c);
+	snprintf(line, sizeof(line), "HTTP/1.1 %u Whatever\r\nRetry-After: 7\r\n", status);
+	wire_say(c, line);
+	wire_say(c, head);
+	wire_say(c, begin);
+	while (*begin && !w->done && !wire_is_gone(c)) {
+		wire_say_bytes(c, more, sizeof(more));
+		said += sizeof(more);
+		assert_int_equal(loop_turn(w->loop, false), 0);
+		assert_in_range(said, 0, 8u << 20);
+	}
+	until_done(w);
+	assert_int_equal(w->result.outcome, HTTP_ANSWERED);
+	assert_int_equal(w->result.status, status);
+	assert_int_equal(w->result.retry_after, 7000);
+	assert_string_equal(w->reason, "");
+	assert_in_range(w->result.body.n, 0, HTTP_ERROR_MAX);
+	assert_int_equal(strncmp(w->body, begin, strlen(begin)), 0);
+	wire_gone(c);
+	wire_close(c);
+}
+
+/* Its status says all that is asked of it: it is told as any error, and not read to its end. */
+static void test_large_errors(void **state)
+{
+	static const unsigned statuses[] = {401, 403, 407, 413, 500, 503};
+	struct world *w = *state;
+
+	make(w);
+	for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++) {
+		assert_error(w, statuses[i], "\r\n", "<html>");
+		assert_error(w, statuses[i], "Content-Length: 1000000000000\r\n\r\n", "");
+		/* larger than an error's, and not than an answer's */
+		assert_error(w, statuses[i], "Content-Length: 65537\r\n\r\n", "");
+	}
+}
+
+static void test_packed_error(void **state)
+{
+	struct world *w = *state;
+	struct wire_conn *c = begin(w);
+	size_t n;
+	char *packed = gzip("head -c 64M /dev/zero", &n);
+
+	wire_say(c, "HTTP/1.1 500 Oops\r\nContent-Encoding: gzip\r\n\r\n");
+	wire_say_bytes(c, packed, n);
+	until_done(w);
+	assert_int_equal(w->result.outcome, HTTP_ANSWERED);
+	assert_int_equal(w->result.status, 500);
+	assert_int_equal(w->result.body.n, HTTP_ERROR_MAX);
+	wire_gone(c);
+	free(packed);
+}
+
 static void test_endless_header(void **state)
 {
 	struct world *w = *state;
@@ -345,7 +433,8 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, http_world_setup, http_world_teardown)
 		T(status), T(retry_after), T(empty_and_html), T(chunks_of_one_byte), T(truncated),
 		T(reset_in_body), T(closed_without_answer), T(not_http), T(came_in_time), T(endless_body), T(body_max),
-		T(gzip), T(endless_header), T(endless_interim),
+		T(gzip), T(length_beyond), T(large_errors), T(packed_error),
+		T(endless_header), T(endless_interim),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -112,6 +112,66 @@ static void test_endless(void **state)
 	say_for_ever(w, "HTTP/1.1 200 OK\r\n", "a:\r\nb:\r\nc:\r\nd:\r\n");
 }
 
+/* as say_for_ever(), in large pieces that no header and no body are made of */
+static void waste(struct world *w, const char *head, struct slice begin, struct slice more)
+{
+	struct wire_conn *c;
+	char piece[4096];
+	size_t said = 0;
+
+	for (size_t i = 0; i < sizeof(piece) / more.n * more.n; i++)
+		piece[i] = more.p[i % more.n];
+	start(w);
+	c = wire_accept(w->wire);
+	wire_request(c);
+	wire_say(c, head);
+	wire_say_bytes(c, begin.p, begin.n);
+	while (!w->done && !wire_is_gone(c)) {
+		wire_say_bytes(c, piece, sizeof(piece) / more.n * more.n);
+		said += sizeof(piece);
+		assert_int_equal(loop_turn(w->loop, false), 0);
+		assert_in_range(said, 0, 32u << 20);
+	}
+	until_done(w);
+	wire_close(c);
+}
+
+/* What is neither header nor body: its amount is bounded, whatever the deadline is. */
+static void test_endless_waste(void **state)
+{
+#define GZIP "Content-Encoding: gzip\r\n"
+#define S(text) {text, sizeof(text) - 1}
+	static const struct { const char *head; struct slice begin, more; } rows[] = {
+		{"Transfer-Encoding: chunked\r\n\r\n", S("2;"), S("extension")},
+		{"Transfer-Encoding: chunked\r\n\r\n", S("2 "), S(" ")},
+		{"Transfer-Encoding: chunked\r\n\r\n", S("2\r\n[]"), S("\r")},
+		{"Transfer-Encoding: chunked\r\n\r\n", S(""), S("0000001;01234567890123456789\r\n[\r\n")},
+		/* blocks of nothing, and a name of the packed file */
+		{GZIP "\r\n", S("\x1f\x8b\x08\0\0\0\0\0\0\x03"), S("\0\0\0\xff\xff")},
+		{GZIP "\r\n", S("\x1f\x8b\x08\x08\0\0\0\0\0\x03"), S("name")},
+	};
+	struct world *w = *state;
+	char head[256];
+
+	w->options.body_max = 100000;
+	make(w);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		snprintf(head, sizeof(head), OK_HEAD "%s", rows[i].head);
+		waste(w, head, rows[i].begin, rows[i].more);
+		assert_failed(w, HTTP_BROKEN, "the answer is too large");
+		assert_well(w);
+		/* of an error the status is known */
+		snprintf(head, sizeof(head), "HTTP/1.1 503 Busy\r\nRetry-After: 7\r\n%s", rows[i].head);
+		waste(w, head, rows[i].begin, rows[i].more);
+		assert_int_equal(w->result.outcome, HTTP_ANSWERED);
+		assert_int_equal(w->result.status, 503);
+		assert_int_equal(w->result.retry_after, 7000);
+		assert_well(w);
+	}
+#undef GZIP
+#undef S
+}
+
 /* --- packed --- */
 
 /* A bomb of each kind that this libcurl unpacks and that can be made here. */
@@ -225,7 +285,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, http_world_setup, http_world_teardown)
-		T(garbage), T(endless), T(bombs), T(cookie_bomb),
+		T(garbage), T(endless), T(endless_waste), T(bombs), T(cookie_bomb),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
