@@ -409,10 +409,11 @@ unsigned world_daemon_fds(const struct world *w)
 
 /* Under a sanitizer and under valgrind always 0: they keep what was freed for a while, to catch who
    still uses it. Leaks are theirs to find. */
-unsigned world_daemon_rss(const struct world *w)
+static unsigned memory(const struct world *w, const char *name)
 {
 #ifdef __SANITIZE_ADDRESS__
 	(void)w;
+	(void)name;
 	return 0;
 #else
 	char path[64], line[256];
@@ -425,11 +426,21 @@ unsigned world_daemon_rss(const struct world *w)
 	FILE *f = fopen(path, "re");
 	assert_non_null(f);
 	while (fgets(line, sizeof(line), f))
-		if (sscanf(line, "VmRSS: %u", &kib) == 1)
-			break;
+		if (strncmp(line, name, strlen(name)) == 0)
+			kib = (unsigned)strtoul(line + strlen(name), NULL, 10);
 	fclose(f);
 	return kib;
 #endif
+}
+
+unsigned world_daemon_rss(const struct world *w)
+{
+	return memory(w, "VmRSS:");
+}
+
+unsigned world_daemon_peak(const struct world *w)
+{
+	return memory(w, "VmHWM:");
 }
 
 bool world_log_has(const struct world *w, const char *text)

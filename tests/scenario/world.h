@@ -72,9 +72,11 @@ int process_wait(struct process *p, char **ret_out, char **ret_err);
 int world_command(struct world *w, char **ret_out, char **ret_err, const char *argv0, ...)
 	__attribute__((sentinel));
 
-/* descriptors and resident memory (KiB) of the daemon, from /proc */
+/* descriptors, and resident memory (KiB) now and at its highest, of the daemon, from /proc; no
+   memory (0) under a sanitizer or a wrapper, whose own it would be */
 unsigned world_daemon_fds(const struct world *w);
 unsigned world_daemon_rss(const struct world *w);
+unsigned world_daemon_peak(const struct world *w);
 /* whether the daemon's log has this text; for messages that people read */
 bool world_log_has(const struct world *w, const char *text);
 
