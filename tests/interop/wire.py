@@ -13,7 +13,7 @@ import struct
 from servers import Deadline
 
 FRAME_MAX = 16 << 20
-PATIENCE = 15
+PATIENCE = 60
 
 
 class Refused(Exception):
