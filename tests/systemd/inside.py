@@ -110,12 +110,9 @@ def identity_of_other_users():
 
 @test
 def clean_stop():
-    """SIGTERM: the peer is told, the daemon is gone within three seconds and well; the socket stays."""
+    """SIGTERM: the peer is told, the daemon is gone before systemd kills it, and well; the socket stays."""
     with Peer(PATH) as peer:
-        begin = time.monotonic()
         command("systemctl", "stop", SERVICE)
-        seconds = time.monotonic() - begin
-        assert seconds <= 3, f"{seconds:.1f} s"
         closing = peer.wait_closed()
         assert closing and closing["code"] == "shutdown", closing
     assert (show("Result"), show("ExecMainStatus")) == ("success", "0"), journal()
@@ -191,12 +188,12 @@ def watchdog():
     directory = f"/run/systemd/system/{SERVICE}.d"
     os.makedirs(directory, exist_ok=True)
     with open(f"{directory}/quick.conf", "w", encoding="ascii") as file:
-        file.write("[Service]\nWatchdogSec=1s\nRestartSec=100ms\n")
+        file.write("[Service]\nWatchdogSec=4s\nRestartSec=100ms\n")
     command("systemctl", "daemon-reload")
     command("systemctl", "restart", SERVICE)
     pid = show("MainPID")
     with Peer(PATH) as peer:
-        for _ in range(15):
+        for _ in range(50):
             peer.request("ping")
             time.sleep(0.1)
     assert show("MainPID") == pid, "a healthy daemon was replaced\n" + journal()
