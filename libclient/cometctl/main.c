@@ -241,10 +241,12 @@ static int run(struct ctl *ctl, const struct verb *verb)
 
 	if (!error)
 		error = cometd_set_socket(ctl->c, ctl->socket);
-	if (error == COMETD_E_INVALID)
-		return usage("not the path of a socket: ", ctl->socket);
-	if (error)
-		return complain("cannot start", error, NULL);
+	if (error) {
+		cometd_free(ctl->c);
+		return error == COMETD_E_INVALID ?
+			usage("not the path of a socket: ", ctl->socket) :
+			complain("cannot start", error, NULL);
+	}
 	if (ctl->timeout_ms >= 0)
 		ctl->deadline = ctl_now() + ctl->timeout_ms;
 	/* a reader that went away is an error of writing, told by write(2) */
