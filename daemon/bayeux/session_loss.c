@@ -80,6 +80,16 @@ static void commands_lost(struct session *s, uint64_t now, struct exchange *x,
 
 /* ---- exchanges ---- */
 
+/*
+ * Servers send events with any response. What a proxy answers in place of the server (502, 504)
+ * does not say whether there was one; the server's own status came instead of it.
+ */
+static bool is_response_lost(const struct session_failure *f)
+{
+	return f->kind == SESSION_BROKEN &&
+	       (!f->http_status || f->http_status == 502 || f->http_status == 504);
+}
+
 static void reason_of_failure(struct session *s, const struct session_failure *f)
 {
 	if (f->reason.n)
@@ -97,9 +107,7 @@ void loss_of_exchange(struct session *s, uint64_t now, struct exchange *x,
 	x->kept = true;
 	if (exchange_of_commands(x)) {
 		commands_lost(s, now, x, f);
-		/* servers send events with any response */
-		bool cut = f->kind == SESSION_BROKEN && !f->http_status;
-		if (batch.transport == SESSION_LONG_POLLING && cut)
+		if (batch.transport == SESSION_LONG_POLLING && is_response_lost(f))
 			state_lost_messages(s);
 		if (batch.transport == SESSION_LONG_POLLING)
 			ext_busy(&s->exts, false);

@@ -39,11 +39,17 @@ static enum session_failure_kind kind_of(const struct http_result *r)
 	return r->status == 413 ? SESSION_TOO_LARGE : SESSION_BROKEN;
 }
 
+/* A 200 that did not come whole is no answer: what it held is lost. */
+static unsigned status_of(const struct http_result *r)
+{
+	return r->outcome == HTTP_BROKEN && r->status == 200 ? 0 : r->status;
+}
+
 static void tell_failure(struct longpoll *l, uint64_t batch, const struct http_result *r)
 {
 	char reason[64];
 	struct session_failure f = {.kind = kind_of(r), .unreadable = r->unreadable,
-				    .http_status = r->status,
+				    .http_status = status_of(r),
 				    .retry_after = r->retry_after, .reason = r->reason};
 
 	if (r->reason.n == 0) {

@@ -332,6 +332,27 @@ static void publish_outcomes_are_told_apart(void **state)
 	world_free(w);
 }
 
+/* what was answered and did not arrive may have held events: a gap, though we stay connected */
+static void lost_answers_are_gaps(void **state)
+{
+	static const char *const actions[] = {"cut 10", "close", "status 502", "status 504"};
+
+	(void)state;
+	struct world *w = world_up(NULL, QUICK "transports = long-polling\nack = no");
+	struct wire *a = world_peer(w, "a");
+	wire_ok(a, "subscribe", ",\"channel\":\"/r\"");
+	assert_works(a, a, "/r", 0);
+	for (size_t i = 0; i < sizeof(actions) / sizeof(*actions); i++) {
+		fake_command(w->fake, "rule type=publish channel=/p times=1 %s", actions[i]);
+		wire_assert_error(wire_ask(a, "publish", ",\"channel\":\"/p\",\"data\":1"),
+				  "unknown-outcome");
+		assert_true(wire_state(a, "demo", "connected")->gap);
+	}
+	assert_works(a, a, "/r", 1);
+	wire_close(a);
+	world_free(w);
+}
+
 static void publish_waits_for_the_server(void **state)
 {
 	struct world *w = up(state, "");
@@ -456,6 +477,7 @@ int main(void)
 		ON_BOTH(refused_handshake_is_tried_again),
 		cmocka_unit_test(wrong_http_answers),
 		ON_BOTH(publish_outcomes_are_told_apart),
+		cmocka_unit_test(lost_answers_are_gaps),
 		ON_BOTH(publish_waits_for_the_server),
 		cmocka_unit_test(websocket_refused_means_long_polling),
 		cmocka_unit_test(websocket_lost_at_run_time),

@@ -358,6 +358,12 @@ static void outcomes_of_a_lost_batch(void **state)
 	     "< outcome 2 unknown%", "> sleep 9000", "< +800..1200",
 	     "< commands %'data':3%'data':4%");
 	PLAY(&options, UP, THREE, "> reply command []", "< outcome 2 unknown%");
+	/* a proxy lost the server's answer, and the events in it; a 500 is the server's own */
+	PLAY(&options, UP, THREE, "> fail command broken status=502", "< state connected gap",
+	     "< outcome 2 unknown%");
+	PLAY(&options, UP, THREE, "> fail command broken status=504", "< state connected gap",
+	     "< outcome 2 unknown%");
+	PLAY(&options, UP, THREE, "> fail command broken status=500", "< outcome 2 unknown%");
 	PLAY(&options, UP, THREE, "> sleep 9000", "< +1500..1500", "< outcome 4 not-sent%",
 	     "> sleep 99000", "< +7500..7500", "< outcome 2 unknown%", "< outcome 3 not-sent%");
 	/* surely did not: again, in order, while there is time */
