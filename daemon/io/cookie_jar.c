@@ -85,7 +85,10 @@ static int each_line(struct cookie_jar *j, struct buf *text,
 
 static int take_kept(struct cookie_jar *j, const char *line)
 {
-	return cookies_read(j->easy, j->urls, j->n_urls, line, clock_unix_ms());
+	int r = cookies_read(j->easy, j->urls, j->n_urls, line, clock_unix_ms());
+	const char *value = strrchr(line, '\t');
+
+	return r || !value ? r : mask_add_cookie(http_client_mask(j->client), slice_of(value + 1));
 }
 
 /* what was written there the last time needs no writing now */
@@ -178,7 +181,7 @@ static int take_preset(struct cookie_jar *j, const char *line)
 	if (!cookies_valid(line))
 		return COOKIES_E_NONE;
 	/* a server that repeats it in an error must not tell it to everybody */
-	r = mask_add(http_client_mask(j->client), slice_of(strchr(line, '=') + 1));
+	r = mask_add_cookie(http_client_mask(j->client), slice_of(strchr(line, '=') + 1));
 	for (size_t i = 0; !r && i < j->n_urls; i++)
 		r = cookies_preset(j->easy, j->urls[i], line, clock_unix_ms());
 	return r;

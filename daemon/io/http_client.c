@@ -8,6 +8,7 @@
 #include "base/errors.h"
 #include "base/log.h"
 #include "io/file.h"
+#include "io/http_text.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -156,6 +157,15 @@ struct mask *http_client_mask(const struct http_client *c)
 	return c->mask;
 }
 
+int http_client_hide_cookie(struct http_client *c, struct slice set_cookie)
+{
+	const char *equals = set_cookie.n ? memchr(set_cookie.p, '=', set_cookie.n) : NULL;
+
+	if (!equals)
+		return 0;
+	return mask_add_cookie(c->mask, http_trim(slice_drop(set_cookie, (size_t)(equals - set_cookie.p) + 1)));
+}
+
 void http_client_free_headers(struct curl_slist *list)
 {
 	for (struct curl_slist *line = list; line; line = line->next)
@@ -214,6 +224,9 @@ int http_client_proxy_login(const struct http_client *c, CURL *easy, char *why)
 		return r;
 	login = text.mem + text.head;
 	login[strcspn(login, "\r\n")] = 0;
+	r = mask_add_login(c->mask, slice_of(login));
+	if (r)
+		return r;
 	user = strcspn(login, ":");
 	if (user == 0 || !login[user]) {
 		snprintf(why, CURL_ERROR_SIZE, "%s: no user:password", c->o.proxy_login_file);

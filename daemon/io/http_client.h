@@ -67,5 +67,7 @@ void http_client_free_headers(struct curl_slist *list);
 
 /* The secrets among what was sent so: what a server repeats of them is masked before it is told. */
 struct mask *http_client_mask(const struct http_client *c);
+/* So is the cookie of this Set-Cookie, which will be sent. 0 or -ENOMEM. */
+int http_client_hide_cookie(struct http_client *c, struct slice set_cookie);
 
 #endif

@@ -89,8 +89,8 @@ static size_t body_too_large(struct http_post *p)
 	return 0;
 }
 
-/* What a line of a header means to us; it ends in CR and LF. */
-static void read_line(struct http_post *p, const char *line, size_t n)
+/* What a line of a header means to us; it ends in CR and LF. 0, or -ENOMEM. */
+static int read_line(struct http_post *p, const char *line, size_t n)
 {
 	if (n > 5 && strncasecmp(line, "HTTP/", 5) == 0) {
 		const char *blank = memchr(line, ' ', n);
@@ -101,7 +101,10 @@ static void read_line(struct http_post *p, const char *line, size_t n)
 		p->length = strtoull(line + 15, NULL, 10);
 	} else if (n > 11 && strncasecmp(line, "Set-Cookie:", 11) == 0) {
 		p->set_cookies = true;
+		/* what is not to be told must not be told without memory either */
+		return http_client_hide_cookie(p->client, slice_make(line + 11, n - 11));
 	}
+	return 0;
 }
 
 static size_t on_header(char *data, size_t size, size_t n, void *ctx)
@@ -114,7 +117,8 @@ static size_t on_header(char *data, size_t size, size_t n, void *ctx)
 		p->too_large = "the header of the answer is too large";
 		return 0;
 	}
-	read_line(p, data, n);
+	if (read_line(p, data, n))
+		return 0;
 	/* the blank line behind it: nothing of a body that will not do has to be read */
 	if (data[0] == '\r' && p->length > body_max(p))
 		return body_too_large(p);
@@ -218,6 +222,7 @@ static void log_redirect(struct http_post *p, const char *from, const char *to)
 	if (strcmp(new, p->told) == 0)
 		return;
 	strcpy(p->told, new);
+	mask_text(http_client_mask(p->client), new, strlen(new));
 	log_msg(LOG_L_NOTICE,
 		LOG_FIELDS({"from", slice_of(redirect_name(from, old, sizeof(old)))},
 			   {"to", slice_of(new)}),

@@ -1,15 +1,18 @@
 /*
  * Owns copies of secrets, and a filter of their runs, so that a text without any
  * of them, which is nearly every text, is looked through once and quickly.
- * Guarantees that JSON stays the JSON that it was. Must never know where a secret
- * comes from.
+ * Guarantees that JSON stays the JSON that it was, and that nothing by which a
+ * message is understood is touched. Must never know where a secret comes from.
  */
 #include "io/mask.h"
 
 #include "base/errors.h"
+#include "io/mask_decode.h"
 #include "protocol/buf.h"
 #include "protocol/json_read.h"
 
+#include <ctype.h>
+#include <endian.h>
 #include <errno.h>
 #include <openssl/evp.h>
 #include <stdbool.h>
@@ -20,10 +23,16 @@
 
 #define FILTER_BITS 17
 
-struct mask {
+/* What comes first goes first. Cookies, of which a server may send any number, push out no others. */
+struct ring {
 	char *secrets[MASK_SECRETS_MAX];
 	size_t lengths[MASK_SECRETS_MAX];
 	unsigned n, oldest;
+};
+
+struct mask {
+	struct ring ours, cookies;
+	unsigned n_short;               /* of ours: shorter than a run */
 	uint64_t filter[(1u << FILTER_BITS) / 64];
 };
 
@@ -33,98 +42,152 @@ int mask_new(struct mask **ret)
 	return *ret ? 0 : -ENOMEM;
 }
 
-static void forget(struct mask *m, unsigned i)
+static void forget(struct mask *m, struct ring *r, unsigned i)
 {
-	if (m->secrets[i])
-		explicit_bzero(m->secrets[i], m->lengths[i]);
-	free(m->secrets[i]);
+	if (r->secrets[i]) {
+		m->n_short -= r->lengths[i] < MASK_RUN;
+		explicit_bzero(r->secrets[i], r->lengths[i]);
+	}
+	free(r->secrets[i]);
 }
 
 void mask_free(struct mask *m)
 {
 	if (!m)
 		return;
-	for (unsigned i = 0; i < m->n; i++)
-		forget(m, i);
+	for (unsigned i = 0; i < MASK_SECRETS_MAX; i++) {
+		forget(m, &m->ours, i);
+		forget(m, &m->cookies, i);
+	}
 	explicit_bzero(m, sizeof(*m));
 	free(m);
 }
 
 /* --- what is secret --- */
 
-static unsigned bit_of(const char *run)
+static unsigned bit_of(uint64_t run)
 {
-	uint64_t bytes;
-
-	_Static_assert(sizeof(bytes) == MASK_RUN, "a run is one number");
-	memcpy(&bytes, run, sizeof(bytes));
-	return (unsigned)(bytes * 0x9e3779b97f4a7c15u >> (64 - FILTER_BITS));
+	return (unsigned)(run * 0x9e3779b97f4a7c15u >> (64 - FILTER_BITS));
 }
 
-static void fill_filter(struct mask *m)
+static void fill_filter(struct mask *m, const struct ring *r)
 {
-	memset(m->filter, 0, sizeof(m->filter));
-	for (unsigned k = 0; k < m->n; k++)
-		for (size_t i = 0; i + MASK_RUN <= m->lengths[k]; i++) {
-			unsigned bit = bit_of(m->secrets[k] + i);
+	for (unsigned k = 0; k < r->n; k++) {
+		uint64_t run = 0;
 
-			m->filter[bit / 64] |= UINT64_C(1) << bit % 64;
+		for (size_t i = 0; i < r->lengths[k]; i++) {
+			run = run << 8 | (unsigned char)r->secrets[k][i];
+			if (i + 1 >= MASK_RUN)
+				m->filter[bit_of(run) / 64] |= UINT64_C(1) << bit_of(run) % 64;
 		}
+	}
 }
 
-static bool is_kept(const struct mask *m, struct slice word)
+static bool is_kept(const struct ring *r, struct slice secret)
 {
-	for (unsigned i = 0; i < m->n; i++)
-		if (slice_eq(slice_make(m->secrets[i], m->lengths[i]), word))
+	for (unsigned i = 0; i < r->n; i++)
+		if (slice_eq(slice_make(r->secrets[i], r->lengths[i]), secret))
 			return true;
 	return false;
 }
 
-static int keep(struct mask *m, struct slice word)
+/* Takes over `copy`, of n bytes. */
+static void keep(struct mask *m, struct ring *r, char *copy, size_t n)
 {
-	unsigned at = m->n < MASK_SECRETS_MAX ? m->n : m->oldest;
+	unsigned at = r->n < MASK_SECRETS_MAX ? r->n : r->oldest;
 
-	if (word.n < MASK_RUN || is_kept(m, word))
-		return 0;
-	char *copy = malloc(word.n);
+	if (n < MASK_SHORT || is_kept(r, slice_make(copy, n))) {
+		explicit_bzero(copy, n);
+		free(copy);
+		return;
+	}
+	if (r->n < MASK_SECRETS_MAX)
+		r->n++;
+	else
+		r->oldest = (r->oldest + 1) % MASK_SECRETS_MAX;
+	forget(m, r, at);
+	r->secrets[at] = copy;
+	r->lengths[at] = n;
+	m->n_short += n < MASK_RUN;
+	memset(m->filter, 0, sizeof(m->filter));
+	fill_filter(m, &m->ours);
+	fill_filter(m, &m->cookies);
+}
+
+/* As it is written, or as it is meant. */
+static int keep_as(struct mask *m, struct ring *r, struct slice secret, unsigned decode)
+{
+	char *copy = malloc(secret.n + 1);
+	size_t n = 0;
+
 	if (!copy)
 		return -ENOMEM;
-	memcpy(copy, word.p, word.n);
-	if (m->n < MASK_SECRETS_MAX)
-		m->n++;
-	else
-		m->oldest = (m->oldest + 1) % MASK_SECRETS_MAX;
-	forget(m, at);
-	m->secrets[at] = copy;
-	m->lengths[at] = word.n;
-	fill_filter(m);
+	while (secret.n) {
+		struct mask_unit u = mask_decode(secret, decode);
+
+		memcpy(copy + n, u.bytes, u.n);
+		n += u.n;
+		secret = slice_drop(secret, u.length);
+	}
+	keep(m, r, copy, n);
 	return 0;
 }
 
-/* A run with a quotation mark or an escape in it would, overwritten, be other JSON. */
-static bool separates(char c)
+static int add(struct mask *m, struct ring *r, struct slice secret, unsigned decode)
 {
-	return c == ' ' || c == '\t' || c == '"' || c == '\\';
+	int error = keep_as(m, r, secret, decode);
+
+	return error ? error : keep_as(m, r, secret, decode | MASK_PERCENT);
 }
 
 int mask_add(struct mask *m, struct slice secret)
 {
-	int r = 0;
+	return add(m, &m->ours, secret, 0);
+}
 
-	while (secret.n && !r) {
-		struct slice word = secret;
+int mask_add_cookie(struct mask *m, struct slice value)
+{
+	size_t n = 0;
 
-		word.n = 0;
-		while (word.n < secret.n && !separates(secret.p[word.n]))
-			word.n++;
-		r = keep(m, word);
-		secret = slice_drop(secret, word.n + 1);
-	}
+	while (n < value.n && !strchr(";\r\n", value.p[n]))
+		n++;
+	return n < MASK_RUN ? 0 : add(m, &m->cookies, slice_take(value, n), 0);
+}
+
+/* The password; and so much before it that one which is short is found where the user stands by it. */
+static int add_password(struct mask *m, struct slice login)
+{
+	const char *colon = login.n ? memchr(login.p, ':', login.n) : NULL;
+	size_t user, before;
+	int r;
+
+	if (!colon)
+		return 0;
+	user = (size_t)(colon - login.p) + 1;
+	r = mask_add(m, slice_drop(login, user));
+	before = user < MASK_RUN ? user : MASK_RUN - 1;
+	if (!r && login.n > user && login.n - user + before >= MASK_RUN)
+		r = mask_add(m, slice_drop(login, user - before));
 	return r;
 }
 
-/* "Basic dXNlcjpwYXNz" */
-static int add_password(struct mask *m, struct slice base64)
+int mask_add_login(struct mask *m, struct slice login)
+{
+	CLEANUP(buf_wipe) struct buf base64;
+	char *to;
+	int r;
+
+	buf_init(&base64, login.n / 3 * 4 + 8);
+	r = buf_room(&base64, base64.max, &to);
+	if (r)
+		return r;
+	int n = EVP_EncodeBlock((unsigned char *)to, (const unsigned char *)login.p, (int)login.n);
+	r = mask_add(m, slice_make(to, (size_t)n));
+	return r ? r : add_password(m, login);
+}
+
+/* "dXNlcjpwYXNz" */
+static int add_basic(struct mask *m, struct slice base64)
 {
 	CLEANUP(buf_wipe) struct buf text;
 	char *to;
@@ -135,23 +198,35 @@ static int add_password(struct mask *m, struct slice base64)
 	if (r)
 		return r;
 	n = EVP_DecodeBlock((unsigned char *)to, (const unsigned char *)base64.p, (int)base64.n);
-	const char *colon = n > 0 ? memchr(to, ':', (size_t)n) : NULL;
 	/* it counts the padding as bytes of value 0 */
-	while (colon && n > 0 && !to[n - 1])
+	while (n > 0 && !to[n - 1])
 		n--;
-	return colon ? mask_add(m, slice_make(colon + 1, (size_t)(to + n - colon) - 1)) : 0;
+	return n > 0 ? add_password(m, slice_make(to, (size_t)n)) : 0;
+}
+
+/* "Bearer " before what is secret; 0 when there is none */
+static size_t scheme_of(const char *value)
+{
+	size_t n = 0;
+
+	while (isalpha((unsigned char)value[n]))
+		n++;
+	return n && value[n] == ' ' ? n + strspn(value + n, " ") : 0;
 }
 
 int mask_add_header(struct mask *m, const char *line)
 {
-	static const char basic[] = "Basic ";
 	const char *value = strchr(line, ':') + 1;
+	const char *authorization = strcasestr(line, "authorization");
+	size_t scheme = 0;
 	int r;
 
 	value += strspn(value, " \t");
-	r = mask_add(m, slice_of(value));
-	if (!r && strncasecmp(value, basic, sizeof(basic) - 1) == 0)
-		r = add_password(m, slice_of(value + sizeof(basic) - 1));
+	if (authorization && authorization < value)
+		scheme = scheme_of(value);
+	r = mask_add(m, slice_of(value + scheme));
+	if (!r && strncasecmp(value, "Basic ", 6) == 0)
+		r = add_basic(m, slice_of(value + scheme));
 	return r;
 }
 
@@ -188,22 +263,29 @@ int mask_add_json(struct mask *m, struct slice json)
 	int r = 0;
 
 	while (!r && next_string(&json, &string))
-		r = mask_add(m, string);
+		if (string.n >= MASK_RUN)
+			r = add(m, &m->ours, string, MASK_JSON);
 	return r;
 }
 
 /* --- texts --- */
 
-static bool is_secret(const struct mask *m, const char *run)
+static bool ring_has(const struct ring *r, const void *run)
 {
-	unsigned bit = bit_of(run);
-
-	if (!(m->filter[bit / 64] >> bit % 64 & 1))
-		return false;
-	for (unsigned i = 0; i < m->n; i++)
-		if (memmem(m->secrets[i], m->lengths[i], run, MASK_RUN))
+	for (unsigned i = 0; i < r->n; i++)
+		if (memmem(r->secrets[i], r->lengths[i], run, MASK_RUN))
 			return true;
 	return false;
+}
+
+static bool is_secret(const struct mask *m, uint64_t run)
+{
+	uint64_t bytes = htobe64(run);
+
+	_Static_assert(sizeof(bytes) == MASK_RUN, "a run is one number");
+	if (!(m->filter[bit_of(run) / 64] >> bit_of(run) % 64 & 1))
+		return false;
+	return ring_has(&m->ours, &bytes) || ring_has(&m->cookies, &bytes);
 }
 
 static bool is_inside(const char *text, size_t i, size_t n)
@@ -221,20 +303,108 @@ static void overwrite(char *text, size_t n, size_t start, size_t end)
 	memset(text + start, '*', end - start);
 }
 
+/* The last bytes of a text as it is meant, and where each is written. */
+enum { LAST = 16 };
+struct scan {
+	const struct mask *m;
+	char *text;
+	size_t n;
+	uint64_t run;
+	size_t count;                   /* bytes so far */
+	char bytes[LAST];
+	size_t at[LAST];
+	size_t start, end;              /* to be overwritten, once it is clear where it ends */
+};
+
+static void found(struct scan *s, size_t start, size_t end)
+{
+	if (start > s->end) {
+		overwrite(s->text, s->n, s->start, s->end);
+		s->start = start;
+	}
+	/* a run may begin before the short one in it */
+	if (start < s->start)
+		s->start = start;
+	if (end > s->end)
+		s->end = end;
+}
+
+static bool is_of_word(char c)
+{
+	return isalnum((unsigned char)c) || (unsigned char)c >= 0x80;
+}
+
+/* Short ones are found as whole words alone, of which one ended before `end`. */
+static void find_short(struct scan *s, size_t end)
+{
+	const struct ring *r = &s->m->ours;
+
+	for (unsigned i = 0; i < r->n; i++) {
+		size_t n = r->lengths[i], k = 0;
+
+		if (n >= MASK_RUN || n > s->count)
+			continue;
+		while (k < n && s->bytes[(s->count - n + k) % LAST] == r->secrets[i][k])
+			k++;
+		if (k == n && (n == s->count || !is_of_word(s->bytes[(s->count - n - 1) % LAST])))
+			found(s, s->at[(s->count - n) % LAST], end);
+	}
+}
+
+static void take(struct scan *s, char byte, size_t at, size_t end)
+{
+	if (s->m->n_short && !is_of_word(byte))
+		find_short(s, at);
+	s->bytes[s->count % LAST] = byte;
+	s->at[s->count++ % LAST] = at;
+	s->run = s->run << 8 | (unsigned char)byte;
+	if (s->count >= MASK_RUN && is_secret(s->m, s->run))
+		found(s, s->at[(s->count - MASK_RUN) % LAST], end);
+}
+
+static void scan(const struct mask *m, char *text, size_t n, unsigned decode)
+{
+	struct scan s = {.m = m, .text = text, .n = n};
+
+	for (size_t i = 0; i < n;) {
+		struct mask_unit u = mask_decode(slice_make(text + i, n - i), decode);
+
+		for (unsigned k = 0; k < u.n; k++)
+			take(&s, u.bytes[k], i, i + u.length);
+		i += u.length;
+	}
+	if (m->n_short)
+		find_short(&s, n);
+	overwrite(text, n, s.start, s.end);
+}
+
 void mask_text(const struct mask *m, char *text, size_t n)
 {
-	size_t start = 0, end = 0;
+	if (m->ours.n + m->cookies.n == 0)
+		return;
+	scan(m, text, n, MASK_JSON | MASK_PERCENT);
+	scan(m, text, n, 0);
+}
 
-	for (size_t i = 0; m->n && i + MASK_RUN <= n; i++) {
-		if (!is_secret(m, text + i))
-			continue;
-		if (i > end) {
-			overwrite(text, n, start, end);
-			start = i;
+/* --- messages --- */
+
+/* whether it is worth a closer look */
+static bool may_have(const struct mask *m, struct slice text)
+{
+	uint64_t run = 0;
+	size_t count = 0;
+
+	while (text.n && !m->n_short) {
+		struct mask_unit u = mask_decode(text, MASK_JSON | MASK_PERCENT);
+
+		for (unsigned k = 0; k < u.n; k++) {
+			run = run << 8 | (unsigned char)u.bytes[k];
+			if (++count >= MASK_RUN && is_secret(m, run))
+				return true;
 		}
-		end = i + MASK_RUN;
+		text = slice_drop(text, u.length);
 	}
-	overwrite(text, n, start, end);
+	return m->n_short > 0;
 }
 
 struct messages {
@@ -243,28 +413,51 @@ struct messages {
 	const char *begin;
 };
 
+enum { DATA, SUCCESSFUL, ERROR, MEANS };
+/* By what follows these a message is understood. They are not told, or are ours: a password
+   "handshake" must not make another message of it. */
+static const struct json_field message_fields[] = {
+	[DATA] = {.name = "data"}, [SUCCESSFUL] = {.name = "successful"}, [ERROR] = {.name = "error"},
+	[MEANS] = {.name = "channel"}, {.name = "subscription"}, {.name = "id"}, {.name = "clientId"},
+	{.name = "advice"}, {.name = "supportedConnectionTypes"}, {.name = "version"},
+	{.name = "minimumVersion"}, {.name = "timestamp"},
+};
+enum { FIELDS = sizeof(message_fields) / sizeof(message_fields[0]) };
+
+static bool is_meant(const struct json_field *fields, const char *p)
+{
+	for (int i = MEANS; i < FIELDS; i++) {
+		struct slice raw = fields[i].value.raw;
+
+		if (fields[i].value.kind != JSON_ABSENT && p >= raw.p && p < raw.p + raw.n)
+			return true;
+	}
+	return false;
+}
+
 static int mask_message(void *ctx, const struct json_element *e, const struct json_field *fields)
 {
 	const struct messages *all = ctx;
 	struct slice rest = e->value.raw, string;
-	bool has_data = fields[0].value.kind != JSON_ABSENT;
-	bool failed = fields[1].value.kind == JSON_FALSE || fields[2].value.kind != JSON_ABSENT;
+	bool has_data = fields[DATA].value.kind != JSON_ABSENT;
+	bool failed = fields[SUCCESSFUL].value.kind == JSON_FALSE ||
+		      fields[ERROR].value.kind != JSON_ABSENT;
 
 	if (has_data && !failed)
 		return 0;
 	while (next_string(&rest, &string))
-		mask_text(all->mask, all->text + (string.p - all->begin), string.n);
+		if (!is_meant(fields, string.p))
+			scan(all->mask, all->text + (string.p - all->begin), string.n,
+			     MASK_JSON | MASK_PERCENT);
 	return 0;
 }
 
 void mask_messages(const struct mask *m, char *text, size_t n)
 {
-	struct json_field fields[] = {{.name = "data"}, {.name = "successful"}, {.name = "error"}};
+	struct json_field fields[FIELDS];
 	struct messages all = {m, text, text};
-	bool found = false;
 
-	for (size_t i = 0; m->n && !found && i + MASK_RUN <= n; i++)
-		found = is_secret(m, text + i);
-	if (found)
-		json_read_objects(slice_make(text, n), fields, 3, mask_message, &all);
+	memcpy(fields, message_fields, sizeof(fields));
+	if (m->ours.n + m->cookies.n && may_have(m, slice_make(text, n)))
+		json_read_objects(slice_make(text, n), fields, FIELDS, mask_message, &all);
 }

@@ -112,6 +112,17 @@ static void log_state(struct upstream *u)
 		"%s", session_state_name(info.state));
 }
 
+/* The names of channels in it are the server's words, which mask_messages() leaves. */
+static void log_note(struct upstream *u, struct slice note)
+{
+	char text[CURL_ERROR_SIZE];
+
+	note = slice_take(note, sizeof(text));
+	memcpy(text, note.p, note.n);
+	mask_text(http_client_mask(u->client), text, note.n);
+	log_msg(LOG_L_WARNING, FIELDS(u), "%.*s", (int)note.n, text);
+}
+
 static void take_event(struct upstream *u, const struct session_event *event)
 {
 	if (event->kind == SESSION_EVENT_ABORT) {
@@ -119,7 +130,7 @@ static void take_event(struct upstream *u, const struct session_event *event)
 		return;
 	}
 	if (event->kind == SESSION_EVENT_NOTE) {
-		log_msg(LOG_L_WARNING, FIELDS(u), "%.*s", SLICE_ARG(event->text));
+		log_note(u, event->text);
 		return;
 	}
 	if (event->kind == SESSION_EVENT_UNAUTHORIZED) {

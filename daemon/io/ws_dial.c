@@ -113,7 +113,9 @@ static void take_cookies(struct ws_dial *d, struct slice header)
 	unsigned n = 0;
 
 	while (n++ < COOKIES_TAKEN_MAX && ws_answer_next_cookie(&header, &cookie))
-		cookies_take(stream_easy(d->stream), d->url, cookie, clock_unix_ms());
+		/* what cannot be hidden is not used */
+		if (http_client_hide_cookie(d->client, cookie) == 0)
+			cookies_take(stream_easy(d->stream), d->url, cookie, clock_unix_ms());
 	if (n > 1)
 		cookies_limit(stream_easy(d->stream));
 }

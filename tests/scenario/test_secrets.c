@@ -123,6 +123,15 @@ static const struct place places[] = {
 	{"handshake-ext-file", "handshake-ext-file = $DIR/f\n", "f",
 	 "{\"auth\":{\"token\":\"" CANARY "\"}}", "token=" CANARY ";"},
 	{"ext", "credential = ext auth/token\ncredential-file = $DIR/f\n", "f", CANARY, CANARY},
+	/* six bytes: a word of its own */
+	{"short", "credential = basic\ncredential-file = $DIR/f\n", "f", "me:canary",
+	 "bWU6Y2FuYXJ5, me:canary, canary"},
+	{"percent-encoded", "credential-file = $DIR/f\n", "f", "canary/+123456789",
+	 "canary%2F%2b123456789"},
+	{"pass phrase", "credential-file = $DIR/f\n", "f", "one canary two 3", "canary two 3"},
+	{"cookie-file", "cookie-file = $DIR/f\n", "f", "sid=" CANARY "\n", CANARY},
+	{"cookie-jar", "cookie-jar = $DIR/f\n", "f",
+	 "127.0.0.1\tFALSE\t/\tFALSE\t4102444800\tsid\t" CANARY "\n", CANARY},
 	{"command", "credential-command = $DIR/f\n", "f",
 	 /* it fails at first, and says to stderr what it does */
 	 "#!/bin/sh\nset -x\n: --secret " CANARY "\nif [ -e \"$0.2\" ]; then echo " CANARY "; exit 0; fi\n"
@@ -207,6 +216,41 @@ static void servers_that_repeat_it(void **state)
 		print_message("%s\n", places[i].name);
 		one_place(*state, &places[i]);
 	}
+}
+
+/* A cookie that the server gave is as good as a credential; and a redirect may lead to one. */
+static void cookies_and_redirects(void **state)
+{
+	struct world *w = world_new(NULL);
+	char server[256], *url;
+
+	snprintf(server, sizeof(server), QUICK "transports = %s\nredirects = same-host\n",
+		 (const char *)*state);
+	world_configure(w, NULL, server, NULL);
+	fake_command(w->fake, "rule type=%s header \"Set-Cookie: sid=" CANARY "; Path=/\"",
+		     strcmp(*state, "websocket") == 0 ? "upgrade" : "handshake");
+	fake_command(w->fake, "rule type=publish channel=/x refuse \"403::no " CANARY "\"");
+	assert_true(asprintf(&url, "http://127.0.0.1:%u/no-%s", fake_port(w->fake), CANARY) > 0);
+	world_start(w);
+	struct wire *a = world_peer(w, "a");
+	assert_false(wire_ask(a, "publish", ",\"channel\":\"/x\",\"data\":1")->ok);
+	assert_clean("the refusal of a publish", a->taken->text, a->taken->n);
+	fake_command(w->fake, "rule type=publish channel=/x reply {\"channel\":\"/x\",\"id\":$id,"
+		     "\"successful\":false,\"error\":\"403::no canary\\u002d\\u0030123456789\"}");
+	const struct message *m = wire_ask(a, "publish", ",\"channel\":\"/x\",\"data\":1");
+	assert_non_null(memmem(m->error.p, m->error.n, "no ****", 7));
+	assert_clean("the refusal of a publish", a->taken->text, a->taken->n);
+	fake_command(w->fake, "rule type=connect redirect 307 %s", url);
+	fake_command(w->fake, "rule type=handshake redirect 302 http://nowhere.invalid/no-%s?%s", CANARY,
+		     CANARY);
+	fake_command(w->fake, "expire");
+	fake_command(w->fake, "cut");
+	wire_state(a, "demo", "connected");
+	hunt_frames(a);
+	hunt_daemon(w);
+	free(url);
+	wire_close(a);
+	world_free(w);
 }
 
 /* what programs publish and hear is theirs, whatever is in it */
@@ -352,6 +396,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ON_BOTH(servers_that_repeat_it),
+		ON_BOTH(cookies_and_redirects),
 		ON_BOTH(messages_are_left_as_they_are),
 		ON_BOTH(token_servers_that_repeat_it),
 		cmocka_unit_test(configurations),

@@ -182,6 +182,10 @@ static void test_login(void **state)
 	assert_non_null(strstr(wire_request(c), LOGIN_BASIC));
 	wire_say(c, OK_HEAD EMPTY);
 	assert_answered(w, 200, "[]");
+	/* who repeats it is not heard */
+	char text[] = "p%41:ss@/, dXMgZXI6cCU0MTpzc0Av";
+	mask_text(http_client_mask(w->client), text, strlen(text));
+	assert_string_equal(text, "*********, ********************");
 	/* read anew for each request; a password may be empty */
 	write_file(path, "other:");
 	c = begin_at(w, "http://nowhere.invalid/");

@@ -4,6 +4,7 @@
  */
 #include "io/form.h"
 #include "io/mask.h"
+#include "io/mask_decode.h"
 #include "tests/unit/testing.h"
 
 #include <errno.h>
@@ -47,8 +48,7 @@ static void texts(void **state)
 		{"token abcdefgh... is bad", "token ********... is bad"},
 		{"...efghijkl", "...********"},
 		/* less of it is no secret */
-		{"abcdefg bcdefgh", "abcdefg bcdefgh"},
-		/* an escape in between */
+		{"abc abcdefg bcdefgh", "abc abcdefg bcdefgh"},
 		{"abcdefgh\\/abcdefghijkl", "********\\/************"},
 		{"abcdefghijklabcdefghijkl", "************************"},
 		{"abcdefghabcdefgh efghijkl", "**************** ********"},
@@ -60,10 +60,100 @@ static void texts(void **state)
 
 	(void)state;
 	assert_masked("abcdefghijkl", "abcdefghijkl");
-	assert_int_equal(mask_add(m, SLICE("short abcdefghijkl")), 0);
+	assert_int_equal(mask_add(m, SLICE("abcdefghijkl")), 0);
+	assert_int_equal(mask_add(m, SLICE("abc")), 0);
 	assert_int_equal(mask_add(m, SLICE("\xc3\xbc" "1234567\xc3")), 0);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		assert_masked(cases[i].text, cases[i].masked);
+}
+
+/* the same secret, as others write it; whatever is overwritten, escapes go whole */
+static void encodings(void **state)
+{
+	static const struct {
+		const char *text, *masked;
+	} cases[] = {
+		{"p\xc3\xa4ss/w \"+9\\-k", "**************"},
+		/* JSON */
+		{"is p\\u00e4ss\\/w \\\"\\u002b9\\\\-k.", "is **************************."},
+		{"p\\u00E4ss/w \\u00229", "******************9"},
+		/* percent-encoded, by one who likes capitals and by one who does not */
+		{"p%C3%A4ss%2Fw%20%22%2B9%5C-k", "****************************"},
+		{"=p%c3%a4ss%2fw+%22%2b9%5c%2dk&", "=****************************&"},
+		/* base64url */
+		{"p\xc3\xa4ss_w \"-9", "***********"},
+		/* no escapes, at the very end */
+		{"%2", "%2"}, {"\\", "\\"}, {"\\u00", "\\u00"}, {"\\ud83d\\ude0", "\\ud83d\\ude0"},
+		/* two of them are one character */
+		{"x\\ud83d\\ude00abcdefg", "x*******************"},
+		{"\\ud83dabcdefg \\ude00abcdefg", "\\ud83dabcdefg *************"},
+		/* what was an escape in the secret itself */
+		{"100%25sure!", "***********"}, {"100%sure!", "*********"}, {"100%2525sure!", "*************"},
+	};
+
+	(void)state;
+	assert_int_equal(mask_add(m, SLICE("p\xc3\xa4ss/w \"+9\\-k")), 0);
+	assert_int_equal(mask_add_json(m, SLICE("[\"\\ud83d\\ude00abcdefg\"]")), 0);
+	assert_int_equal(mask_add(m, SLICE("100%25sure!")), 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_masked(cases[i].text, cases[i].masked);
+}
+
+/* only as words of their own: "tiger" is no secret where somebody speaks of tigers */
+static void short_ones(void **state)
+{
+	static const struct {
+		const char *text, *masked;
+	} cases[] = {
+		{"tiger", "*****"},
+		{"no tiger, tigers: tiger", "no *****, tigers: *****"},
+		{"xtiger tiger7 tiger\xc3\xbc \xc3\xbctiger", "xtiger tiger7 tiger\xc3\xbc \xc3\xbctiger"},
+		{"me:tiger@host", "me:*****@host"},
+		{"\\u0074iger%20x", "**********%20x"},
+		{"pin 123", "pin 123"},
+		/* a run that begins before it */
+		{"as tiger-lilies are", "************ies are"},
+	};
+
+	(void)state;
+	assert_int_equal(mask_add(m, SLICE("tiger")), 0);
+	assert_int_equal(mask_add(m, SLICE("123")), 0);
+	/* in these nearly all is no secret */
+	assert_int_equal(mask_add_json(m, SLICE("{\"x\":\"host\"}")), 0);
+	assert_int_equal(mask_add_cookie(m, SLICE("host; Path=/abcdefghi")), 0);
+	assert_int_equal(mask_add(m, SLICE("as tiger-lil")), 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_masked(cases[i].text, cases[i].masked);
+}
+
+static void logins(void **state)
+{
+	(void)state;
+	assert_int_equal(mask_add_login(m, SLICE("administrator:cat:9")), 0);
+	/* the user is no secret, and beside it a short password is found in any place */
+	assert_masked("administrator", "administrator");
+	assert_masked("is cat:9 of xadministrator:cat:9x", "is ***** of xadminis************x");
+	/* base64 of both */
+	assert_masked("YWRtaW5pc3RyYXRvcjpjYXQ6OQ==", "****************************");
+	assert_int_equal(mask_add_login(m, SLICE("nobody")), 0);
+	assert_int_equal(mask_add_login(m, SLICE("nobody:")), 0);
+	assert_masked("who is nobody", "who is nobody");
+}
+
+/* however many cookies a server sets, they push out no other secret */
+static void cookies(void **state)
+{
+	char value[64];
+
+	(void)state;
+	assert_int_equal(mask_add(m, SLICE("abcdefghijkl")), 0);
+	for (int i = 10; i < 10 + 2 * MASK_SECRETS_MAX; i++) {
+		snprintf(value, sizeof(value), "%d-%d-%d; Path=/abc/def/ghi", i, i, i);
+		assert_int_equal(mask_add_cookie(m, slice_of(value)), 0);
+	}
+	assert_masked("abcdefghijkl", "************");
+	assert_masked("10-10-10 73-73-73", "10-10-10 ********");
+	assert_masked("/abc/def/ghi", "/abc/def/ghi");
 }
 
 static void headers(void **state)
@@ -76,7 +166,11 @@ static void headers(void **state)
 	/* user:pass word88 */
 	assert_int_equal(mask_add_header(m, "Authorization:  basic dXNlcjpwYXNzIHdvcmQ4OCtteQ=="), 0);
 	assert_masked("Basic dXNlcjpwYXNzIHdvcmQ4OCtteQ==", "Basic ****************************");
-	assert_masked("no user with pass word88+my", "no user with pass *********");
+	assert_masked("no user with pass word88+my", "no user with **************");
+	/* a scheme is one of an Authorization alone; a pass phrase is a secret, blanks and all */
+	assert_int_equal(mask_add_header(m, "X-Key: one two three"), 0);
+	assert_masked("not one two three", "not *************");
+	assert_masked("not three", "not three");
 	assert_int_equal(mask_add_header(m, "Authorization: Basic ="), 0);
 }
 
@@ -99,6 +193,15 @@ static void messages(void **state)
 		 "{\"abcdefghijkl\" : 1,\"n\":123456789,\"successful\":false}"},
 		{"{\"e\":\"\\\"abcdefghijkl\\\\\",\"successful\":false}",
 		 "{\"e\":\"\\\"************\\\\\",\"successful\":false}"},
+		/* what says which message it is, whatever the secret */
+		{"[{\"channel\":\"/abcdefghijkl\",\"id\":\"abcdefghijkl\",\"clientId\":\"abcdefghijkl\","
+		 "\"subscription\":[\"/abcdefghijkl\"],\"advice\":{\"reconnect\":\"abcdefghijkl\"},"
+		 "\"ext\":{\"channel\":\"/abcdefghijkl\"}}]",
+		 "[{\"channel\":\"/abcdefghijkl\",\"id\":\"abcdefghijkl\",\"clientId\":\"abcdefghijkl\","
+		 "\"subscription\":[\"/abcdefghijkl\"],\"advice\":{\"reconnect\":\"abcdefghijkl\"},"
+		 "\"ext\":{\"channel\":\"/************\"}}]"},
+		{"{\"e\":\"a\\u0062cd\\u0065fgh\\\"\",\"successful\":false}",
+		 "{\"e\":\"******************\\\"\",\"successful\":false}"},
 		/* no JSON: nobody repeats any of it */
 		{"[{\"error\":\"abcdefghijkl\"}", "[{\"error\":\"************\"}"},
 		{"", ""},
@@ -144,6 +247,8 @@ static void short_of_memory(void **state)
 
 		if (!r) {
 			r = mask_add_header(other, "A: Basic dXNlcjpwYXNzIHdvcmQ4OCtteQ==");
+			if (!r)
+				r = mask_add_login(other, SLICE("user:password"));
 			mask_free(other);
 		}
 		assert_true(r == 0 || r == -ENOMEM);
@@ -166,16 +271,56 @@ static void forms(void **state)
 	buf_fini(&out);
 }
 
+/* what one unit of a text is, how long, and what it means */
+static void units(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t length;
+		unsigned n;
+		const char *means;
+	} cases[] = {
+		{"\\n", 2, 1, "\n"},
+		{"\\\"x", 2, 1, "\""},
+		{"\\u00fcx", 6, 2, "\xc3\xbc"},
+		{"\\u20ac", 6, 3, "\xe2\x82\xac"},
+		{"\\ud83d\\ude00", 12, 4, "\xf0\x9f\x98\x80"},
+		{"%41", 3, 1, "A"},
+		{"\\u002541", 8, 1, "A"},
+		/* cut, and what is none */
+		{"\\", 1, 1, "\\"},
+		{"\\u00f", 1, 1, "\\"},
+		{"%4", 1, 1, "%"},
+		{"%zz", 1, 1, "%"},
+		{"\\q", 1, 1, "\\"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct mask_unit u = mask_decode_escape(slice_of(cases[i].text),
+							MASK_JSON | MASK_PERCENT);
+
+		assert_int_equal(u.length, cases[i].length);
+		assert_int_equal(u.n, cases[i].n);
+		assert_memory_equal(u.bytes, cases[i].means, u.n);
+	}
+}
+
 #define MASK_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		MASK_TEST(texts),
+		MASK_TEST(encodings),
+		MASK_TEST(short_ones),
+		MASK_TEST(logins),
+		MASK_TEST(cookies),
 		MASK_TEST(headers),
 		MASK_TEST(messages),
 		MASK_TEST(many),
 		MASK_TEST(short_of_memory),
+		cmocka_unit_test(units),
 		cmocka_unit_test(forms),
 	};
 
