@@ -13,6 +13,7 @@
 #include "io/auth_file.h"
 #include "io/auth_jwt.h"
 #include "io/file.h"
+#include "io/file_sync.h"
 #include "io/form.h"
 #include "io/http_post.h"
 #include "protocol/json_read.h"
@@ -50,6 +51,7 @@ struct oauth {
 	struct auth_secret refresh;     /* the newest one; n is 0 before the first */
 	struct auth_secret refresh_read;        /* as it was in the file; n is 0 … */
 	struct auth_secret refresh_new;
+	struct file_sync *sync;         /* of the refresh token written last */
 	char header[HEADER_MAX];        /* of the request under way; empty: none */
 	char why[AUTH_WHY_MAX];
 };
@@ -226,6 +228,38 @@ static bool tells_error(struct oauth *o, const struct http_result *r)
 	return true;
 }
 
+static void log_unwritten(struct oauth *o, int error, const char *what)
+{
+	log_msg(LOG_L_ERROR,
+		LOG_FIELDS({"file", slice_of(o->refresh_path)}, {"error", slice_of(strerror(-error))}),
+		"%s", what);
+}
+
+static void on_synced(void *ctx, int error)
+{
+	struct oauth *o = ctx;
+
+	file_sync_free(TAKE(o->sync));
+	if (error)
+		log_unwritten(o, error, "the refresh token that replaced the old one may not be on the "
+			      "disk; should the machine lose its power, there is none that is good");
+}
+
+/* The old one is worth nothing from now on, so the new one must be on the disk; but who waits for
+   it there has all sessions wait. */
+static int write_refresh(struct oauth *o, struct slice token)
+{
+	int r = file_replace(o->refresh_path, token);
+
+	if (r)
+		return r;
+	file_sync_free(TAKE(o->sync));
+	r = file_sync_new(o->loop, o->refresh_path, on_synced, o, &o->sync);
+	if (r)
+		on_synced(o, r);
+	return 0;
+}
+
 static void keep_refresh(struct oauth *o)
 {
 	struct slice token = slice_make(o->refresh_new.text, o->refresh_new.n);
@@ -241,12 +275,10 @@ static void keep_refresh(struct oauth *o)
 			"alone, without oauth-refresh-token-save = yes");
 		return;
 	}
-	r = file_replace(o->refresh_path, token);
+	r = write_refresh(o, token);
 	if (r)
-		log_msg(LOG_L_ERROR, LOG_FIELDS({"file", slice_of(o->refresh_path)},
-						{"error", slice_of(strerror(-r))}),
-			"the refresh token that replaced the old one cannot be written; after a "
-			"restart there is none that is good");
+		log_unwritten(o, r, "the refresh token that replaced the old one cannot be written; "
+			      "after a restart there is none that is good");
 	else
 		o->refresh_read = o->refresh;
 }
@@ -345,6 +377,7 @@ static void oauth_free(struct auth_source *s)
 			       o->key_id, o->issuer, o->subject, o->audience};
 
 	http_post_free(o->post);
+	file_sync_free(o->sync);
 	http_client_free(o->client);
 	loop_timer_free(o->deadline);
 	for (size_t i = 0; i < sizeof(owned) / sizeof(owned[0]); i++)

@@ -18,8 +18,9 @@
 int file_read(const char *path, struct buf *out);
 
 /*
- * Puts `text` into the place of `path`, whole or not at all, also when the machine dies meanwhile;
- * nobody else may read it (0600). The directory must be writable, and has "PATH.new" for a moment.
+ * Puts `text` into the place of `path`, whole or not at all, also when the daemon dies meanwhile;
+ * nobody else may read it (0600). It waits for no disk: what must outlive the machine's power needs
+ * io/file_sync.h. The directory must be writable, and has "PATH.new" for a moment.
  * 0, or why it could not be written.
  */
 int file_replace(const char *path, struct slice text);
