@@ -9,6 +9,7 @@
 #include "systemd.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,6 +18,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* sysexits(3) where it has a number, so that units and scripts can tell */
 enum exit_code { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_BAD_USAGE = 2, EXIT_BAD_CONFIG = 78 };
@@ -107,15 +109,36 @@ static int load(const char *path, struct config **ret)
 	return r == 0 ? EXIT_OK : r > 0 ? EXIT_BAD_CONFIG : EXIT_FAILED;
 }
 
+/* Whoever started us without them would have the log written into the socket that got the number. */
+static int open_standard_fds(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	return 0;
+}
+
+/* Before any secret is read. */
+static void keep_secrets(void)
+{
+	/* a core file would hold every secret. This forbids it whatever limits and core_pattern say,
+	   and also that a process of the same user reads our memory; root still can */
+	prctl(PR_SET_DUMPABLE, 0);
+	/* libcurl would write the keys of all TLS connections there */
+	unsetenv("SSLKEYLOGFILE");
+}
+
 static void prepare_process(void)
 {
 	struct rlimit limit;
 
 	signal(SIGPIPE, SIG_IGN);
 	umask(0077);
-	/* a core file would hold every secret. This forbids it whatever limits and core_pattern say,
-	   and also that a process of the same user reads our memory; root still can */
-	prctl(PR_SET_DUMPABLE, 0);
 	/* many peers need many descriptors; the hard limit is the administrator's word */
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
 		limit.rlim_cur = limit.rlim_max;
@@ -151,6 +174,9 @@ int main(int argc, char **argv)
 
 	if (code >= 0)
 		return code;
+	if (open_standard_fds() < 0)
+		return EXIT_FAILED;
+	keep_secrets();
 	code = load(arguments.config, &config);
 	if (code != EXIT_OK)
 		return code;

@@ -43,7 +43,8 @@ static inline struct slice slice_drop(struct slice s, size_t n)
 {
 	if (n > s.n)
 		n = s.n;
-	return (struct slice){s.p + n, s.n - n};
+	/* NULL + 0 is undefined in C11 */
+	return (struct slice){n ? s.p + n : s.p, s.n - n};
 }
 
 /* the first n bytes of s (all of it when n is more) */

@@ -17,7 +17,8 @@ const char *const fuzz_seeds = "tests/fuzz/corpus/http";
 
 enum { INFLATED_MAX = 1 << 16, COOKIES_OUT_MAX = 1 << 20 };
 #define ACCEPT "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
-#define NOW 1700000000000u
+/* so late that libcurl, which looks at the clock by itself, takes nothing for over sooner than we */
+#define NOW UINT64_C(4000000000000)
 
 static bool is_within(struct slice part, struct slice whole)
 {
