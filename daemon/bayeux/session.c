@@ -226,11 +226,14 @@ int session_want(struct session *s, struct slice channel)
 	if (r)
 		return r;
 	r = wanted_want(&s->wanted, channel);
-	if (r)
+	if (r) {
 		ext_unwant(&s->exts, channel);
-	else
-		wake_up(&s->wake);
-	return r;
+		return r;
+	}
+	if (life_is_ended(s))
+		life_refuse(s);
+	wake_up(&s->wake);
+	return 0;
 }
 
 void session_unwant(struct session *s, struct slice channel)
@@ -266,7 +269,7 @@ int session_publish(struct session *s, uint64_t now, struct slice channel, struc
 	if (s->state == SESSION_DISCONNECTING)
 		giveup_waiting(s, stopped);
 	else if (life_is_ended(s))
-		giveup_waiting(s, "the session with the server ended, and is not made again");
+		life_refuse(s);
 	wake_up(&s->wake);
 	return 0;
 }

@@ -257,6 +257,8 @@ void life_handshake_forbidden(struct session *s, uint64_t now, const struct enve
 void life_connect_forbidden(struct session *s, uint64_t now, const struct envelope *e);
 /* whether a policy ended it for good */
 bool life_is_ended(const struct session *s);
+/* Then: what waits to be published is not sent, what is wanted is refused. */
+void life_refuse(struct session *s);
 
 /* The handshake, or the connect, of an exchange that failed over `transport`. */
 void life_handshake_lost(struct session *s, uint64_t now, enum session_transport transport,

@@ -190,6 +190,14 @@ bool life_is_ended(const struct session *s)
 	return s->state == SESSION_HALTED && s->due == DUE_NOTHING;
 }
 
+/* Nobody is left waiting for what will not come. */
+void life_refuse(struct session *s)
+{
+	static const char text[] = "the session with the server ended, and is not made again";
+	giveup_waiting(s, text);
+	wanted_end(&s->wanted, text);
+}
+
 static void end_for_good(struct session *s, uint64_t now, const struct envelope *e)
 {
 	char why[SESSION_REASON_MAX];
@@ -198,7 +206,7 @@ static void end_for_good(struct session *s, uint64_t now, const struct envelope 
 	s->failures++;
 	s->gap_next |= s->generation > 0;
 	giveup_session(s);
-	giveup_waiting(s, "the session with the server ended, and is not made again");
+	life_refuse(s);
 	due_set(s, DUE_NOTHING, SESSION_NEVER);
 	state_set(s, now, SESSION_HALTED, e);
 }

@@ -340,6 +340,14 @@ void wanted_deleted(struct wanted_table *t, struct wanted *w, const char *text)
 	ripple(t, w, NULL, text);
 }
 
+void wanted_end(struct wanted_table *t, const char *text)
+{
+	LIST_EACH(w, &t->all, struct wanted, all)
+		w->upstream = WANTED_REFUSED;
+	LIST_EACH(w, &t->all, struct wanted, all)
+		consider(t, w, NULL, text);
+}
+
 static void ask_later(struct wanted_table *t, struct wanted *w, uint64_t now)
 {
 	w->retry_at = now + backoff_next(&w->backoff, t->jitter);

@@ -83,6 +83,8 @@ void wanted_refused(struct wanted_table *t, struct wanted *w, const struct envel
 		    const char *text);
 /* Its subscribe, being in todo, is not to be sent in this session. `text` is static. */
 void wanted_deleted(struct wanted_table *t, struct wanted *w, const char *text);
+/* No session will ever ask again: whatever is wanted is refused, also what was on. */
+void wanted_end(struct wanted_table *t, const char *text);
 /* Not now: the server is busy, or has forgotten us. Asked again after a pause. */
 void wanted_deferred(struct wanted_table *t, struct wanted *w, uint64_t now,
 		     const struct envelope *e, const char *text);

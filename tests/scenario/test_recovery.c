@@ -184,6 +184,15 @@ static void kicked_session_comes_back(void **state)
 	world_free(w);
 }
 
+static void assert_ended(struct wire *w, const char *channel)
+{
+	const struct message *m = wire_expect(w, PROTOCOL_OP_SUBSCRIPTION);
+
+	assert_true(slice_eq(m->channel, slice_of(channel)));
+	assert_false(m->ok);
+	assert_non_null(memmem(m->error.p, m->error.n, "is not made again", 17));
+}
+
 /* The policy "stop": nobody comes back, nobody waits in vain, and the state says why. */
 static void end_is_the_end(void **state)
 {
@@ -208,6 +217,7 @@ static void end_is_the_end(void **state)
 		assert_false(message_has(m, PROTOCOL_FIELD_RETRY_IN));
 		assert_non_null(memmem(m->reason.p, m->reason.n, ways[i].reason,
 				       strlen(ways[i].reason)));
+		assert_ended(a, "/r");
 		fake_command(w->fake, "mark");
 		/* ten minutes to wait for, and none of it is waited */
 		wire_assert_error(wire_ask(a, "publish",
@@ -215,6 +225,7 @@ static void end_is_the_end(void **state)
 				  "not-sent");
 		m = wire_ask(a, "subscribe", ",\"channel\":\"/s\"");
 		assert_non_null(memmem(m->result.p, m->result.n, "\"pending\":true", 14));
+		assert_ended(a, "/s");
 		assert_int_equal(fake_count(w->fake, "request", NULL), 0);
 		wire_close(a);
 		world_free(w);

@@ -37,6 +37,11 @@ static int setup(void **state)
 #define ENDED "< state halted gap: not tried again: the server ended the session"
 #define FORBIDDEN "< state halted gap: not tried again: connect refused: 402 session_unknown"
 
+/* once, and whether it was active or still pending */
+#define REFUSED(channel)                                                                           \
+	"< channel " channel                                                                       \
+	" refused: the session with the server ended, and is not made again"
+
 static void stop_is_for_good(void **state)
 {
 	static const struct {
@@ -60,27 +65,42 @@ static void stop_is_for_good(void **state)
 			  "> publish 2 /a 60000 2", ways[i].act, "< abort all", ways[i].said,
 			  "< outcome 1 unknown: the session was lost before the reply",
 			  "< outcome 2 not-sent: the session with the server ended, and is not "
-			  "made again",
+			  "made again", REFUSED("/a"),
 			  /* nobody waits in vain, and nothing wakes it */
 			  open ? "> end connect" : "> wait 1", "> publish 3 /a 60000 3",
 			  "< outcome 3 not-sent: the session with the server ended, and is not "
 			  "made again",
 			  "> call 4 /service/a 60000 4", "< outcome 4 not-sent: the session%",
-			  "> want /b", "> unwant /a", "> probe", "> authorized",
+			  "> want /b", REFUSED("/b"), "> unwant /a", "> want /a", REFUSED("/a"),
+			  "> want /a", "> unwant /a", "> probe", "> authorized",
 			  "> sleep 100000000",
-			  /* but it can be stopped, and started */
+			  /* but it can be stopped, and started, with what is still wanted */
 			  "> stop", "< state off gap%", "> start", "< state handshaking gap%",
-			  HANDSHAKE);
+			  HANDSHAKE, HANDSHAKE_OK, "< state connecting gap%", PROBE,
+			  "< commands % [{%'/meta/subscribe'%'/b'}]");
 	}
+}
+
+static void what_was_active_ends_too(void **state)
+{
+	(void)state;
+	options.on_disconnect = SESSION_STOP;
+	options.overlap = SESSION_OVERLAP_COVERING;
+	PLAY(&options, UP, "> want /a/**", "< commands %", "> want /a/b", "> want /c",
+	     "> reply command [{'channel':'/meta/subscribe','successful':true,"
+	     "'subscription':'/a/**'}]", "< channel /a/** active", "< channel /a/b active",
+	     "< commands %", KICK, "< abort all", ENDED, REFUSED("/a/**"), REFUSED("/a/b"),
+	     REFUSED("/c"), "> unwant /a/**", "> unwant /a/b", "> unwant /c",
+	     "> sleep 100000000");
 }
 
 static void stop_at_the_handshake(void **state)
 {
 	(void)state;
 	options.on_none = SESSION_STOP;
-	PLAY(&options, "> publish 1 /a 60000 1", "> start", "< state handshaking", HANDSHAKE, DENY,
-	     "< state halted: not tried again: handshake refused: 500 no",
-	     "< outcome 1 not-sent: the session%", "> sleep 100000000");
+	PLAY(&options, "> publish 1 /a 60000 1", "> want /a", "> start", "< state handshaking",
+	     HANDSHAKE, DENY, "< state halted: not tried again: handshake refused: 500 no",
+	     "< outcome 1 not-sent: the session%", REFUSED("/a"), "> sleep 100000000");
 	/* a handshake that goes well, and says so */
 	PLAY(&options, "> start", "< state handshaking", HANDSHAKE,
 	     "> reply connect [{'clientId':'c1','channel':'/meta/handshake','successful':true,"
@@ -159,6 +179,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(stop_is_for_good, setup),
+		cmocka_unit_test_setup(what_was_active_ends_too, setup),
 		cmocka_unit_test_setup(stop_at_the_handshake, setup),
 		cmocka_unit_test_setup(one_policy_is_not_the_other, setup),
 		cmocka_unit_test_setup(refresh_asks_for_others_first, setup),
