@@ -191,7 +191,8 @@ void session_probe(struct session *s, uint64_t now);
 /*
  * The answers to SESSION_EVENT_UNAUTHORIZED. Authorized: there are credentials, a handshake goes
  * out; at once the first time, and after growing pauses when those before were rejected, too.
- * Not yet: `why` becomes the reason that people see. Both are ignored while nothing waits for them.
+ * Not yet: `why` becomes the reason that people see, which is told when it is another. Both are
+ * ignored while nothing waits for them.
  */
 void session_authorized(struct session *s, uint64_t now);
 void session_not_yet_authorized(struct session *s, uint64_t now, struct slice why);

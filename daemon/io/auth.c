@@ -49,6 +49,7 @@ struct auth {
 	char made[LINE_MAX_BYTES];      /* the one being made */
 	struct auth_secret secret;      /* the one being read */
 	char why[AUTH_WHY_MAX];
+	char told[AUTH_WHY_MAX];        /* logged last, since one was fetched */
 };
 
 /* --- what a fetch came to --- */
@@ -75,16 +76,26 @@ static void tell_waiters(struct auth *a, const char *why)
 	}
 }
 
+/* A source that is down for a week is one line of the log. */
+static enum log_level level_of(struct auth *a, const char *why)
+{
+	if (strncmp(a->told, why, sizeof(a->told) - 1) == 0)
+		return LOG_L_DEBUG;
+	snprintf(a->told, sizeof(a->told), "%s", why);
+	return LOG_L_WARNING;
+}
+
 static void failed(struct auth *a, const char *why, uint64_t retry_after)
 {
 	uint64_t pause = backoff_next(&a->backoff, &a->jitter);
+	enum log_level level = level_of(a, why);
 
 	a->fetching = false;
 	a->pausing = true;
 	if (pause < retry_after)
 		pause = retry_after;
 	loop_timer_at(a->timer, loop_now(a->loop) + pause);
-	log_msg(LOG_L_WARNING, LOG_FIELDS({"server", slice_of(a->name)}, {"reason", slice_of(why)}),
+	log_msg(level, LOG_FIELDS({"server", slice_of(a->name)}, {"reason", slice_of(why)}),
 		"no new credential");
 	tell_waiters(a, why);
 }
@@ -120,6 +131,7 @@ static uint64_t refresh_at(const struct auth *a)
 static void succeeded(struct auth *a)
 {
 	a->fetching = a->pausing = false;
+	a->told[0] = '\0';
 	backoff_reset(&a->backoff);
 	loop_timer_at(a->timer, refresh_at(a));
 	log_msg(LOG_L_DEBUG, LOG_FIELDS({"server", slice_of(a->name)}), "a credential was fetched");

@@ -157,17 +157,20 @@ static struct auth_options options_of(struct world *w)
 				     .backoff_min = 60, .backoff_max = 180};
 }
 
-static void quiet(void *ctx, const struct log_line *line)
+static unsigned warnings;
+
+static void count(void *ctx, const struct log_line *line)
 {
 	(void)ctx;
-	(void)line;
+	warnings += line->level <= LOG_L_WARNING;
 }
 
 static int setup(void **state)
 {
 	struct world *w = calloc(1, sizeof(*w));
 
-	log_set_sink(quiet, NULL);
+	log_set_sink(count, NULL);
+	warnings = 0;
 	clock_fake(1, 1000);
 	w->source.type = &source_type;
 	auth_waiter_init(&w->one, on_told, w);
@@ -243,6 +246,25 @@ static void the_next_before_the_end(void **state)
 	until_told(w);
 	answer(w, "t3", 1, NULL);
 	assert_int_equal(pass_until_told(w), 60);
+}
+
+/* a source that is down for a week is tried ten thousand times */
+static void a_failure_is_logged_once(void **state)
+{
+	static const struct {
+		const char *why;
+		unsigned warnings;
+	} steps[] = {{"no luck", 1}, {"no luck", 1}, {"worse", 2}, {"no luck", 3}, {"no luck", 3},
+		     {NULL, 3},      {"no luck", 4}};
+	struct world *w = *state;
+
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		auth_invalidate(w->auth);
+		auth_get(w->auth, &w->one);
+		pass_until_told(w);
+		answer(w, steps[i].why ? NULL : "t", 0, steps[i].why);
+		assert_int_equal(warnings, steps[i].warnings);
+	}
 }
 
 static void failures_are_followed_by_pauses(void **state)
@@ -385,6 +407,7 @@ int main(void)
 		cmocka_unit_test(headers),
 		AUTH_TEST(one_fetch_for_all),
 		AUTH_TEST(the_next_before_the_end),
+		AUTH_TEST(a_failure_is_logged_once),
 		AUTH_TEST(failures_are_followed_by_pauses),
 		AUTH_TEST(a_source_asks_for_a_pause),
 		AUTH_TEST(cancelled),

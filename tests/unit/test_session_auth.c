@@ -34,6 +34,11 @@ static void nothing_is_sent_without_credentials(void **state)
 	PLAY(&options, ASKED, "> sleep 1000000", "> probe", "> sleep 1000000",
 	     "> not-yet the command took too long",
 	     "< state unconnected: waiting for credentials: the command took too long",
+	     /* each try says it, and only another reason is told */
+	     "> not-yet the command took too long", "> not-yet the command failed",
+	     "< state unconnected: waiting for credentials: the command failed",
+	     "> not-yet the command failed", "> not-yet the command took too long",
+	     "< state unconnected: waiting for credentials: the command took too long",
 	     "> authorized", "< state handshaking%", SHAKE, "< state connecting%", PROBE,
 	     "> authorized", "> not-yet late", CONNECT_OK, "< state connected", CONNECT);
 }
