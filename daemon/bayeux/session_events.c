@@ -115,8 +115,9 @@ static int tell(struct session *s, struct session_event *ret)
 
 static void end_exchange(struct session *s, uint64_t now, struct exchange *x)
 {
+	/* it came whole: what CometD's clients call 204 */
 	static const struct session_failure nothing = {
-		.kind = SESSION_BROKEN, .http_status = 200,
+		.kind = SESSION_BROKEN, .http_status = 204,
 		.reason = {"the response had no reply", 25}};
 	if (list_empty(&x->requests))
 		exchange_free(x);

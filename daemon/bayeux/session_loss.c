@@ -80,16 +80,6 @@ static void commands_lost(struct session *s, uint64_t now, struct exchange *x,
 
 /* ---- exchanges ---- */
 
-/*
- * Servers send events with any response. What a proxy answers in place of the server (502, 504)
- * does not say whether there was one; the server's own status came instead of it.
- */
-static bool is_response_lost(const struct session_failure *f)
-{
-	return f->kind == SESSION_BROKEN &&
-	       (!f->http_status || f->http_status == 502 || f->http_status == 504);
-}
-
 static void reason_of_failure(struct session *s, const struct session_failure *f)
 {
 	if (f->reason.n)
@@ -100,6 +90,18 @@ static void reason_of_failure(struct session *s, const struct session_failure *f
 		state_reason(s, "the connection failed");
 }
 
+/*
+ * Whether an answer may have been given and got lost with the events in it, which servers send with
+ * any: cut off, also behind a good status, or lost by a gateway, which says so (502, 504). An error
+ * of the server's own came instead of an answer.
+ */
+static bool is_answer_lost(const struct exchange *x, const struct session_failure *f)
+{
+	bool cut = f->http_status == 0 || f->http_status == 200 || f->http_status == 502 ||
+		   f->http_status == 504;
+	return x->batch.transport == SESSION_LONG_POLLING && f->kind == SESSION_BROKEN && cut;
+}
+
 void loss_of_exchange(struct session *s, uint64_t now, struct exchange *x,
 			const struct session_failure *f)
 {
@@ -107,7 +109,7 @@ void loss_of_exchange(struct session *s, uint64_t now, struct exchange *x,
 	x->kept = true;
 	if (exchange_of_commands(x)) {
 		commands_lost(s, now, x, f);
-		if (batch.transport == SESSION_LONG_POLLING && is_response_lost(f))
+		if (is_answer_lost(x, f))
 			state_lost_messages(s);
 		if (batch.transport == SESSION_LONG_POLLING)
 			ext_busy(&s->exts, false);
