@@ -186,6 +186,13 @@ void ext_missed(const struct list *chain)
 			x->ops->missed(x);
 }
 
+void ext_moved(const struct list *chain)
+{
+	LIST_EACH(x, chain, struct ext, link)
+		if (x->ops->moved)
+			x->ops->moved(x);
+}
+
 void ext_busy(const struct list *chain, bool busy)
 {
 	LIST_EACH(x, chain, struct ext, link)

@@ -70,6 +70,9 @@ struct ext_ops {
 	/* An answer got lost with the events that may have been in it, and every channel will be
 	   subscribed once more, or the session is over. May be NULL. */
 	void (*missed)(struct ext *x);
+	/* A session was just made with another server than the one before: what that one's was is
+	   void. May be NULL. */
+	void (*moved)(struct ext *x);
 	/* Commands were sent, and their answer does not come on the connection of the connect's; or
 	   it has come, or is given up. May be NULL. */
 	void (*busy)(struct ext *x, bool busy);
@@ -125,6 +128,7 @@ int ext_answered(const struct list *chain, struct slice channel);
 void ext_unheard(const struct list *chain, struct slice channel, bool later);
 void ext_busy(const struct list *chain, bool busy);
 void ext_missed(const struct list *chain);
+void ext_moved(const struct list *chain);
 /* What the first extension that has something releases. */
 int ext_release(const struct list *chain, struct buf *out);
 void ext_lost(const struct list *chain);

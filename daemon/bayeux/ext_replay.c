@@ -216,6 +216,14 @@ static void missed(struct ext *x)
 	replay_order_lost(&replay_of(x)->order);
 }
 
+/* One server's ids mean nothing to another, and would keep from us what has smaller ones. */
+static void moved(struct ext *x)
+{
+	struct ext_replay *a = replay_of(x);
+	a->store->reset(a->store, start_of(a));
+	replay_order_forget_all(&a->order);
+}
+
 static void busy(struct ext *x, bool busy)
 {
 	if (replay_of(x)->on)
@@ -265,8 +273,8 @@ static void replay_free(struct ext *x)
 static const struct ext_ops ops = {
 	.key = "replay", .outgoing = outgoing, .incoming = incoming, .want = want,
 	.unwant = unwant, .delivered = delivered, .refused = refused, .answered = answered,
-	.unheard = unheard, .missed = missed, .busy = busy, .settled = settled, .release = release,
-	.free = replay_free,
+	.unheard = unheard, .missed = missed, .moved = moved, .busy = busy, .settled = settled,
+	.release = release, .free = replay_free,
 };
 
 int ext_replay_new(enum session_replay start, enum session_replay_fallback fallback,

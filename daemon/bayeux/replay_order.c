@@ -328,13 +328,23 @@ void replay_order_begin(const struct replay_order *o, struct slice channel,
 		*marker = l->rewound;
 }
 
+static void forget_ids(struct line *l)
+{
+	l->n_pieces = 0;
+	l->behind = l->newest = l->rewound = (struct replay_id){""};
+}
+
 void replay_order_forget_ids(struct replay_order *o, struct slice channel)
 {
 	struct line *l = find(o, channel);
-	if (!l)
-		return;
-	l->n_pieces = 0;
-	l->behind = l->newest = l->rewound = (struct replay_id){""};
+	if (l)
+		forget_ids(l);
+}
+
+void replay_order_forget_all(struct replay_order *o)
+{
+	LIST_EACH(l, &o->lines, struct line, link)
+		forget_ids(l);
 }
 
 void replay_order_restart(struct replay_order *o)

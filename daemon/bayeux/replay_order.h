@@ -66,6 +66,8 @@ void replay_order_begin(const struct replay_order *o, struct slice channel,
 			struct replay_id *marker);
 /* The ids begin anew: nothing is known of them. */
 void replay_order_forget_ids(struct replay_order *o, struct slice channel);
+/* … of all channels */
+void replay_order_forget_all(struct replay_order *o);
 /* A new session: what is held will be sent again. */
 void replay_order_restart(struct replay_order *o);
 

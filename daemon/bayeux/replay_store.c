@@ -92,6 +92,12 @@ static int put(struct replay_store *s, struct slice channel, const struct replay
 	return 0;
 }
 
+static void reset(struct replay_store *s, const struct replay_id *id)
+{
+	LIST_EACH(k, &memory_of(s)->order, struct marker, link)
+		k->id = *id;
+}
+
 static void forget(struct replay_store *s, struct slice channel)
 {
 	struct marker *k = find(memory_of(s), channel);
@@ -113,7 +119,7 @@ int replay_store_new(size_t max, struct replay_store **ret)
 	struct memory_store *m = calloc(1, sizeof(*m));
 	if (!m)
 		return -ENOMEM;
-	m->store = (struct replay_store){get, put, forget, memory_free};
+	m->store = (struct replay_store){get, put, reset, forget, memory_free};
 	m->max = max;
 	strmap_init(&m->map);
 	list_init(&m->order);

@@ -33,6 +33,8 @@ struct replay_store {
 	int (*get)(struct replay_store *s, struct slice channel, struct replay_id *ret);
 	/* Keeps or replaces it. 0 or -errno; after -ENOMEM it is tried once more. */
 	int (*put)(struct replay_store *s, struct slice channel, const struct replay_id *id);
+	/* All markers become this one. */
+	void (*reset)(struct replay_store *s, const struct replay_id *id);
 	void (*forget)(struct replay_store *s, struct slice channel);
 	void (*free)(struct replay_store *s);
 };

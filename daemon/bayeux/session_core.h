@@ -63,6 +63,7 @@ struct session {
 	struct transports transports;   /* of the URL in use */
 	struct urls urls;
 	uint64_t handshake_at;          /* the last one was sent; valid with handshaken */
+	size_t home;                    /* the URL of the last session; valid with generation */
 	bool hosts_noted;               /* that the server advises other hosts */
 	bool handshaken;                /* some handshake may have reached the server */
 	unsigned unreadable;            /* answers in a row, since the last good connect */

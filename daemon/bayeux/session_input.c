@@ -128,6 +128,14 @@ static int read_handshake(struct session *s, const struct envelope *e, struct ty
 	return r;
 }
 
+/* Servers that do not share their sessions share no more than that. */
+static void come_home(struct session *s)
+{
+	if (s->generation && s->home != s->urls.current && !s->o.url_shared)
+		ext_moved(&s->exts);
+	s->home = s->urls.current;
+}
+
 static int handshake_done(struct session *s, uint64_t now, const struct envelope *e)
 {
 	enum advice_reconnect reconnect = ADVICE_ABSENT;
@@ -149,6 +157,7 @@ static int handshake_done(struct session *s, uint64_t now, const struct envelope
 			    SLICE_ARG(slice_take(e->connection_types, 150)));
 		life_halt(s, now, e);
 	} else {
+		come_home(s);
 		wanted_reset(&s->wanted, is_covering(s, e, &types));
 		life_handshake_done(s, now, e);
 	}

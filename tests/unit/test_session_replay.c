@@ -345,6 +345,42 @@ static void another_refusal_is_one(void **state)
 	     "< channel /e refused: refused by the server");
 }
 
+/* The server is not there: three times, and the next URL has its turn; it is told the gap. */
+#define AWAY "> wait 200", "> fail connect not-sent", "< state unconnected%", AWAY_AGAIN, AWAY_AGAIN
+#define AWAY_AGAIN "> sleep 9000", "< +0..9000", CONNECT, "> fail connect not-sent"
+#define OFFER_AT(at) "< state handshaking gap%", "< handshake long-polling" at " [%'replay':true}}]"
+#define UP_AT(at) OFFER_AT(at), AGREED("true"), "< state connecting gap%", CONNECT_AT(at)
+#define CONNECT_AT(at) "< connect long-polling" at " [{%}]"
+#define ASKS_AT(at, channel, id) "< commands long-polling" at " [%{'" channel "':" id "}}}]"
+
+/* One server's ids mean nothing to another: behind a larger one, all of the other's were old. */
+static void an_id_belongs_to_one_server(void **state)
+{
+	static const char *const urls[] = {"http://a/", "http://b/"};
+	(void)state;
+	options.urls = urls;
+	options.n_urls = 2;
+	PLAY(&options, UP, "> want /e", SUBSCRIBE("/e", "-1"), SUBSCRIBED("/e"), COMES(E("700")),
+	     TOLD("700"), CONNECT, AWAY, UP_AT("@1"), ASKS_AT("@1", "/e", "-1"), SUBSCRIBED("/e"),
+	     "> reply connect [" E("5") "," DONE "]", TOLD("5"), "< state connected gap",
+	     CONNECT_AT("@1"), LOST, "> sleep 9000", "< +0..2000", UP_AT("@1"),
+	     ASKS_AT("@1", "/e", "5"));
+	/* a server that was tried and not there keeps nobody's place */
+	options.url_failures = 1;
+	PLAY(&options, UP, "> want /e", SUBSCRIBE("/e", "-1"), SUBSCRIBED("/e"), COMES(E("700")),
+	     TOLD("700"), CONNECT, "> wait 200", "> fail connect not-sent", "< state unconnected%",
+	     OFFER_AT("@1"), "> fail connect not-sent", "< state unconnected%", "> sleep 9000",
+	     "< +0..9000", UP_AT(""), SUBSCRIBE("/e", "700"));
+	/* servers that share their sessions share their ids */
+	options.url_shared = true;
+	PLAY(&options, UP, "> want /e", SUBSCRIBE("/e", "-1"), SUBSCRIBED("/e"), COMES(E("700")),
+	     TOLD("700"), CONNECT, "> wait 200", "> fail connect not-sent",
+	     "< state unconnected: cut", CONNECT_AT("@1"),
+	     "> reply connect [{'channel':'/meta/connect','successful':false,'advice':{'reconnect':"
+	     "'handshake','interval':0},'error':'403::Unknown client'}]",
+	     UP_AT("@1"), ASKS_AT("@1", "/e", "700"));
+}
+
 /* an event that the driver did not come back for was not handed over */
 static void a_marker_waits_for_the_hearer(void **state)
 {
@@ -453,6 +489,7 @@ int main(void)
 		cmocka_unit_test_setup(without_agreement_nothing_is_asked, setup),
 		cmocka_unit_test_setup(a_stale_id_falls_back, setup),
 		cmocka_unit_test_setup(another_refusal_is_one, setup),
+		cmocka_unit_test_setup(an_id_belongs_to_one_server, setup),
 		cmocka_unit_test_setup(a_marker_waits_for_the_hearer, setup),
 		cmocka_unit_test_setup(memory_fails, setup),
 	};
