@@ -195,6 +195,8 @@ bool state_ack_in_effect(const struct session *s);
 void state_lost_connection(struct session *s);
 /* The same of an answer, while the session goes on: told now, and each time anew. */
 void state_lost_messages(struct session *s);
+/* The same of an answer that nobody waits for any more, and of whose loss something else tells. */
+void state_lost_answer(struct session *s);
 /* … where nothing can be sent again */
 void state_missed(struct session *s);
 /* Asks for what is to be sent again, once it is connected. */

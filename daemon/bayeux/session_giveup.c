@@ -56,10 +56,24 @@ static bool is_anything_open(const struct session *s)
 	return s->websocket;
 }
 
+void giveup_connect(struct session *s)
+{
+	struct exchange *x = s->connect.exchange;
+	if (!x)
+		return;
+	if (x->batch.transport == SESSION_LONG_POLLING) {
+		giveup_abort(s, x);
+		/* its answer may be on the way, with older events than other answers brought */
+		state_lost_answer(s);
+	}
+	give_up_exchange(s, x, true, "");
+}
+
 void giveup_session(struct session *s)
 {
 	if (is_anything_open(s))
 		s->abort_all = true;
+	giveup_connect(s);
 	s->websocket = false;
 	s->handshake_events = 0;
 	give_up_all(s, "the session was lost before the reply");
@@ -68,16 +82,6 @@ void giveup_session(struct session *s)
 	calls_reset(&s->publishes.calls);
 	wanted_reset(&s->wanted, s->wanted.covering);
 	buf_clear(&s->client_id);
-}
-
-void giveup_connect(struct session *s)
-{
-	struct exchange *x = s->connect.exchange;
-	if (!x)
-		return;
-	if (x->batch.transport == SESSION_LONG_POLLING)
-		giveup_abort(s, x);
-	give_up_exchange(s, x, true, "");
 }
 
 void giveup_waiting(struct session *s, const char *text)

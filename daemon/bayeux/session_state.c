@@ -102,7 +102,7 @@ void state_have_repeated(struct session *s)
 	wanted_repeat(&s->wanted);
 }
 
-static void note_loss(struct session *s)
+void state_lost_answer(struct session *s)
 {
 	if (!s->replay || !ext_replay_in_effect(s->replay) || state_ack_in_effect(s))
 		return;
@@ -114,13 +114,13 @@ static void note_loss(struct session *s)
 void state_lost_connection(struct session *s)
 {
 	missed_when_back(s);
-	note_loss(s);
+	state_lost_answer(s);
 }
 
 void state_lost_messages(struct session *s)
 {
 	state_missed(s);
-	note_loss(s);
+	state_lost_answer(s);
 	state_have_repeated(s);
 }
 

@@ -257,6 +257,21 @@ static void starts_where_it_is_told_to(void **state)
 }
 
 /* nobody wanted it in between: who comes now gets what comes now */
+/* an answer to the connect that is given up may have older ones in it than what was told */
+static void what_was_given_up_is_asked_for(void **state)
+{
+	(void)state;
+	PLAY(&options, UP, "> want /e", SUBSCRIBE("/e", "-1"), SUBSCRIBED("/e"), COMES(E("5")),
+	     TOLD("5"), CONNECT, "> publish 1 /p 9000 1", "< commands %",
+	     "> reply command [" E("8") ",{'channel':'/p','successful':true},"
+	     "{'channel':'/meta/disconnect','successful':true}]",
+	     "< outcome 1 ok", "< abort connect",
+	     "< state unconnected gap: the server ended the session", "> sleep 9000", "< +0..2000",
+	     HANDSHAKEN, SUBSCRIBE("/e", "5"),
+	     "> reply command [" E("7") "," E("8") "," ON_E "]", "< channel /e active", TOLD("7"),
+	     TOLD("8"), CONNECT_OK, "< state connected gap", CONNECT);
+}
+
 static void a_new_wish_begins_anew(void **state)
 {
 	(void)state;
@@ -483,6 +498,7 @@ int main(void)
 		cmocka_unit_test_setup(a_filter_leaves_the_others_their_marker, setup),
 		cmocka_unit_test_setup(on_a_websocket_too, setup),
 		cmocka_unit_test_setup(starts_where_it_is_told_to, setup),
+		cmocka_unit_test_setup(what_was_given_up_is_asked_for, setup),
 		cmocka_unit_test_setup(a_new_wish_begins_anew, setup),
 		cmocka_unit_test_setup(a_filter_is_no_part_of_the_name, setup),
 		cmocka_unit_test_setup(ids_that_are_none_move_nothing, setup),
