@@ -25,6 +25,7 @@ struct lines {
 	unsigned long line;         /* read so far */
 	unsigned in_flight;
 	bool end;                   /* nothing more is read */
+	bool full;                  /* a whole line waits here for room in the library */
 	int code;                   /* of the first failure */
 };
 
@@ -111,11 +112,15 @@ static bool publish_line(struct lines *l, const char *p, size_t n)
 
 static void publish_lines(struct lines *l, bool eof)
 {
+	l->full = false;
 	while (!l->end && l->in_flight < WINDOW && l->head < l->tail) {
 		char *p = l->buf + l->head, *end = memchr(p, '\n', l->tail - l->head);
 		size_t n = end ? (size_t)(end - p) : l->tail - l->head;
 
-		if ((!end && !eof) || !publish_line(l, p, n))
+		if (!end && !eof)
+			return;
+		l->full = !publish_line(l, p, n);
+		if (l->full)
 			return;
 		l->head += n + (end ? 1 : 0);
 	}
@@ -163,7 +168,7 @@ static bool read_input(struct lines *l)
 
 static void turn(struct lines *l, bool *eof)
 {
-	bool want = !*eof && !l->end && l->in_flight < WINDOW;
+	bool want = !*eof && !l->end && !l->full && l->in_flight < WINDOW;
 	struct pollfd p[] = {
 		{.fd = cometd_get_fd(l->ctl->c), .events = (short)cometd_get_events(l->ctl->c)},
 		{.fd = want ? STDIN_FILENO : -1, .events = POLLIN},

@@ -218,13 +218,14 @@ static void test_pub_as_it_comes(void **state)
 	daemon_end(d);
 }
 
-/* More than may wait in the library at once, and than a buffer of lines may hold. */
+/* More than may wait in the library at once, and than a buffer of lines may hold: while the first
+   ones are not answered, the sixth waits, and is not taken for one that is too long. */
 static void test_pub_much(void **state)
 {
 	static char line[3 << 20];
 	struct daemon *d = daemon_start(SCRIPT(GREET, PUB(2, ""), PUB(3, ""), PUB(4, ""),
 	PUB(5, ""),
-		PUB(6, ""), D_OK(2), D_OK(3), D_OK(4), D_OK(5), D_OK(6), PUB(7, ""), PUB(8, ""),
+		PUB(6, ""), {D_WAIT, 0, 0}, D_OK(2), D_OK(3), D_OK(4), D_OK(5), D_OK(6), PUB(7, ""), PUB(8, ""),
 		D_OK(7), D_OK(8), END));
 	struct run r;
 
@@ -232,8 +233,19 @@ static void test_pub_much(void **state)
 	memset(line, '7', sizeof(line) - 2);
 	line[sizeof(line) - 2] = '\n';
 	start(&r, daemon_path(d), "pub /a - --timeout 600");
-	for (int i = 0; i < 7; i++)
+	for (int i = 0; i < 6; i++)
 		feed(&r, line);
+	pid_t child = fork();
+	if (child == 0) {
+		for (ssize_t n, at = 0; at < (ssize_t)strlen(line); at += n)
+			if ((n = write(r.in, line + at, strlen(line) - (size_t)at)) <= 0)
+				_exit(1);
+		_exit(0);
+	}
+	/* it takes no more of them; were it to, it had something to say by now */
+	assert_int_equal(poll(&(struct pollfd){.fd = r.err, .events = POLLIN}, 1, 300), 0);
+	daemon_go(d);
+	assert_int_equal(waitpid(child, NULL, 0), child);
 	finish(&r);
 	assert_string_equal(r.text[1], "");
 	assert_int_equal(r.status, 0);
