@@ -76,17 +76,6 @@ static void assert_hears(struct world *w, struct wire *a, int n)
 	assert_non_null(memmem(m->message.p, m->message.n, expected, strlen(expected)));
 }
 
-/* the state `unconnected`, whose reason says this */
-static void await_reason(struct wire *a, const char *text)
-{
-	for (;;) {
-		const struct message *m = wire_state(a, "demo", "unconnected");
-
-		if (memmem(m->reason.p, m->reason.n, text, strlen(text)))
-			return;
-	}
-}
-
 static void kinds_of_credentials(void **state)
 {
 	static const struct {
@@ -128,8 +117,7 @@ static void in_the_handshake(void **state)
 	put_file(w, "token", 0600, "one\n");
 	fake_command(w->fake, "rule type=handshake times=all refuse 403::no");
 	world_start(w);
-	struct wire *a = wire_hello(w->socket, "a");
-	await_reason(a, "waiting for credentials");
+	struct wire *a = wire_hello_reason(w->socket, "a", "demo", "waiting for credentials: ");
 	assert_true(fake_log_has(w->fake,
 				 "{\"authentication\":{\"user\":\"me\",\"token\":\"one\"},\"x\":1,"));
 	put_file(w, "token", 0600, "two");
@@ -161,7 +149,7 @@ static void expiry_in_the_middle(void **state)
 	require(w, "Bearer two");
 	fake_command(w->fake, "mark");
 	fake_command(w->fake, "cut");
-	await_reason(a, "waiting for credentials");
+	wire_await_reason(a, "demo", "waiting for credentials");
 	put_file(w, "token", 0600, "two");
 	wire_state(a, "demo", "connected");
 	/* no request is under way that could show an old token */
@@ -205,7 +193,7 @@ static void salesforce_rejects(void **state)
 		fake_command(w->fake, "mark");
 		fake_command(w->fake, "%s", rules[i]);
 		fake_command(w->fake, "cut");
-		await_reason(a, "waiting for credentials");
+		wire_await_reason(a, "demo", "waiting for credentials");
 		assert_true(wire_state(a, "demo", "connected")->gap);
 		/* HTTP's 401 says nothing of the session, which goes on */
 		bool over = i < 2;
@@ -241,7 +229,7 @@ static void kicked_for_other_credentials(void **state)
 	fake_await(w->fake, "held", NULL, 1);
 	require(w, "Bearer token-2");
 	fake_command(w->fake, "kick");
-	await_reason(a, "waiting for credentials: the server ended the session");
+	wire_await_reason(a, "demo", "waiting for credentials: the server ended the session");
 	assert_true(wire_state(a, "demo", "connected")->gap);
 	assert_works(a, 1);
 	wire_close(a);
@@ -273,10 +261,12 @@ static void bad_sources(void **state)
 	world_configure(w, NULL, server, rest);
 	put_file(w, "source", 0700, bad[0].script);
 	world_start(w);
-	struct wire *a = wire_hello(w->socket, "a");
+	struct wire *a = wire_hello_reason(w->socket, "a", "demo", bad[0].reason);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		put_file(w, "source", 0700, bad[i].script);
-		await_reason(a, bad[i].reason);
+		if (i > 0) {
+			put_file(w, "source", 0700, bad[i].script);
+			wire_await_reason(a, "demo", bad[i].reason);
+		}
 		wire_ok(a, "publish", ",\"server\":\"other\",\"channel\":\"/c\",\"data\":1");
 	}
 	put_file(w, "source", 0700, "#!/bin/sh\necho '{\"token\":\"ok\",\"expires_in\":3600}'\n");
@@ -296,7 +286,7 @@ static void rejected_again_and_again(void **state)
 	world_start(w);
 	struct wire *a = wire_hello(w->socket, "a");
 	fake_await(w->fake, "refused", NULL, 4);
-	await_reason(a, "waiting for credentials");
+	wire_await_reason(a, "demo", "waiting for credentials");
 	require(w, "Bearer token");
 	wire_state(a, "demo", "connected");
 	long refused = (long)fake_count(w->fake, "refused", NULL);
@@ -349,7 +339,7 @@ static void no_secret_is_seen(void **state)
 	assert_null(memmem(m->error.p ? m->error.p : "", m->error.n, CANARY, strlen(CANARY)));
 	require(w, "Basic bm9uZQ==");
 	fake_command(w->fake, "cut");
-	await_reason(a, "waiting for credentials");
+	wire_await_reason(a, "demo", "waiting for credentials");
 	assert_int_equal(world_command(w, &out, &err, "cometctl", "--json", "status", NULL), 0);
 	assert_clean("the status", out);
 	assert_clean("cometctl's stderr", err);

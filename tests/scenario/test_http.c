@@ -29,17 +29,6 @@ static struct world *prepare(const char *transport, const char *lines)
 	return w;
 }
 
-/* the state `unconnected`, whose reason says this */
-static void await_reason(struct wire *a, const char *text)
-{
-	for (;;) {
-		const struct message *m = wire_state(a, "demo", "unconnected");
-
-		if (memmem(m->reason.p, m->reason.n, text, strlen(text)))
-			return;
-	}
-}
-
 static void assert_works(struct world *w)
 {
 	struct wire *a = world_peer(w, "a");
@@ -166,7 +155,7 @@ static void redirected_in_vain(void **state)
 		fake_command(w->fake, "rule type=handshake times=all redirect 302 %s", rows[i].to);
 		world_start(w);
 		struct wire *a = wire_hello(w->socket, "a");
-		await_reason(a, rows[i].reason);
+		wire_await_reason(a, "demo", rows[i].reason);
 		fake_command(w->fake, "unrule");
 		wire_state(a, "demo", "connected");
 		wire_close(a);
@@ -198,7 +187,7 @@ static void a_proxy_that_refuses(void **state)
 	fake_command(w->fake, "rule type=handshake times=2 status 407 body <html>who?</html>");
 	world_start(w);
 	struct wire *a = wire_hello(w->socket, "a");
-	await_reason(a, "the proxy answered 407: proxy-credential-file is missing or wrong");
+	wire_await_reason(a, "demo", "the proxy answered 407: proxy-credential-file is missing or wrong");
 	wire_state(a, "demo", "connected");
 	wire_close(a);
 	assert_works(w);

@@ -65,16 +65,6 @@ static void require(struct world *w, const char *value)
 	fake_command(w->fake, "require-header Authorization %s", value);
 }
 
-static void await_reason(struct wire *a, const char *text)
-{
-	for (;;) {
-		const struct message *m = wire_state(a, "demo", "unconnected");
-
-		if (memmem(m->reason.p, m->reason.n, text, strlen(text)))
-			return;
-	}
-}
-
 static void await_message(struct wire *a, const char *text)
 {
 	for (;;) {
@@ -196,14 +186,16 @@ static void bad_token_servers(void **state)
 
 	tokens_do(s.tokens, bad[0].manner, bad[0].text);
 	world_start(s.w);
-	struct wire *a = wire_hello(s.w->socket, "a");
+	struct wire *a = wire_hello_reason(s.w->socket, "a", "demo", bad[0].reason);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		tokens_do(s.tokens, bad[i].manner, bad[i].text);
-		await_reason(a, bad[i].reason);
+		if (i > 0) {
+			tokens_do(s.tokens, bad[i].manner, bad[i].text);
+			wire_await_reason(a, "demo", bad[i].reason);
+		}
 		wire_ok(a, "publish", ",\"server\":\"other\",\"channel\":\"/c\",\"data\":1");
 	}
 	tokens_down(s.tokens);
-	await_reason(a, "the token server: could not connect: Connection refused");
+	wire_await_reason(a, "demo", "the token server: could not connect: Connection refused");
 	wire_ok(a, "publish", ",\"server\":\"other\",\"channel\":\"/c\",\"data\":1");
 	tokens_do(s.tokens, TOKENS_GIVE, NULL);
 	tokens_up(s.tokens);

@@ -50,6 +50,18 @@ struct wire *wire_hello(const char *path, const char *name)
 	return w;
 }
 
+struct wire *wire_hello_reason(const char *path, const char *name, const char *server,
+			       const char *text)
+{
+	struct wire *w = wire_open(path);
+	const struct message *m = wire_ask(w, "hello", ",\"version\":1,\"name\":\"%s\"", name);
+
+	assert_true(m->ok);
+	if (!memmem(m->result.p, m->result.n, text, strlen(text)))
+		wire_await_reason(w, server, text);
+	return w;
+}
+
 static void frame_free(struct wire_frame *f)
 {
 	if (!f)
@@ -284,6 +296,15 @@ const struct message *wire_state(struct wire *w, const char *server, const char 
 	if (!m)
 		fail_waiting(w, state);
 	return m;
+}
+
+void wire_await_reason(struct wire *w, const char *server, const char *text)
+{
+	const struct message *m;
+
+	do
+		m = wire_state(w, server, "unconnected");
+	while (!memmem(m->reason.p, m->reason.n, text, strlen(text)));
 }
 
 static const struct message *ask(struct wire *w, const char *op, const char *format, va_list ap)

@@ -37,6 +37,9 @@ struct wire {
 struct wire *wire_open(const char *path);
 /* … and says hello and takes the reply. */
 struct wire *wire_hello(const char *path, const char *name);
+/* … and is told that `server` is unconnected for a reason with this text, by the reply or later. */
+struct wire *wire_hello_reason(const char *path, const char *name, const char *server,
+			       const char *text);
 void wire_close(struct wire *w);
 
 void wire_send_bytes(struct wire *w, const void *p, size_t n);
@@ -58,6 +61,8 @@ const struct message *wire_reply(struct wire *w, uint64_t id);
 void wire_reply_ok(struct wire *w, uint64_t id);
 /* The next `state` event of `server` with this state. */
 const struct message *wire_state(struct wire *w, const char *server, const char *state);
+/* Until `server` is unconnected for a reason with this text. */
+void wire_await_reason(struct wire *w, const char *server, const char *text);
 /* A request and its reply in one. */
 const struct message *wire_ask(struct wire *w, const char *op, const char *rest_format, ...)
 	__attribute__((format(printf, 3, 4)));
