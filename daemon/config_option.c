@@ -102,7 +102,7 @@ static const struct config_row table[] = {
 	 config_set_choice, SERVER(session.url_return), 0},
 	{{"server", "url-shared", "yes or no", "no",
 	  "the servers at the urls share their sessions: a session goes on at the next "
-	  "without a new handshake",
+	  "without a new handshake, and replay behind the same ids",
 	  "yes", false, NULL, NULL, NULL},
 	 config_set_yes_no, SERVER(session.url_shared), 0},
 	{{"server", "default", "yes or no", "no",
