@@ -66,7 +66,7 @@ static void on_log(void *ctx, const struct log_line *line)
 	struct world *w = ctx;
 	size_t n = strlen(w->log);
 
-	n += (size_t)snprintf(w->log + n, sizeof(w->log) - n, "%u %s", line->level, line->text);
+	n += (size_t)snprintf(w->log + n, sizeof(w->log) - n, "%u %s", (unsigned)line->level, line->text);
 	for (size_t i = 0; i < line->n_fields; i++)
 		n += (size_t)snprintf(w->log + n, sizeof(w->log) - n, " %s=%.*s", line->fields[i].name,
 				      SLICE_ARG(line->fields[i].value));
@@ -336,7 +336,7 @@ static void test_who_was_sent_away(void **state)
 	greet(&w);
 	say(&w, HELLO);
 	snprintf(expected, sizeof(expected), "%u connection closed peer=tester pid=%d "
-		 "code=hello-twice\n", LOG_L_NOTICE, (int)getpid());
+		 "code=hello-twice\n", (unsigned)LOG_L_NOTICE, (int)getpid());
 	assert_string_equal(w.log, expected);
 	world_close(&w);
 	assert_string_equal(w.log, expected);
