@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The bridge and real Bayeux servers: every case of cases.py, with every server,
-over every transport that it has. The servers come from servers/fetch.
+"""The bridge and real Bayeux servers: every case of cases.py, with every server
+(some cases only, where PARTS says so), over every transport that it has. The servers come from servers/fetch.
 
 Prints PASS, FAIL or SKIP (with the reason) for each and closes with the counts;
 exits 0 when nothing failed. Python's standard library is all it needs.
@@ -28,7 +28,14 @@ from servers import GENERAL, Server, TRANSPORTS
 HOLD_MS = 2000
 SERVER_OPTIONS = {"cometd-java": {"max_message_size", "ack", "max_interval", "handshake_reconnect",
                                   "timesync", "binary", "activity"},
+                  "cometd-java-3": {"max_message_size", "ack", "max_interval", "handshake_reconnect"},
                   "cometd-nodejs": set(), "faye": set(), "salesforce-like": set()}
+# An older generation of a server is held to what its own code decides: sessions and their ends,
+# subscriptions, how events and answers are carried, and the ack extension when they are torn. What is
+# only ours (the command line, names, slow readers) would say nothing new with it, at the price of minutes.
+PARTS = {"cometd-java-3": {"order", "twenty", "overlap", "call", "large", "burst", "negotiation", "goodbye",
+                           "restart", "expire", "kick", "frozen", "chaos"}}
+assert all(part <= CASES.keys() for part in PARTS.values()), PARTS
 
 
 class Skip(Exception):
@@ -179,6 +186,12 @@ class Report:
         return 1 if c["FAIL"] or not c["PASS"] else 0
 
 
+def holds(kind, name):
+    if kind in PARTS:
+        return name in PARTS[kind]
+    return kind in CASES[name][1].get("only", GENERAL)
+
+
 def selection(arguments):
     for kind in arguments.server or TRANSPORTS:
         for transport in TRANSPORTS[kind]:
@@ -187,7 +200,7 @@ def selection(arguments):
                     # a case that chooses the transports itself is one, not one for each
                     if "transports" in options and transport != TRANSPORTS[kind][0]:
                         continue
-                    if kind not in options.get("only", GENERAL):
+                    if not holds(kind, name):
                         continue
                     if arguments.k in f"{kind}/{transport}/{name}":
                         yield name, kind, transport

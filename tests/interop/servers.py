@@ -12,12 +12,15 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 TRANSPORTS = {
     "cometd-java": ("websocket", "long-polling"),
+    "cometd-java-3": ("websocket", "long-polling"),
     "cometd-nodejs": ("long-polling",),
     "faye": ("websocket", "long-polling"),
     "salesforce-like": ("long-polling",),
 }
 # those that hold any conversation: the servers of every case that does not say which
 GENERAL = ("cometd-java", "cometd-nodejs", "faye")
+# those that nobody here wrote
+STRANGERS = (*GENERAL, "cometd-java-3")
 PATHS = {"salesforce-like": "/cometd/60.0"}
 START_PATIENCE = 60
 COMMAND_PATIENCE = 60
