@@ -29,6 +29,7 @@ struct sub {
 	int signals;                /* signalfd */
 	int died_of;                /* signal, or 0 */
 	bool troubled;              /* the server was told to be away */
+	bool greeted;               /* its state was told, as the daemon found it */
 	bool done;
 	bool at_once;               /* and what is not written yet need not be */
 	int code;
@@ -82,13 +83,18 @@ static void print_connection(const struct sub *s, const struct cometd_event *e)
 	fprintf(s->out.to, ",\"retry_in\":%lld}\n", (long long)e->retry_in);
 }
 
-/* A session on its way is no news: what counts is whether messages flow. */
+/*
+ * A session on its way is no news: what counts is whether messages flow, and, while they do, that
+ * some may have been missed; but for what was missed before we came.
+ */
 static void say_state(struct sub *s, const struct cometd_event *e)
 {
 	bool away = e->state == COMETD_STATE_UNCONNECTED || e->state == COMETD_STATE_HALTED ||
 		    e->state == COMETD_STATE_OFF;
+	bool missed = e->gap && s->greeted;
 
-	if (!away && !(s->troubled && e->state == COMETD_STATE_CONNECTED))
+	s->greeted = true;
+	if (!away && !(e->state == COMETD_STATE_CONNECTED && (s->troubled || missed)))
 		return;
 	fprintf(stderr, "cometctl: %s: %s", e->server, e->state_name);
 	if (e->reason) {
@@ -123,6 +129,7 @@ static void say(struct sub *s, const struct cometd_event *e)
 			      stderr);
 		return;
 	case COMETD_EVENT_DOWN:
+		s->greeted = false;
 		fprintf(stderr, "cometctl: lost the daemon: %s; trying again\n", e->text);
 		return;
 	case COMETD_EVENT_MESSAGE:

@@ -214,6 +214,16 @@ static const struct example examples[] = {
 		D_MESSAGE(6, "/a", "1"), END),
 	 0, "/a\t1\n", "cometctl: demo: unconnected: \\u001b[2J, next try in 1.5 s\n"
 	 "cometctl: demo: connected, messages may have been missed\n"},
+	/* missed while connected; but not what was missed before */
+	{"sub /a -n 1", "", SCRIPT(GREET, D_SUBSCRIBE(2, "/a"),
+		{D_SAY, "{'op':'state','server':'demo','state':'connected','since':1,"
+			"'gap':true}", 0},
+		D_MESSAGE(6, "/a", "1"), END),
+	 0, "/a\t1\n", "cometctl: demo: connected, messages may have been missed\n"},
+	{"sub /a -n 1", "", SCRIPT(D_GREET(1, "{'server':'demo','default':true,'state':"
+		"'connected','since':1,'gap':true}"), D_SUBSCRIBE(2, "/a"),
+		D_MESSAGE(6, "/a", "1"), END),
+	 0, "/a\t1\n", ""},
 	/* the daemon goes and comes */
 	{"sub /a -n 1", "", SCRIPT(GREET, D_SUBSCRIBE(2, "/a"),
 		{D_SAY, "{'op':'closing','code':'shutdown','reason':'bye','retry_in':0}", 0},
