@@ -373,6 +373,14 @@ int http_client_easy(struct http_client *c, CURL **ret)
 	return 0;
 }
 
+bool http_client_refused(CURL *easy, const char *line)
+{
+	long proxy = 0;
+
+	curl_easy_getinfo(easy, CURLINFO_HTTP_CONNECTCODE, &proxy);
+	return (line[0] == '\r' || line[0] == '\n') && proxy >= 300;
+}
+
 void http_client_complete(CURL *easy, CURLcode code, char *text)
 {
 	long os_errno = 0, proxy = 0;

@@ -47,6 +47,10 @@ int http_client_proxy_login(const struct http_client *c, CURL *easy, char *why);
    and the same each time. */
 void http_client_complete(CURL *easy, CURLcode code, char *text);
 
+/* Whether this header line is the last one of a proxy's refusal of a tunnel. What lies behind it is
+   not to be read: libcurl 7.88 goes on with it, and lets nothing else happen, as long as any comes. */
+bool http_client_refused(CURL *easy, const char *line);
+
 /* Who has a header line that may be another one for each request: a credential. The line lives
    until the next call; NULL: none now. */
 struct http_credential {

@@ -119,6 +119,8 @@ static size_t on_header(char *data, size_t size, size_t n, void *ctx)
 	}
 	if (read_line(p, data, n))
 		return 0;
+	if (p->sendings == 0 && http_client_refused(p->transfer.easy, data))
+		return 0;
 	/* the blank line behind it: nothing of a body that will not do has to be read */
 	if (data[0] == '\r' && p->length > body_max(p))
 		return body_too_large(p);

@@ -113,6 +113,12 @@ static void on_connected(void *ctx, CURLcode code)
 	s->events.connected(s->events.ctx, s->reason[0] ? s->reason : NULL);
 }
 
+/* Before the stream is open, headers are those of a proxy. */
+static size_t on_header(char *data, size_t size, size_t n, void *ctx)
+{
+	return http_client_refused(ctx, data) ? 0 : size * n;
+}
+
 static bool set_options(struct stream *s, CURL *easy, const char *url)
 {
 	return !curl_easy_setopt(easy, CURLOPT_URL, url) &&
@@ -121,6 +127,8 @@ static bool set_options(struct stream *s, CURL *easy, const char *url)
 	       !curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) &&
 	       /* a proxy must not take our bytes for requests to itself */
 	       !curl_easy_setopt(easy, CURLOPT_HTTPPROXYTUNNEL, 1L) &&
+	       !curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header) &&
+	       !curl_easy_setopt(easy, CURLOPT_HEADERDATA, easy) &&
 	       !curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, s->error);
 }
 

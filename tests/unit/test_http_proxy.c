@@ -103,6 +103,29 @@ static const struct {
 	{"http://nowhere.invalid/", "401 Who?\r\nContent-Length: 0\r\n\r\n", HTTP_ANSWERED, 401, ""},
 };
 
+/* What a proxy has to say behind its refusal may never end: nobody waits for it. */
+static void test_refusal_without_end(void **state)
+{
+	static const char *const bodies[] = {
+		"\r\n<html>", "Content-Length: 9999\r\n\r\n<html>",
+		"Transfer-Encoding: chunked\r\n\r\nffff\r\n<html>"};
+	struct world *w = *state;
+
+	use_proxy(w, "http");
+	for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
+		struct wire_conn *c;
+
+		make(w);
+		c = begin_at(w, "https://nowhere.invalid/");
+		wire_request(c);
+		wire_say(c, "HTTP/1.1 407 Who?\r\n");
+		wire_say(c, bodies[i]);
+		assert_failed(w, HTTP_NOT_SENT, "the proxy answered 407");
+		wire_close(c);
+		unmake(w);
+	}
+}
+
 static void test_refusals(void **state)
 {
 	struct world *w = *state;
@@ -367,8 +390,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, http_world_setup, http_world_teardown)
-		T(proxy), T(tunnel), T(refusals), T(no_proxy_to_blame), T(garbage), T(login),
-		T(login_stays), T(https_proxy), T(proxy_fault), T(no_proxy_valid), T(no_proxy_works),
+		T(proxy), T(tunnel), T(refusals), T(refusal_without_end), T(no_proxy_to_blame), T(garbage),
+		T(login), T(login_stays), T(https_proxy), T(proxy_fault), T(no_proxy_valid), T(no_proxy_works),
 		T(each_allocation),
 	};
 

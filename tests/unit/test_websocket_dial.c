@@ -346,7 +346,8 @@ static void test_proxy(void **state)
 	w->ws = NULL;
 	/* one that wants a password says nothing of what the server speaks */
 	dialled(w);
-	wire_say(w->c, "HTTP/1.1 407 Who are you?\r\nContent-Length: 6\r\n\r\n<html>");
+	/* …, and is not listened to for long */
+	wire_say(w->c, "HTTP/1.1 407 Who are you?\r\nContent-Length: 99999999\r\n\r\n<html>");
 	until_closed(w, "the proxy answered 407: proxy-credential-file is missing or wrong");
 	assert_false(w->end.unsupported);
 	assert_false(w->end.opened);
