@@ -219,9 +219,11 @@ static int open_exchange(struct session *s, uint64_t now, enum session_batch_kin
 	int r = pending_reserve(&s->pending, requests);
 	if (r == 0)
 		r = exchange_new(&s->exchanges, &batch, ret);
-	if (r == 0)
-		(*ret)->sent_at = now;
-	return r;
+	if (r)
+		return r;
+	(*ret)->sent_at = now;
+	(*ret)->credential = s->credential;
+	return 0;
 }
 
 /* The text is written: from here on nothing fails. */

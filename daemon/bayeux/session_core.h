@@ -75,7 +75,7 @@ struct session {
 	bool unauthorized;              /* waits for credentials; something is due, but never */
 	bool rejected;                  /* … because the server rejected those it had */
 	bool spared;                    /* … in HTTP, since a connect proved good: the session stayed */
-	uint64_t authorized_at;         /* what was sent before shows older ones */
+	uint64_t credential;            /* how often others came; an exchange tells which it shows */
 
 	/* the connect */
 	struct request handshake, connect, disconnect;

@@ -12,7 +12,7 @@ bool credentials_are_rejected(const struct session *s, const struct exchange *x,
 			      const struct session_failure *f)
 {
 	/* what was under way with the old ones says nothing of the new ones */
-	if (x && x->sent_at < s->authorized_at)
+	if (x && x->credential != s->credential)
 		return false;
 	return s->o.credentials && !s->unauthorized && s->state != SESSION_OFF &&
 	       s->state != SESSION_DISCONNECTING &&
@@ -64,7 +64,7 @@ void credentials_came(struct session *s, uint64_t now)
 {
 	uint64_t pause = 0;
 	s->unauthorized = s->unauthorized_news = false;
-	s->authorized_at = now;
+	s->credential++;
 	if (s->rejected && backoff_fresh(&s->backoff))
 		backoff_next(&s->backoff, &s->jitter);
 	else if (s->rejected)
