@@ -23,6 +23,9 @@
 
 #define ARGS_MAX 32
 #define TEXT_MAX (64u << 20)
+#define LOG_SHOWN 16384                 /* bytes of its end */
+
+static struct world *worlds;
 
 /* where a program of this build lies */
 static void program_path(const char *name, char *path, size_t size)
@@ -67,6 +70,8 @@ struct world *world_new(const char *const *fake_options)
 	snprintf(w->socket, sizeof(w->socket), "%s/bridge.sock", w->dir);
 	snprintf(w->config, sizeof(w->config), "%s/bridge.conf", w->dir);
 	snprintf(w->log, sizeof(w->log), "%s/daemon.log", w->dir);
+	w->next = worlds;
+	worlds = w;
 	w->fake = start_fake(fake_options);
 	return w;
 }
@@ -78,16 +83,30 @@ static void show_log(const struct world *w)
 
 	if (!f)
 		return;
-	print_error("--- daemon's log ---\n");
+	print_error("--- the end of the daemon's log ---\n");
+	if (fseek(f, -LOG_SHOWN, SEEK_END) == 0 && !fgets(line, sizeof(line), f))
+		line[0] = 0;
 	while (fgets(line, sizeof(line), f))
 		print_error("%s", line);
 	fclose(f);
 }
 
-void world_free(struct world *w)
+static void dissolve(struct world *w)
 {
 	char command[128];
+	struct world **at = &worlds;
 
+	while (*at != w)
+		at = &(*at)->next;
+	*at = w->next;
+	snprintf(command, sizeof(command), "rm -rf '%s'", w->dir);
+	if (system(command))
+		print_error("%s is left\n", w->dir);
+	free(w);
+}
+
+void world_free(struct world *w)
+{
 	if (w->daemon) {
 		int status = world_stop(w);
 		if (status != 0) {
@@ -97,9 +116,16 @@ void world_free(struct world *w)
 	}
 	if (w->fake)
 		fake_stop(w->fake);
-	snprintf(command, sizeof(command), "rm -rf '%s'", w->dir);
-	assert_int_equal(system(command), 0);
-	free(w);
+	dissolve(w);
+}
+
+int world_leave(int failed)
+{
+	while (worlds) {
+		show_log(worlds);
+		dissolve(worlds);
+	}
+	return failed;
 }
 
 static void put_deadlines(FILE *f, const char *server)

@@ -21,6 +21,7 @@ struct world {
 	struct fake *fake;
 	pid_t daemon;            /* 0 while none runs */
 	int notify;              /* where the daemon says READY=1 */
+	struct world *next;      /* of those that are not freed */
 };
 
 /* Makes the directory and starts the fake server with these options (NULL-terminated, may be NULL).
@@ -52,7 +53,10 @@ struct wire *world_peer(struct world *w, const char *name);
 /* Runs the tests whose names match $SCENARIO (with "*"), or all of them. */
 #define scenario_run(name, tests, setup, teardown)                                                 \
 	(cmocka_set_test_filter(getenv("SCENARIO")),                                               \
-	 cmocka_run_group_tests_name(name, tests, setup, teardown))
+	 world_leave(cmocka_run_group_tests_name(name, tests, setup, teardown)))
+
+/* Shows how the log ends of each daemon that a failed test left, and frees its world; returns `failed`. */
+int world_leave(int failed);
 
 /* --- processes --- */
 struct process {
