@@ -20,6 +20,7 @@ enum daemon_what {
 	D_SAY_RAW,     /* send these n bytes */
 	D_SAY_BIG,     /* send a message event with n bytes of data, seq counting from 1 */
 	D_HEAR_END,    /* the other side closes */
+	D_MAY_LEAVE,   /* from here on the other side may close without having read */
 	D_HANGUP,      /* close the connection */
 	D_WAIT,        /* until the test calls daemon_go() */
 	D_MEET,        /* let daemon_await() return */
