@@ -1,0 +1,126 @@
+/*
+ * config: what is right but deserves a warning: secrets that everybody may read,
+ * options without effect, URLs of one server that are not equally safe.
+ */
+#include "tests/unit/config_text.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void test_header_file_warnings(void **state)
+{
+	struct config_report report;
+	struct config *c = NULL;
+	char text[256];
+
+	(void)state;
+	put_text("secret", "Authorization: Bearer x\n");
+	snprintf(text, sizeof(text), MINIMAL "header-file = %s/secret\n", directory);
+	put_text("main.conf", text);
+	config_report_init(&report);
+	assert_int_equal(config_load(main_file, &report, &c), 0);
+	assert_int_equal(report.n_warnings, 1);
+	assert_non_null(strstr(report.warnings[0], "everybody may read it"));
+	config_free(c);
+	config_report_fini(&report);
+	snprintf(text, sizeof(text), "%s/secret", directory);
+	chmod(text, 0600);
+	config_free(load());
+	unlink(text);
+	assert_int_equal(config_load(main_file, &report, &c), 0);
+	assert_non_null(strstr(report.warnings[0], "No such file"));
+	config_free(c);
+	config_report_fini(&report);
+}
+
+static void test_transport_warnings(void **state)
+{
+	static const struct { const char *lines, *warning; } rows[] = {
+		{"transports = long-polling\nwebsocket-protocol = x\n", "websocket-protocol has no effect"},
+		{"transports = long-polling\nurl-websocket = ws://x/\n", "websocket is not among"},
+		{"transports = long-polling\nwebsocket-compression = yes\n", "websocket-compression has"},
+		{"transports = websocket\nurl-append-type = js\n", "long-polling is not among"},
+		{"url-append-type = js\nwebsocket-compression = yes\n", NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct config_report report;
+		struct config *c = NULL;
+		char text[256];
+
+		snprintf(text, sizeof(text), MINIMAL "%s", rows[i].lines);
+		put_text("main.conf", text);
+		config_report_init(&report);
+		assert_int_equal(config_load(main_file, &report, &c), 0);
+		assert_int_equal(report.n_warnings, rows[i].warning != NULL);
+		if (rows[i].warning)
+			assert_non_null(strstr(report.warnings[0], rows[i].warning));
+		config_free(c);
+		config_report_fini(&report);
+	}
+}
+
+static void test_tls_key_warnings(void **state)
+{
+	struct config_report report;
+	struct config *c = NULL;
+	char text[256];
+
+	(void)state;
+	/* the certificate is no secret, unless the key is with it */
+	put_text("cert", "x");
+	snprintf(text, sizeof(text), MINIMAL "tls-cert = %s/cert\n", directory);
+	put_text("main.conf", text);
+	config_report_init(&report);
+	assert_int_equal(config_load(main_file, &report, &c), 0);
+	assert_int_equal(report.n_warnings, 1);
+	assert_non_null(strstr(report.warnings[0], "tls-cert"));
+	config_free(c);
+	config_report_fini(&report);
+	put_text("key", "x");
+	snprintf(text, sizeof(text), "%s/key", directory);
+	chmod(text, 0600);
+	snprintf(text, sizeof(text), MINIMAL "tls-cert = %s/cert\ntls-key = %s/key\n", directory,
+		 directory);
+	c = load_text(text);
+	assert_string_equal(server(c)->tls_key + strlen(directory), "/key");
+	config_free(c);
+}
+
+static void test_endpoint_warnings(void **state)
+{
+	struct config_report report;
+	struct config *c = NULL;
+
+	(void)state;
+	put_text("main.conf", "[server x]\nurl = https://h/\nurl-connect = connect\n"
+			      "url-publish = WS://h/p\nurl-websocket = wss://h/\n");
+	config_report_init(&report);
+	assert_int_equal(config_load(main_file, &report, &c), 0);
+	assert_int_equal(report.n_warnings, 1);
+	assert_non_null(strstr(report.warnings[0], "main.conf:1: [server x]: url-publish is without"));
+	config_free(c);
+	config_report_fini(&report);
+	put_text("main.conf", "[server x]\nurl = https://h/\nurl = http://h/\nurl = wss://i/\n");
+	config_report_init(&report);
+	assert_int_equal(config_load(main_file, &report, &c), 0);
+	assert_int_equal(report.n_warnings, 1);
+	assert_non_null(strstr(report.warnings[0], "main.conf:1: [server x]: a later url is without"));
+	config_free(c);
+	config_report_fini(&report);
+	config_free(load_text(MINIMAL "url-connect = http://h/c\n"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CONFIG_TEST(test_header_file_warnings),
+		CONFIG_TEST(test_transport_warnings),
+		CONFIG_TEST(test_tls_key_warnings),
+		CONFIG_TEST(test_endpoint_warnings),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

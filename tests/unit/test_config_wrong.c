@@ -1,0 +1,378 @@
+/*
+ * config: what is wrong is an error at its line, and never a default. One bad
+ * option in an otherwise good file, sections, and what does not go together.
+ */
+#include "tests/unit/config_text.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void test_bad_values(void **state)
+{
+	static const struct { const char *section, *option, *words; } table[] = {
+		{"bridge", "socket = relative/path", "no absolute path"},
+		{"bridge", "socket = @abstract", "abstract"},
+		{"bridge", "socket-mode = rw", "octal mode"},
+		{"bridge", "socket-mode = 1777", "out of range"},
+		{"bridge", "socket-group = no-such-group", "no group"},
+		{"bridge", "outbox-max = lots", "no size"},
+		{"bridge", "outbox-max = 63K", "64K to 1G"},
+		{"bridge", "outbox-max = 2G", "64K to 1G"},
+		{"bridge", "outbox-max = unlimited", "no size"},
+		{"bridge", "subscriptions-max = 0", "out of range"},
+		{"bridge", "requests-max = -1", "no number"},
+		{"bridge", "peers-max = 0", "or unlimited"},
+		{"bridge", "peers-max = many", "nor unlimited"},
+		{"bridge", "log-level = chatty", "error, warning"},
+		{"bridge", "log-level =", "no value"},
+		{"server x", "url = ftp://there", "http://"},
+		{"server x", "url = nonsense", "http://"},
+		{"server x", "url = http://me:hunter2@there/", "password"},
+		{"server x", "url-handshake = //there/path", "no path begins with \"//\""},
+		{"server x", "url-connect = ftp://there", "must begin with http://"},
+		{"server x", "url-publish = a b", "is no URL; for example: publish"},
+		{"server x", "url-websocket = ws://me:hunter2@there/", "password"},
+		{"server x", "url-append-type = yes", "off, js, java"},
+		{"server x", "url-failures = 0", "out of range: 1 to 1000"},
+		{"server x", "url-retry = 0s", "1s to 24h, or never"},
+		{"server x", "url-return = soon", "none of: wait, break"},
+		{"server x", "connection-timeout = ever", "no duration nor unlimited"},
+		{"server x", "max-sent = 10", "1K to 4M, or unlimited"},
+		{"server x", "request-timeout = 0s", "out of range"},
+		{"server x", "wanted-timeout = none", "no duration"},
+		{"server x", "wanted-interval = 2h", "out of range"},
+		{"server x", "on-disconnect = halt", "none of: retry, stop, refresh"},
+		{"server x", "on-none = 0", "none of: retry, stop, refresh"},
+		{"server x", "default = maybe", "yes nor no"},
+		{"server x", "transports = carrier-pigeon", "no transport"},
+		{"server x", "transports = websocket, websocket", "twice"},
+		{"server x", "transports = websocket long-polling", "commas"},
+		{"server x", "transports = websocket,", "no transport"},
+		{"server x", "header = no colon", "Name: value"},
+		{"server x", "header = Host: other", "only the daemon"},
+		{"server x", "header-file = here", "no absolute path"},
+		{"server x", "cookie = name", "no NAME=VALUE"},
+		{"server x", "cookie = a b=c", "no NAME=VALUE"},
+		{"server x", "cookie = a=b; Domain=x", "may stand \"; Path=/x\""},
+		{"server x", "cookie-file = here", "no absolute path"},
+		{"server x", "cookie-jar = here", "no absolute path"},
+		{"server x", "credential = token", "none of: bearer, basic, header NAME or ext"},
+		{"server x", "credential = header", "none of: bearer, basic, header NAME or ext"},
+		{"server x", "credential = header Host", "no name of a header"},
+		{"server x", "credential = header X: y", "no name of a header"},
+		{"server x", "credential = ext", "none of: bearer, basic, header NAME or ext"},
+		{"server x", "credential = ext a//b", "separated by \"/\""},
+		{"server x", "credential = ext a/", "separated by \"/\""},
+		{"server x", "credential = ext a\"b", "without quotation marks"},
+		{"server x", "credential-file = token", "no absolute path"},
+		{"server x", "credential-systemd = a/b", "no name of a credential"},
+		{"server x", "credential-command = get-token", "absolute path"},
+		{"server x", "credential-command = /bin/a | /bin/b", "no shell"},
+		{"server x", "credential-extension = /x.so", "no name of an extension; for example: tenant"},
+		{"server x", "extension = ../x", "neither the name of an extension nor an absolute path"},
+		{"server x", "extension = /x/", "the file's name is none"},
+		{"server x", "extension = x @secret", "absolute path of a file with its configuration"},
+		{"server x", "credential-lifetime = 10", "no duration nor unlimited"},
+		{"server x", "credential-timeout = 10ms", "100ms to 10m"},
+		{"server x", "oauth-token-url = ws://here/", "a token server speaks https"},
+		{"server x", "oauth-token-url = http://here/", "begin with https://, or be on this"},
+		{"server x", "oauth-token-url = http://128.0.0.1/", "begin with https://"},
+		{"server x", "oauth-token-url = https://me:hunter2@here/", "password"},
+		{"server x", "oauth-grant = password", "client-credentials, refresh-token, jwt"},
+		{"server x", "oauth-client-secret-file = here", "no absolute path"},
+		{"server x", "oauth-client-secret-systemd = a/b", "no name of a credential"},
+		{"server x", "oauth-client-auth = digest", "basic, body"},
+		{"server x", "oauth-parameter = resource", "no name=value"},
+		{"server x", "oauth-parameter = =x", "no name=value"},
+		{"server x", "oauth-parameter = client_secret=x", "an option of its own"},
+		{"server x", "oauth-jwt-lifetime = 1s", "10s to 1h"},
+		{"server x", "oauth-clientsecret-file = /x", "did you mean \"oauth-client-secret-file\""},
+		{"server x", "tls-ca = here", "no absolute path"},
+		{"server x", "tls-insecure = 1", "yes nor no"},
+		{"server x", "tls-cert = here", "no absolute path"},
+		{"server x", "proxy = here:3128", "must begin with http:// or https://; for example"},
+		{"server x", "proxy = http://here", "must name the port"},
+		{"server x", "proxy = http://me:hunter2@here:3128",
+		 "put user:password into a proxy-credential-file"},
+		{"server x", "proxy = http://here:3128/path", "must end behind the port"},
+		{"server x", "proxy-credential-file = here", "no absolute path"},
+		{"server x", "proxy-tls-ca = here", "no absolute path"},
+		{"server x", "no-proxy = *.example.com", ".example.com means all hosts below"},
+		{"server x", "no-proxy = here:80", "names a port"},
+		{"server x", "tls-pin = sha1//abc", "no public key's hash"},
+		{"server x", "tls-min-version = 1.1", "1.2, 1.3"},
+		{"server x", "redirects = any", "none of: never, same-host"},
+		{"server x", "max-message = 1", "out of range"},
+		{"server x", "connect-timeout = 10", "no duration"},
+		{"server x", "connect-timeout = 0s", "out of range"},
+		{"server x", "network-delay = unlimited", "no duration"},
+		{"server x", "backoff-min = 2h", "out of range"},
+		{"server x", "backoff-max = 1y", "no duration"},
+		{"server x", "websocket-ping = 0s", "or off"},
+		{"server x", "websocket-protocol = a, b", "no name of a subprotocol"},
+		{"server x", "websocket-protocol = \xc3\xa4", "for example: bayeux"},
+		{"server x", "overlap = some", "auto, exact"},
+		{"server x", "handshake-ext = {", "no JSON object"},
+		{"server x", "connect-ext = 1", "no JSON object"},
+		{"server x", "subscribe-ext = {\"a\":1,\"a\":2}", "says a key twice"},
+		{"server x", "publish-ext = []", "no JSON object"},
+		{"server x", "handshake-ext-file = here", "no absolute path"},
+		{"server x", "connect-ext-file = here", "no absolute path"},
+		{"server x", "subscribe-ext-file = here", "no absolute path"},
+		{"server x", "publish-ext-file = here", "no absolute path"},
+		{"server x", "handshake-fields = 1", "no JSON object"},
+		{"server x", "connect-fields = {\"a\":1,\"clientId\":2}", "\"clientId\" is for the daemon"},
+		{"server x", "subscribe-fields = {\"\\u0069d\":1}", "\"id\" is for the daemon"},
+		{"server x", "publish-fields = {\"ext\":{}}", "there are options for ext"},
+		{"server x", "keep-alive = 0s", "or off"},
+		{"server x", "keep-alive-channel = here", "must begin with"},
+		{"server x", "keep-alive-channel = /a/b", "heard by others; for example: /service/"},
+		{"server x", "keep-alive-channel = /service/**", "only as the last segment"},
+		{"server x", "binary = base64", "neither yes nor no"},
+		{"server x", "timesync = on", "neither yes nor no"},
+		{"server x", "timestamp = iso", "neither yes nor no"},
+		{"server x", "replay = yes", "off, new, all, resume"},
+		{"server x", "replay-fallback = off", "all, new, stop"},
+		/* unknown, with the nearest known one */
+		{"bridge", "sokcet = /tmp/x", "did you mean \"socket\" in [bridge]"},
+		{"bridge", "socket_mode = 0660", "did you mean \"socket-mode\""},
+		{"bridge", "url = http://x/", "did you mean \"url\" in [server]"},
+		{"server x", "transport = websocket", "did you mean \"transports\""},
+		{"server x", "Socket = /tmp/x", "did you mean \"socket\" in [bridge]"},
+		{"server x", "colour = blue", "unknown option \"colour\" in [server]"},
+		{"bridge", "nothing", "no \"option = value\""},
+		{"bridge", "socket: /tmp/x", "no \"option = value\""},
+		{"bridge", "socket: = /tmp/x", "unknown option"},
+		{"bridge", "= /tmp/x", "no \"option = value\""},
+		{"bridge", "socket = /tmp/x ; here", "\" ;\" would begin a comment"},
+		{"bridge", "socket = /tmp/\x01x", "control character"},
+		{"bridge", "socket = /tmp/\xff", "not UTF-8"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		char text[512];
+
+		snprintf(text, sizeof(text), MINIMAL "[%s]\n# comment\n%s\n", table[i].section,
+			 table[i].option);
+		assert_text_wrong(text, 5, table[i].words);
+	}
+}
+
+static void test_bad_sections(void **state)
+{
+	(void)state;
+	assert_text_wrong(MINIMAL "[bridges]\n", 3, "there are [bridge] and [server NAME]");
+	assert_text_wrong(MINIMAL "[bridge x]\n", 3, "unknown section");
+	assert_text_wrong(MINIMAL "[Bridge]\n", 3, "unknown section");
+	assert_text_wrong(MINIMAL "[]\n", 3, "unknown section");
+	assert_text_wrong(MINIMAL "[bridge\nlog-level = x\n", 3, "ends with");
+	assert_text_wrong(MINIMAL "[bridge] # x\n", 3, "ends with");
+	assert_text_wrong("[server]\n", 1, "cannot name a server");
+	assert_text_wrong("[server -x]\n", 1, "cannot name a server");
+	assert_text_wrong("[server a b]\n", 1, "cannot name a server");
+	assert_text_wrong("[server \xc3\xbc]\n", 1, "cannot name a server");
+	/* what is no text is not repeated to a terminal */
+	assert_text_wrong("[server \xc3]\n", 1, "not UTF-8");
+	assert_text_wrong("[server \x1b]\n", 1, "control character");
+	assert_text_wrong("socket = /x\n" MINIMAL, 1, "before the first section");
+	assert_text_wrong("[server empty]\n" MINIMAL, 1, "[server empty]: it has no url");
+	assert_text_wrong(MINIMAL "url = http://other/\nurl-connect = http://c/\n", 1,
+			  "url-connect would lead from every url to one place");
+	assert_text_wrong(MINIMAL "backoff-min = 2m\n", 1, "backoff-min is above");
+	assert_text_wrong(MINIMAL "handshake-ext = {}\nhandshake-ext-file = /x\n", 1,
+			  "cannot both be");
+	assert_text_wrong(MINIMAL "publish-ext = {}\npublish-ext-file = /x\n", 1,
+			  "publish-ext-file and publish-ext cannot both be");
+	assert_text_wrong(MINIMAL "credential = basic\n", 1, "needs a source");
+	assert_text_wrong(MINIMAL "on-none = refresh\n", 1, "refresh needs a credential");
+	assert_text_wrong(MINIMAL "on-disconnect = refresh\n", 1, "refresh needs a credential");
+	assert_text_wrong(MINIMAL "credential-file = /a\ncredential-command = /b\n", 1,
+			  "credential-file and credential-command; a credential has one source");
+	assert_text_wrong(MINIMAL "cookie-jar = /tmp/a\n"
+				  "[server b]\nurl = http://b/\ncookie-jar = /tmp/a\n", 4,
+			  "cookie-jar /tmp/a is that of [server demo]");
+	assert_text_wrong(MINIMAL "extension = a\nextension = b\ncredential-extension = c\n", 1,
+			  "[server demo]: credential-extension is c, and there is no \"extension = c\"");
+	assert_text_wrong(MINIMAL "extension = a\ncredential-extension = a\ncredential-file = /x\n",
+			  1, "credential-file and credential-extension; a credential has one source");
+	assert_text_wrong(MINIMAL "no-proxy = x\n", 1, "needs a proxy");
+	assert_text_wrong(MINIMAL "proxy-credential-file = /x\n", 1, "needs a proxy");
+	assert_text_wrong(MINIMAL "proxy = http://x:1\nproxy-tls-ca = /x\n", 1, "that is https://");
+	assert_text_wrong(MINIMAL "tls-key = /x\n", 1, "needs a tls-cert");
+	assert_text_wrong(MINIMAL "default = yes\n"
+				  "\n[server b]\nurl = http://b/\ndefault = yes\n", 5,
+			  "[server demo] is");
+}
+
+static void test_oauth(void **state)
+{
+#define TOKENS "oauth-token-url = http://[::1]/t\n"
+	static const struct { const char *options, *words; } wrong[] = {
+		{"oauth-client-id = me\n", "oauth-client-id needs an oauth-token-url"},
+		{"oauth-grant = jwt-bearer\n", "oauth-grant needs an oauth-token-url"},
+		{"oauth-client-secret-file = /x\n", "-secret-file needs an oauth-token-url"},
+		{"oauth-refresh-token-save = yes\n", "-token-save needs an oauth-token-url"},
+		{"oauth-jwt-subject = x\n", "oauth-jwt-subject needs an oauth-token-url"},
+		{TOKENS, "this oauth-grant needs an oauth-client-id"},
+		{TOKENS "oauth-client-id = me\n", "needs an oauth-client-secret-file or"},
+		{TOKENS "oauth-client-id = me\noauth-client-secret-file = /x\n"
+		 "oauth-client-secret-systemd = x\n", "a client has one secret"},
+		{TOKENS "oauth-grant = refresh-token\n", "needs an oauth-refresh-token-file"},
+		{TOKENS "oauth-grant = refresh-token\noauth-refresh-token-file = /x\n",
+		 "needs an oauth-client-id"},
+		{TOKENS "oauth-grant = jwt-bearer\n", "needs an oauth-jwt-key"},
+		{TOKENS "oauth-grant = jwt-bearer\noauth-jwt-key = /x\n", "needs an oauth-jwt-issuer or"},
+		{TOKENS "oauth-grant = jwt-bearer\noauth-jwt-key = /x\noauth-jwt-issuer = x\n"
+		 "oauth-client-secret-systemd = x\n", "-secret-systemd needs an oauth-client-id"},
+		{TOKENS "oauth-client-id = me\noauth-client-secret-systemd = x\n"
+		 "oauth-refresh-token-file = /x\n", "is for oauth-grant = refresh-token"},
+		{TOKENS "oauth-client-id = me\noauth-client-secret-systemd = x\n"
+		 "oauth-jwt-key-id = x\n", "is for oauth-grant = jwt-bearer"},
+		{TOKENS "oauth-client-id = me\noauth-client-secret-systemd = x\n"
+		 "credential-file = /x\n", "credential-file and oauth-token-url"},
+		{TOKENS "oauth-client-id = me\noauth-client-secret-systemd = x\n"
+		 "credential = basic\n", "no user:password"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		char text[512];
+
+		snprintf(text, sizeof(text), MINIMAL "%s", wrong[i].options);
+		assert_text_wrong(text, 1, wrong[i].words);
+	}
+	struct config *c = load_text(MINIMAL TOKENS
+				     "oauth-client-id = me\noauth-client-secret-systemd = s\n"
+				     "oauth-client-auth = body\noauth-scope = a b\n"
+				     "oauth-audience = c\noauth-parameter = x=1\n"
+				     "oauth-parameter = y=\n");
+	const struct config_server *s = server(c);
+	assert_int_equal(s->credential.kind, AUTH_BEARER);
+	assert_string_equal(s->oauth.token_url, "http://[::1]/t");
+	assert_int_equal(s->oauth.grant, OAUTH_CLIENT_CREDENTIALS);
+	assert_int_equal(s->oauth.client_auth, OAUTH_BODY);
+	assert_string_equal(s->oauth.client_id, "me");
+	assert_string_equal(s->oauth.secret_systemd, "s");
+	assert_string_equal(s->oauth.scope, "a b");
+	assert_string_equal(s->oauth.audience, "c");
+	assert_int_equal(s->oauth.parameters.n, 2);
+	assert_string_equal(s->oauth.parameters.v[1], "y=");
+	assert_int_equal(s->oauth.jwt_lifetime, 120000);
+	config_free(c);
+}
+
+/* The credential's header cannot be said twice. */
+static void test_credential_header(void **state)
+{
+	(void)state;
+	assert_text_wrong(MINIMAL "credential-systemd = x\nheader = authorization: y\n", 1,
+			  "a header sets Authorization, and so does the credential");
+	assert_text_wrong(MINIMAL "credential-systemd = x\ncredential = header X-Key\n"
+				  "header = x-key: y\n", 1, "a header sets X-Key");
+	config_free(load_text(MINIMAL "header = Authorization: y\n"));
+	config_free(load_text(MINIMAL "credential-systemd = x\ncredential = ext com.a/b\n"
+				      "header = Authorization: y\n"));
+	config_free(load_text(MINIMAL "credential-systemd = x\ncredential = header X-Key\n"
+				      "header = Authorization: y\nheader = X-Key-2: y\n"));
+}
+
+static void test_name_lengths(void **state)
+{
+	char name[PROTOCOL_NAME_MAX + 2], text[256];
+	struct config *c;
+
+	(void)state;
+	memset(name, 'n', sizeof(name));
+	name[PROTOCOL_NAME_MAX] = 0;
+	snprintf(text, sizeof(text), "[server %s]\nurl = http://x/\n", name);
+	c = load_text(text);
+	assert_string_equal(server(c)->name, name);
+	config_free(c);
+	name[PROTOCOL_NAME_MAX] = 'n';
+	name[PROTOCOL_NAME_MAX + 1] = 0;
+	snprintf(text, sizeof(text), "[server %s]\nurl = http://x/\n", name);
+	assert_text_wrong(text, 1, "cannot name a server");
+}
+
+static void test_duplicates(void **state)
+{
+	char text[512];
+	size_t len;
+
+	struct config *c;
+
+	(void)state;
+	assert_text_wrong(MINIMAL "url = http://other/\nack = no\nack = no\n", 5,
+			  "stands in this file already");
+	/* also when the section is entered again; which is no error by itself */
+	assert_text_wrong(MINIMAL "ack = no\n[bridge]\n[server demo]\nack = no\n", 6, "already");
+	assert_text_wrong("[server a]\nurl = http://a/\nurl = http://b/\nurl = http://a/\n", 4,
+			  "the same stands there already");
+	len = (size_t)sprintf(text, "[server a]\n");
+	for (unsigned i = 0; i <= CONFIG_URLS_MAX; i++)
+		len += (size_t)sprintf(text + len, "url = http://h/%u\n", i);
+	assert_text_wrong(text, CONFIG_URLS_MAX + 2, "at most 16 of them");
+	c = load_text(MINIMAL "[bridge]\n[server demo]\ndefault = yes\n");
+	assert_ptr_equal(server(c)->link.next, &c->servers);
+	config_free(c);
+}
+
+/* All are told, up to a limit, and the rest is counted. */
+static void test_all_errors(void **state)
+{
+	char text[2048] = MINIMAL;
+	struct config_report report;
+	struct config *c = NULL;
+
+	(void)state;
+	for (int i = 0; i < 25; i++)
+		strcat(text, "wrong = 1\n");
+	put_text("main.conf", text);
+	config_report_init(&report);
+	assert_int_equal(config_load(main_file, &report, &c), CONFIG_E_INVALID);
+	assert_int_equal(report.n_errors, CONFIG_ERRORS_MAX);
+	assert_int_equal(report.n_errors_more, 5);
+	assert_non_null(strstr(report.errors[19], "main.conf:22: "));
+	config_report_fini(&report);
+}
+
+/* A value that may be a secret is in no error. */
+static void test_secrets_are_not_repeated(void **state)
+{
+	static const char *const texts[] = {
+		MINIMAL "header = Authorization hunter2\n",
+		MINIMAL "header = Host: hunter2\n",
+		MINIMAL "cookie = sid=hunter2; Domain=x\n",
+		"[server x]\nurl = http://me:hunter2@there/\n",
+		"[server x]\nurl = gopher://hunter2/\n",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		struct config_report report;
+		struct config *c = NULL;
+
+		put_text("main.conf", texts[i]);
+		config_report_init(&report);
+		assert_int_equal(config_load(main_file, &report, &c), CONFIG_E_INVALID);
+		for (size_t k = 0; k < report.n_errors; k++)
+			assert_null(strstr(report.errors[k], "hunter2"));
+		config_report_fini(&report);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CONFIG_TEST(test_bad_values),
+		CONFIG_TEST(test_bad_sections),
+		CONFIG_TEST(test_oauth),
+		CONFIG_TEST(test_credential_header),
+		CONFIG_TEST(test_name_lengths),
+		CONFIG_TEST(test_duplicates),
+		CONFIG_TEST(test_all_errors),
+		CONFIG_TEST(test_secrets_are_not_repeated),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
