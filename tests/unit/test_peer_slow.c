@@ -1,0 +1,234 @@
+/*
+ * io/peer and time: deadlines by a clock the test sets, slow and deaf readers,
+ * whose queue is bounded, and many frames at once, which leave others their turn.
+ */
+#include "tests/unit/peer_world.h"
+
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* --- deadlines --- */
+
+static void test_hello_deadline(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	say_raw(&w, "\0\0\0\5hel", 7);
+	clock_fake(1, 1000 + PROTOCOL_HELLO_TIMEOUT_MS - 1);
+	settle(&w);
+	assert_int_equal(w.gone, 0);
+	clock_fake(1, 1000 + PROTOCOL_HELLO_TIMEOUT_MS);
+	settle(&w);
+	assert_hears_closing(&w, "hello-required");
+	/* the other end does not leave: the drain deadline ends it */
+	clock_fake(1, 1000 + PROTOCOL_HELLO_TIMEOUT_MS + 999);
+	settle(&w);
+	assert_int_equal(w.closed, 0);
+	clock_fake(1, 1000 + PROTOCOL_HELLO_TIMEOUT_MS + 1000);
+	settle(&w);
+	assert_int_equal(w.closed, 1);
+	world_close(&w);
+}
+
+static void test_no_deadline_once_open(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	assert_false(peer_hello_done(w.peer));
+	say(&w, "hello");
+	assert_true(peer_hello_done(w.peer));
+	clock_fake(1, 1000 + 86400000);
+	settle(&w);
+	assert_int_equal(w.gone, 0);
+	world_close(&w);
+}
+
+static void test_progress_deadline(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	say(&w, "hello");
+	flood(&w);
+	clock_fake(1, 1000 + 59999);
+	settle(&w);
+	assert_int_equal(w.gone, 0);
+	/* a byte moves: another minute */
+	while (hear(&w).n)
+		continue;
+	settle(&w);
+	flood(&w);
+	clock_fake(1, 1000 + 59999 + 59999);
+	settle(&w);
+	assert_int_equal(w.gone, 0);
+	clock_fake(1, 1000 + 59999 + 60000);
+	settle(&w);
+	assert_int_equal(w.gone, 1);
+	assert_int_equal(w.code, PROTOCOL_E_OVERFLOW);
+	assert_int_equal(w.closed, 0);
+	clock_fake(1, 1000 + 59999 + 61000);
+	settle(&w);
+	assert_int_equal(w.closed, 1);
+	world_close(&w);
+}
+
+/* It reads, though too slowly to empty the queue: that is progress. */
+static void test_a_part_is_progress(void **state)
+{
+	struct world w;
+	uint64_t before;
+
+	(void)state;
+	world_open_with(&w, 8 << 20);
+	say(&w, "hello");
+	say(&w, "echo 2000000");
+	clock_fake(1, 1000 + 59999);
+	before = peer_counters(w.peer)->bytes_out;
+	/* until the socket takes more */
+	while (peer_counters(w.peer)->bytes_out == before) {
+		listen_once(&w);
+		settle(&w);
+	}
+	assert_false(outbox_empty(&peer_member(w.peer)->outbox));
+	clock_fake(1, 1000 + 59999 + 59999);
+	settle(&w);
+	assert_int_equal(w.gone, 0);
+	clock_fake(1, 1000 + 59999 + 60000);
+	settle(&w);
+	assert_int_equal(w.code, PROTOCOL_E_OVERFLOW);
+	world_close(&w);
+}
+
+/* --- a slow reader --- */
+
+static void test_slow_reader_is_bounded(void **state)
+{
+	struct world w;
+	unsigned asked, answered = 0, stuck = 0;
+	char bytes[16];
+	size_t n = put_frame(bytes, "echo 4000");
+
+	(void)state;
+	world_open(&w);
+	say(&w, "hello");
+	asked = flood(&w);
+	/* it goes on asking; nothing is read, nothing grows */
+	while (send(w.fd, bytes, n, MSG_NOSIGNAL) == (ssize_t)n) {
+		asked++;
+		if (asked % 64 == 0)
+			settle(&w);
+	}
+	settle(&w);
+	stuck = w.n_frames;
+	settle(&w);
+	assert_int_equal(w.n_frames, stuck);
+	assert_true(w.n_frames < asked);
+	assert_true(peer_member(w.peer)->outbox.bytes_peak <= (64 << 10) / 2 + 2 * 4004);
+	assert_false(peer_member(w.peer)->outbox.overrun);
+	assert_int_equal(peer_counters(w.peer)->suspended, 1);
+	/* it reads at last: every question has its answer */
+	for (unsigned idle = 0; idle < 3; idle++) {
+		struct slice body;
+
+		while ((body = hear(&w)).n) {
+			assert_int_equal(body.n, 4000);
+			answered++;
+			idle = 0;
+		}
+		settle(&w);
+	}
+	assert_int_equal(answered, asked);
+	assert_int_equal(w.gone, 0);
+	world_close(&w);
+}
+
+static void test_overrun_closes(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	say(&w, "hello");
+	say(&w, "lose");
+	settle(&w);
+	assert_int_equal(w.gone, 1);
+	assert_int_equal(w.code, PROTOCOL_E_OVERFLOW);
+	world_close(&w);
+}
+
+/* what the counter says: half of the outbox, and not before */
+static void test_reading_stops_at_half(void **state)
+{
+	(void)state;
+	for (unsigned more = 0; more < 2; more++) {
+		struct world w;
+		char bytes[64], echo[32];
+		size_t n;
+
+		world_open(&w);
+		say(&w, "hello");
+		snprintf(echo, sizeof(echo), "echo %u", (32u << 10) - PROTOCOL_PREFIX + more);
+		n = put_frame(bytes, echo);
+		n += put_frame(bytes + n, "next");
+		say_raw(&w, bytes, n);
+		settle(&w);
+		assert_int_equal(peer_counters(w.peer)->suspended, more);
+		/* at the end of the turn the answer left, and there was room again */
+		assert_int_equal(w.n_frames, 3);
+		world_close(&w);
+	}
+}
+
+/* --- fairness --- */
+
+static void test_many_small_frames_leave_others_their_turn(void **state)
+{
+	struct world w, other = {0};
+	struct peer_options options;
+	char bytes[8192];
+	size_t n = 0;
+
+	(void)state;
+	world_open(&w);
+	peer_options_default(&options);
+	other.loop = w.loop;
+	world_connect(&other, &options);
+	say(&w, "hello");
+	while (n < 8000)
+		n += put_frame(bytes + n, "x");
+	say_raw(&w, bytes, n);
+	say_raw(&other, bytes, put_frame(bytes, "hello"));
+	assert_int_equal(loop_turn(w.loop, false), 0);
+	/* a portion when they came, and one when their own turn came */
+	assert_true(w.n_frames > 1 && w.n_frames <= 1 + 2 * 64);
+	assert_int_equal(other.n_frames, 1);
+	assert_int_equal(peer_suspended(w.peer), PEER_SUSPEND_BACKLOG);
+	/* the rest follows though nothing more arrives, without waiting */
+	for (int i = 0; i < 40; i++)
+		assert_int_equal(loop_turn(w.loop, w.n_frames < 1601), 0);
+	assert_int_equal(w.n_frames, 1601);
+	close(other.fd);
+	world_close(&w);
+	assert_int_equal(other.closed, 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_hello_deadline),
+		cmocka_unit_test(test_no_deadline_once_open),
+		cmocka_unit_test(test_progress_deadline),
+		cmocka_unit_test(test_a_part_is_progress),
+		cmocka_unit_test(test_slow_reader_is_bounded),
+		cmocka_unit_test(test_overrun_closes),
+		cmocka_unit_test(test_reading_stops_at_half),
+		cmocka_unit_test(test_many_small_frames_leave_others_their_turn),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
