@@ -1,0 +1,83 @@
+/*
+ * One upstream with everything below it, against the scripted Bayeux server of
+ * tests/fake. A member of the hub stands for all local processes. Waiting turns
+ * the loop and asks the server what it saw; nothing here sleeps for a result.
+ */
+#ifndef TESTS_UPSTREAM_WORLD_H
+#define TESTS_UPSTREAM_WORLD_H
+
+#include "io/upstream.h"
+#include "base/clock.h"
+#include "protocol/frame.h"
+#include "tests/fake/fake.h"
+#include "tests/unit/testing.h"
+#include "tests/unit/wire.h"
+
+struct world {
+	struct fake *fake;
+	struct loop *loop;
+	struct curl_loop *curl;
+	struct hub *hub;
+	struct upstream *u;
+	struct upstream_options o;
+	struct member member;
+	struct frame_reader in;
+	struct buf heard;                /* frames of the member, a line each */
+	struct buf log;                  /* every line logged, with its fields */
+	bool stopped;
+	unsigned changes;
+	char url[64], why[256];
+	const char *urls[2];
+};
+
+/* for cmocka; *state is a struct world; no held connect ends by itself */
+int upstream_world_setup(void **state);
+/* nothing is due for minutes */
+int upstream_world_setup_patient(void **state);
+int upstream_world_teardown(void **state);
+#define UPSTREAM_TEST(name)                                                                        \
+	cmocka_unit_test_setup_teardown(name, upstream_world_setup, upstream_world_teardown)
+
+/* These transports: n is 1 for the first alone, 2 for long-polling behind it. */
+void use(struct world *w, enum session_transport first, size_t n);
+void start(struct world *w);
+/* for upstream_stop(): sets w->stopped, once */
+void on_stopped(void *ctx);
+
+/* --- waiting --- */
+
+void print_world(struct world *w);
+/* in seconds, whatever clock_fake() says */
+uint64_t clock_real(void);
+#define UNTIL(condition)                                                                    \
+	do {                                                                                \
+		uint64_t end_ = clock_real() + 60;                                          \
+		while (!(condition)) {                                                      \
+			if (clock_real() > end_) {                                          \
+				print_world(w);                                             \
+				fail_msg("waited in vain for " #condition);                 \
+			}                                                                   \
+		}                                                                           \
+	} while (0)
+
+/* The fake has seen it since its mark; fake_count(). */
+bool seen(struct world *w, const char *kind, const char *channel, unsigned long n);
+void await(struct world *w, const char *kind, const char *channel, unsigned long n);
+struct session_info info_of(struct world *w);
+bool is_in(struct world *w, enum session_state state);
+/* of the last trouble; the log does not serve, for each of its call sites has a limit */
+bool is_reason(struct world *w, const char *text);
+void until_connected(struct world *w);
+
+/* --- the member --- */
+
+bool has(const struct buf *b, const char *text);
+unsigned count(const struct buf *b, const char *text);
+/* Turns the loop once: the member has heard this. */
+bool heard(struct world *w, const char *text);
+void hear(struct world *w, const char *text);
+void ask(struct world *w, const char *json);
+/* Asks, and hears that it is done. */
+void subscribe(struct world *w, const char *channel);
+
+#endif
