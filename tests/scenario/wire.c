@@ -276,25 +276,20 @@ void wire_reply_ok(struct wire *w, uint64_t id)
 	insist(wire_reply(w, id), "reply");
 }
 
-struct server_state {
-	const char *server, *state;
-};
-
 static bool is_state(const struct message *m, const void *arg)
 {
-	const struct server_state *want = arg;
-
-	return m->op == PROTOCOL_OP_STATE && slice_eq(m->server, slice_of(want->server)) &&
-	       slice_eq(m->state, slice_of(want->state));
+	return m->op == PROTOCOL_OP_STATE && slice_eq(m->server, slice_of(arg));
 }
 
 const struct message *wire_state(struct wire *w, const char *server, const char *state)
 {
-	struct server_state want = {server, state};
-	const struct message *m = take(w, is_state, &want);
+	const struct message *m;
 
-	if (!m)
-		fail_waiting(w, state);
+	do {
+		m = take(w, is_state, server);
+		if (!m)
+			fail_waiting(w, state);
+	} while (!slice_eq(m->state, slice_of(state)));
 	return m;
 }
 

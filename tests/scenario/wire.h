@@ -59,7 +59,7 @@ const struct message *wire_expect(struct wire *w, enum protocol_op op);
 const struct message *wire_reply(struct wire *w, uint64_t id);
 /* The same, and insists on ok: a failure names the error. */
 void wire_reply_ok(struct wire *w, uint64_t id);
-/* The next `state` event of `server` with this state. */
+/* The next `state` event of `server` with this state; those before it are passed by. */
 const struct message *wire_state(struct wire *w, const char *server, const char *state);
 /* Until `server` is unconnected for a reason with this text. */
 void wire_await_reason(struct wire *w, const char *server, const char *text);

@@ -80,6 +80,8 @@ static int setup(void **state)
 	struct http_options o;
 
 	http_options_default(&o);
+	/* no slow machine ends it */
+	o.connect_timeout = 3600000;
 	if (!w || loop_new(&w->loop) || curl_loop_new(w->loop, &w->curl) || http_client_new(&o, &w->client))
 		return -1;
 	w->wire = wire_new(w->loop);

@@ -50,6 +50,8 @@ int ws_world_setup(void **state)
 		return -1;
 	w->wire = wire_new(w->loop);
 	http_options_default(&w->http);
+	/* no slow machine ends it */
+	w->http.connect_timeout = 3600000;
 	websocket_options_default(&w->options);
 	buf_init(&w->text, 64u << 20);
 	*state = w;
