@@ -47,7 +47,7 @@ static inline void sip_round(uint64_t v[4])
 	v[2] += v[1], v[1] = rotate(v[1], 17), v[1] ^= v[2], v[2] = rotate(v[2], 32);
 }
 
-static uint64_t hash_of(struct slice key)
+uint64_t strmap_hash(struct slice key)
 {
 	uint64_t v[4] = {
 		seed[0] ^ 0x736f6d6570736575u, seed[1] ^ 0x646f72616e646f6du,
@@ -96,7 +96,7 @@ struct strmap_node *strmap_get(const struct strmap *m, struct slice key)
 
 	if (m->n == 0)
 		return NULL;
-	hash = hash_of(key);
+	hash = strmap_hash(key);
 	for (struct strmap_node *it = *slot_of(m, hash); it; it = it->next)
 		if (it->hash == hash && slice_eq(it->key, key))
 			return it;
@@ -135,7 +135,7 @@ int strmap_put(struct strmap *m, struct slice key, struct strmap_node *node)
 	if (m->n >= m->n_slots && grow(m) && m->n_slots == 0)
 		return -ENOMEM;
 	node->key = key;
-	node->hash = hash_of(key);
+	node->hash = strmap_hash(key);
 	slot = slot_of(m, node->hash);
 	node->next = *slot;
 	*slot = node;

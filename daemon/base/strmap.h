@@ -23,6 +23,9 @@ struct strmap {
 	size_t n;
 };
 
+/* The hash of a text, for whoever keeps no more of it than that; another one in each process. */
+uint64_t strmap_hash(struct slice text);
+
 void strmap_init(struct strmap *m);
 /* Frees the slots; the map must be empty. */
 void strmap_fini(struct strmap *m);

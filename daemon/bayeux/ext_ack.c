@@ -1,17 +1,22 @@
 /*
- * Owns the number of the last batch whose events were all handed over, and how
- * many events were handed over since. Guarantees that it never acknowledges a
+ * Owns the number of the last batch whose events were all handed over, and a
+ * mark of each event handed over since. Guarantees that it never acknowledges a
  * batch the server did not name itself (one number too high and the server
  * deletes what we never saw), and that an event which the server repeats after
- * a lost connect is not handed over twice: repeats come in the same order, so
- * counting suffices. Must never know what a connect is for.
+ * a lost connect is not handed over twice. Repeats come in the same order, but
+ * not always all of them: an application may thin out what waits for us, so to
+ * count them would hide as many new ones. Must never know what a connect is for.
  */
 #include "bayeux/ext_ack.h"
 
+#include "base/strmap.h"
 #include "protocol/json_read.h"
 
 #include <errno.h>
 #include <stdlib.h>
+
+/* events of one batch that have a mark; of any more a repeat is heard, better than a loss */
+#define MARKS_MAX (1u << 20)
 
 struct batch_number {
 	char digits[24];        /* as the server wrote it; "" for none */
@@ -25,8 +30,9 @@ struct ext_ack {
 	struct batch_number coming;
 	/* events that belong to the handshake's batch and are still to come */
 	uint64_t awaited;
-	uint64_t received;      /* events handed over since done */
-	uint64_t skip;          /* of the coming events, how many are repeats */
+	struct buf marks;       /* of the events handed over since done, in their order */
+	size_t known;           /* of them so many, the first, may come again … */
+	size_t at;              /* … but for those before this one: they did, or will not */
 };
 
 static struct ext_ack *ack_of(struct ext *x)
@@ -39,12 +45,70 @@ bool ext_ack_in_effect(const struct ext *x)
 	return LIST_OF(x, const struct ext_ack, ext)->on;
 }
 
+/* ---- repeats ---- */
+
+static size_t marks_n(const struct ext_ack *a)
+{
+	return buf_len(&a->marks) / sizeof(uint64_t);
+}
+
+/* Which of the marks that may come again the event has; marks_n() for none. */
+static size_t find_repeat(const struct ext_ack *a, const struct envelope *e)
+{
+	const char *marks = buf_slice(&a->marks).p;
+	uint64_t mark = a->at < a->known ? strmap_hash(e->raw) : 0, other;
+	for (size_t i = a->at; i < a->known; i++) {
+		memcpy(&other, marks + i * sizeof(other), sizeof(other));
+		if (other == mark)
+			return i;
+	}
+	return marks_n(a);
+}
+
+/* Room for the mark that `taken` puts there, which must not fail. */
+static int look_at_event(struct ext_ack *a, const struct envelope *e)
+{
+	char *room;
+	if (find_repeat(a, e) < marks_n(a))
+		return EXT_DROP;
+	return buf_room(&a->marks, sizeof(uint64_t), &room) == -ENOMEM ? -ENOMEM : 0;
+}
+
+static void count_event(struct ext_ack *a, const struct envelope *e)
+{
+	size_t repeat = find_repeat(a, e);
+	if (a->awaited > 0)
+		a->awaited--;
+	if (repeat < marks_n(a)) {
+		a->at = repeat + 1;
+		return;
+	}
+	uint64_t mark = strmap_hash(e->raw);
+	/* beyond the ceiling it has none */
+	(void)buf_put(&a->marks, slice_make((const char *)&mark, sizeof(mark)));
+}
+
+static void expect_repeats(struct ext_ack *a)
+{
+	a->known = marks_n(a);
+	a->at = 0;
+}
+
+static void expect_none(struct ext_ack *a)
+{
+	buf_clear(&a->marks);
+	a->known = a->at = 0;
+}
+
+/* ---- numbers ---- */
+
 static void restart(struct ext_ack *a)
 {
 	a->on = false;
 	a->done = (struct batch_number){"0"};
 	a->coming = (struct batch_number){""};
-	a->awaited = a->received = a->skip = 0;
+	a->awaited = 0;
+	expect_none(a);
 }
 
 static int outgoing(struct ext *x, const struct ext_request *request, struct buf *out)
@@ -60,7 +124,7 @@ static int outgoing(struct ext *x, const struct ext_request *request, struct buf
 		/* the handshake's events did not all come: have them again, skip those that did */
 		a->awaited = 0;
 		a->coming = (struct batch_number){""};
-		a->skip = a->received;
+		expect_repeats(a);
 	}
 	return buf_put_str(out, a->done.digits);
 }
@@ -99,7 +163,7 @@ static int connect_reply(struct ext_ack *a, const struct envelope *e)
 		return r;
 	if (!number_of(&v, &a->coming))
 		/* the server lost count: better a repeat than a skip that hides a message */
-		a->received = a->skip = 0;
+		expect_none(a);
 	return 0;
 }
 
@@ -112,28 +176,17 @@ static int incoming(struct ext *x, enum ext_moment moment, const struct envelope
 		return handshake_reply(a, e);
 	if (a->on && moment == EXT_CONNECT_REPLY)
 		return connect_reply(a, e);
-	return a->on && moment == EXT_EVENT && a->skip > 0 ? EXT_DROP : 0;
-}
-
-static void count_event(struct ext_ack *a)
-{
-	if (a->awaited > 0)
-		a->awaited--;
-	if (a->skip > 0)
-		a->skip--;
-	else
-		a->received++;
+	return a->on && moment == EXT_EVENT ? look_at_event(a, e) : 0;
 }
 
 static void taken(struct ext *x, enum ext_moment moment, const struct envelope *e)
 {
 	struct ext_ack *a = ack_of(x);
-	(void)e;
 	if (a->on && moment == EXT_EVENT)
-		count_event(a);
+		count_event(a, e);
 	/* its events came; its number does not count, so the server sends them again */
 	else if (a->on && moment == EXT_STALE_REPLY)
-		a->skip = a->received;
+		expect_repeats(a);
 }
 
 static void lost(struct ext *x)
@@ -142,7 +195,7 @@ static void lost(struct ext *x)
 	/* a number that came with a text which was not looked through is worth nothing */
 	a->coming = (struct batch_number){""};
 	a->awaited = 0;
-	a->skip = a->received;
+	expect_repeats(a);
 }
 
 static void settled(struct ext *x)
@@ -152,12 +205,14 @@ static void settled(struct ext *x)
 		return;
 	a->done = a->coming;
 	a->coming = (struct batch_number){""};
-	a->received = a->skip = 0;
+	expect_none(a);
 }
 
 static void ack_free(struct ext *x)
 {
-	free(ack_of(x));
+	struct ext_ack *a = ack_of(x);
+	buf_fini(&a->marks);
+	free(a);
 }
 
 static const struct ext_ops ops = {
@@ -172,6 +227,7 @@ int ext_ack_new(struct ext **ret)
 		return -ENOMEM;
 	a->ext.ops = &ops;
 	list_init(&a->ext.link);
+	buf_init(&a->marks, MARKS_MAX * sizeof(uint64_t));
 	restart(a);
 	*ret = &a->ext;
 	return 0;
