@@ -73,8 +73,15 @@ static int want(struct ext *x, struct slice channel)
 static void unwant(struct ext *x, struct slice channel)
 {
 	struct ext_replay *a = replay_of(x);
-	if (replay_order_unwant(&a->order, plain(channel)) && a->start != SESSION_REPLAY_RESUME)
+	struct replay_id id = *start_of(a);
+	int r = a->store->get(a->store, plain(channel), &id);
+	replay_order_begin(&a->order, plain(channel), &id);
+	if (!replay_order_unwant(&a->order, plain(channel)))
+		return;
+	if (a->start != SESSION_REPLAY_RESUME)
 		a->store->forget(a->store, plain(channel));
+	else if (r == 0)
+		a->store->put(a->store, plain(channel), &id);
 }
 
 /* ---- out ---- */

@@ -41,10 +41,17 @@ struct line {
 	bool waits;                     /* for the answer to a subscribe */
 	bool open;                      /* and holds nothing all the same */
 	bool late;                      /* something got lost since it was asked */
+	bool asked;                     /* in this session */
 	unsigned unheard;               /* subscribes in a row that got lost */
 	/* what the last subscribe began behind; and the newest told; "" for none */
 	struct replay_id behind, newest;
-	struct replay_id rewound;       /* behind which the next one begins; "" for the newest */
+	/*
+	 * behind which the next one begins, and perhaps began: while what was told already is
+	 * further than what the server sends; "" for the newest
+	 */
+	struct replay_id rewound;
+	bool counts;                    /* what comes goes on behind it, with nothing in between */
+	struct replay_id seen;          /* the furthest that came since; "" for none */
 	struct piece *pieces;           /* oldest first */
 	size_t n_pieces, pieces_cap;
 	char channel[];
@@ -94,6 +101,33 @@ void replay_order_fini(struct replay_order *o)
 
 /* ---- what is known ---- */
 
+/* "-2", all that is retained, lies behind nothing; "-1" is no place */
+static bool is_place(const struct replay_id *id)
+{
+	return replay_id_is(id) || strcmp(id->text, "-2") == 0;
+}
+
+static bool is_further(const struct replay_id *a, const struct replay_id *b)
+{
+	return replay_id_is(a) && (!replay_id_is(b) || replay_id_compare(a, b) > 0);
+}
+
+static bool is_ahead(const struct line *l, const struct replay_id *place)
+{
+	for (size_t i = 0; i < l->n_pieces; i++)
+		if (is_further(&l->pieces[i].last, place))
+			return true;
+	return false;
+}
+
+static void rewind_behind(struct replay_order *o, struct line *l, const struct replay_id *place)
+{
+	l->rewound = *place;
+	l->counts = false;
+	l->seen = (struct replay_id){""};
+	o->rewound = true;
+}
+
 /* What is forgotten cannot be told from what got lost: that gap was told, so rather not twice. */
 static void forget_pieces(struct line *l, size_t n)
 {
@@ -102,8 +136,7 @@ static void forget_pieces(struct line *l, size_t n)
 	if (n == 0)
 		return;
 	for (size_t i = 0; i < n; i++)
-		if (replay_id_is(&l->rewound) &&
-		    replay_id_compare(&l->pieces[i].last, &l->rewound) > 0)
+		if (is_place(&l->rewound) && is_further(&l->pieces[i].last, &l->rewound))
 			l->rewound = l->pieces[i].last;
 	l->n_pieces -= n;
 	memmove(l->pieces, l->pieces + n, l->n_pieces * sizeof(l->pieces[0]));
@@ -128,7 +161,7 @@ static void note(struct line *l, const struct replay_id *id, uint64_t text)
 		last->last = *id;
 		return;
 	}
-	size_t most = l->waits || replay_id_is(&l->rewound) ? PIECES_WAITING : PIECES;
+	size_t most = l->waits || is_place(&l->rewound) ? PIECES_WAITING : PIECES;
 	if (l->n_pieces >= most)
 		forget_pieces(l, l->n_pieces - most + 1);
 	if (l->n_pieces == l->pieces_cap && !grow(l))
@@ -154,7 +187,7 @@ static bool holds(const struct replay_order *o, const struct line *l)
 }
 
 /* The last id told before that text; or the oldest that is remembered. */
-static void rewind_to(struct line *l, uint64_t text)
+static void rewind_to(struct replay_order *o, struct line *l, uint64_t text)
 {
 	const struct piece *since = NULL, *before = NULL;
 	for (size_t i = 0; i < l->n_pieces; i++) {
@@ -165,8 +198,8 @@ static void rewind_to(struct line *l, uint64_t text)
 			before = p;
 	}
 	if (since)
-		l->rewound = before ? before->last : replay_id_is(&l->behind) ? l->behind
-									  : l->pieces[0].last;
+		rewind_behind(o, l, before ? &before->last : is_place(&l->behind) ? &l->behind
+									  : &l->pieces[0].last);
 }
 
 /* ---- telling what was held ---- */
@@ -251,9 +284,36 @@ bool replay_order_unwant(struct replay_order *o, struct slice channel)
 
 /* ---- what is sent ---- */
 
+/*
+ * No answer is on its way: what came since the last such moment is all that the server sent since.
+ * Only what was told before it sends that again may be further than that.
+ */
+static void catch_up(struct line *l)
+{
+	if (is_further(&l->seen, &l->rewound))
+		l->rewound = l->seen;
+	l->counts = true;
+	if (!is_ahead(l, &l->rewound))
+		l->rewound = (struct replay_id){""};
+}
+
+static void catch_all_up(struct replay_order *o)
+{
+	if (o->busy || !o->rewound)
+		return;
+	o->rewound = false;
+	LIST_EACH(l, &o->lines, struct line, link) {
+		if (is_place(&l->rewound) && !l->waits)
+			catch_up(l);
+		if (is_place(&l->rewound))
+			o->rewound = true;
+	}
+}
+
 void replay_order_connect(struct replay_order *o)
 {
 	o->connect_text = o->text;
+	catch_all_up(o);
 }
 
 void replay_order_busy(struct replay_order *o, bool busy)
@@ -279,9 +339,12 @@ void replay_order_asked(struct replay_order *o, struct slice channel,
 	struct line *l = find(o, channel);
 	if (!l)
 		return;
-	l->behind = (struct replay_id){""};
-	if (replay_id_is(behind))
-		l->behind = *behind;
+	l->behind = *behind;
+	if (is_place(behind))
+		rewind_behind(o, l, behind);
+	/* what comes first in a session cannot be left from an earlier subscribe */
+	l->counts = !l->asked;
+	l->asked = true;
 	l->waits = true;
 	l->late = false;
 	l->open = l->unheard > UNHEARD_MAX;
@@ -296,7 +359,6 @@ void replay_order_answered(struct replay_order *o, struct slice channel)
 	l->unheard = 0;
 	if (l->late)
 		return;
-	l->rewound = (struct replay_id){""};
 	list_remove(&l->answered);
 	list_append(&o->answered, &l->answered);
 }
@@ -314,8 +376,10 @@ void replay_order_lost(struct replay_order *o)
 								      : o->connect_text;
 	LIST_EACH(l, &o->lines, struct line, link) {
 		l->waits = l->late = true;
-		if (!replay_id_is(&l->rewound))
-			rewind_to(l, text);
+		if (!is_place(&l->rewound))
+			rewind_to(o, l, text);
+		else
+			rewind_behind(o, l, &l->rewound);
 	}
 }
 
@@ -323,14 +387,14 @@ void replay_order_begin(const struct replay_order *o, struct slice channel,
 			struct replay_id *marker)
 {
 	const struct line *l = find(o, channel);
-	if (l && replay_id_is(&l->rewound) && replay_id_is(marker) &&
-	    replay_id_compare(&l->rewound, marker) < 0)
+	if (l && is_place(&l->rewound) && is_further(marker, &l->rewound))
 		*marker = l->rewound;
 }
 
 static void forget_ids(struct line *l)
 {
 	l->n_pieces = 0;
+	l->asked = false;
 	l->behind = l->newest = l->rewound = (struct replay_id){""};
 }
 
@@ -349,12 +413,14 @@ void replay_order_forget_all(struct replay_order *o)
 
 void replay_order_restart(struct replay_order *o)
 {
+	catch_all_up(o);
 	o->busy = false;
 	LIST_EACH(l, &o->lines, struct line, link) {
 		drop(o, &l->held);
 		list_remove(&l->answered);
-		l->waits = l->open = l->late = false;
+		l->waits = l->open = l->late = l->asked = l->counts = false;
 		l->unheard = 0;
+		l->seen = (struct replay_id){""};
 	}
 }
 
@@ -393,6 +459,8 @@ int replay_order_take(struct replay_order *o, struct slice channel, const struct
 	struct line *l = find(o, channel);
 	if (!l)
 		return 0;
+	if (l->counts && is_further(id, &l->seen))
+		l->seen = *id;
 	if (is_known(l, id))
 		return REPLAY_DOUBLE;
 	return holds(o, l) ? hold(o, l, id, raw) : 0;

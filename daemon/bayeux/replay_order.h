@@ -33,6 +33,7 @@ struct replay_order {
 	uint64_t connect_text, command_text;
 	bool busy;                      /* an answer to commands is awaited */
 	bool opened;                    /* some line may hold nothing for want of room */
+	bool rewound;                   /* some line may have to be had once more */
 	size_t held, held_max;          /* bytes */
 };
 

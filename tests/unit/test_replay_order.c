@@ -189,6 +189,9 @@ struct server {
 	unsigned queued;
 	struct answer connect, command;
 	bool repeat;                    /* subscribe once more when commands may go */
+	bool sparing;                   /* an answer has a few events, and not all that wait */
+	bool purges;                    /* a subscribe replaces what waits */
+	bool forgets;                   /* sessions */
 	unsigned heard[EVENTS + 1], last, late;
 	uint64_t draws;
 	unsigned unlucky;               /* one of so many answers to commands gets lost */
@@ -246,15 +249,20 @@ static void lose(struct server *v, struct answer *a)
 	v->repeat = true;
 }
 
-/* The server takes all it has into an answer; a subscribe queues what it replays first. */
+/* The server takes what it has into an answer; a subscribe queues what it replays first. */
 static void drain(struct server *v, struct answer *a, uint64_t behind)
 {
+	if (a->subscribes && v->purges)
+		v->queued = 0;
 	if (a->subscribes)
 		for (uint64_t n = behind + 1; n <= v->made && v->queued < QUEUE; n++)
 			v->queue[v->queued++] = n;
-	memcpy(a->ids, v->queue, v->queued * sizeof(a->ids[0]));
 	a->n = v->queued;
-	v->queued = 0;
+	if (v->sparing && a->n > 3)
+		a->n = 3;
+	memcpy(a->ids, v->queue, a->n * sizeof(a->ids[0]));
+	v->queued -= a->n;
+	memmove(v->queue, v->queue + a->n, v->queued * sizeof(a->ids[0]));
 	a->drained = true;
 }
 
@@ -269,8 +277,21 @@ static void subscribe(struct server *v)
 	drain(v, &v->command, strtoull(id.text, NULL, 10));
 }
 
+/* The session is lost, and with it what waits and what is on its way. */
+static void forget(struct server *v)
+{
+	if (v->connect.open || v->command.open)
+		replay_order_lost(&v->o);
+	v->connect = v->command = (struct answer){0};
+	v->queued = 0;
+	replay_order_restart(&v->o);
+	v->repeat = true;
+}
+
 static void step(struct server *v, bool losses)
 {
+	if (losses && v->forgets && draw(v, 40) == 0)
+		forget(v);
 	if (v->made < EVENTS && draw(v, 9) == 0)
 		v->queue[v->queued++] = ++v->made;
 	if (!v->connect.open) {
@@ -309,10 +330,13 @@ static void play_server(uint64_t seed, bool losses)
 	if (v->unlucky == 1)
 		v->unlucky = 2;
 	v->slow = 2 + (unsigned)seed % 60;
+	v->purges = seed % 2;
+	v->sparing = v->purges && seed % 5 < 3;
+	v->forgets = v->sparing && seed % 11 < 5;
 	replay_order_init(&v->o, 1 << 20);
 	assert_int_equal(replay_order_want(&v->o, C), 0);
 	subscribe(v);
-	for (unsigned i = 0; i < 90000 && (i < 6000 || v->command.open || v->repeat); i++)
+	for (unsigned i = 0; i < 90000 && (i < 9000 || v->queued || v->command.open || v->repeat); i++)
 		step(v, losses && i < 5000);
 	for (unsigned n = 1; n <= EVENTS; n++)
 		if (v->heard[n] != 1)

@@ -89,8 +89,9 @@ static void a_lost_connect_is_repeated(void **state)
 	     "< channel /e active", "< message /e {'event':{'createdDate':'d','replayId':6}}",
 	     "< message /e {'event':{'createdDate':'d','replayId':7}}", "> wait 200",
 	     "> fail connect broken", "< state unconnected gap: cut", "> sleep 9000",
+	     /* 7 came before: that the server is there again is sure only with the next connect */
 	     "< +0..4000", CONNECT, CONNECT_OK, "< state connected gap", CONNECT,
-	     SUBSCRIBE("/e", "7"));
+	     SUBSCRIBE("/e", "5"));
 }
 
 /* ---- two lanes, and no order between them ---- */
@@ -159,7 +160,7 @@ static void what_came_is_not_told_twice(void **state)
 	     "> reply command [" E("6") "," E("7") "," ON_E "]", "< channel /e active", TOLD("6"),
 	     TOLD("7"), "> wait 200",
 	     "> reply connect [" E("6") "," E("7") "," E("5") "," E("8") "," DONE "]", TOLD("8"),
-	     CONNECT, LOST, HANDSHAKEN, SUBSCRIBE("/e", "8"));
+	     CONNECT, LOST, HANDSHAKEN, SUBSCRIBE("/e", "5"));
 }
 
 /* the connect may be held for minutes: nobody waits for what it may have on the way */
@@ -190,6 +191,29 @@ static void a_loss_while_asking_is_asked_for_again(void **state)
 	     "> reply connect [" E("8") "," DONE "]", "< state connected gap", CONNECT,
 	     SUBSCRIBE("/e", "5"), "> reply command [" E("6") "," E("7") "," E("8") "," ON_E "]",
 	     "< channel /e active", TOLD("6"), TOLD("7"), TOLD("8"));
+}
+
+/* What was told says nothing of what is asked for again: that may get lost once more. */
+static void a_repetition_may_get_lost(void **state)
+{
+	(void)state;
+	PLAY(&options, UP, "> want /e", SUBSCRIBE("/e", "-1"), SUBSCRIBED("/e"), COMES(E("5")),
+	     TOLD("5"), CONNECT, "> wait 200", "> fail connect broken",
+	     "< state unconnected gap: cut", "> sleep 9000", "< +0..2000", CONNECT,
+	     "> reply connect [" E("9") "," DONE "]", "< state connected gap", CONNECT,
+	     SUBSCRIBE("/e", "5"), "> reply command [" ON_E "]", "< channel /e active", TOLD("9"),
+	     LOST, HANDSHAKEN, SUBSCRIBE("/e", "5"), SUBSCRIBED("/e"),
+	     "> reply connect [" E("6") "," DONE "]", TOLD("6"), "< state connected gap", CONNECT,
+	     LOST, BACK, SUBSCRIBE("/e", "6"), SUBSCRIBED("/e"),
+	     "> reply connect [" E("7") "," E("9") "," DONE "]", TOLD("7"),
+	     "< state connected gap", CONNECT, LOST_AGAIN, SUBSCRIBE("/e", "9"));
+	/* nor does the marker that is left behind */
+	options.replay = SESSION_REPLAY_RESUME;
+	PLAY(&options, ASKED, "> reply command [" E("9") "," ON_E "]", "< channel /e active",
+	     TOLD("9"), "> fail connect broken", "< state unconnected gap: cut", "> unwant /e",
+	     "> sleep 9000", "< +0..4000", CONNECT, CONNECT_OK, "< state connected gap", CONNECT,
+	     "< commands %", "> reply command [{'channel':'/meta/unsubscribe','subscription':"
+	     "'/e','successful':true}]", "> want /e", SUBSCRIBE("/e", "5"));
 }
 
 static void what_waits_for_nothing_is_told(void **state)
@@ -494,6 +518,7 @@ int main(void)
 		cmocka_unit_test_setup(what_came_is_not_told_twice, setup),
 		cmocka_unit_test_setup(what_comes_late_is_told_late, setup),
 		cmocka_unit_test_setup(a_loss_while_asking_is_asked_for_again, setup),
+		cmocka_unit_test_setup(a_repetition_may_get_lost, setup),
 		cmocka_unit_test_setup(what_waits_for_nothing_is_told, setup),
 		cmocka_unit_test_setup(a_filter_leaves_the_others_their_marker, setup),
 		cmocka_unit_test_setup(on_a_websocket_too, setup),
