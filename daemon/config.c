@@ -14,6 +14,7 @@
 
 #include "base/errors.h"
 #include "config_check.h"
+#include "config_oauth.h"
 #include "config_option.h"
 #include "config_value.h"
 #include "protocol/protocol.h"

@@ -7,6 +7,7 @@
 #include "config_check.h"
 
 #include "base/errors.h"
+#include "config_oauth.h"
 #include "plugin_wish.h"
 
 #include <libgen.h>

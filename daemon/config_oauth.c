@@ -3,7 +3,7 @@
  * that what is left out is named together with what it is needed for. Must never
  * know how a token is asked for.
  */
-#include "config_check.h"
+#include "config_oauth.h"
 #include "config_setter.h"
 
 #include <stdlib.h>

@@ -22,6 +22,9 @@ void config_report_fini(struct config_report *report);
 /* One line "place: text"; an error that cannot be kept is still counted. */
 void config_report_add(struct config_report *report, bool is_error, const char *place,
 		       const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* "[server NAME]: TEXT" at the place where that server begins */
+#define config_server_error(r, s, format, ...)                                                     \
+	config_report_add(r, true, (s)->place, "[server %s]: " format, (s)->name, ##__VA_ARGS__)
 bool config_report_has_errors(const struct config_report *report);
 
 #endif

@@ -67,6 +67,5 @@ config_setter config_set_transports;    /* a struct session_options */
 config_setter config_set_credential;    /* a struct config_credential */
 
 void config_strings_fini(struct config_strings *s);
-void config_oauth_fini(struct config_oauth *o);
 
 #endif
