@@ -1,0 +1,210 @@
+/*
+ * A crowd: peers that mean no good, two of each kind, all at once, and among
+ * them those for whom the bridge is there. Those notice nothing, the others get
+ * the answer that is theirs, and nothing is left of them.
+ */
+#include "tests/scenario/hostile.h"
+
+#include "tests/unit/testing.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define GOOD 20
+#define ROUNDS 6
+#define HOSTILE_ROOM 64
+
+struct good {
+	struct wire *w;
+	uint64_t publish, call;         /* ids of this round */
+	unsigned heard[GOOD];           /* of each publisher */
+	uint64_t seq;
+};
+
+struct crowd {
+	struct world *w;
+	struct good good[GOOD];
+	struct hostile hostile[HOSTILE_ROOM];
+	unsigned order[GOOD];           /* in which the first one heard the publishers this round */
+	unsigned round;                 /* from 1, over all passes */
+};
+
+static struct crowd *gather(const char *transport)
+{
+	struct crowd *c = calloc(1, sizeof(*c));
+	char server[64];
+
+	assert_non_null(c);
+	assert_in_range(hostile_count, 50, HOSTILE_ROOM);
+	snprintf(server, sizeof(server), "transports = %s\n", transport);
+	c->w = world_new(NULL);
+	world_configure(c->w, HOSTILE_BRIDGE, server, NULL);
+	world_start(c->w);
+	/* whoever comes now has no change of state to hear of */
+	wire_close(world_peer(c->w, "early"));
+	for (unsigned i = 0; i < GOOD; i++) {
+		c->good[i].w = wire_hello(c->w->socket, "good");
+		/* what it hears twice would come twice, if it could */
+		wire_ok(c->good[i].w, "subscribe", ",\"channels\":[\"/crowd/*\",\"/crowd/%u\"]", i);
+	}
+	return c;
+}
+
+/* ---- the good ones ---- */
+
+static void speak(struct crowd *c)
+{
+	c->round++;
+	for (unsigned i = 0; i < GOOD; i++) {
+		struct good *g = &c->good[i];
+
+		g->publish = wire_request(g->w, "publish", ",\"channel\":\"/crowd/%u\",\"data\":%u", i,
+					  c->round);
+		g->call = wire_request(g->w, "call", ",\"channel\":\"/service/echo\",\"data\":\"%u.%u\"",
+				       i, c->round);
+	}
+}
+
+/* The next message, which must be what its publisher said this round; returns who that is. */
+static unsigned hear_one(struct crowd *c, struct good *g)
+{
+	const struct message *m = wire_expect(g->w, PROTOCOL_OP_MESSAGE);
+	char text[128] = "";
+	unsigned n, from;
+
+	assert_in_range(m->message.n, 1, sizeof(text) - 1);
+	memcpy(text, m->message.p, m->message.n);
+	if (sscanf(text, "{\"data\":%u,\"channel\":\"/crowd/%u\"}", &n, &from) != 2)
+		fail_msg("heard %s", text);
+	assert_in_range(from, 0, GOOD - 1);
+	assert_int_equal(n, c->round);
+	assert_int_equal(g->heard[from] + 1, n);
+	assert_true(m->seq > g->seq);
+	g->heard[from] = n;
+	g->seq = m->seq;
+	return from;
+}
+
+static void hear(struct crowd *c, unsigned i)
+{
+	struct good *g = &c->good[i];
+	char answer[64];
+
+	wire_reply_ok(g->w, g->publish);
+	const struct message *m = wire_reply(g->w, g->call);
+	assert_true(m->ok);
+	snprintf(answer, sizeof(answer), "\"data\":\"%u.%u\"", i, c->round);
+	assert_non_null(memmem(m->result.p, m->result.n, answer, strlen(answer)));
+	for (unsigned k = 0; k < GOOD; k++) {
+		unsigned from = hear_one(c, g);
+
+		if (i == 0)
+			c->order[k] = from;
+		/* the server has one order, and it is everybody's */
+		assert_int_equal(from, c->order[k]);
+	}
+}
+
+static void nothing_else_came(struct crowd *c)
+{
+	for (unsigned i = 0; i < GOOD; i++) {
+		wire_ok(c->good[i].w, "ping", "%s", "");
+		if (c->good[i].w->first)
+			fail_msg("unexpected: %s", c->good[i].w->first->text);
+	}
+}
+
+/* ---- the others ---- */
+
+static unsigned served(struct crowd *c)
+{
+	const struct message *m = wire_ask(c->good[0].w, "status", "%s", "");
+	struct slice rest = m->result;
+	const char *at;
+	unsigned n = 0;
+
+	assert_true(m->ok);
+	while ((at = memmem(rest.p, rest.n, "\"pid\":", 6))) {
+		rest = slice_drop(rest, (size_t)(at - rest.p) + 6);
+		n++;
+	}
+	/* one of them is the daemon's own */
+	return n - 1;
+}
+
+static void only_good_ones_are_left(struct crowd *c)
+{
+	int64_t deadline = wire_now() + SCENARIO_DEADLINE_MS;
+
+	while (served(c) > GOOD)
+		assert_true(wire_now() < deadline);
+}
+
+/* The server was asked for each channel once, and is asked for none any more. */
+static void one_subscription_for_all(struct crowd *c, unsigned pass)
+{
+	char channel[32];
+
+	fake_await(c->w->fake, "unsubscribe", "/storm", 1);
+	assert_int_equal(fake_count(c->w->fake, "subscribe", "/storm"), 1);
+	for (unsigned i = 0; i < HOSTILE_CHANNELS; i++) {
+		snprintf(channel, sizeof(channel), "/many/%u/%u", pass, i);
+		fake_await(c->w->fake, "unsubscribe", channel, 1);
+		assert_int_equal(fake_count(c->w->fake, "subscribe", channel), 1);
+	}
+	assert_int_equal(fake_count(c->w->fake, "subscribe", NULL), HOSTILE_CHANNELS + 1);
+	assert_int_equal(fake_count(c->w->fake, "unsubscribe", NULL), HOSTILE_CHANNELS + 1);
+}
+
+static void crowd_comes_and_goes(struct crowd *c, unsigned pass)
+{
+	fake_command(c->w->fake, "mark");
+	for (size_t i = 0; i < hostile_count; i++)
+		hostile_begin(&c->hostile[i], c->w, i, pass);
+	for (int round = 0; round < ROUNDS; round++) {
+		hostile_storm(c->w);
+		for (size_t i = 0; i < hostile_count; i++)
+			hostile_go_on(&c->hostile[i]);
+		speak(c);
+		for (unsigned i = 0; i < GOOD; i++)
+			hear(c, i);
+	}
+	hostile_last_storm(c->w);
+	for (size_t i = 0; i < hostile_count; i++)
+		hostile_end(&c->hostile[i], ROUNDS);
+	only_good_ones_are_left(c);
+	nothing_else_came(c);
+	one_subscription_for_all(c, pass);
+}
+
+static void good_ones_notice_nothing(void **state)
+{
+	struct crowd *c = gather(*state);
+	unsigned fds, rss;
+
+	only_good_ones_are_left(c);
+	fds = world_daemon_fds(c->w);
+	crowd_comes_and_goes(c, 0);
+	assert_in_range(world_daemon_fds(c->w), 0, fds);
+	rss = world_daemon_rss(c->w);
+	crowd_comes_and_goes(c, 1);
+	assert_in_range(world_daemon_fds(c->w), 0, fds);
+	assert_in_range(world_daemon_rss(c->w), 0, rss + 1024);
+	for (int i = 0; i < GOOD; i++)
+		wire_close(c->good[i].w);
+	world_free(c->w);
+	free(c);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		{"websocket: good_ones_notice_nothing", good_ones_notice_nothing, NULL, NULL,
+		 (void *)"websocket"},
+		{"long-polling: good_ones_notice_nothing", good_ones_notice_nothing, NULL, NULL,
+		 (void *)"long-polling"},
+	};
+
+	return scenario_run("crowd", tests, NULL, NULL);
+}
