@@ -488,6 +488,18 @@ static int take_commands(struct session *s, uint64_t now, struct buf *out,
 	return 0;
 }
 
+/* until when the next batch waits for an answer to those before; 0: not at all */
+static uint64_t doubt_ends(const struct session *s)
+{
+	uint64_t end = 0;
+	if (!s->batch_doubt)
+		return 0;
+	LIST_EACH(x, &s->exchanges.list, struct exchange, link)
+		if (exchange_of_commands(x) && !x->answered)
+			end = due_later(end, x->sent_at + request_time(s));
+	return end;
+}
+
 uint64_t batch_commands_at(const struct session *s)
 {
 	if (!state_is_up(s) || command_room(s) == 0)
@@ -496,7 +508,7 @@ uint64_t batch_commands_at(const struct session *s)
 		return SESSION_NEVER;
 	if (exchange_on_lane(&s->exchanges, SESSION_LANE_COMMAND))
 		return SESSION_NEVER;
-	return s->commands_at;
+	return due_later(s->commands_at, doubt_ends(s));
 }
 
 /* ---- which is next ---- */

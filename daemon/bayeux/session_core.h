@@ -97,6 +97,9 @@ struct session {
 	struct wanted_table wanted;
 	uint64_t commands_at;           /* no commands before then */
 	size_t batch_max;               /* as the server turned out to bear */
+	/* … but that is a guess: a batch waits for an answer to the one before, so that it is known
+	   which is too large after all */
+	bool batch_doubt;
 	/* so many requests go one by one, to find the one that harms */
 	size_t singly;
 	uint64_t quiet_since;           /* the last batch that was no connect was sent */

@@ -9,7 +9,8 @@
 
 #include "base/errors.h"
 
-/* batches are not made smaller than this for a server that finds them too large */
+/* a batch smaller than twice this that a server finds too large goes again message by message: it
+   may be one of them */
 #define BATCH_MIN 1024u
 
 /* ---- commands ---- */
@@ -53,6 +54,14 @@ static void tell_extensions(struct session *s, const struct exchange *x)
 	s->release_due = true;
 }
 
+static void make_batches_smaller(struct session *s, const struct exchange *x)
+{
+	s->batch_max = x->bytes / 2;
+	s->batch_doubt = true;
+	if (s->batch_max < BATCH_MIN)
+		s->singly = x->n_sent;
+}
+
 static void commands_lost(struct session *s, uint64_t now, struct exchange *x,
 			  const struct session_failure *f)
 {
@@ -62,10 +71,8 @@ static void commands_lost(struct session *s, uint64_t now, struct exchange *x,
 	s->commands_at = now + due_later(pause, due_retry_after(f));
 	if (f->kind == SESSION_TOO_LARGE) {
 		s->commands_at = now;
-		if (x->n_sent > 1 && x->bytes / 2 < BATCH_MIN)
-			s->singly = x->n_sent;
-		else if (x->n_sent > 1)
-			s->batch_max = x->bytes / 2;
+		if (x->n_sent > 1)
+			make_batches_smaller(s, x);
 	} else if (!unsent && f->http_status >= 400 && x->n_sent > 1) {
 		/* one message may have made the server refuse them all (bayeux.md 2.1) */
 		s->singly = x->n_sent;
@@ -146,7 +153,8 @@ void loss_by_deadline(struct session *s, uint64_t now, struct exchange *x)
 		loss_of_exchange(s, now, x, &no_reply);
 }
 
-/* Which of the batches on the WebSocket was too large: the largest that nothing came back of. */
+/* Which of the batches on the WebSocket was too large: the largest that nothing came back of. It
+   may not be the only one, and then not the first. */
 static struct exchange *find_culprit(struct session *s)
 {
 	struct exchange *largest = NULL;
@@ -160,20 +168,28 @@ static struct exchange *find_culprit(struct session *s)
 
 /*
  * All commands on the WebSocket, newest first, so that what goes back to the
- * queue keeps its order. Returns the handshake or connect on it, or NULL.
+ * queue keeps its order. A server reads nothing behind what is too large for it
+ * (RFC 6455, 7.1.7): what was sent behind the `culprit` (may be NULL) did not
+ * happen. Returns the handshake or connect on the WebSocket, or NULL.
  */
-static struct exchange *lose_commands(struct session *s, uint64_t now,
+static struct exchange *lose_commands(struct session *s, uint64_t now, struct exchange *culprit,
 				      const struct session_failure *f)
 {
+	struct session_failure unread = *f, lost = *f;
 	struct exchange *link = NULL;
 	struct list *head = &s->exchanges.list;
+	bool behind = culprit;
+	unread.kind = SESSION_NOT_SENT;
+	if (f->kind == SESSION_TOO_LARGE)
+		lost.kind = SESSION_BROKEN;
 	for (struct list *at = head->prev, *before; at != head; at = before) {
 		struct exchange *x = LIST_OF(at, struct exchange, link);
 		before = at->prev;
 		if (x->batch.transport != SESSION_WEBSOCKET)
 			continue;
+		behind &= x != culprit;
 		if (exchange_of_commands(x))
-			loss_of_exchange(s, now, x, f);
+			loss_of_exchange(s, now, x, x == culprit ? f : behind ? &unread : &lost);
 		else if (x->batch.lane == SESSION_LANE_CONNECT)
 			link = x;
 	}
@@ -183,17 +199,16 @@ static struct exchange *lose_commands(struct session *s, uint64_t now,
 void loss_of_websocket(struct session *s, uint64_t now, const struct session_failure *f)
 {
 	struct session_failure rest = *f;
+	struct exchange *culprit = NULL;
 	if (!s->websocket)
 		return;
 	s->websocket = false;
 	s->stale_connect = 0;
 	if (f->kind == SESSION_TOO_LARGE) {
-		struct exchange *culprit = find_culprit(s);
-		if (culprit)
-			loss_of_exchange(s, now, culprit, f);
+		culprit = find_culprit(s);
 		rest.kind = SESSION_BROKEN;
 	}
-	struct exchange *link = lose_commands(s, now, &rest);
+	struct exchange *link = lose_commands(s, now, culprit, f);
 	s->commands_at = now;
 	if (s->state == SESSION_DISCONNECTING && s->transport == SESSION_WEBSOCKET) {
 		life_off(s, now);
@@ -214,7 +229,7 @@ void loss_by_rejection(struct session *s, uint64_t now, struct exchange *x,
 	if (!x) {
 		s->websocket = false;
 		transports_failed(&s->transports, SESSION_WEBSOCKET, f, now);
-		x = lose_commands(s, now, f);
+		x = lose_commands(s, now, NULL, f);
 	} else if (exchange_of_commands(x)) {
 		loss_of_exchange(s, now, TAKE(x), f);
 	}

@@ -124,13 +124,51 @@ static void the_largest_was_too_large(void **state)
 	     "> publish 3 /a 99000 3", "< commands %",
 	     "> frame [{'channel':'/a','id':'4','successful':true}]", "< outcome 1 ok",
 	     "> closed too-large", "< state unconnected gap: cut",
-	     "< outcome 2 refused: too large for the server", "< outcome 3 unknown%");
+	     "< outcome 2 refused: too large for the server",
+	     /* what was behind it was not read */
+	     "> sleep 9000", "< +800..1200", W_PROBE, W_CONNECT_OK, "< state connected%", W_CONNECT,
+	     "< commands %'data':3}]");
+	/* what was in front of it may have happened; the rest goes again, in its order */
+	PLAY(&options, W_UP, "> publish 1 /a 99000 1", "< commands %", "> publish 2 /a 99000 2",
+	     "< commands %", "> publish 3 /a 99000 'xxxxxxxxxxxxxxxxxxxxxxxx'", "< commands %",
+	     "> publish 4 /a 99000 4", "< commands %", "> publish 5 /a 99000 5", "< commands %",
+	     "> closed too-large", "< state unconnected gap: cut", "< outcome 3 refused%",
+	     "< outcome 2 unknown%", "< outcome 1 unknown%", "> sleep 9000", "< +800..1200", W_PROBE,
+	     W_CONNECT_OK, "< state connected%", W_CONNECT, "< commands %'data':4},{%'data':5}]");
 	/* a batch of several goes again in pieces */
 	PLAY(&options, "> publish 1 /a 99000 1", "> publish 2 /a 99000 2", "> publish 3 /a 99000 3",
 	     W_START, "< commands websocket [{%'data':1},{%'data':2},{%'data':3}]",
 	     "> closed too-large", "< state unconnected gap: cut", "> sleep 9000", "< +800..1200",
 	     W_PROBE, W_CONNECT_OK, "< state connected%", W_CONNECT, "< commands %'data':1}]",
-	     "< commands %'data':2}]", "< commands %'data':3}]");
+	     "> frame [{'channel':'/a','successful':true}]", "< outcome 1 ok",
+	     "< commands %'data':2}]", "> frame [{'channel':'/a','successful':true}]",
+	     "< outcome 2 ok", "< commands %'data':3}]");
+}
+
+#define SENT(n) "> publish " #n " /a 99000 " #n, "< commands %"
+#define PUBLISH(n) "> publish " #n " /a 99000 " #n
+#define TAKEN(n) "> frame [{'channel':'/a','successful':true}]", "< outcome " #n " ok"
+#define TOO_LARGE(reason, pause)                                                                   \
+	"> closed too-large", "< state unconnected gap: " reason, "> sleep 9000", pause, W_PROBE,  \
+		W_CONNECT_OK, "< state connected%", W_CONNECT
+
+/* Until it is known which size the server bears, there is one batch at a time: so none of them gets
+   lost with another. And what was found out lasts. */
+static void smaller_batches_are_tried_one_by_one(void **state)
+{
+	(void)state;
+	PLAY(&options, PUBLISH(1), PUBLISH(2), PUBLISH(3), PUBLISH(4), PUBLISH(5), W_START,
+	     "< commands websocket [{%'data':1},{%'data':2},{%'data':3},{%'data':4},{%'data':5}]",
+	     TOO_LARGE("cut", "< +800..1200"), "< commands %'data':1}]", TAKEN(1),
+	     "< commands %'data':2}]", TAKEN(2), "< commands %'data':3}]", TAKEN(3),
+	     "< commands %'data':4}]", TAKEN(4), "< commands %'data':5}]", PUBLISH(6), PUBLISH(7),
+	     PUBLISH(8), TAKEN(5),
+	     /* two are less than half of five; that the server bears them frees the next */
+	     "< commands %[{%'data':6},{%'data':7}]", TAKEN(6), "< commands %'data':8}]", SENT(9));
+	/* a server that answers nothing is not waited for for ever */
+	PLAY(&options, PUBLISH(1), PUBLISH(2), W_START, "< commands websocket [{%},{%}]",
+	     TOO_LARGE("cut", "< +800..1200"), "< commands %'data':1}]", "> wait 9999",
+	     "> sleep 9000", "< +1..1", "< commands %'data':2}]");
 }
 
 static void a_probe_on_the_socket_overtakes(void **state)
@@ -306,6 +344,7 @@ int main(void)
 		cmocka_unit_test_setup(only_the_connect_ends_the_socket, setup),
 		cmocka_unit_test_setup(closing_settles_all_that_was_on_it, setup),
 		cmocka_unit_test_setup(the_largest_was_too_large, setup),
+		cmocka_unit_test_setup(smaller_batches_are_tried_one_by_one, setup),
 		cmocka_unit_test_setup(a_probe_on_the_socket_overtakes, setup),
 		cmocka_unit_test_setup(unsupported_falls_back_at_once, setup),
 		cmocka_unit_test_setup(repeated_failure_falls_back, setup),
