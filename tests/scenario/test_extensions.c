@@ -3,6 +3,7 @@
  * with its ack extension until a connect acknowledges it. Sessions and
  * connections are lost at any moment, and nothing is lost or doubled.
  */
+#include "tests/scenario/watch.h"
 #include "tests/scenario/world.h"
 
 #include "tests/unit/testing.h"
@@ -13,6 +14,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #define QUICK "backoff-min = 50ms\nbackoff-max = 200ms\nhalt-retry = 100ms\n"
 
@@ -247,16 +249,16 @@ static void ext_is_sent_with_each_request(void **state)
 	world_free(w);
 }
 
-/* publishes until the server has heard this with one */
-static void publish_until(struct world *w, struct wire *a, const char *text)
+/* Puts another file in the place of `path`, and waits until the daemon has read that one. */
+static void replace_file(const struct world *w, const char *path, const char *text)
 {
-	for (int i = 0; i < 400 && !fake_log_has(w->fake, text); i++) {
-		const struct timespec pause = {0, 20000000};
+	char new_path[128];
 
-		nanosleep(&pause, NULL);   /* a changed file is looked at once a second */
-		wire_ok(a, "publish", ",\"channel\":\"/r\",\"data\":1");
-	}
-	assert_true(fake_log_has(w->fake, text));
+	put_file(w, "new", text, new_path);
+	int watch = watch_open(new_path, IN_CLOSE_NOWRITE);
+	assert_int_equal(rename(new_path, path), 0);
+	assert_true(watch_wait(watch, wire_now() + SCENARIO_DEADLINE_MS));
+	close(watch);
 }
 
 static void a_changed_ext_file_is_read_again(void **state)
@@ -266,17 +268,20 @@ static void a_changed_ext_file_is_read_again(void **state)
 
 	(void)state;
 	put_file(w, "publish.ext", "{\"token\":\"canary-1\"}", path);
+	/* files are looked at as the session turns: that keeps it turning */
 	snprintf(server, sizeof(server), QUICK "publish-ext-file = %s\nconnect-ext-file = %s\n"
-		 "subscribe-ext-file = %s\n", path, path, path);
+		 "subscribe-ext-file = %s\nkeep-alive = 100ms\n", path, path, path);
 	world_configure(w, NULL, server, NULL);
 	world_start(w);
 	struct wire *a = world_peer(w, "a");
 	wire_ok(a, "subscribe", ",\"channel\":\"/r\"");
 	assert_true(fake_log_has(w->fake, "\"subscription\":\"/r\",\"ext\":{\"token\":\"canary-1\"}"));
 	assert_true(fake_log_has(w->fake, "\"timeout\":0},\"ext\":{\"token\":\"canary-1\""));
-	publish_until(w, a, "\"data\":1,\"ext\":{\"token\":\"canary-1\"}");
-	put_file(w, "publish.ext", "{\"token\":\"canary-2\"}", path);
-	publish_until(w, a, "\"data\":1,\"ext\":{\"token\":\"canary-2\"}");
+	wire_ok(a, "publish", ",\"channel\":\"/r\",\"data\":1");
+	assert_true(fake_log_has(w->fake, "\"data\":1,\"ext\":{\"token\":\"canary-1\"}"));
+	replace_file(w, path, "{\"token\":\"canary-2\"}");
+	wire_ok(a, "publish", ",\"channel\":\"/r\",\"data\":2");
+	assert_true(fake_log_has(w->fake, "\"data\":2,\"ext\":{\"token\":\"canary-2\"}"));
 	assert_false(world_log_has(w, "canary"));
 	wire_close(a);
 	world_free(w);

@@ -4,6 +4,7 @@
  * is lost, and a token server that does wrong harms its own Bayeux server alone.
  */
 #include "tests/scenario/tokens.h"
+#include "tests/scenario/watch.h"
 #include "tests/scenario/world.h"
 
 #include "tests/unit/testing.h"
@@ -12,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #define QUICK "backoff-min = 50ms\nbackoff-max = 200ms\nhalt-retry = 10m\n"
@@ -75,26 +75,32 @@ static void await_message(struct wire *a, const char *text)
 	}
 }
 
+static unsigned count_in_log(const struct world *w, const char *text)
+{
+	char *line = NULL;
+	size_t size = 0;
+	unsigned n = 0;
+	FILE *f = fopen(w->log, "re");
+
+	assert_non_null(f);
+	while (getline(&line, &size, f) >= 0)
+		n += strstr(line, text) != NULL;
+	free(line);
+	fclose(f);
+	return n;
+}
+
 /* until the log says this so often */
 static void await_log(const struct world *w, const char *text, unsigned times)
 {
-	for (int patience = SCENARIO_DEADLINE_MS / 10; patience > 0; patience--) {
-		const struct timespec pause = {0, 10000000};
-		char *line = NULL;
-		size_t size = 0;
-		unsigned n = 0;
-		FILE *f = fopen(w->log, "re");
+	/* before it is read: what is written meanwhile wakes */
+	int watch = watch_open(w->log, IN_MODIFY);
+	int64_t deadline = wire_now() + SCENARIO_DEADLINE_MS;
 
-		assert_non_null(f);
-		while (getline(&line, &size, f) >= 0)
-			n += strstr(line, text) != NULL;
-		free(line);
-		fclose(f);
-		if (n >= times)
-			return;
-		nanosleep(&pause, NULL);        /* a log wakes nobody */
-	}
-	fail_msg("the log does not say \"%s\" %u times", text, times);
+	while (count_in_log(w, text) < times)
+		if (!watch_wait(watch, deadline))
+			fail_msg("the log does not say \"%s\" %u times", text, times);
+	close(watch);
 }
 
 /* nobody notices: the next token is there when the first one ends */
