@@ -266,7 +266,7 @@ static int refused(struct ext *x, struct slice channel, const struct envelope *e
 									     : &only_new);
 	if (r)
 		return r;
-	replay_order_forget_ids(&a->order, plain(channel));
+	replay_order_stale(&a->order, plain(channel));
 	return EXT_AGAIN;
 }
 

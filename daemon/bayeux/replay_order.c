@@ -48,10 +48,11 @@ struct line {
 	struct replay_id top;           /* the furthest in the last text that had one, and which */
 	uint64_t top_text;
 	bool late;                      /* something got lost since it was asked */
-	bool asked;                     /* in this session */
+	bool asked, first;              /* in this session; and nothing before it */
 	unsigned unheard;               /* subscribes in a row that got lost */
 	/* what the last subscribe began behind; and the newest told; "" for none */
 	struct replay_id behind, newest;
+	struct replay_id stale;         /* behind which the server refused to begin; "" for none */
 	/*
 	 * behind which the next one begins, and perhaps began: while what was told already is
 	 * further than what the server sends; "" for the newest
@@ -364,7 +365,7 @@ void replay_order_asked(struct replay_order *o, struct slice channel,
 	if (is_place(behind))
 		rewind_behind(o, l, behind);
 	/* what comes first in a session cannot be left from an earlier subscribe */
-	l->counts = !l->asked;
+	l->counts = l->first = !l->asked;
 	l->asked = true;
 	l->waits = true;
 	l->late = l->behindhand = false;
@@ -416,15 +417,17 @@ void replay_order_begin(const struct replay_order *o, struct slice channel,
 static void forget_ids(struct line *l)
 {
 	l->n_pieces = 0;
-	l->asked = false;
-	l->behind = l->newest = l->rewound = (struct replay_id){""};
+	l->behind = l->newest = l->rewound = l->stale = (struct replay_id){""};
 }
 
-void replay_order_forget_ids(struct replay_order *o, struct slice channel)
+void replay_order_stale(struct replay_order *o, struct slice channel)
 {
 	struct line *l = find(o, channel);
-	if (l)
-		forget_ids(l);
+	if (!l)
+		return;
+	l->stale = l->behind;
+	l->behind = l->newest = l->rewound = (struct replay_id){""};
+	l->asked = !l->first;
 }
 
 void replay_order_forget_all(struct replay_order *o)
@@ -481,6 +484,11 @@ int replay_order_take(struct replay_order *o, struct slice channel, const struct
 	struct line *l = find(o, channel);
 	if (!l)
 		return 0;
+	/* older than what is no longer retained: the server counts anew */
+	if (replay_id_is(&l->stale) && !is_further(id, &l->stale)) {
+		l->n_pieces = 0;
+		l->newest = l->stale = (struct replay_id){""};
+	}
 	o->came = true;
 	if (l->top_text != o->text || is_further(id, &l->top))
 		l->top = *id;

@@ -69,9 +69,10 @@ void replay_order_lost(struct replay_order *o);
    was told before the answer that got lost was asked for. */
 void replay_order_begin(const struct replay_order *o, struct slice channel,
 			struct replay_id *marker);
-/* The ids begin anew: nothing is known of them. */
-void replay_order_forget_ids(struct replay_order *o, struct slice channel);
-/* … of all channels */
+/* The server does not begin where it was asked to: it retains only later events, which may have been
+   told, or it counts anew. */
+void replay_order_stale(struct replay_order *o, struct slice channel);
+/* The ids of all channels begin anew: nothing is known of them. */
 void replay_order_forget_all(struct replay_order *o);
 /* A new session: what is held will be sent again. */
 void replay_order_restart(struct replay_order *o);

@@ -410,6 +410,25 @@ static void a_stale_id_falls_back(void **state)
 	     STALE("/e"), "< channel /e refused: refused by the server");
 }
 
+/* What is stale is older than what was told since: that is not told twice. */
+static void what_is_no_longer_retained_was_told(void **state)
+{
+	(void)state;
+	PLAY(&options, ASKED, "> reply command [" E("8") "," ON_E "]", "< channel /e active",
+	     TOLD("8"), "> fail connect broken", "< state unconnected gap: cut", "> sleep 9000",
+	     "< +0..4000", CONNECT, CONNECT_OK, "< state connected gap", CONNECT,
+	     SUBSCRIBE("/e", "5"), STALE("/e"), "< state connected gap", "< note /e begins anew%",
+	     SUBSCRIBE("/e", "-2"),
+	     "> reply command [" E("7") "," E("8") "," E("9") "," ON_E "]", "< channel /e active",
+	     TOLD("7"), TOLD("9"), "> wait 200", "> reply connect [" DONE "]", CONNECT,
+	     COMES(E("10")), TOLD("10"), CONNECT,
+	     /* a server that counts anew knows the old ids as little */
+	     LOST, HANDSHAKEN, SUBSCRIBE("/e", "10"), STALE("/e"), "< note /e begins anew%",
+	     SUBSCRIBE("/e", "-2"),
+	     "> reply command [" E("8") "," E("9") "," E("11") "," ON_E "]",
+	     "< channel /e active", TOLD("8"), TOLD("9"), TOLD("11"));
+}
+
 static void another_refusal_is_one(void **state)
 {
 	(void)state;
@@ -565,6 +584,7 @@ int main(void)
 		cmocka_unit_test_setup(ids_that_are_none_move_nothing, setup),
 		cmocka_unit_test_setup(without_agreement_nothing_is_asked, setup),
 		cmocka_unit_test_setup(a_stale_id_falls_back, setup),
+		cmocka_unit_test_setup(what_is_no_longer_retained_was_told, setup),
 		cmocka_unit_test_setup(another_refusal_is_one, setup),
 		cmocka_unit_test_setup(an_id_belongs_to_one_server, setup),
 		cmocka_unit_test_setup(a_marker_waits_for_the_hearer, setup),
