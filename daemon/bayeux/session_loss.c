@@ -99,13 +99,13 @@ static void reason_of_failure(struct session *s, const struct session_failure *f
 
 /*
  * Whether an answer may have been given and got lost with the events in it, which servers send with
- * any: cut off, also behind a good status, or lost by a gateway, which says so (502, 504). An error
- * of the server's own came instead of an answer.
+ * any: cut off, also behind a good status, or lost by a gateway, which says so (502, 504; 503 where
+ * it says not when to come back). An error of the server's own came instead of an answer.
  */
 static bool is_answer_lost(const struct exchange *x, const struct session_failure *f)
 {
 	bool cut = f->http_status == 0 || f->http_status == 200 || f->http_status == 502 ||
-		   f->http_status == 504;
+		   f->http_status == 504 || (f->http_status == 503 && !f->retry_after);
 	return x->batch.transport == SESSION_LONG_POLLING && f->kind == SESSION_BROKEN && cut;
 }
 

@@ -366,6 +366,10 @@ static void outcomes_of_a_lost_batch(void **state)
 	     "< outcome 2 unknown%");
 	PLAY(&options, UP, THREE, "> fail command broken status=504", "< state connected gap",
 	     "< outcome 2 unknown%");
+	PLAY(&options, UP, THREE, "> fail command broken status=503", "< state connected gap",
+	     "< outcome 2 unknown%");
+	PLAY(&options, UP, THREE, "> fail command broken status=503 retry=500",
+	     "< outcome 2 unknown%");
 	PLAY(&options, UP, THREE, "> fail command broken status=500", "< outcome 2 unknown%");
 	PLAY(&options, UP, THREE, "> sleep 9000", "< +1500..1500", "< outcome 4 not-sent%",
 	     "> sleep 99000", "< +7500..7500", "< outcome 2 unknown%", "< outcome 3 not-sent%");
