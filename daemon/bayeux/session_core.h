@@ -74,6 +74,7 @@ struct session {
 	uint64_t stop_at;               /* OFF by then; valid while disconnecting */
 	bool unauthorized;              /* waits for credentials; something is due, but never */
 	bool rejected;                  /* … because the server rejected those it had */
+	bool turned_away;               /* … since a connect proved good, too */
 	bool spared;                    /* … in HTTP, since a connect proved good: the session stayed */
 	uint64_t credential;            /* how often others came; an exchange tells which it shows */
 

@@ -59,16 +59,20 @@ void credentials_rejected(struct session *s, uint64_t now)
 	wait_for_credentials(s, now, NULL, true);
 }
 
-/* The pause breaks the loop in which credential after credential is rejected. */
+/*
+ * The pause breaks the loop in which credential after credential is rejected. The first may have
+ * ended while the server was away: however long the pauses were by then, others go at once.
+ */
 void credentials_came(struct session *s, uint64_t now)
 {
 	uint64_t pause = 0;
 	s->unauthorized = s->unauthorized_news = false;
 	s->credential++;
-	if (s->rejected && backoff_fresh(&s->backoff))
-		backoff_next(&s->backoff, &s->jitter);
-	else if (s->rejected)
+	if (s->rejected && s->turned_away)
 		pause = backoff_next(&s->backoff, &s->jitter);
+	else if (s->rejected && backoff_fresh(&s->backoff))
+		backoff_next(&s->backoff, &s->jitter);
+	s->turned_away |= s->rejected;
 	if (s->due == DUE_CONNECT)
 		due_resume(s, now, pause, NULL);
 	else

@@ -115,6 +115,7 @@ void life_connect_done(struct session *s, uint64_t now, const struct envelope *e
 	if (proof || (s->unconnected_since && !s->spared)) {
 		backoff_reset(&s->backoff);
 		backoff_reset(&s->halt_backoff);
+		s->turned_away = false;
 	}
 	s->spared &= !proof;
 	s->unconnected_since = 0;

@@ -145,6 +145,21 @@ static void the_loop_is_broken(void **state)
 	     "< state handshaking%", HANDSHAKE);
 }
 
+/* what ended while the server was away is replaced at once, whatever the pause was by then */
+static void rejected_after_an_outage(void **state)
+{
+	(void)state;
+	PLAY(&options, AUTHORIZED, HANDSHAKE, "> fail connect broken status=500",
+	     "< state unconnected%", "> sleep 99000", "< +800..2000", "< state handshaking%",
+	     HANDSHAKE, "> fail connect broken status=500", "< state unconnected%",
+	     "> sleep 99000", "< +1200..3000", "< state handshaking%", HANDSHAKE,
+	     "> fail connect broken status=401", "< state unconnected%", "< unauthorized%",
+	     "> wait 3000", "> authorized", "< state handshaking%", HANDSHAKE,
+	     "> fail connect broken status=401", "< state unconnected%", "< unauthorized%",
+	     "> wait 3000", "> authorized", "> sleep 99000", "< +1800..4050",
+	     "< state handshaking%", SHAKE, "< state connecting%", PROBE);
+}
+
 static void what_only_looks_like_it(void **state)
 {
 	(void)state;
@@ -240,6 +255,7 @@ int main(void)
 		AUTH_TEST(rejected_in_http),
 		AUTH_TEST(rejected_handshake),
 		AUTH_TEST(the_loop_is_broken),
+		AUTH_TEST(rejected_after_an_outage),
 		AUTH_TEST(what_only_looks_like_it),
 		AUTH_TEST(publishes_survive_the_rejection),
 		AUTH_TEST(rejected_upgrade),
