@@ -312,7 +312,7 @@ static CURLcode post(const char *scheme, const char *text, size_t n, const char 
 	snprintf(url, sizeof(url), "%s://127.0.0.1:%u/cometd", scheme, fake_port(fake));
 	curl_easy_setopt(curl, CURLOPT_URL, url);
 	curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
-	curl_easy_setopt(curl, CURLOPT_TIMEOUT, 10L);
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT, 120L);
 	curl_easy_setopt(curl, CURLOPT_ACCEPT_ENCODING, "");
 	curl_easy_setopt(curl, CURLOPT_POSTFIELDS, text);
 	curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, (long)n);

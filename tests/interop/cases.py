@@ -509,9 +509,9 @@ def filters(s):
 @case()
 def cometctl(s):
     """The command line, every verb, against the real server."""
-    status, _, complaint = s.bridge.run("wait", "--state", "connected", "--timeout", "10")
+    status, _, complaint = s.bridge.run("wait", "--state", "connected", "--timeout", "60")
     assert status == 0, complaint
-    sub = s.process_of(s.bridge.cometctl("sub", "/t/*", "-n", "3", "--timeout", "20"))
+    sub = s.process_of(s.bridge.cometctl("sub", "/t/*", "-n", "3", "--timeout", "60"))
     s.server.wait_for("subscribes", 1)
     for text in ('{"n":1}', '"zwei"', "null"):
         status, output, complaint = s.bridge.run("pub", "/t/x", text)
@@ -520,7 +520,7 @@ def cometctl(s):
     same(output.decode(), '/t/x\t{"n":1}\n/t/x\t"zwei"\n/t/x\tnull\n')
     assert sub.returncode == 0, complaint
 
-    sub = s.process_of(s.bridge.cometctl("--json", "sub", "/u", "-n", "200", "--timeout", "20"))
+    sub = s.process_of(s.bridge.cometctl("--json", "sub", "/u", "-n", "200", "--timeout", "60"))
     s.server.wait_for("subscribes", 2)
     status, _, complaint = s.bridge.run("pub", "/u", "-", text="".join(f"{n}\n" for n in range(200)))
     assert status == 0, complaint
@@ -528,7 +528,7 @@ def cometctl(s):
     events = [json.loads(line) for line in output.splitlines()]
     same_order(s, [e["message"]["data"] for e in events if e["op"] == "message"], list(range(200)))
 
-    status, output, complaint = s.bridge.run("call", "/service/echo", '{"q":"who"}', "--timeout", "10")
+    status, output, complaint = s.bridge.run("call", "/service/echo", '{"q":"who"}', "--timeout", "60")
     assert status == 0, complaint
     same(json.loads(output), {"q": "who"})
     status, output, complaint = s.bridge.run("--json", "status")
@@ -538,7 +538,7 @@ def cometctl(s):
 
     assert s.bridge.run("pub")[0] == 2
     assert s.bridge.run("pub", "no/slash", "1")[0] != 0
-    assert s.bridge.run("call", "/service/silent", "1", "--timeout", "1")[0] == 6
+    assert s.bridge.run("call", "/service/silent", "1", "--timeout", "3")[0] == 6
     assert s.bridge.run("--socket", s.bridge.path + ".not", "pub", "/t/x", "1")[0] == 3
 
 

@@ -147,7 +147,7 @@ static void commands_tell_what_went_wrong(void **state)
 	free(err);
 	world_configure(w, NULL, NULL, NULL);
 	world_start(w);
-	assert_int_equal(world_command(w, NULL, NULL, "cometctl", "wait", "--timeout", "20", NULL), 0);
+	assert_int_equal(world_command(w, NULL, NULL, "cometctl", "wait", "--timeout", "120", NULL), 0);
 	fake_command(w->fake, "rule type=publish channel=/deny times=all refuse 403::publish_denied");
 	assert_int_equal(world_command(w, NULL, &err, "cometctl", "pub", "/deny", "1", NULL), 5);
 	assert_non_null(strstr(err, "publish_denied"));

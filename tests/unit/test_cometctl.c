@@ -72,11 +72,11 @@ static const struct example examples[] = {
 			      END),
 	 1, "", ": a limit is reached: 16 of uid 7\n"},
 	/* a daemon that hangs: the deadline is that of the whole command */
-	{"wait --timeout 0.05", "", SCRIPT({D_ACCEPT, 0, 0}, {D_HEAR, "hello", 0}, END), 6, "",
+	{"wait --timeout 0.3", "", SCRIPT({D_ACCEPT, 0, 0}, {D_HEAR, "hello", 0}, END), 6, "",
 	 "no answer in time"},
-	{"pub /a 1 --timeout 0.05", "", SCRIPT({D_ACCEPT, 0, 0}, {D_HEAR, "hello", 0}, END), 6, "",
+	{"pub /a 1 --timeout 0.3", "", SCRIPT({D_ACCEPT, 0, 0}, {D_HEAR, "hello", 0}, END), 6, "",
 	 "no answer in time"},
-	{"sub /a --timeout 0.05", "", SCRIPT({D_ACCEPT, 0, 0}, {D_HEAR, "hello", 0}, END), 6, "",
+	{"sub /a --timeout 0.3", "", SCRIPT({D_ACCEPT, 0, 0}, {D_HEAR, "hello", 0}, END), 6, "",
 	 "no answer in time"},
 	{"status", "", SCRIPT({D_ACCEPT, 0, 0}, {D_HEAR, "hello", 0}, D_REFUSE(1, "denied", "no"),
 	END),
@@ -198,7 +198,7 @@ static const struct example examples[] = {
 		{D_SAY, "{'op':'subscription','server':'demo','channel':'/a','ok':false,"
 			"'error':{'code':'refused','message':'403::no'}}", 0}, END),
 	 5, "", "/a: the server said no: 403::no"},
-	{"sub /a --timeout 0.05", "", SCRIPT(GREET, {D_HEAR, "/a", 0}, END), 6, "", "timed out"},
+	{"sub /a --timeout 0.3", "", SCRIPT(GREET, {D_HEAR, "/a", 0}, END), 6, "", "timed out"},
 	/* news goes to stderr, and nobody is disturbed by a server that is not asked for */
 	{"sub /a -n 1", "", SCRIPT(GREET, D_SUBSCRIBE(2, "/a"),
 		{D_SAY, "{'op':'state','server':'other','state':'halted','since':1,'gap':true}", 0},
