@@ -147,7 +147,7 @@
 	X(UNKNOWN_SERVER, "unknown-server", "no such server, or none is the default")              \
 	X(NOT_SUBSCRIBED, "not-subscribed", "this peer holds no such subscription")                \
 	X(DENIED, "denied", "access rules forbid it")                                              \
-	X(TOO_MANY, "too-many", "a limit on peers, subscriptions or requests is reached")          \
+	X(TOO_MANY, "too-many", "a limit on peers, subscriptions, requests or bytes is reached")   \
 	X(REFUSED, "refused", "the server said no; bayeux is its message")                         \
 	X(NOT_SENT, "not-sent", "never left the daemon; safe to send again")                       \
 	X(UNKNOWN_OUTCOME, "unknown-outcome", "sent, but no answer came; it may have happened")    \

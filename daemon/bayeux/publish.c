@@ -1,7 +1,7 @@
 /*
  * Owns every publish and call. Guarantees one outcome each, in the order in
- * which they became known, and that all that is alive stays under the ceiling.
- * Must never know what failed, nor when to send.
+ * which they became known, and that all that is alive stays under the ceiling,
+ * with room for everybody. Must never know what failed, nor when to send.
  */
 #include "bayeux/publish.h"
 
@@ -12,7 +12,8 @@
 
 void publishes_init(struct publishes *p, struct pending *pending, size_t max, uint64_t guess)
 {
-	*p = (struct publishes){.pending = pending, .max = max};
+	*p = (struct publishes){.pending = pending};
+	shares_init(&p->shares, max);
 	list_init(&p->waiting);
 	list_init(&p->sent);
 	list_init(&p->done);
@@ -24,7 +25,7 @@ static void take_out(struct publishes *p, struct publish *pub)
 	request_leave(&pub->request);
 	pending_remove(p->pending, &pub->request.pending);
 	list_remove(&pub->link);
-	p->bytes -= pub->bytes;
+	shares_give_back(&p->shares, pub->share, pub->bytes);
 }
 
 /* whether the server may still answer it, though nobody waits for that any more */
@@ -57,6 +58,7 @@ void publishes_fini(struct publishes *p)
 		free(pub);
 	}
 	p->told = NULL;
+	shares_fini(&p->shares);
 	calls_fini(&p->calls);
 }
 
@@ -71,16 +73,20 @@ static struct slice copy(char **to, struct slice s)
 
 int publish_new(struct publishes *p, uint64_t id, const struct publish_wish *wish)
 {
-	size_t payload = wish->channel.n + wish->data.n + wish->ext.n;
-	size_t bytes = sizeof(struct publish) + payload;
-	if (payload > p->max || bytes > p->max || p->bytes > p->max - bytes)
-		return SESSION_E_FULL;
+	size_t bytes = sizeof(struct publish) + wish->channel.n + wish->data.n + wish->ext.n;
+	struct share *share;
 	if (pending_reserve(p->pending, 1) < 0)
 		return -ENOMEM;
+	int r = shares_take(&p->shares, wish->peer, bytes, &share);
+	if (r)
+		return r;
 	struct publish *pub = malloc(bytes);
-	if (!pub)
+	if (!pub) {
+		shares_give_back(&p->shares, share, bytes);
 		return -ENOMEM;
-	*pub = (struct publish){.cookie = wish->cookie, .call = wish->call, .bytes = bytes};
+	}
+	*pub = (struct publish){
+		.cookie = wish->cookie, .call = wish->call, .share = share, .bytes = bytes};
 	request_init(&pub->request, REQUEST_PUBLISH);
 	char *at = pub->mem;
 	pub->channel = copy(&at, wish->channel);
@@ -88,7 +94,6 @@ int publish_new(struct publishes *p, uint64_t id, const struct publish_wish *wis
 	pub->ext = copy(&at, wish->ext);
 	pending_put(p->pending, &pub->request.pending, id, wish->deadline);
 	list_append(&p->waiting, &pub->link);
-	p->bytes += bytes;
 	return 0;
 }
 

@@ -9,6 +9,7 @@
 
 #include "bayeux/calls.h"
 #include "bayeux/exchange.h"
+#include "bayeux/shares.h"
 
 struct publish {
 	struct request request;         /* its deadline holds from birth to outcome */
@@ -21,6 +22,7 @@ struct publish {
 	enum session_outcome outcome;
 	const struct envelope *envelope;
 	const char *text;
+	struct share *share;            /* of the room, which its bytes take */
 	size_t bytes;
 	struct slice channel, data, ext;
 	char mem[];
@@ -33,7 +35,7 @@ struct publishes {
 	struct list sent;
 	struct list done;               /* outcomes to be told */
 	struct publish *told;           /* the one whose views are still being looked at */
-	size_t bytes, max;              /* of all that is alive */
+	struct shares shares;           /* in bytes, of all that is alive */
 	struct calls calls;
 };
 
@@ -45,7 +47,7 @@ void publishes_fini(struct publishes *p);
 struct publish_wish {
 	struct slice channel, data, ext;
 	bool call;
-	uint64_t deadline, cookie;
+	uint64_t deadline, peer, cookie;
 };
 /* Queues a wish under `id`. 0, SESSION_E_FULL, -ENOMEM. */
 int publish_new(struct publishes *p, uint64_t id, const struct publish_wish *wish);

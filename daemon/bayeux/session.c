@@ -53,7 +53,7 @@ void session_options_default(struct session_options *o)
 		.url_retry = 300000,
 		.batch_max = 32u << 10,
 		.sent_max = SIZE_MAX,
-		.queue_max = 4u << 20,
+		.queue_max = 16u << 20,
 		.ack = true,
 		.replay = SESSION_REPLAY_NEW,
 		.replay_fallback = SESSION_REPLAY_FALLBACK_ALL,
@@ -259,9 +259,10 @@ bool session_is_up(const struct session *s)
 }
 
 int session_publish(struct session *s, uint64_t now, struct slice channel, struct slice data,
-		    struct slice ext, bool call, uint64_t deadline, uint64_t cookie)
+		    struct slice ext, bool call, uint64_t deadline, uint64_t peer,
+		    uint64_t cookie)
 {
-	const struct publish_wish wish = {channel, data, ext, call, deadline, cookie};
+	const struct publish_wish wish = {channel, data, ext, call, deadline, peer, cookie};
 	(void)now;
 	if (channel.n + data.n + ext.n > s->o.sent_max - PUBLISH_LEAST)
 		return SESSION_E_TOO_LARGE;

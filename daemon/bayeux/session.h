@@ -135,7 +135,9 @@ struct session_options {
 	size_t sent_max;
 	/* over long-polling no batch is mixed, for its halves go to different places (false) */
 	bool publish_apart;
-	size_t queue_max;             /* publishes that wait (4 MiB) */
+	/* publishes that wait (16 MiB), below 4 GiB; how it is shared, and that less than half of it is
+	   one's, see bayeux/shares.h */
+	size_t queue_max;
 	bool ack;                     /* offer the acknowledgement extension (true) */
 	/* "/{clientId}/…" stands for the channels that begin with our client id (false) */
 	bool expand_client_id;
@@ -227,11 +229,13 @@ enum { SESSION_E_NONE = 1, SESSION_E_FULL = 2, SESSION_E_TOO_LARGE = 3 };
  * copied. Exactly one SESSION_OUTCOME event with `cookie` follows, at `deadline` at the latest.
  * With `call`, the outcome is the answer: the first event with our id, else (an event without id,
  * on a channel never answered by id) that for the oldest call there; see bayeux/calls.h for what
- * comes late. An answer that says `successful` false is SESSION_REFUSED. 0, SESSION_E_FULL
- * (queue), SESSION_E_TOO_LARGE (beyond sent_max whatever goes with it), -ENOMEM.
+ * comes late. An answer that says `successful` false is SESSION_REFUSED. `peer` is a number for
+ * whoever publishes, of which one alone cannot fill the queue. 0, SESSION_E_FULL (queue, or this
+ * one's part of it), SESSION_E_TOO_LARGE (beyond sent_max whatever goes with it), -ENOMEM.
  */
 int session_publish(struct session *s, uint64_t now, struct slice channel, struct slice data,
-		    struct slice ext, bool call, uint64_t deadline, uint64_t cookie);
+		    struct slice ext, bool call, uint64_t deadline, uint64_t peer,
+		    uint64_t cookie);
 
 /* ---- output ---- */
 enum session_lane {

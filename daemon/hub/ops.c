@@ -396,7 +396,7 @@ static int hand_over(struct hub *h, struct member *member, struct hub_server *se
 		r = new_publish(h, member, server, m, call, &request);
 	if (!r)
 		r = session_publish(server->session, now, m->channel, payload.data, payload.ext,
-				    call, deadline, request ? request->cookie : 0);
+				    call, deadline, member->id, request ? request->cookie : 0);
 	payload_fini(&payload);
 	if (r)
 		request_free(request);

@@ -48,7 +48,7 @@ static void make_hub(size_t n)
 	struct session_options options;
 
 	session_options_default(&options);
-	options.queue_max = SIZE_MAX;
+	options.queue_max = UINT32_MAX;
 	must(session_new(&options, (struct wake){NULL, NULL}, &session));
 	must(hub_new(&limits, &hub));
 	must(hub_add_server(hub, SLICE("bench"), true, session, &server));

@@ -134,7 +134,8 @@ static void publish(struct play *p, bool call)
 {
 	if (p->published == PUBLISHES_MAX ||
 	    session_publish(p->s, p->now, call ? SLICE("/service/x") : SLICE("/x/y"),
-			    SLICE("{\"a\":1}"), SLICE_NULL, call, p->now + 10000, p->published))
+			    SLICE("{\"a\":1}"), SLICE_NULL, call, p->now + 10000, 0,
+			    p->published))
 		return;
 	p->published++;
 }

@@ -1,7 +1,8 @@
 /*
  * A crowd: peers that mean no good, two of each kind, all at once, and among
  * them those for whom the bridge is there. Those notice nothing, the others get
- * the answer that is theirs, and nothing is left of them.
+ * the answer that is theirs, and nothing is left of them. And while the server
+ * takes nothing, those who publish all they can leave room for the rest.
  */
 #include "tests/scenario/hostile.h"
 
@@ -14,6 +15,7 @@
 #define GOOD 20
 #define ROUNDS 6
 #define HOSTILE_ROOM 64
+#define PATIENT ",\"timeout\":3600000"
 
 struct good {
 	struct wire *w;
@@ -30,7 +32,7 @@ struct crowd {
 	unsigned round;                 /* from 1, over all passes */
 };
 
-static struct crowd *gather(const char *transport)
+static struct crowd *gather(const char *transport, const char *bridge)
 {
 	struct crowd *c = calloc(1, sizeof(*c));
 	char server[64];
@@ -39,7 +41,7 @@ static struct crowd *gather(const char *transport)
 	assert_in_range(hostile_count, 50, HOSTILE_ROOM);
 	snprintf(server, sizeof(server), "transports = %s\n", transport);
 	c->w = world_new(NULL);
-	world_configure(c->w, HOSTILE_BRIDGE, server, NULL);
+	world_configure(c->w, bridge, server, NULL);
 	world_start(c->w);
 	/* whoever comes now has no change of state to hear of */
 	wire_close(world_peer(c->w, "early"));
@@ -51,6 +53,14 @@ static struct crowd *gather(const char *transport)
 	return c;
 }
 
+static void disperse(struct crowd *c)
+{
+	for (int i = 0; i < GOOD; i++)
+		wire_close(c->good[i].w);
+	world_free(c->w);
+	free(c);
+}
+
 /* ---- the good ones ---- */
 
 static void speak(struct crowd *c)
@@ -59,10 +69,10 @@ static void speak(struct crowd *c)
 	for (unsigned i = 0; i < GOOD; i++) {
 		struct good *g = &c->good[i];
 
-		g->publish = wire_request(g->w, "publish", ",\"channel\":\"/crowd/%u\",\"data\":%u", i,
-					  c->round);
-		g->call = wire_request(g->w, "call", ",\"channel\":\"/service/echo\",\"data\":\"%u.%u\"",
-				       i, c->round);
+		g->publish = wire_request(g->w, "publish", ",\"channel\":\"/crowd/%u\",\"data\":%u"
+					  PATIENT, i, c->round);
+		g->call = wire_request(g->w, "call", ",\"channel\":\"/service/echo\",\"data\":\"%u.%u\""
+				       PATIENT, i, c->round);
 	}
 }
 
@@ -180,7 +190,7 @@ static void crowd_comes_and_goes(struct crowd *c, unsigned pass)
 
 static void good_ones_notice_nothing(void **state)
 {
-	struct crowd *c = gather(*state);
+	struct crowd *c = gather(*state, HOSTILE_BRIDGE);
 	unsigned fds, rss;
 
 	only_good_ones_are_left(c);
@@ -191,10 +201,65 @@ static void good_ones_notice_nothing(void **state)
 	crowd_comes_and_goes(c, 1);
 	assert_in_range(world_daemon_fds(c->w), 0, fds);
 	assert_in_range(world_daemon_rss(c->w), 0, rss + 1024);
-	for (int i = 0; i < GOOD; i++)
-		wire_close(c->good[i].w);
-	world_free(c->w);
-	free(c);
+	disperse(c);
+}
+
+/* ---- those who speak too much ---- */
+
+/* More than one may have, large ones and then small ones for the rest of the room, with ids or
+   without. Returns how many were refused, of those with ids. */
+static unsigned flood(struct wire *w, bool ids)
+{
+	char data[16001] = "";
+	unsigned refused = 0;
+	uint64_t first = w->next_id;
+
+	memset(data, 'x', sizeof(data) - 1);
+	for (int i = 0; i < 600; i++) {
+		char id[32] = "";
+
+		if (ids)
+			snprintf(id, sizeof(id), "\"id\":%u,", (unsigned)w->next_id++);
+		wire_send(w, "{\"op\":\"publish\",%s\"channel\":\"/flood\",\"data\":\"%s\""
+			  PATIENT "}", id, i < 450 ? data : "");
+	}
+	wire_ok(w, "ping", "%s", "");
+	/* the first refusals are here, and all before the server says a word */
+	for (struct wire_frame *f = w->first; f; f = f->next) {
+		assert_int_equal(f->m.op, PROTOCOL_OP_REPLY);
+		assert_true(f->m.id >= first);
+		wire_assert_error(&f->m, "too-many");
+		refused++;
+	}
+	return refused;
+}
+
+/* Two that flood, and one that did and left, while the server stands still. */
+static void floods_leave_room(void **state)
+{
+	struct crowd *c = gather(*state, NULL);
+	struct wire *with = wire_hello(c->w->socket, "with ids");
+	struct wire *without = wire_hello(c->w->socket, "without ids");
+	struct wire *left = wire_hello(c->w->socket, "left");
+
+	fake_await(c->w->fake, "held", NULL, 1);
+	fake_pause(c->w->fake);
+	flood(left, false);
+	wire_close(left);
+	flood(without, false);
+	assert_in_range(flood(with, true), 100, 600);
+	speak(c);
+	/* none is refused */
+	for (unsigned i = 0; i < GOOD; i++)
+		wire_assert_none(c->good[i].w, PROTOCOL_OP_REPLY);
+	fake_resume(c->w->fake);
+	for (unsigned i = 0; i < GOOD; i++)
+		hear(c, i);
+	/* what is through makes room */
+	wire_ok(with, "publish", ",\"channel\":\"/flood\",\"data\":1");
+	wire_close(with);
+	wire_close(without);
+	disperse(c);
 }
 
 int main(void)
@@ -203,6 +268,9 @@ int main(void)
 		{"websocket: good_ones_notice_nothing", good_ones_notice_nothing, NULL, NULL,
 		 (void *)"websocket"},
 		{"long-polling: good_ones_notice_nothing", good_ones_notice_nothing, NULL, NULL,
+		 (void *)"long-polling"},
+		{"websocket: floods_leave_room", floods_leave_room, NULL, NULL, (void *)"websocket"},
+		{"long-polling: floods_leave_room", floods_leave_room, NULL, NULL,
 		 (void *)"long-polling"},
 	};
 

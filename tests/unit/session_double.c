@@ -106,7 +106,8 @@ bool session_is_up(const struct session *s)
 }
 
 int session_publish(struct session *s, uint64_t now, struct slice channel, struct slice data,
-		    struct slice ext, bool call, uint64_t deadline, uint64_t cookie)
+		    struct slice ext, bool call, uint64_t deadline, uint64_t peer,
+		    uint64_t cookie)
 {
 	(void)now;
 	if (s->publish_result)
@@ -116,6 +117,7 @@ int session_publish(struct session *s, uint64_t now, struct slice channel, struc
 		 SLICE_ARG(data), (int)ext.n, ext.p ? ext.p : "");
 	s->call = call;
 	s->deadline = deadline;
+	s->peer = peer;
 	s->cookie = cookie;
 	return 0;
 }

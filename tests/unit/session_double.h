@@ -20,7 +20,7 @@ struct session {
 	unsigned published;
 	char publish[512];              /* "channel data ext" */
 	bool call;
-	uint64_t deadline, cookie;
+	uint64_t deadline, peer, cookie;
 	int publish_result;
 };
 

@@ -219,7 +219,8 @@ static void publish(struct player *p, const char *line, bool call)
 	assert_true(sscanf(copy, "%u %127s %u %1023s %255s",
 	&cookie, channel, &ms, data, ext) >= 4);
 	int r = session_publish(p->s, p->now, slice_of(channel), slice_of(data),
-				*ext ? slice_of(ext) : SLICE_NULL, call, p->now + ms, cookie);
+				*ext ? slice_of(ext) : SLICE_NULL, call, p->now + ms, 0,
+				cookie);
 	if (r == SESSION_E_FULL)
 		push(p, "full");
 	else if (r == SESSION_E_TOO_LARGE)

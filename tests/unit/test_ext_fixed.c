@@ -232,7 +232,7 @@ static void each_request_has_its_own(void **state)
 	exchange(s, ",\"c\":2,\"ext\":{\"c\":1,\"ack\":0}}]", NULL);
 	assert_int_equal(session_want(s, SLICE("/a")), 0);
 	assert_int_equal(session_publish(s, 1, SLICE("/b"), SLICE("2"), SLICE("{\"mine\":3}"),
-					 false, 9000, 1), 0);
+					 false, 9000, 0, 1), 0);
 	exchange(s, "\"subscription\":\"/a\",\"s\":2,\"ext\":{\"s\":1}},{\"channel\":\"/b\",\"id\":\"4\","
 		    "\"clientId\":\"c\",\"data\":2,\"p\":2,\"ext\":{\"mine\":3,\"p\":1}}]", NULL);
 	session_free(s);

@@ -60,6 +60,21 @@ static void test_publish_without_id(void **state)
 	world_drop(w);
 }
 
+/* the session is told whose it is, with an id or without: nobody may fill its queue alone */
+static void test_publishes_have_owners(void **state)
+{
+	struct world *w = world_new();
+
+	(void)state;
+	assert_asked(w, 0, "{'op':'publish','channel':'/a','data':1}", "");
+	assert_int_equal(w->sessions[0].peer, w->members[0].id);
+	assert_asked(w, 1, "{'op':'publish','id':1,'channel':'/a','data':1}", "");
+	assert_int_equal(w->sessions[0].peer, w->members[1].id);
+	assert_asked(w, 2, "{'op':'call','id':1,'channel':'/service/a','data':1}", "");
+	assert_int_equal(w->sessions[0].peer, w->members[2].id);
+	world_drop(w);
+}
+
 static void test_call(void **state)
 {
 	struct world *w = world_new();
@@ -165,6 +180,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_publish_outcomes),
 		cmocka_unit_test(test_publish_without_id),
+		cmocka_unit_test(test_publishes_have_owners),
 		cmocka_unit_test(test_call),
 		cmocka_unit_test(test_answers_find_their_askers),
 		cmocka_unit_test(test_end_of_requests),

@@ -157,7 +157,7 @@ static void end_one(struct publishes *p, struct exchanges *all, uint64_t id, con
 {
 	const struct session_batch batch = {.id = id, .lane = SESSION_LANE_COMMAND};
 	const struct publish_wish wish = {slice_of(channel), SLICE("'payload'"), SLICE_NULL, true,
-					  500, id};
+					  500, 0, id};
 	struct exchange *x;
 
 	assert_int_equal(publish_new(p, id, &wish), 0);
@@ -198,7 +198,7 @@ static void what_is_remembered_is_bounded(void **state)
 		end_one(&p, &all, i, channel);
 		assert_int_equal(match(&p, channel, id), CALLS_LATE);
 	}
-	assert_int_equal(p.bytes, 0);
+	assert_int_equal(p.shares.held, 0);
 	assert_int_equal(p.calls.n_ended, CALLS_ENDED_MAX);
 	assert_int_equal(p.calls.by_id_map.n, CALLS_CHANNELS_MAX);
 	assert_int_equal(match(&p, "/service/1", "1"), CALLS_NONE);

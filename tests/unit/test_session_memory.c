@@ -137,10 +137,10 @@ static int begin(struct talk *t)
 	PERSIST(r, session_want(t->s, SLICE("/b")));
 	assert_int_equal(r, 0);
 	PERSIST(r, session_publish(t->s, 0, SLICE("/p"), SLICE("1"), SLICE("{\"x\":1}"), false,
-				   90000, 1));
+				   90000, 0, 1));
 	assert_int_equal(r, 0);
 	PERSIST(r, session_publish(t->s, 0, SLICE("/service/x"), SLICE("2"), SLICE_NULL, true,
-				   90000, 2));
+				   90000, 0, 2));
 	assert_int_equal(r, 0);
 	session_start(t->s, 0);
 	return 0;

@@ -152,7 +152,7 @@ static void publish(struct model *m, struct check *c)
 	int n = snprintf(data, sizeof(data), "%u", c->published);
 	c->outcome[c->published] = -1;
 	if (session_publish(m->s, m->now, SLICE("/pub"), slice_make(data, (size_t)n), SLICE_NULL,
-			    false, m->now + 100 + model_random(m, 20000), c->published) == 0)
+			    false, m->now + 100 + model_random(m, 20000), 0, c->published) == 0)
 		c->published++;
 }
 

@@ -1,0 +1,81 @@
+/*
+ * Owns the account of who holds how much of the room. Guarantees that the ceiling
+ * holds, and that nobody takes what others will need. Must never know what lies in
+ * that room.
+ */
+#include "bayeux/shares.h"
+
+#include "base/errors.h"
+#include "bayeux/session.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+void shares_init(struct shares *s, size_t max)
+{
+	*s = (struct shares){.max = max};
+	strmap_init(&s->by_peer);
+}
+
+void shares_fini(struct shares *s)
+{
+	assert(s->held == 0);
+	strmap_fini(&s->by_peer);
+}
+
+static struct slice key_of(const uint64_t *peer)
+{
+	return slice_make(peer, sizeof(*peer));
+}
+
+static struct share *find(const struct shares *s, uint64_t peer)
+{
+	struct strmap_node *found = strmap_get(&s->by_peer, key_of(&peer));
+	return found ? STRMAP_OF(found, struct share, by_peer) : NULL;
+}
+
+/* whether a peer may come to hold so much, when so much is left then */
+static bool is_fair(const struct shares *s, size_t held, size_t left)
+{
+	return held <= (uint64_t)left * left / s->max;
+}
+
+static int share_new(struct shares *s, uint64_t peer, struct share **ret)
+{
+	struct share *share = malloc(sizeof(*share));
+	if (!share)
+		return -ENOMEM;
+	*share = (struct share){.peer = peer};
+	int r = strmap_put(&s->by_peer, key_of(&share->peer), &share->by_peer);
+	if (r)
+		free(share);
+	else
+		*ret = share;
+	return r;
+}
+
+int shares_take(struct shares *s, uint64_t peer, size_t n, struct share **ret)
+{
+	struct share *share = find(s, peer);
+	size_t left = s->max - s->held;
+	if (n > left || !is_fair(s, (share ? share->held : 0) + n, left - n))
+		return SESSION_E_FULL;
+	int r = share ? 0 : share_new(s, peer, &share);
+	if (r)
+		return r;
+	share->held += n;
+	s->held += n;
+	*ret = share;
+	return 0;
+}
+
+void shares_give_back(struct shares *s, struct share *share, size_t n)
+{
+	s->held -= n;
+	share->held -= n;
+	if (share->held)
+		return;
+	strmap_remove(&s->by_peer, &share->by_peer);
+	free(share);
+}

@@ -1,0 +1,44 @@
+/*
+ * How the room of the publishes is shared. It has a ceiling, and whoever fills it
+ * would shut the others out; so each peer may hold of it only such a part of what
+ * is then left, as what is left is of the whole:
+ *
+ *     held / left <= left / all
+ *
+ * One peer alone may hold 38 % of it, and each that comes later less. It follows
+ * that n peers, in whatever order they take and give back, leave more than the
+ * (n+1)th part for the next one: with x for what the i-th leaves, what it took is
+ * x² at most, so 1/x is at most 1 larger than before it came.
+ *
+ * A peer is a number. One that left still counts with what it left behind; else
+ * coming again and again would be the way to take all.
+ */
+#ifndef BAYEUX_SHARES_H
+#define BAYEUX_SHARES_H
+
+#include "base/strmap.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct share {
+	struct strmap_node by_peer;
+	uint64_t peer;
+	size_t held;
+};
+
+struct shares {
+	struct strmap by_peer;          /* those who hold something */
+	size_t held, max;               /* of all */
+};
+
+/* `max` below 4 GiB */
+void shares_init(struct shares *s, size_t max);
+/* Everything must have been given back. */
+void shares_fini(struct shares *s);
+
+/* `n` is not 0. 0 and whose it is, SESSION_E_FULL or -ENOMEM. */
+int shares_take(struct shares *s, uint64_t peer, size_t n, struct share **ret);
+void shares_give_back(struct shares *s, struct share *share, size_t n);
+
+#endif
