@@ -46,6 +46,15 @@ static struct slice plain(struct slice channel)
 	return channel_bare(channel);
 }
 
+/*
+ * What a channel is kept under: with its filter, for the server sends an event once for each. Some
+ * name it without: then it stands for one that is wanted with.
+ */
+static struct slice name_of(const struct ext_replay *a, struct slice channel)
+{
+	return replay_order_name(&a->order, channel);
+}
+
 static const struct replay_id *start_of(const struct ext_replay *a)
 {
 	return a->start == SESSION_REPLAY_ALL ? &all_retained : &only_new;
@@ -58,14 +67,14 @@ static int want(struct ext *x, struct slice channel)
 {
 	struct ext_replay *a = replay_of(x);
 	struct replay_id id;
-	int r = replay_order_want(&a->order, plain(channel));
+	int r = replay_order_want(&a->order, channel);
 	if (r)
 		return r;
-	r = a->store->get(a->store, plain(channel), &id);
+	r = a->store->get(a->store, channel, &id);
 	if (r == REPLAY_STORE_NONE)
-		r = a->store->put(a->store, plain(channel), start_of(a));
+		r = a->store->put(a->store, channel, start_of(a));
 	if (r)
-		replay_order_unwant(&a->order, plain(channel));
+		replay_order_unwant(&a->order, channel);
 	return r;
 }
 
@@ -74,14 +83,14 @@ static void unwant(struct ext *x, struct slice channel)
 {
 	struct ext_replay *a = replay_of(x);
 	struct replay_id id = *start_of(a);
-	int r = a->store->get(a->store, plain(channel), &id);
-	replay_order_begin(&a->order, plain(channel), &id);
-	if (!replay_order_unwant(&a->order, plain(channel)))
+	int r = a->store->get(a->store, channel, &id);
+	replay_order_begin(&a->order, channel, &id);
+	if (!replay_order_unwant(&a->order, channel))
 		return;
 	if (a->start != SESSION_REPLAY_RESUME)
-		a->store->forget(a->store, plain(channel));
+		a->store->forget(a->store, channel);
 	else if (r == 0)
-		a->store->put(a->store, plain(channel), &id);
+		a->store->put(a->store, channel, &id);
 }
 
 /* ---- out ---- */
@@ -97,7 +106,7 @@ static int write_marker(struct ext_replay *a, struct slice channel, struct buf *
 		return r;
 	replay_order_begin(&a->order, channel, &id);
 	json_write_init(&w, out);
-	json_put_text(&w, channel);
+	json_put_text(&w, plain(channel));
 	r = json_write_done(&w);
 	if (r == 0)
 		r = buf_printf(out, ":%s}", id.text);
@@ -118,7 +127,7 @@ static int outgoing(struct ext *x, const struct ext_request *request, struct buf
 		replay_order_connect(&a->order);
 	if (request->kind != REQUEST_SUBSCRIBE || !a->on)
 		return 0;
-	return write_marker(a, plain(request->channel), out);
+	return write_marker(a, request->channel, out);
 }
 
 /* ---- in ---- */
@@ -169,7 +178,7 @@ static int event(struct ext_replay *a, const struct envelope *e)
 	int r = a->on ? id_of(e, &id) : WITHOUT_ID;
 	if (r)
 		return r < 0 ? r : 0;
-	r = replay_order_take(&a->order, plain(e->channel), &id, e->raw);
+	r = replay_order_take(&a->order, name_of(a, e->channel), &id, e->raw);
 	return r > 0 ? EXT_DROP : r;
 }
 
@@ -202,20 +211,20 @@ static int delivered(struct ext *x, const struct envelope *e)
 	int r = a->on ? id_of(e, &id) : WITHOUT_ID;
 	if (r)
 		return r < 0 ? r : 0;
-	replay_order_told(&a->order, plain(e->channel), &id);
-	return advance(a, plain(e->channel));
+	replay_order_told(&a->order, name_of(a, e->channel), &id);
+	return advance(a, name_of(a, e->channel));
 }
 
 static int answered(struct ext *x, struct slice channel)
 {
 	struct ext_replay *a = replay_of(x);
-	replay_order_answered(&a->order, plain(channel));
-	return advance(a, plain(channel));
+	replay_order_answered(&a->order, channel);
+	return advance(a, channel);
 }
 
 static void unheard(struct ext *x, struct slice channel, bool later)
 {
-	replay_order_unheard(&replay_of(x)->order, plain(channel), later);
+	replay_order_unheard(&replay_of(x)->order, channel, later);
 }
 
 static void missed(struct ext *x)
@@ -256,17 +265,17 @@ static int refused(struct ext *x, struct slice channel, const struct envelope *e
 	if (!a->on || a->fallback == SESSION_REPLAY_STOP || error.code != 400 ||
 	    !error.text.n || !memmem(error.text.p, error.text.n, "replayId", 8))
 		return 0;
-	int r = a->store->get(a->store, plain(channel), &id);
+	int r = a->store->get(a->store, channel, &id);
 	/* where no id was said, another one will not help */
 	if (r == REPLAY_STORE_NONE || id.text[0] == '-')
 		return 0;
 	if (r == 0)
-		r = a->store->put(a->store, plain(channel),
+		r = a->store->put(a->store, channel,
 				  a->fallback == SESSION_REPLAY_FALLBACK_ALL ? &all_retained
 									     : &only_new);
 	if (r)
 		return r;
-	replay_order_stale(&a->order, plain(channel));
+	replay_order_stale(&a->order, channel);
 	return EXT_AGAIN;
 }
 

@@ -7,6 +7,8 @@
  */
 #include "bayeux/replay_order.h"
 
+#include "bayeux/channel.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -266,6 +268,11 @@ int replay_order_release(struct replay_order *o, struct buf *out)
 
 /* ---- wishes ---- */
 
+static bool has_filter(struct slice channel)
+{
+	return channel_bare(channel).n != channel.n;
+}
+
 int replay_order_want(struct replay_order *o, struct slice channel)
 {
 	struct line *l = find(o, channel);
@@ -273,7 +280,7 @@ int replay_order_want(struct replay_order *o, struct slice channel)
 		l->wants++;
 		return 0;
 	}
-	l = calloc(1, sizeof(*l) + channel.n);
+	l = calloc(1, sizeof(*l) + channel.n + 1);
 	if (!l)
 		return -ENOMEM;
 	memcpy(l->channel, channel.p, channel.n);
@@ -286,6 +293,7 @@ int replay_order_want(struct replay_order *o, struct slice channel)
 	list_init(&l->held);
 	list_init(&l->answered);
 	list_append(&o->lines, &l->link);
+	o->filtered += has_filter(channel);
 	return 0;
 }
 
@@ -298,8 +306,18 @@ bool replay_order_unwant(struct replay_order *o, struct slice channel)
 	if (--l->wants)
 		return false;
 	make_ready(o, l);
+	o->filtered -= has_filter(channel);
 	line_free(o, l);
 	return true;
+}
+
+struct slice replay_order_name(const struct replay_order *o, struct slice channel)
+{
+	if (o->filtered && !find(o, channel))
+		LIST_EACH(l, &o->lines, struct line, link)
+			if (slice_eq(channel_bare(slice_of(l->channel)), channel))
+				return slice_of(l->channel);
+	return channel;
 }
 
 /* ---- what is sent ---- */

@@ -33,6 +33,7 @@ struct replay_order {
 	uint64_t text;                  /* number of the text that is looked at */
 	/* what it was when the connect, and the commands, that are answered next were sent */
 	uint64_t connect_text, command_text;
+	size_t filtered;                /* lines whose channel has a filter */
 	bool busy;                      /* an answer to commands is awaited */
 	bool two_lanes;                 /* answers to commands come on another lane than the rest */
 	bool came;                      /* an event, with this text */
@@ -48,6 +49,8 @@ void replay_order_fini(struct replay_order *o);
 /* One more, or one less, wants the channel. 0 or -ENOMEM. Unwant: whether it was the last. */
 int replay_order_want(struct replay_order *o, struct slice channel);
 bool replay_order_unwant(struct replay_order *o, struct slice channel);
+/* Under which name it is wanted: its own, or one with a filter behind it; its own also when by none. */
+struct slice replay_order_name(const struct replay_order *o, struct slice channel);
 
 /* ---- what is sent ---- */
 void replay_order_connect(struct replay_order *o);

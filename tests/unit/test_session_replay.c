@@ -286,6 +286,24 @@ static void a_filter_leaves_the_others_their_marker(void **state)
 	     "'successful':true}]", LOST, BACK, "< commands long-polling [%{'/topic/T':5}}}]");
 }
 
+/* where the server names an event as it was subscribed to, it sends one to each, each in its time */
+static void each_filter_has_its_own(void **state)
+{
+	(void)state;
+#define ON_T(filter)                                                                               \
+	"{'channel':'/meta/subscribe','subscription':'/topic/T" filter "','successful':true}"
+	PLAY(&options, UP, "> want /topic/T?A=1", "< commands long-polling [%{'/topic/T':-1}}}]",
+	     "> want /topic/T", "> reply command [" ON_T("?A=1") "]",
+	     "< channel /topic/T?A=1 active", "< commands long-polling [%{'/topic/T':-1}}}]",
+	     "> reply command [" ON_T("") "]", "< channel /topic/T active",
+	     COMES(EVENT("/topic/T?A=1", "5") "," EVENT("/topic/T", "5") ","
+	     EVENT("/topic/T", "6")), HEARD("/topic/T?A=1"), HEARD("/topic/T"), HEARD("/topic/T"),
+	     CONNECT, LOST, BACK,
+	     "< commands long-polling [%'/topic/T?A=1'%{'/topic/T':5}}}%{'/topic/T':6}}}]",
+	     "> reply command [" EVENT("/topic/T?A=1", "6") "," ON_T("?A=1") "," ON_T("") "]",
+	     "< channel /topic/T?A=1 active", "< channel /topic/T active", HEARD("/topic/T?A=1"));
+}
+
 /* one lane: what comes behind the subscribe waits for its answer, and nothing else does */
 static void on_a_websocket_too(void **state)
 {
@@ -576,6 +594,7 @@ int main(void)
 		cmocka_unit_test_setup(a_repetition_comes_first, setup),
 		cmocka_unit_test_setup(what_waits_for_nothing_is_told, setup),
 		cmocka_unit_test_setup(a_filter_leaves_the_others_their_marker, setup),
+		cmocka_unit_test_setup(each_filter_has_its_own, setup),
 		cmocka_unit_test_setup(on_a_websocket_too, setup),
 		cmocka_unit_test_setup(starts_where_it_is_told_to, setup),
 		cmocka_unit_test_setup(what_was_given_up_is_asked_for, setup),
