@@ -58,7 +58,7 @@ struct session {
 	enum session_due due;
 	uint64_t due_at;
 	bool due_probe;                 /* the connect says timeout 0 */
-	struct backoff backoff, halt_backoff, command_backoff;
+	struct backoff backoff, halt_backoff, command_backoff, suspicion;
 	struct jitter jitter;
 	struct transports transports;   /* of the URL in use */
 	struct urls urls;
@@ -68,9 +68,7 @@ struct session {
 	bool handshaken;                /* some handshake may have reached the server */
 	unsigned unreadable;            /* answers in a row, since the last good connect */
 	uint64_t unconnected_since;     /* first failure since the last good connect; 0 for none */
-	/* a reply made us doubt the session; valid with suspected */
-	uint64_t suspected_at;
-	bool suspected;
+	uint64_t suspect_at;            /* a reply may make us doubt the session again */
 	uint64_t stop_at;               /* OFF by then; valid while disconnecting */
 	bool unauthorized;              /* waits for credentials; something is due, but never */
 	bool rejected;                  /* … because the server rejected those it had */

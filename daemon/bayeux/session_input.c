@@ -363,13 +363,16 @@ static void all_is_well(struct session *s, struct request *r)
 	backoff_reset(&s->command_backoff);
 }
 
-/* A reply makes us doubt the session: ask by a connect at once, but not again and again. */
+/*
+ * A reply makes us doubt the session: ask by a connect at once. Each doubt there was before in this
+ * session was unfounded, and some servers refuse with the words of those that forgot us: so it
+ * takes longer each time, for over long-polling the connect that is held may be lost with events.
+ */
 static void suspect(struct session *s, uint64_t now)
 {
-	if (!state_is_up(s) || (s->suspected && now - s->suspected_at < s->o.backoff_min))
+	if (!state_is_up(s) || now < s->suspect_at)
 		return;
-	s->suspected = true;
-	s->suspected_at = now;
+	s->suspect_at = now + backoff_next(&s->suspicion, &s->jitter);
 	life_probe(s, now);
 }
 
@@ -410,7 +413,9 @@ static int subscription_reply(struct session *s, uint64_t now, const struct enve
 	if (!r || !r->exchange || r->kind != (subscribe ? REQUEST_SUBSCRIBE : REQUEST_UNSUBSCRIBE))
 		return 0;
 	int result = failure_reason(e, &why);
-	bool later = !is_ok(e) && (is_session_unknown(e) || is_temporary(e, why));
+	bool forgotten = !is_ok(e) && is_session_unknown(e) &&
+			 !wanted_disowned(wanted_of(r), s->connects);
+	bool later = forgotten || (!is_ok(e) && is_temporary(e, why));
 	if (result == 0 && subscribe)
 		result = tell_extensions(s, wanted_of(r)->node.key, e, later);
 	if (result < 0)
@@ -420,10 +425,10 @@ static int subscription_reply(struct session *s, uint64_t now, const struct enve
 		begin_elsewhere(s, wanted_of(r), e);
 	} else if (is_ok(e)) {
 		wanted_accepted(&s->wanted, wanted_of(r));
-	} else if (is_session_unknown(e)) {
-		wanted_deferred(&s->wanted, wanted_of(r), now, e, "the server forgot the session");
+	} else if (forgotten) {
+		wanted_forgotten(&s->wanted, wanted_of(r), now, s->connects, e);
 		suspect(s, now);
-	} else if (is_temporary(e, why)) {
+	} else if (later) {
 		wanted_deferred(&s->wanted, wanted_of(r), now, e, "the server is busy");
 	} else {
 		wanted_refused(&s->wanted, wanted_of(r), e, "refused by the server");

@@ -34,6 +34,8 @@ void life_handshake_done(struct session *s, uint64_t now, const struct envelope 
 	s->repeat_due = false;
 	s->unconnected_since = 0;
 	s->handshake_events = 0;
+	s->suspect_at = 0;
+	backoff_reset(&s->suspicion);
 	due_connect(s, now + s->advice.interval, true);
 	if (s->websocket && s->transport != SESSION_WEBSOCKET) {
 		/* the socket has done its part: the server wants the rest another way */

@@ -15,6 +15,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+/* tries that are answered as if there were no session, although there is, until they are refused */
+#define DISOWNED_MAX 3u
+
 void wanted_init(struct wanted_table *t, struct pending *pending, struct jitter *jitter,
 		 uint64_t backoff_min, uint64_t backoff_max)
 {
@@ -293,6 +296,7 @@ void wanted_reset(struct wanted_table *t, bool covering)
 		w->upstream = WANTED_NONE;
 		w->told = SESSION_CHANNEL_PENDING;
 		w->again = w->doubt = w->repeat = false;
+		w->disowned = 0;
 		backoff_reset(&w->backoff);
 		if (is_over(w))
 			wanted_free(t, w);
@@ -317,6 +321,7 @@ void wanted_accepted(struct wanted_table *t, struct wanted *w)
 	settle(t, w);
 	w->doubt = w->repeat && w->upstream == WANTED_SUBSCRIBING;
 	w->again = w->repeat = false;
+	w->disowned = 0;
 	backoff_reset(&w->backoff);
 	w->upstream = w->upstream == WANTED_SUBSCRIBING ? WANTED_ON : WANTED_NONE;
 	ripple(t, w, NULL, "");
@@ -328,6 +333,7 @@ void wanted_refused(struct wanted_table *t, struct wanted *w, const struct envel
 {
 	settle(t, w);
 	w->again = w->doubt = false;
+	w->disowned = 0;
 	backoff_reset(&w->backoff);
 	w->upstream = w->upstream == WANTED_SUBSCRIBING ? WANTED_REFUSED : WANTED_NONE;
 	ripple(t, w, e, text);
@@ -369,6 +375,24 @@ void wanted_deferred(struct wanted_table *t, struct wanted *w, uint64_t now,
 	if (subscribing && w->wanted)
 		tell(t, w, e, text);
 	ripple(t, w, NULL, "");
+}
+
+static unsigned disowned(const struct wanted *w, uint64_t connects)
+{
+	return w->disowned + (w->disowned == 0 || connects > w->disowned_after);
+}
+
+bool wanted_disowned(const struct wanted *w, uint64_t connects)
+{
+	return disowned(w, connects) > DISOWNED_MAX;
+}
+
+void wanted_forgotten(struct wanted_table *t, struct wanted *w, uint64_t now, uint64_t connects,
+		      const struct envelope *e)
+{
+	w->disowned = disowned(w, connects);
+	w->disowned_after = connects;
+	wanted_deferred(t, w, now, e, "the server forgot the session");
 }
 
 void wanted_broken(struct wanted_table *t, struct wanted *w, bool sent)

@@ -33,6 +33,10 @@ struct wanted {
 	struct list news;
 	bool wanted;
 	bool again;                     /* no reply came once already */
+	/* so often the server answered as if it did not know the session, last after so many good
+	   connects */
+	unsigned disowned;
+	uint64_t disowned_after;
 	enum wanted_upstream upstream;
 	bool repeat;                    /* once it is answered, ask again */
 	/* "on" is a guess: a subscribe or unsubscribe was cut off */
@@ -85,6 +89,14 @@ void wanted_refused(struct wanted_table *t, struct wanted *w, const struct envel
 void wanted_deleted(struct wanted_table *t, struct wanted *w, const char *text);
 /* No session will ever ask again: whatever is wanted is refused, also what was on. */
 void wanted_end(struct wanted_table *t, const char *text);
+/*
+ * The server answers as if it did not know the session, and there were so many good `connects` so
+ * far: asked again after a pause. wanted_disowned(): it did so several times, and connects were
+ * good in between, so it knows the session: it is a refusal in the same words.
+ */
+void wanted_forgotten(struct wanted_table *t, struct wanted *w, uint64_t now, uint64_t connects,
+		      const struct envelope *e);
+bool wanted_disowned(const struct wanted *w, uint64_t connects);
 /* Not now: the server is busy, or has forgotten us. Asked again after a pause. */
 void wanted_deferred(struct wanted_table *t, struct wanted *w, uint64_t now,
 		     const struct envelope *e, const char *text);

@@ -121,6 +121,33 @@ static void busy_servers_are_asked_again(void **state)
 	     "< channel /t pending: the server forgot the session", PROBE);
 }
 
+/* A server may refuse in the words of one that forgot us: when connects go well, it is a refusal. */
+static void a_refusal_may_sound_like_a_lost_session(void **state)
+{
+	(void)state;
+#define UNAUTHORIZED(channel) "'channel':'" channel "','successful':false,'error':'401::x'}]"
+#define DOUBTED "< abort connect", "< state connected gap"
+#define DISOWN                                                                                     \
+	"> reply command [{'subscription':'/t'," UNAUTHORIZED("/meta/subscribe"), DOUBTED,         \
+		"< channel /t pending: the server forgot the session", PROBE, CONNECT_OK, CONNECT
+	PLAY(&options, UP, "> want /t", SUBSCRIBE("/t"), DISOWN, "> sleep 9000", "< +800..1200",
+	     SUBSCRIBE("/t"), "> wait 500", DISOWN, "> sleep 9000", "< +1200..1800",
+	     SUBSCRIBE("/t"), "> wait 700", DISOWN, "> sleep 9000", "< +1800..2700",
+	     SUBSCRIBE("/t"), "> wait 1000",
+	     "> reply command [{'subscription':'/t'," UNAUTHORIZED("/meta/subscribe"),
+	     "< channel /t refused: refused by the server");
+	/* who publishes where it must not does not cost the others their connect each time */
+#define REFUSED(n)                                                                                 \
+	"> publish " #n " /a 9000 1", "< commands %", "> reply command [{" UNAUTHORIZED("/a"),     \
+		"< outcome " #n " refused%"
+#define REFUSED_AND_DOUBTED(n)                                                                     \
+	"> publish " #n " /a 9000 1", "< commands %", "> reply command [{" UNAUTHORIZED("/a"),     \
+		DOUBTED, "< outcome " #n " refused%", PROBE, CONNECT_OK, CONNECT
+	PLAY(&options, UP, REFUSED_AND_DOUBTED(1), REFUSED(2), "> wait 1201",
+	     REFUSED_AND_DOUBTED(3), "> wait 1199", REFUSED(4), "> wait 602",
+	     REFUSED_AND_DOUBTED(5), "> wait 1799", REFUSED(6));
+}
+
 static void replies_without_id_are_understood(void **state)
 {
 	(void)state;
@@ -263,6 +290,7 @@ int main(void)
 		cmocka_unit_test_setup(wishes_race_with_replies, setup),
 		cmocka_unit_test_setup(refusals_are_told_once, setup),
 		cmocka_unit_test_setup(busy_servers_are_asked_again, setup),
+		cmocka_unit_test_setup(a_refusal_may_sound_like_a_lost_session, setup),
 		cmocka_unit_test_setup(replies_without_id_are_understood, setup),
 		cmocka_unit_test_setup(many_channels_go_in_chunks, setup),
 		cmocka_unit_test_setup(publishes_go_apart, setup),
