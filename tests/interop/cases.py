@@ -265,6 +265,35 @@ def large(s):
     nothing_more(s, peer, "/large")
 
 
+@case(only=("cometd-java",), max_message_size=1500, upstream={"backoff-min": "50ms", "backoff-max": "200ms"})
+def narrow(s):
+    """The server bears far smaller batches than ours and closes with 1009: only what was in front of the
+    first that was too large is uncertain, the size is found out once, and nothing happens twice."""
+    if s.transport != "websocket":
+        raise NotHere("over long-polling it does not say that a batch is too large")
+    peers = [s.peer(f"peer{n}") for n in range(20)]
+    peers[0].subscribe("/narrow")
+    outcomes = [], []
+    for part in outcomes:
+        posted = [(peer, peer.post("publish", channel="/narrow", data=f"{id(part)} {n} {i} {'x' * 40}"))
+                  for n in range(20) for i, peer in enumerate(peers)]
+        for peer, request in posted:
+            try:
+                peer.reply(request)
+                part.append("ok")
+            except Refused as refusal:
+                part.append(refusal.code)
+    assert set(outcomes[0]) <= {"ok", "unknown-outcome"}, set(outcomes[0])
+    assert outcomes[0].count("ok") > 200, outcomes[0].count("ok")
+    same(outcomes[1], ["ok"] * 400)
+    s.server.publish("/narrow", '"end"')
+    heard = data_of(peers[0].take_until("end"))
+    assert len(heard) == len(set(heard)), "a publish was heard twice"
+    stats = s.server.stats()
+    same((stats["handshakes"], stats["subscribes"]), (1, {"/narrow": 1}))
+    s.say(f"{outcomes[0].count('unknown-outcome')} of 800 unknown")
+
+
 @case(only=("cometd-java",), chaos=True, upstream={"websocket-compression": "yes"})
 def compressed(s):
     """The same texts, a fraction of the bytes: the proxy, which does no harm here, counts them."""
