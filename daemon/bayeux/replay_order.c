@@ -18,8 +18,6 @@
 #define PIECES_WAITING 1024u
 /* subscribes in a row that get lost: who never answers them shall not keep his events from us */
 #define UNHEARD_MAX 4u
-/* texts without a word of a channel whose held events the server may send again: it does not */
-#define QUIET_MAX 8u
 /* what is released at a time, unless a single event is larger */
 #define RELEASE_MAX (256u << 10)
 
@@ -44,11 +42,6 @@ struct line {
 	unsigned wants;
 	bool waits;                     /* for the answer to a subscribe */
 	bool open;                      /* and holds nothing all the same */
-	/* it was answered: what is held waits until what comes before it came, and how long for */
-	bool behindhand;
-	unsigned quiet;
-	struct replay_id top;           /* the furthest in the last text that had one, and which */
-	uint64_t top_text;
 	bool late;                      /* something got lost since it was asked */
 	bool asked, first;              /* in this session; and nothing before it */
 	unsigned unheard;               /* subscribes in a row that got lost */
@@ -193,7 +186,7 @@ static bool is_known(const struct line *l, const struct replay_id *id)
 
 static bool holds(const struct replay_order *o, const struct line *l)
 {
-	return !l->open && (l->waits || l->behindhand || o->busy);
+	return !l->open && (l->waits || o->busy);
 }
 
 /* The last id told before that text; or the oldest that is remembered. */
@@ -217,21 +210,9 @@ static void rewind_to(struct replay_order *o, struct line *l, uint64_t text)
 /* It is as good as told: from ready nothing gets lost. */
 static void make_ready(struct replay_order *o, struct line *l)
 {
-	l->behindhand = false;
 	LIST_EACH(h, &l->held, struct held, link)
 		note(l, &h->id, h->text);
 	list_splice(&o->ready, &l->held);
-}
-
-static void make_ready_up_to(struct replay_order *o, struct line *l, const struct replay_id *id)
-{
-	LIST_EACH_SAFE(h, &l->held, struct held, link) {
-		if (is_further(&h->id, id))
-			return;
-		note(l, &h->id, h->text);
-		list_remove(&h->link);
-		list_append(&o->ready, &h->link);
-	}
 }
 
 static void make_open(struct replay_order *o, struct line *l)
@@ -357,10 +338,8 @@ void replay_order_connect(struct replay_order *o)
 void replay_order_busy(struct replay_order *o, bool busy)
 {
 	o->busy = busy;
-	if (busy) {
+	if (busy)
 		o->command_text = o->text;
-		o->two_lanes = true;
-	}
 	/* with each answer there is seldom anything to do, and there may be many lines */
 	if (busy || (!o->held && !o->opened))
 		return;
@@ -386,7 +365,7 @@ void replay_order_asked(struct replay_order *o, struct slice channel,
 	l->counts = l->first = !l->asked;
 	l->asked = true;
 	l->waits = true;
-	l->late = l->behindhand = false;
+	l->late = false;
 	l->open = l->unheard > UNHEARD_MAX;
 	list_remove(&l->answered);
 }
@@ -416,7 +395,6 @@ void replay_order_lost(struct replay_order *o)
 								      : o->connect_text;
 	LIST_EACH(l, &o->lines, struct line, link) {
 		l->waits = l->late = true;
-		l->behindhand = false;
 		if (!is_place(&l->rewound))
 			rewind_to(o, l, text);
 		else
@@ -457,11 +435,11 @@ void replay_order_forget_all(struct replay_order *o)
 void replay_order_restart(struct replay_order *o)
 {
 	catch_all_up(o);
-	o->busy = o->two_lanes = false;
+	o->busy = false;
 	LIST_EACH(l, &o->lines, struct line, link) {
 		drop(o, &l->held);
 		list_remove(&l->answered);
-		l->waits = l->open = l->late = l->asked = l->counts = l->behindhand = false;
+		l->waits = l->open = l->late = l->asked = l->counts = false;
 		l->unheard = 0;
 		l->seen = (struct replay_id){""};
 	}
@@ -507,10 +485,6 @@ int replay_order_take(struct replay_order *o, struct slice channel, const struct
 		l->n_pieces = 0;
 		l->newest = l->stale = (struct replay_id){""};
 	}
-	o->came = true;
-	if (l->top_text != o->text || is_further(id, &l->top))
-		l->top = *id;
-	l->top_text = o->text;
 	if (l->counts && is_further(id, &l->seen))
 		l->seen = *id;
 	if (is_known(l, id))
@@ -536,38 +510,14 @@ const struct replay_id *replay_order_newest(const struct replay_order *o, struct
 	return l && !waits && replay_id_is(&l->newest) ? &l->newest : NULL;
 }
 
-/*
- * The server sends once more, from where it was asked to, what is held, and before that what got
- * lost: so all is told as far as this text goes. When it has nothing more to send, or does not send
- * it again, what is held has waited long enough.
- */
-static void go_on(struct replay_order *o, struct line *l, bool answered)
-{
-	bool came = replay_id_is(&l->top) && l->top_text == o->text;
-	l->quiet = answered || came ? 0 : l->quiet + 1;
-	if (came)
-		make_ready_up_to(o, l, &l->top);
-	if (list_empty(&l->held) || (!o->came && !answered) || l->quiet > QUIET_MAX)
-		make_ready(o, l);
-}
-
 void replay_order_settle(struct replay_order *o)
 {
-	/* there may be many lines, and nearly always nothing is held */
-	if (o->held)
-		LIST_EACH(l, &o->lines, struct line, link)
-			if (l->behindhand && !o->busy)
-				go_on(o, l, false);
 	LIST_EACH_SAFE(l, &o->answered, struct line, answered) {
 		list_remove(&l->answered);
 		l->waits = l->open = false;
-		l->behindhand = o->two_lanes && !l->counts && !list_empty(&l->held);
-		if (l->behindhand && !o->busy)
-			go_on(o, l, true);
 		if (!holds(o, l))
 			make_ready(o, l);
 	}
-	o->came = false;
 	if (o->held > o->held_max)
 		LIST_EACH(l, &o->lines, struct line, link)
 			if (!list_empty(&l->held))

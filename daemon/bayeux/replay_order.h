@@ -5,10 +5,8 @@
  * connections with no order between them: what a subscribe has replayed comes
  * on the one, what is new on the other. So events are held, and then told by
  * their ids, while an answer to commands is awaited, and from the moment a
- * subscribe says where to begin until it is answered. Within a session it is
- * said again when an answer got lost: then what is held waits also for what the
- * server sends once more and lies before it. An answer to the connect may be
- * awaited for minutes: what it brings too late is told late, not lost.
+ * subscribe says where to begin until it is answered. An answer to the connect
+ * may be awaited for minutes: what it brings too late is told late, not lost.
  *
  * Ids grow within a channel and within one text. Each text brings a piece of
  * what the server had queued, with nothing of another text in between: so what
@@ -35,8 +33,6 @@ struct replay_order {
 	uint64_t connect_text, command_text;
 	size_t filtered;                /* lines whose channel has a filter */
 	bool busy;                      /* an answer to commands is awaited */
-	bool two_lanes;                 /* answers to commands come on another lane than the rest */
-	bool came;                      /* an event, with this text */
 	bool opened;                    /* some line may hold nothing for want of room */
 	bool rewound;                   /* some line may have to be had once more */
 	size_t held, held_max;          /* bytes */

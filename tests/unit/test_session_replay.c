@@ -201,8 +201,7 @@ static void a_repetition_may_get_lost(void **state)
 	     TOLD("5"), CONNECT, "> wait 200", "> fail connect broken",
 	     "< state unconnected gap: cut", "> sleep 9000", "< +0..2000", CONNECT,
 	     "> reply connect [" E("9") "," DONE "]", "< state connected gap", CONNECT,
-	     SUBSCRIBE("/e", "5"), "> reply command [" ON_E "]", "< channel /e active",
-	     "> wait 200", "> reply connect [" DONE "]", TOLD("9"), CONNECT,
+	     SUBSCRIBE("/e", "5"), "> reply command [" ON_E "]", "< channel /e active", TOLD("9"),
 	     LOST, HANDSHAKEN, SUBSCRIBE("/e", "5"), SUBSCRIBED("/e"),
 	     "> reply connect [" E("6") "," DONE "]", TOLD("6"), "< state connected gap", CONNECT,
 	     LOST, BACK, SUBSCRIBE("/e", "6"), SUBSCRIBED("/e"),
@@ -215,40 +214,6 @@ static void a_repetition_may_get_lost(void **state)
 	     "> sleep 9000", "< +0..4000", CONNECT, CONNECT_OK, "< state connected gap", CONNECT,
 	     "< commands %", "> reply command [{'channel':'/meta/unsubscribe','subscription':"
 	     "'/e','successful':true}]", "> want /e", SUBSCRIBE("/e", "5"));
-}
-
-/* What came before the repetition is told behind it, as long as there is more of that. */
-static void a_repetition_comes_first(void **state)
-{
-	(void)state;
-#define REPEATED                                                                                   \
-	UP, "> want /e", SUBSCRIBE("/e", "-1"), SUBSCRIBED("/e"), "> want /f",                     \
-		SUBSCRIBE("/f", "-1"), SUBSCRIBED("/f"), COMES(E("5")), TOLD("5"), CONNECT,        \
-		"> wait 200", "> fail connect broken", "< state unconnected gap: cut",             \
-		"> sleep 9000", "< +0..2000", CONNECT,                                             \
-		"> reply connect [" E("8") "," E("9") "," DONE "]", "< state connected gap",       \
-		CONNECT, "< commands %'/e':5%'/f':-1%"
-#define ON_BOTH(events)                                                                            \
-	"> reply command [" events ON_E ",{'channel':'/meta/subscribe','subscription':'/f',"       \
-	"'successful':true}]", "< channel /e active", "< channel /f active"
-	PLAY(&options, REPEATED, ON_BOTH(E("6") ","), TOLD("6"),
-	     "> reply connect [" E("7") "," E("8") "," DONE "]", TOLD("7"), TOLD("8"), CONNECT,
-	     "> wait 200", "> reply connect [" E("9") "," E("10") "," DONE "]", TOLD("9"),
-	     TOLD("10"), CONNECT, LOST, HANDSHAKEN, "< commands %'/e':10%");
-	/* all with the answer: nothing waits */
-	PLAY(&options, REPEATED, ON_BOTH(E("6") "," E("7") "," E("8") "," E("9") ","), TOLD("6"),
-	     TOLD("7"), TOLD("8"), TOLD("9"));
-	/* a server that sends nothing again within a session has nothing more, or goes on */
-	PLAY(&options, REPEATED, ON_BOTH(""), "> wait 200", "> reply connect [" DONE "]", TOLD("8"),
-	     TOLD("9"), CONNECT);
-	PLAY(&options, REPEATED, ON_BOTH(""), "> wait 200", "> reply connect [" E("10") "," DONE "]",
-	     TOLD("8"), TOLD("9"), TOLD("10"), CONNECT);
-	/* or speaks of something else all the time */
-#define ELSE(id) "> wait 200", "> reply connect [" EVENT("/f", id) "," DONE "]", HEARD("/f"), CONNECT
-	PLAY(&options, REPEATED, ON_BOTH(""), ELSE("1"), ELSE("2"), ELSE("3"), ELSE("4"), ELSE("5"),
-	     ELSE("6"), ELSE("7"), ELSE("8"), "> wait 200",
-	     "> reply connect [" EVENT("/f", "9") "," DONE "]", HEARD("/f"), TOLD("8"), TOLD("9"),
-	     CONNECT);
 }
 
 static void what_waits_for_nothing_is_told(void **state)
@@ -591,7 +556,6 @@ int main(void)
 		cmocka_unit_test_setup(what_comes_late_is_told_late, setup),
 		cmocka_unit_test_setup(a_loss_while_asking_is_asked_for_again, setup),
 		cmocka_unit_test_setup(a_repetition_may_get_lost, setup),
-		cmocka_unit_test_setup(a_repetition_comes_first, setup),
 		cmocka_unit_test_setup(what_waits_for_nothing_is_told, setup),
 		cmocka_unit_test_setup(a_filter_leaves_the_others_their_marker, setup),
 		cmocka_unit_test_setup(each_filter_has_its_own, setup),
