@@ -245,7 +245,9 @@ struct cometd_result {
 	const char *text;           /* words for people about the error; "" when there is none */
 	const char *json;           /* `result` of the daemon's reply, raw JSON; NULL when none */
 	size_t json_len;
-	const char *message;        /* raw Bayeux message: answer of a call, or refusal; or NULL */
+	/* raw Bayeux message of the server: the answer of a call, its reply to a publish or subscribe,
+	   or a refusal; or NULL */
+	const char *message;
 	size_t message_len;
 	const char *data;           /* its `data`, raw JSON, or NULL */
 	size_t data_len;
@@ -430,8 +432,9 @@ COMETD_API int cometd_unsubscribe_async(struct cometd *c, const char *server, co
 
 /*
  * Publishes; done when the server has acknowledged. Messages published in a
- * row leave in that order. COMETD_E_REFUSED (result->message: what the server
- * said), COMETD_E_NOT_SENT, COMETD_E_UNKNOWN_OUTCOME, ...
+ * row leave in that order. What the server replied, a refusal included, is in
+ * result->message, and what data it added in result->data; no other process
+ * sees it. COMETD_E_REFUSED, COMETD_E_NOT_SENT, COMETD_E_UNKNOWN_OUTCOME, ...
  */
 COMETD_API int cometd_publish(struct cometd *c, const char *server, const char *channel,
 			      const char *data, size_t len, int timeout_ms,

@@ -210,23 +210,43 @@ static void set_message(struct cometd_result *res, struct slice message, struct 
 	res->data_len = data.n;
 }
 
-/* what the reply to a subscribe says of its one channel */
-static int read_row(void *ctx, const struct json_element *element, const struct json_field *pending)
+/* The server's own reply to a publish or subscribe, where the daemon passed it on. */
+static int set_reply(struct cometd_result *res, const struct json_field *bayeux,
+		     struct buf *scratch)
 {
-	int *ret = ctx;
+	struct slice channel, data = SLICE_NULL;
 
-	(void)element;
-	*ret = pending->value.kind == JSON_TRUE;
-	return 0;
+	if (bayeux->value.kind != JSON_OBJECT)
+		return 0;
+	int r = read_bayeux(bayeux->value.raw, scratch, &channel, &data);
+	set_message(res, bayeux->value.raw, data);
+	return r;
 }
 
-static int read_pending(struct slice result, int *ret)
+struct row {
+	struct cometd_result *result;
+	struct buf *scratch;
+};
+
+/* what the reply to a subscribe says of its one channel */
+static int read_row(void *ctx, const struct json_element *element, const struct json_field *f)
 {
-	struct json_field channels = {.name = "channels"}, pending = {.name = "pending"};
+	struct row *row = ctx;
+
+	(void)element;
+	row->result->pending = f[0].value.kind == JSON_TRUE;
+	return set_reply(row->result, &f[1], row->scratch);
+}
+
+static int fill_subscribed(struct slice result, struct buf *scratch, struct cometd_result *res)
+{
+	struct json_field channels = {.name = "channels"};
+	struct json_field f[] = {{.name = "pending"}, {.name = "bayeux"}};
+	struct row row = {res, scratch};
 	int r = json_read_object(result, &channels, 1, false, NULL);
 
 	if (!r && channels.value.kind == JSON_ARRAY)
-		r = json_read_objects(channels.value.raw, &pending, 1, read_row, ret);
+		r = json_read_objects(channels.value.raw, f, 2, read_row, &row);
 	return r < 0 ? -ENOMEM : 0;
 }
 
@@ -291,6 +311,16 @@ static int fill_answer(struct slice result, struct buf *scratch, struct buf *tex
 	return r < 0 ? r : 0;
 }
 
+static int fill_published(struct slice result, struct buf *scratch, struct cometd_result *res)
+{
+	struct json_field bayeux = {.name = "bayeux"};
+	int r = json_read_object(result, &bayeux, 1, false, NULL);
+
+	if (!r)
+		r = set_reply(res, &bayeux, scratch);
+	return r < 0 ? r : 0;
+}
+
 static int fill_ok(const struct message *m, enum protocol_op op, struct buf *scratch,
 		   struct buf *texts, struct cometd_result *res)
 {
@@ -299,9 +329,11 @@ static int fill_ok(const struct message *m, enum protocol_op op, struct buf *scr
 	res->json = m->result.p;
 	res->json_len = m->result.n;
 	if (op == PROTOCOL_OP_SUBSCRIBE)
-		return read_pending(m->result, &res->pending);
+		return fill_subscribed(m->result, scratch, res);
 	if (op == PROTOCOL_OP_CALL)
 		return fill_answer(m->result, scratch, texts, res);
+	if (op == PROTOCOL_OP_PUBLISH)
+		return fill_published(m->result, scratch, res);
 	return 0;
 }
 

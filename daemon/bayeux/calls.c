@@ -98,6 +98,13 @@ static struct publish *find_ended(const struct calls *c, uint64_t id)
 	return NULL;
 }
 
+bool calls_is_late_reply(const struct calls *c, const struct envelope *e)
+{
+	uint64_t id;
+	const struct publish *pub = pending_id(e->id, &id) ? find_ended(c, id) : NULL;
+	return pub && !pub->call && slice_eq(pub->channel, e->channel);
+}
+
 static bool is_waiting(const struct publish *call)
 {
 	return call->call && (call->delivered || call->request.exchange);
@@ -108,13 +115,15 @@ static enum calls_match match_id(struct calls *c, const struct publishes *p,
 {
 	struct pending_node *node = pending_find_text(p->pending, e->id);
 	struct request *r = node ? PENDING_OF(node, struct request, pending) : NULL;
+	const struct publish *over;
 	uint64_t id;
 	if (r && r->kind == REQUEST_PUBLISH && is_waiting(publish_of(r))) {
 		*ret = publish_of(r);
 		answered_by_id(c, e->channel);
 		return CALLS_ANSWER;
 	}
-	if (r || !pending_id(e->id, &id) || !find_ended(c, id))
+	over = !r && pending_id(e->id, &id) ? find_ended(c, id) : NULL;
+	if (!over || !over->call)
 		return CALLS_NONE;
 	answered_by_id(c, e->channel);
 	return CALLS_LATE;

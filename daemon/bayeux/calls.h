@@ -6,7 +6,11 @@
  * next. A channel once answered by id needs no such guess: what comes there
  * without id is an ordinary message.
  *
- * Bounded: so many ended calls and channels, the oldest forgotten first.
+ * Publishes that ended without a reply are remembered here too: a late reply to
+ * one of them may carry data for its publisher alone, and is no event.
+ *
+ * Bounded: so many ended calls and publishes, and so many channels; the oldest
+ * are forgotten first.
  */
 #ifndef BAYEUX_CALLS_H
 #define BAYEUX_CALLS_H
@@ -19,7 +23,8 @@ struct publish;
 struct publishes;
 
 struct calls {
-	struct list ended;              /* publish::link: sent, over, and not answered */
+	/* publish::link: publishes and calls that were sent, are over, and were not answered */
+	struct list ended;
 	struct list by_id;              /* channels that are answered by id */
 	struct strmap by_id_map;
 	size_t n_ended;
@@ -27,8 +32,8 @@ struct calls {
 	unsigned session;               /* no answer comes from one session into the next */
 };
 
-/* So many ended calls are remembered, and so many channels. */
-#define CALLS_ENDED_MAX 64u
+/* So many ended calls and publishes are remembered, and so many channels. */
+#define CALLS_ENDED_MAX 256u
 #define CALLS_CHANNELS_MAX 256u
 
 void calls_init(struct calls *c, uint64_t guess);
@@ -36,8 +41,12 @@ void calls_fini(struct calls *c);
 /* The session with the server is over: nothing of it is answered any more. */
 void calls_reset(struct calls *c);
 
-/* Takes over a call that ended without answer, and in no list; frees what it need not keep. */
+/* Takes over a publish or call that ended without answer, and is in no list; frees what it need not
+   keep. */
 void calls_keep(struct calls *c, struct publish *call, uint64_t now);
+
+/* Whether `e` has the id and the channel of a publish that ended without a reply. */
+bool calls_is_late_reply(const struct calls *c, const struct envelope *e);
 
 enum calls_match {
 	CALLS_NONE,             /* an ordinary message */

@@ -19,14 +19,16 @@
 enum envelope_kind {
 	/* channel begins with /meta/: a reply, or the server's own disconnect */
 	ENVELOPE_META,
-	ENVELOPE_EVENT,         /* has "data" (even null): an event, or the answer to a call */
-	ENVELOPE_REPLY,         /* no "data" but "successful": the reply to a publish */
+	/* has "data" (even null): an event, or the answer to a call; with "successful" it may be a
+	   reply all the same, which only the session can tell */
+	ENVELOPE_EVENT,
+	ENVELOPE_REPLY,         /* "successful" but no "data": the reply to a publish */
 	ENVELOPE_UNKNOWN,       /* neither */
 };
 
 /* Views into the parsed text (or the batch's scratch); absent ones are SLICE_NULL. */
 struct envelope {
-	enum envelope_kind kind;        /* by data and successful, never by id (bayeux.md 1.9) */
+	enum envelope_kind kind;        /* by data and successful (bayeux.md 1.9) */
 	struct slice raw;               /* the whole message as the server wrote it */
 	/* raw without its top-level clientId, a secret of the session */
 	struct slice pieces[2];

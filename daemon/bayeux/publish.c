@@ -28,11 +28,10 @@ static void take_out(struct publishes *p, struct publish *pub)
 	shares_give_back(&p->shares, pub->share, pub->bytes);
 }
 
-/* whether the server may still answer it, though nobody waits for that any more */
+/* whether the server may still answer it, though the publisher has its outcome */
 static bool may_be_answered(const struct publish *pub)
 {
-	return pub->call && (pub->outcome == SESSION_OUTCOME_TIMEOUT ||
-			     pub->outcome == SESSION_OUTCOME_UNKNOWN);
+	return pub->outcome == SESSION_OUTCOME_TIMEOUT || pub->outcome == SESSION_OUTCOME_UNKNOWN;
 }
 
 void publishes_forget(struct publishes *p, uint64_t now)

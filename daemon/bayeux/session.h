@@ -317,9 +317,11 @@ void session_tick(struct session *s, uint64_t now);
 /* ---- events ---- */
 enum session_event_kind {
 	SESSION_EVENT_MESSAGE,   /* for whoever subscribed: envelope */
-	/* of a publish or call: cookie, outcome, envelope (refused, answered), text */
+	/* of a publish or call: cookie, outcome, envelope (the server's reply, a call's answer; NULL
+	   when there was none), text */
 	SESSION_EVENT_OUTCOME,
-	SESSION_EVENT_CHANNEL,   /* channel, status, envelope (refused, else NULL), text */
+	/* channel, status, envelope (the reply that said so, NULL when none did), text */
+	SESSION_EVENT_CHANNEL,
 	/* session_info() changed; envelope of the reply that caused it, or NULL. Also while
 	   connected, each time messages may have been missed (gap) */
 	SESSION_EVENT_STATE,
@@ -331,7 +333,7 @@ enum session_event_kind {
 	SESSION_EVENT_UNAUTHORIZED,
 };
 enum session_outcome {
-	SESSION_OK,              /* published; for a call: answered, see envelope */
+	SESSION_OK,              /* published; for a call: answered; see envelope */
 	SESSION_REFUSED,         /* the server said no: envelope; or too large: text */
 	SESSION_OUTCOME_NOT_SENT,
 	SESSION_OUTCOME_UNKNOWN,

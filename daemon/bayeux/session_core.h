@@ -301,8 +301,9 @@ int batch_take(struct session *s, uint64_t now, struct buf *out, struct session_
 uint64_t batch_commands_at(const struct session *s);
 
 /* ---- session_input.c ---- */
-/* Looks at one message. 0, SESSION_E_NONE (nothing for the caller in it), -ENOMEM (look again). */
-int input_message(struct session *s, uint64_t now, const struct envelope *e,
+/* Looks at one message, whose kind it corrects where data misled. 0, SESSION_E_NONE (nothing for
+   the caller in it), -ENOMEM (look again). */
+int input_message(struct session *s, uint64_t now, struct envelope *message,
 		  struct session_event *ret);
 
 /* ---- session_events.c ---- */

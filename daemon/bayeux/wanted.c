@@ -182,7 +182,7 @@ static void compare(struct wanted_table *t, struct wanted *w, const struct envel
 		return;
 	w->told = status;
 	if (status == SESSION_CHANNEL_ACTIVE)
-		tell(t, w, NULL, "");
+		tell(t, w, e, "");
 	else if (status == SESSION_CHANNEL_REFUSED)
 		tell(t, w, e, text);
 	else
@@ -316,7 +316,7 @@ void wanted_sent(struct wanted_table *t, struct wanted *w, struct exchange *x)
 	request_enter(&w->request, x);
 }
 
-void wanted_accepted(struct wanted_table *t, struct wanted *w)
+void wanted_accepted(struct wanted_table *t, struct wanted *w, const struct envelope *e)
 {
 	settle(t, w);
 	w->doubt = w->repeat && w->upstream == WANTED_SUBSCRIBING;
@@ -324,7 +324,7 @@ void wanted_accepted(struct wanted_table *t, struct wanted *w)
 	w->disowned = 0;
 	backoff_reset(&w->backoff);
 	w->upstream = w->upstream == WANTED_SUBSCRIBING ? WANTED_ON : WANTED_NONE;
-	ripple(t, w, NULL, "");
+	ripple(t, w, e, "");
 }
 
 /* To refuse an unsubscribe is to say that there is none: CometD Java does so (bayeux.md 1.6). */

@@ -42,7 +42,7 @@ struct wanted {
 	/* "on" is a guess: a subscribe or unsubscribe was cut off */
 	bool doubt;
 	enum session_channel_status told;
-	const struct envelope *envelope;    /* of news: the refusal, or NULL */
+	const struct envelope *envelope;    /* of news: the server's reply, or NULL */
 	const char *text;
 	struct backoff backoff;         /* between tries that failed for the moment */
 	uint64_t retry_at;
@@ -82,7 +82,7 @@ bool wanted_subscribes(const struct wanted_table *t, const struct wanted *w);
 void wanted_sent(struct wanted_table *t, struct wanted *w, struct exchange *x);
 
 /* ---- what became of it; each settles the request ---- */
-void wanted_accepted(struct wanted_table *t, struct wanted *w);
+void wanted_accepted(struct wanted_table *t, struct wanted *w, const struct envelope *e);
 void wanted_refused(struct wanted_table *t, struct wanted *w, const struct envelope *e,
 		    const char *text);
 /* Its subscribe, being in todo, is not to be sent in this session. `text` is static. */

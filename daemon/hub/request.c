@@ -67,7 +67,7 @@ void request_free(struct request *r)
 		return;
 	for (size_t i = 0; i < r->n_items; i++) {
 		list_remove(&r->items[i].of_subscription);
-		free((char *)r->items[i].error.p);
+		free((char *)r->items[i].detail.p);
 	}
 	if (r->cookie)
 		strmap_remove(&r->hub->cookies, &r->by_cookie);
@@ -111,7 +111,7 @@ void request_wait(struct request_item *item, struct subscription *s)
 }
 
 void request_answer(struct request_item *item, enum request_answer answer,
-		    enum protocol_error code, struct slice error)
+		    enum protocol_error code, struct slice detail)
 {
 	char *copy = NULL;
 
@@ -120,19 +120,19 @@ void request_answer(struct request_item *item, enum request_answer answer,
 	item->answer = answer;
 	item->code = code;
 	item->request->n_waiting--;
-	if (error.n > 0)
-		copy = malloc(error.n);
+	if (detail.n > 0)
+		copy = malloc(detail.n);
 	if (!copy)
 		/* without memory the code must do */
 		return;
-	memcpy(copy, error.p, error.n);
-	item->error = slice_make(copy, error.n);
+	memcpy(copy, detail.p, detail.n);
+	item->detail = slice_make(copy, detail.n);
 }
 
 static int put_error(struct buf *out, const struct request_item *item)
 {
-	if (item->error.n > 0)
-		return buf_put(out, item->error);
+	if (item->detail.n > 0)
+		return buf_put(out, item->detail);
 	return message_put_error(out, item->code,
 				 item->code == PROTOCOL_E_NOT_SUBSCRIBED ?
 				 SLICE("unsubscribed before the server answered") : SLICE(""),
@@ -156,6 +156,8 @@ static int put_item(struct json_write *w, const struct request_item *item)
 	} else {
 		json_key(w, item->answer == REQUEST_OK ? "ok" : "pending");
 		json_put_bool(w, true);
+		if (item->detail.n > 0)
+			json_key(w, "bayeux"), json_put_raw(w, item->detail);
 	}
 	json_object_end(w);
 	buf_fini(&error);
@@ -222,13 +224,13 @@ void request_finish(struct request *r)
 }
 
 void request_answer_all(struct subscription *s, enum request_answer answer,
-			enum protocol_error code, struct slice error)
+			enum protocol_error code, struct slice detail)
 {
 	while (!list_empty(&s->waiting)) {
 		struct request_item *item = LIST_OF(s->waiting.next, struct request_item,
 						    of_subscription);
 
-		request_answer(item, answer, code, error);
+		request_answer(item, answer, code, detail);
 		request_finish(item->request);
 	}
 }

@@ -36,7 +36,9 @@ struct request_item {
 	struct list of_subscription;    /* subscription::waiting */
 	enum request_answer answer;
 	enum protocol_error code;       /* of the failure */
-	struct slice error;             /* raw JSON, malloc'ed; empty: the code must do */
+	/* raw JSON, malloc'ed: of a failure the error (empty: the code must do), of success the
+	   server's own reply, where there is one */
+	struct slice detail;
 };
 
 struct request {
@@ -65,14 +67,14 @@ void request_reply(struct request *r, int failed, struct slice result, struct sl
 
 /* The item waits for what the server says of this subscription. */
 void request_wait(struct request_item *item, struct subscription *s);
-/* The item is answered; `error` is copied and belongs to REQUEST_FAILED alone. */
+/* The item is answered; `detail` is copied: see request_item. */
 void request_answer(struct request_item *item, enum request_answer answer,
-		    enum protocol_error code, struct slice error);
+		    enum protocol_error code, struct slice detail);
 /* Replies to a subscribe and frees it, if no item waits any more. */
 void request_finish(struct request *r);
 /* Answers all who wait for this subscription, and finishes their requests where it can. */
 void request_answer_all(struct subscription *s, enum request_answer answer,
-			enum protocol_error code, struct slice error);
+			enum protocol_error code, struct slice detail);
 /* The server is away: whatever still waits here becomes pending, and the subscribe is replied. */
 void request_postpone(struct request *r);
 

@@ -20,6 +20,9 @@
 
 /* more than the frame of a reply takes around an answer with bytes */
 #define ANSWER_EXTRA 256
+/* The server's reply to a subscribe is passed on up to this size: PROTOCOL_CHANNELS_MAX of them
+   fit into one frame. */
+#define SUBSCRIBED_MAX (64u << 10)
 
 /* ---- messages ---- */
 
@@ -188,6 +191,20 @@ static int put_failure(struct buf *out, const struct session_event *event)
 				 words(event, SLICE("sent, but not answered")), SLICE_NULL);
 }
 
+/* {"bayeux":…}: the server's own reply to a publish. It is left out where there is no memory or no
+   room for it: the publish succeeded all the same. */
+static void put_reply(struct buf *out, const struct session_event *event)
+{
+	int r = buf_put_str(out, "{\"bayeux\":");
+
+	if (!r)
+		r = put_envelope(out, event->envelope);
+	if (!r)
+		r = buf_putc(out, '}');
+	if (r || buf_len(out) + ANSWER_EXTRA > out->max)
+		buf_clear(out);
+}
+
 static void complete(struct hub *h, const struct session_event *event)
 {
 	struct request *request = request_by_cookie(h, event->cookie);
@@ -203,6 +220,8 @@ static void complete(struct hub *h, const struct session_event *event)
 		r = put_failure(&error, event);
 	else if (request->call && event->envelope)
 		r = put_answer(&result, event);
+	else if (event->envelope)
+		put_reply(&result, event);
 	request_reply(request, r, buf_slice(&result), buf_slice(&error));
 	buf_fini(&error);
 	buf_fini(&result);
@@ -230,13 +249,20 @@ static void tell_holders(struct hub *h, const struct hub_server *server, struct 
 	}
 }
 
-static void confirm(struct hub *h, const struct hub_server *server, struct wish *wish)
+static void confirm(struct hub *h, const struct hub_server *server, struct wish *wish,
+		    const struct session_event *event)
 {
+	struct buf bayeux;
+
+	buf_init(&bayeux, SUBSCRIBED_MAX);
+	if (event->envelope && put_envelope(&bayeux, event->envelope))
+		buf_clear(&bayeux);
 	tell_holders(h, server, wish, true, SLICE_NULL, 0);
 	LIST_EACH(s, &wish->holders, struct subscription, of_wish) {
 		s->pending = false;
-		request_answer_all(s, REQUEST_OK, 0, SLICE_NULL);
+		request_answer_all(s, REQUEST_OK, 0, buf_slice(&bayeux));
 	}
+	buf_fini(&bayeux);
 }
 
 /* Nobody holds it any more: whoever wants it again must ask again. */
@@ -276,7 +302,7 @@ static void channel_changed(struct hub *h, struct hub_server *server,
 	if (!wish)
 		return;
 	if (event->status == SESSION_CHANNEL_ACTIVE)
-		confirm(h, server, wish);
+		confirm(h, server, wish, event);
 	else if (event->status == SESSION_CHANNEL_REFUSED)
 		reject(h, server, wish, event);
 	else

@@ -29,6 +29,15 @@ struct lines {
 	int code;                   /* of the first failure */
 };
 
+/* With --json, the server's own reply. */
+static void print_reply(const struct ctl *ctl, const struct cometd_result *result)
+{
+	if (!ctl->json || !result || !result->message)
+		return;
+	print_json(stdout, result->message, result->message_len);
+	fputc('\n', stdout);
+}
+
 static int publish_one(struct ctl *ctl, const char *channel, const char *data)
 {
 	const struct cometd_message message = ctl_message(ctl, data, strlen(data));
@@ -42,7 +51,10 @@ static int publish_one(struct ctl *ctl, const char *channel, const char *data)
 		return code;
 	error = cometd_publish_message(ctl->c, ctl->server, channel, &message, ctl_left(ctl, 1),
 				       &result);
-	return error ? complain_about(ctl, channel, error, result) : EXIT_OK;
+	if (error)
+		return complain_about(ctl, channel, error, result);
+	print_reply(ctl, result);
+	return EXIT_OK;
 }
 
 /* ---- lines ------------------------------------------------------------- */
@@ -72,6 +84,8 @@ static void on_result(struct cometd *c, const struct cometd_result *result, void
 	sent->lines->in_flight--;
 	if (result->error)
 		fail(sent->lines, sent->line, result->error, result);
+	else
+		print_reply(sent->lines->ctl, result);
 	free(sent);
 }
 

@@ -173,6 +173,31 @@ static void refused_publish_and_subscribe_say_why(void **state)
 	world_free(w);
 }
 
+/* Servers add data to replies, and a token in it is for the publisher alone. */
+static void data_in_a_reply_is_the_publishers(void **state)
+{
+	static const char token[] = "\"data\":{\"userToken\":\"t1\"}";
+	struct world *w = up(state);
+	struct wire *a = world_peer(w, "a"), *b = world_peer(w, "b");
+	const struct message *m;
+
+	wire_ok(b, "subscribe", ",\"channel\":\"/j\"");
+	fake_command(w->fake, "rule type=publish times=1 field data {\"userToken\":\"t1\"}");
+	m = wire_ask(a, "publish", ",\"channel\":\"/j\",\"data\":1");
+	assert_true(m->ok);
+	assert_non_null(memmem(m->result.p, m->result.n, token, sizeof(token) - 1));
+	assert_message(b, "{\"data\":1,\"channel\":\"/j\"}");
+	fake_command(w->fake, "rule type=publish times=1 refuse 403::no field data "
+			      "{\"userToken\":\"t1\"}");
+	m = wire_ask(a, "publish", ",\"channel\":\"/j\",\"data\":2");
+	wire_assert_error(m, "refused");
+	assert_non_null(memmem(m->error.p, m->error.n, token, sizeof(token) - 1));
+	wire_assert_none(b, PROTOCOL_OP_MESSAGE);
+	wire_close(a);
+	wire_close(b);
+	world_free(w);
+}
+
 /* the answer goes to the caller alone, whether the server echoes the id or not */
 static void call_is_answered_to_its_caller(void **state)
 {
@@ -373,6 +398,7 @@ int main(void)
 		ON_BOTH(burst_arrives_whole_and_in_order),
 		ON_BOTH(publishes_keep_their_order),
 		ON_BOTH(refused_publish_and_subscribe_say_why),
+		ON_BOTH(data_in_a_reply_is_the_publishers),
 		ON_BOTH(call_is_answered_to_its_caller),
 		ON_BOTH(call_without_answer_times_out),
 		ON_BOTH(late_answers_are_nobodys),

@@ -84,10 +84,19 @@ static const struct step requests[] = {
 	{SAY, "{'op':'reply','id':7,'ok':true,"
 	      "'result':{'channels':[{'channel':'/l/**','pending':true}]}}", 0},
 	{TELL, "listen /l/** = ok pending" NO, 0},
+	/* what the server itself replied */
+	{DO, "pub /b 1", 0}, {DO, "sub /b", 0},
+	{HEAR, "{'op':'publish','id':8,'channel':'/b','data':1,'timeout':30000}", 0},
+	SUB(9, "/b"),
+	{SAY, "{'op':'reply','id':8,'ok':true,'result':{'bayeux':{'id':'4','data':[7]}}}", 0},
+	{TELL, "pub /b 1 = ok data=[7] message={'id':'4','data':[7]}", 0},
+	{SAY, "{'op':'reply','id':9,'ok':true,'result':{'channels':[{'channel':'/b','ok':true,"
+	      "'bayeux':{'id':'5'}}]}}", 0},
+	{TELL, "sub /b = ok data=- message={'id':'5'}", 0},
 	/* a callback taken back */
 	{DO, "pub /a 2", 0}, {CANCEL, "pub /a 2", 0},
-	{HEAR, "{'op':'publish','id':8,'channel':'/a','data':2,'timeout':30000}", 0},
-	OK(8), {TELL, "nobody = ok" NO, 0}, {IDLE, 0, 0},
+	{HEAR, "{'op':'publish','id':10,'channel':'/a','data':2,'timeout':30000}", 0},
+	OK(10), {TELL, "nobody = ok" NO, 0}, {IDLE, 0, 0},
 	{END, 0, 0},
 };
 

@@ -94,6 +94,13 @@ static const struct example examples[] = {
 		{D_HEAR, "'data':2,'ext':{'x':2},", 0}, D_OK(2), D_OK(3), END), 0, "", ""},
 	{"pub /a --binary - --ext {'x':2}", "hello", SCRIPT(GREET, {D_HEAR,
 		",'ext':{'x':2},", 0}, D_OK(2), END), 0, "", ""},
+	/* the server's own reply, for who asks for all */
+	{"pub /a 1 --json", "", SCRIPT(GREET, PUB(2, ""), {D_SAY, "{'op':'reply','id':2,'ok':true,"
+		"'result':{'bayeux':{'successful':true,'data':{'token':1}}}}", 0}, END), 0,
+	 "{'successful':true,'data':{'token':1}}\n", ""},
+	{"pub /a - --json", "1\n2", SCRIPT(GREET, PUB(2, ""), PUB(3, ""), {D_SAY,
+		"{'op':'reply','id':2,'ok':true,'result':{'bayeux':{'id':'1'}}}", 0}, D_OK(3),
+		END), 0, "{'id':'1'}\n", ""},
 	{"pub /a 1 --ext 2", "", NOTHING, 2, "", "not a JSON object: 2"},
 	{"pub /a 1 --ext {},{}", "", NOTHING, 2, "", "not a JSON object: {},{}"},
 	{"sub /a --ext {}", "", NOTHING, 2, "", "not for sub"},

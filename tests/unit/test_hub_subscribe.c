@@ -4,6 +4,8 @@
  */
 #include "tests/unit/hub_talk.h"
 
+#include <stdlib.h>
+
 static void test_waits_for_the_server(void **state)
 {
 	struct world *w = world_new();
@@ -27,6 +29,27 @@ static void test_waits_for_the_server(void **state)
 	assert_asked(w, 1, "{'op':'subscribe','id':9,'channel':'/a'}",
 		     CHANNELS(9, "{'channel':'/a','ok':true}"));
 	assert_session(w, "");
+	world_drop(w);
+}
+
+/* The server's reply goes to those who waited for it, up to 64 KiB of it. */
+static void test_replies_are_passed_on(void **state)
+{
+	struct world *w = world_new();
+	char *big = calloc(1, (64u << 10) + 1);
+	struct envelope e = {.pieces = {slice_make(big, (64u << 10) + 1)}, .n_pieces = 1};
+	const struct session_event event = {
+		.kind = SESSION_EVENT_CHANNEL, .status = SESSION_CHANNEL_ACTIVE,
+		.channel = SLICE("/a"), .envelope = &e};
+
+	(void)state;
+	assert_non_null(big);
+	assert_asked(w, 0, "{'op':'subscribe','id':1,'channels':['/a','/b']}", "");
+	say_channel(w, 0, "/b", SESSION_CHANNEL_ACTIVE, "{'successful':true,'data':2}", NULL);
+	hub_take(w->hub, w->servers[0], &event, WORLD_NOW, WORLD_UNIX_MS);
+	assert_heard(w, 0, CHANNELS(1, "{'channel':'/a','ok':true},{'channel':'/b','ok':true,"
+				       "'bayeux':{'successful':true,'data':2}}"));
+	free(big);
 	world_drop(w);
 }
 
@@ -284,6 +307,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_waits_for_the_server),
+		cmocka_unit_test(test_replies_are_passed_on),
 		cmocka_unit_test(test_listening_asks_nothing),
 		cmocka_unit_test(test_pending_while_away),
 		cmocka_unit_test(test_goes_away_before_the_answer),

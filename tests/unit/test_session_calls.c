@@ -59,6 +59,33 @@ static void calls_are_answered(void **state)
 	     "> sleep 9000", "< +500..500", "< outcome 6 unknown%");
 }
 
+/*
+ * Servers add data to their replies (CometD, Faye and cometd-nodejs-server by extensions). It is the
+ * publisher's alone, in time or too late; without `successful` or with another channel it is an event.
+ */
+static void replies_with_data_are_no_events(void **state)
+{
+	(void)state;
+	PLAY(&options, UP, "> publish 1 /j 9000 1", "< commands %",
+	     "> reply command [{'channel':'/j','id':'4','successful':true,'data':{'token':'t1'}}]",
+	     "< outcome 1 ok {'token':'t1'}", "> publish 2 /j 9000 1", "< commands %",
+	     "> reply command [{'channel':'/j','id':'5','successful':false,'error':'403::no',"
+	     "'data':null}]",
+	     "< outcome 2 refused: refused by the server null", "> publish 3 /j 9000 1",
+	     "< commands %",
+	     "> reply command [{'channel':'/j','id':'6','data':'an event of Faye'},"
+	     "{'channel':'/k','id':'6','successful':true,'data':'of another channel'},"
+	     "{'channel':'/j','successful':true,'data':'without id'},"
+	     "{'channel':'/j','id':'x','successful':true,'data':'of another publisher'},"
+	     "{'channel':'/j','id':'6','successful':true,'data':'reply'}]",
+	     "< message /j 'an event of Faye'", "< message /k 'of another channel'",
+	     "< message /j 'without id'", "< message /j 'of another publisher'",
+	     "< outcome 3 ok 'reply'", "> publish 4 /j 500 1", "< commands %", "> sleep 900",
+	     "< +500..500", "< outcome 4 unknown%",
+	     CAME("{'channel':'/j','id':'7','successful':true,'data':'late'},"
+		  "{'channel':'/j','id':'7','data':'late, but an event'}"),
+	     "< message /j 'late, but an event'", CONNECT);
+}
 
 /* The remote calls of CometD: `successful` tells the service's success or failure. */
 static void a_service_may_fail(void **state)
@@ -233,6 +260,7 @@ int main(void)
 		cmocka_unit_test_setup(ids_are_exact, setup),
 		cmocka_unit_test_setup(late_answers_are_left_out, setup),
 		cmocka_unit_test_setup(late_answers_without_id_are_not_taken_for_others, setup),
+		cmocka_unit_test_setup(replies_with_data_are_no_events, setup),
 		cmocka_unit_test_setup(pushes_between_answers_stay_messages, setup),
 		cmocka_unit_test_setup(a_new_session_owes_nothing, setup),
 		cmocka_unit_test(what_is_remembered_is_bounded),
