@@ -316,11 +316,12 @@ static const struct config_row table[] = {
 	  "10s", false, "0s", "24h", "unlimited"},
 	 config_set_duration, SERVER(connection_timeout), UINT64_MAX},
 	{{"server", "network-delay", "duration", "10s",
-	  "how long a reply may take, beyond the time the server says it holds it",
+	  "how long the server may send nothing while a reply is awaited, beyond the time that it "
+	  "says it holds it; as long as an answer comes in, however slowly, it is awaited",
 	  "30s", false, "100ms", "10m", NULL},
 	 config_set_duration, SERVER(session.network_delay), 0},
 	{{"server", "request-timeout", "duration", NULL,
-	  "how long the reply to a handshake, subscribe or publish may take, "
+	  "the same for the reply to a handshake, subscribe or publish, "
 	  "connecting included; without it, network-delay",
 	  "5s", false, "100ms", "10m", NULL},
 	 config_set_duration, SERVER(session.request_timeout), 0},

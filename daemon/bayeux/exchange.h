@@ -40,6 +40,7 @@ struct exchange {
 	size_t n_sent;                  /* requests when it left */
 	size_t bytes;                   /* of its text */
 	uint64_t sent_at;
+	uint64_t heard_at;              /* bytes of its HTTP answer came; sent_at before that */
 	uint64_t credential;            /* the one it shows: 0 for the first, 1 for the next … */
 	uint64_t deadline;              /* of the whole, on long-polling; else UINT64_MAX */
 	bool kept;                      /* not freed by its last request: on long-polling always */

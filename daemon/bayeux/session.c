@@ -20,6 +20,9 @@
 #define RELEASED_MAX (2u << 30)
 /* after a shortage of memory: when to look again */
 #define SHORTAGE_MS 100u
+/* on a WebSocket on which other things come, the reply to a subscribe is awaited so many times as
+   long as on a silent one */
+#define WEBSOCKET_REPLY_TIMES 10u
 
 const char *session_state_name(enum session_state state)
 {
@@ -332,18 +335,66 @@ uint64_t session_deadline(const struct session *s)
 	return at < s->short_until ? s->short_until : at;
 }
 
+/*
+ * Deadlines measure silence. Bytes are not counted as they come, which would move up to 256
+ * deadlines for each read: a deadline that has passed is looked at again.
+ */
 static void expire_exchanges(struct session *s, uint64_t now)
 {
 	struct exchange *x = exchange_on_lane(&s->exchanges, SESSION_LANE_COMMAND);
-	if (x && x->deadline <= now)
+	if (!x || x->deadline > now)
+		return;
+	/* a session that is being stopped has no time for that */
+	if (s->state != SESSION_DISCONNECTING && x->heard_at + request_time(s) > now)
+		x->deadline = x->heard_at + request_time(s);
+	else
 		loss_by_deadline(s, now, x);
+}
+
+/* When a request whose deadline passed is given up, after what came meanwhile. */
+static uint64_t later_deadline(const struct session *s, const struct request *r)
+{
+	const struct exchange *x = r->exchange;
+	bool websocket = x && x->batch.transport == SESSION_WEBSOCKET;
+	switch (r->kind) {
+	case REQUEST_CONNECT:
+		return (websocket ? s->websocket_heard_at : x->heard_at) + s->o.network_delay;
+	case REQUEST_HANDSHAKE:
+		return (websocket ? s->websocket_heard_at : x->heard_at) + request_time(s);
+	case REQUEST_SUBSCRIBE:
+	case REQUEST_UNSUBSCRIBE:
+		/* a reply that got lost must be noticed, although the events never pause */
+		if (websocket)
+			return earliest(s->websocket_heard_at + request_time(s),
+					x->sent_at + WEBSOCKET_REPLY_TIMES * request_time(s));
+		return 0;
+	default:
+		return 0;
+	}
 }
 
 static void expire_requests(struct session *s, uint64_t now)
 {
 	struct pending_node *first;
-	while ((first = pending_first(&s->pending)) && first->deadline <= now)
-		loss_of_request(s, now, PENDING_OF(first, struct request, pending));
+	while ((first = pending_first(&s->pending)) && first->deadline <= now) {
+		struct request *r = PENDING_OF(first, struct request, pending);
+		uint64_t later = later_deadline(s, r);
+		if (later > now) {
+			pending_remove(&s->pending, first);
+			pending_put(&s->pending, first, first->id, later);
+		} else {
+			loss_of_request(s, now, r);
+		}
+	}
+}
+
+void session_heard(struct session *s, uint64_t now, uint64_t batch)
+{
+	struct exchange *x = batch ? exchange_find(&s->exchanges, batch) : NULL;
+	if (x)
+		x->heard_at = now;
+	else if (batch == 0)
+		s->websocket_heard_at = now;
 }
 
 void session_tick(struct session *s, uint64_t now)

@@ -303,6 +303,12 @@ struct session_failure {
 /* The exchange of this batch failed; unknown or settled ids are ignored. */
 void session_batch_failed(struct session *s, uint64_t now, uint64_t batch,
 			  const struct session_failure *f);
+/*
+ * Bytes came for the HTTP exchange of this batch, or (0) on the WebSocket, whatever they say: what
+ * waits for the server there waits again as long as if it had just been sent. Deadlines of
+ * publishes and calls, which are their peers', do not move. May be called at any time.
+ */
+void session_heard(struct session *s, uint64_t now, uint64_t batch);
 /* The HTTP response of this batch was fed completely: what has no reply by now gets none. */
 void session_batch_end(struct session *s, uint64_t now, uint64_t batch);
 /* The WebSocket is gone, and every batch on it. Also when it could not be opened. Not to be

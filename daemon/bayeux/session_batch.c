@@ -221,7 +221,7 @@ static int open_exchange(struct session *s, uint64_t now, enum session_batch_kin
 		r = exchange_new(&s->exchanges, &batch, ret);
 	if (r)
 		return r;
-	(*ret)->sent_at = now;
+	(*ret)->sent_at = (*ret)->heard_at = now;
 	(*ret)->credential = s->credential;
 	return 0;
 }
@@ -262,12 +262,6 @@ static int take_single(struct session *s, uint64_t now, struct request *request,
 	return 0;
 }
 
-/* how long a reply may take that the server has no reason to hold */
-static uint64_t request_time(const struct session *s)
-{
-	return s->o.request_timeout ? s->o.request_timeout : s->o.network_delay;
-}
-
 static int take_handshake(struct session *s, uint64_t now, struct buf *out,
 			  struct session_batch *ret)
 {
@@ -290,8 +284,7 @@ static int take_handshake(struct session *s, uint64_t now, struct buf *out,
 static int take_connect(struct session *s, uint64_t now, struct buf *out,
 			struct session_batch *ret)
 {
-	/* a server may keep to what it advised, whatever was wanted */
-	uint64_t hold = s->due_probe ? 0 : due_later(s->advice.timeout, s->o.wanted_timeout);
+	uint64_t hold = s->due_probe ? 0 : connect_hold(s);
 	int r = take_single(s, now, &s->connect, SESSION_BATCH_CONNECT,
 			    now + s->o.network_delay + hold, out, ret);
 	if (r)

@@ -103,6 +103,7 @@ struct session {
 	size_t singly;
 	uint64_t quiet_since;           /* the last batch that was no connect was sent */
 	bool websocket;                 /* handed something to a WebSocket that is not known dead */
+	uint64_t websocket_heard_at;    /* bytes came on it */
 
 	struct list exts;
 	struct ext_fixed fixed[SESSION_EXTS], fields[SESSION_EXTS];
@@ -145,6 +146,19 @@ struct session {
 static inline struct ext_time session_time(const struct session *s, uint64_t now)
 {
 	return (struct ext_time){now, now + s->unix_ahead};
+}
+
+/* how long a reply may take that the server has no reason to hold */
+static inline uint64_t request_time(const struct session *s)
+{
+	return s->o.request_timeout ? s->o.request_timeout : s->o.network_delay;
+}
+
+/* how long the server may hold a connect: it may keep to what it advised, whatever was wanted */
+static inline uint64_t connect_hold(const struct session *s)
+{
+	uint64_t wanted = s->o.wanted_timeout;
+	return s->advice.timeout > wanted ? s->advice.timeout : wanted;
 }
 
 /* ---- session_exts.c ---- */

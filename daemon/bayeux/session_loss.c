@@ -9,6 +9,8 @@
 
 #include "base/errors.h"
 
+#include <stdio.h>
+
 /* a batch smaller than twice this that a server finds too large goes again message by message: it
    may be one of them */
 #define BATCH_MIN 1024u
@@ -141,11 +143,30 @@ void loss_of_exchange(struct session *s, uint64_t now, struct exchange *x,
 	}
 }
 
-static const struct session_failure no_reply = {
-	.kind = SESSION_BROKEN, .reason = {"the server did not answer in time", 33}};
+/* Which option gave it how long. */
+static struct slice explain_silence(const struct session *s, const struct exchange *x,
+				    char text[SESSION_REASON_MAX])
+{
+	uint64_t delay = s->o.network_delay;
+	if (x->batch.kind == SESSION_BATCH_CONNECT && !s->connect_probes)
+		snprintf(text, SESSION_REASON_MAX,
+			 "the server did not answer in time: it sent nothing for %g s after the %g s "
+			 "that it may hold a connect; if it holds longer, raise network-delay",
+			 (double)delay / 1000, (double)connect_hold(s) / 1000);
+	else
+		snprintf(text, SESSION_REASON_MAX,
+			 "the server did not answer in time: it sent nothing for %g s (%s)",
+			 (double)(x->batch.kind == SESSION_BATCH_CONNECT ? delay : request_time(s)) / 1000,
+			 x->batch.kind == SESSION_BATCH_CONNECT || !s->o.request_timeout
+				 ? "network-delay" : "request-timeout");
+	return slice_of(text);
+}
 
 void loss_by_deadline(struct session *s, uint64_t now, struct exchange *x)
 {
+	char text[SESSION_REASON_MAX];
+	const struct session_failure no_reply = {.kind = SESSION_BROKEN,
+						 .reason = explain_silence(s, x, text)};
 	giveup_abort(s, x);
 	if (x->batch.transport == SESSION_WEBSOCKET)
 		loss_of_websocket(s, now, &no_reply);

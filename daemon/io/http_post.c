@@ -37,6 +37,7 @@ struct http_post {
 	struct http_client *client;
 	struct curl_transfer transfer;
 	void (*done)(void *ctx, const struct http_result *r);
+	void (*heard)(void *ctx);        /* or NULL */
 	void *ctx;
 
 	/* the request under way; the answer stays until the next one */
@@ -151,6 +152,9 @@ static int on_trace(CURL *easy, curl_infotype type, char *data, size_t n, void *
 	(void)data;
 	if (type == CURLINFO_DATA_IN)
 		p->raw_bytes += n;
+	if (p->heard && (type == CURLINFO_DATA_IN || type == CURLINFO_HEADER_IN ||
+			 type == CURLINFO_DATA_OUT))
+		p->heard(p->ctx);
 	return 0;
 }
 
@@ -354,6 +358,11 @@ int http_post_new(struct curl_loop *loop, struct http_client *client,
 	}
 	*ret = p;
 	return 0;
+}
+
+void http_post_on_heard(struct http_post *p, void (*heard)(void *ctx))
+{
+	p->heard = heard;
 }
 
 void http_post_forms(struct http_post *p)

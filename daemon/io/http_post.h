@@ -41,6 +41,10 @@ int http_post_new(struct curl_loop *loop, struct http_client *client,
 		  struct http_post **ret);
 void http_post_free(struct http_post *p);
 
+/* From now on heard(ctx) is called for each read that brings a part of an answer, and each write
+   that takes a part of a request. It comes from within libcurl: nothing of the post may be called. */
+void http_post_on_heard(struct http_post *p, void (*heard)(void *ctx));
+
 /* From now on it posts forms (application/x-www-form-urlencoded). They and their answers are
    secrets: no copy is left in memory once the post is freed. */
 void http_post_forms(struct http_post *p);

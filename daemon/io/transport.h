@@ -23,6 +23,9 @@ struct transport;
 struct transport_events {
 	/* A text from the server: the HTTP response of `batch`, or (0) one WebSocket message. */
 	void (*text)(void *ctx, uint64_t batch, struct slice text);
+	/* Bytes came for the HTTP exchange of `batch`, or (0) on the WebSocket: it is alive. Comes
+	   also from within libcurl: nothing of the transport may be called. */
+	void (*heard)(void *ctx, uint64_t batch);
 	/* The HTTP response of `batch` was told completely. */
 	void (*end)(void *ctx, uint64_t batch);
 	/* The exchange of `batch` failed; nothing more comes of it. */

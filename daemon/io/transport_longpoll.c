@@ -61,6 +61,13 @@ static void tell_failure(struct longpoll *l, uint64_t batch, const struct http_r
 	l->events.failed(l->events.ctx, batch, &f);
 }
 
+static void on_heard(void *ctx)
+{
+	struct lane *lane = ctx;
+
+	lane->owner->events.heard(lane->owner->events.ctx, lane->batch);
+}
+
 static void on_done(void *ctx, const struct http_result *r)
 {
 	struct lane *lane = ctx;
@@ -142,6 +149,7 @@ int transport_longpoll_new(const struct transport_parts *parts,
 				      &l->lanes[i].post);
 		if (r)
 			return r;
+		http_post_on_heard(l->lanes[i].post, on_heard);
 	}
 	*ret = &TAKE(l)->transport;
 	return 0;

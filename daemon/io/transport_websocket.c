@@ -28,6 +28,13 @@ static void on_text(void *ctx, struct slice text)
 	p->events.text(p->events.ctx, 0, text);
 }
 
+static void on_heard(void *ctx)
+{
+	struct socket_pipe *p = ctx;
+
+	p->events.heard(p->events.ctx, 0);
+}
+
 static void on_closed(void *ctx, const struct websocket_end *end)
 {
 	struct socket_pipe *p = ctx;
@@ -51,7 +58,7 @@ static int pipe_send(struct transport *t, const struct session_batch *batch, str
 		     char *why)
 {
 	struct socket_pipe *p = LIST_OF(t, struct socket_pipe, transport);
-	const struct websocket_events events = {on_text, on_closed, p};
+	const struct websocket_events events = {on_text, on_heard, on_closed, p};
 
 	(void)batch;
 	*why = 0;

@@ -54,9 +54,13 @@ struct upstream {
 
 void upstream_options_default(struct upstream_options *o)
 {
+	struct websocket_options websocket;
+
 	*o = (struct upstream_options){.name = "default"};
 	session_options_default(&o->session);
 	http_options_default(&o->http);
+	websocket_options_default(&websocket);
+	o->websocket_ping = websocket.ping_interval;
 }
 
 #define FIELDS(u) LOG_FIELDS({"server", slice_of((u)->name)})
@@ -198,6 +202,13 @@ static void on_text(void *ctx, uint64_t batch, struct slice text)
 		session_closed(u->session, now, &short_of_memory);
 	}
 	come_round(u);
+}
+
+static void on_heard(void *ctx, uint64_t batch)
+{
+	struct upstream *u = ctx;
+
+	session_heard(u->session, loop_now(u->loop), batch);
 }
 
 static void on_end(void *ctx, uint64_t batch)
@@ -368,15 +379,14 @@ static int make_session(struct upstream *u, const struct upstream_options *o)
 static int make_transports(struct upstream *u, struct curl_loop *curl,
 			   const struct upstream_options *o)
 {
-	const struct transport_events events = {on_text, on_end, on_failed, on_closed, u};
+	const struct transport_events events = {on_text, on_heard, on_end, on_failed, on_closed, u};
 	struct transport_parts parts = {.loop = u->loop, .curl = curl, .client = u->client};
 
 	websocket_options_default(&parts.websocket);
 	parts.websocket.subprotocol = u->subprotocol;
 	parts.websocket.message_max = o->http.body_max;
 	parts.websocket.compression = o->websocket_compression;
-	if (o->websocket_ping)
-		parts.websocket.ping_interval = o->websocket_ping;
+	parts.websocket.ping_interval = o->websocket_ping;
 	return sites_open(u->sites, &parts, &events);
 }
 

@@ -126,6 +126,7 @@ static int read_more(struct websocket *w)
 	w->turn_bytes += buf_len(&w->in) - before;
 	w->heard = loop_now(w->loop);
 	w->pinged = false;
+	w->events.heard(w->events.ctx);
 	return 0;
 }
 
@@ -306,6 +307,9 @@ static void read_frames(struct websocket *w)
 		return;
 	}
 	explain_close(w);
+	/* a server that does not let the close frame out is not waited for, pings or not */
+	if (w->state == WS_CLOSING)
+		loop_timer_at(w->silence, loop_now(w->loop) + w->o.pong_timeout);
 	w->stalled = w->turn_bytes >= TURN_MAX || w->pongs > PONGS_MAX;
 	request_flush(w);
 }
@@ -376,8 +380,10 @@ static void on_again(void *ctx)
 
 static void watch_silence(struct websocket *w)
 {
-	loop_timer_at(w->silence, w->pinged ? w->pinged_at + w->o.pong_timeout
-					  : w->heard + w->o.ping_interval);
+	if (w->pinged)
+		loop_timer_at(w->silence, w->pinged_at + w->o.pong_timeout);
+	else if (w->o.ping_interval)
+		loop_timer_at(w->silence, w->heard + w->o.ping_interval);
 }
 
 static void ping(struct websocket *w)
@@ -406,7 +412,7 @@ static void on_silence(void *ctx)
 		finish(w, w->reason);
 		return;
 	}
-	if (!w->pinged && now >= w->heard + w->o.ping_interval)
+	if (!w->pinged && w->o.ping_interval && now >= w->heard + w->o.ping_interval)
 		ping(w);
 	watch_silence(w);
 }

@@ -17,7 +17,7 @@
 struct websocket_options {
 	const char *subprotocol;         /* offered; another is refused; NULL: none */
 	bool compression;                /* permessage-deflate is offered (false) */
-	uint64_t ping_interval;          /* ms of silence, then we ping (25 s: proxies cut at 60) */
+	uint64_t ping_interval;          /* ms of silence, then we ping (25 s: proxies cut at 60); 0: never */
 	uint64_t pong_timeout;           /* ms of silence after that, then it is dead (10 s) */
 	size_t message_max;              /* a text from the server, inflated (16 MiB) */
 	size_t queue_max;                /* texts that have not left yet (16 MiB) */
@@ -38,6 +38,8 @@ struct websocket_end {
 /* Called by the loop, never from within a function below. Each may free the websocket. */
 struct websocket_events {
 	void (*text)(void *ctx, struct slice text);
+	/* bytes came, of whatever kind; nothing of the websocket may be called from here */
+	void (*heard)(void *ctx);
 	void (*closed)(void *ctx, const struct websocket_end *end);   /* once, the last one */
 	void *ctx;
 };

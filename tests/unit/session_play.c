@@ -309,6 +309,9 @@ static void act(struct player *p, const char *line)
 	struct slice verb = word(&rest);
 	if (slice_eq(verb, SLICE("start"))) {
 		session_start(p->s, p->now);
+	} else if (slice_eq(verb, SLICE("heard"))) {
+		session_heard(p->s, p->now,
+			      strstr(rest, "websocket") ? 0 : p->batch[lane_word(&rest)]);
 	} else if (slice_eq(verb, SLICE("stop"))) {
 		session_stop(p->s, p->now);
 	} else if (slice_eq(verb, SLICE("probe"))) {

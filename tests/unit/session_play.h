@@ -11,6 +11,7 @@
  *                                that lane ("connect" or "command")
  *     > late LANE TEXT           the same without its end
  *     > end LANE                 the end of a response
+ *     > heard LANE|websocket     bytes came for that batch, or on the WebSocket
  *     > frame TEXT               one message over the WebSocket
  *     > fail LANE KIND …         KIND: not-sent, broken, too-large; then any of:
  *     > closed KIND …            unsupported, status=N, retry=MS

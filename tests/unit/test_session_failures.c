@@ -28,7 +28,7 @@ static void handshake_is_retried_with_growing_pauses(void **state)
 	     "< state handshaking%", HANDSHAKE,
 	     /* no reply at all */
 	     "> sleep 99000", "< +10000..10000", "< abort connect",
-	     "< state unconnected: the server did not answer in time", "> sleep 99000",
+	     "< state unconnected: the server did not answer in time: %", "> sleep 99000",
 	     "< +1200..1800", "< state handshaking%", HANDSHAKE,
 	     "> fail connect broken status=503", "< state unconnected%", "> sleep 99000",
 	     "< +1800..2700", "< state handshaking%", HANDSHAKE,
@@ -116,7 +116,7 @@ static void advice_of_a_good_handshake_may_be_odd_or_missing(void **state)
 	     "< state connected gap", CONNECT,
 	     /* held as advised, and given up ten seconds later */
 	     "> wait 119999", "> sleep 9000", "< +1..1", "< abort connect",
-	     "< state unconnected gap: the server did not answer in time");
+	     "< state unconnected gap: the server did not answer in time: %");
 }
 
 /* ---- connect ---- */

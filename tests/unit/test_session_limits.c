@@ -24,12 +24,12 @@ static void every_reply_has_its_deadline(void **state)
 	/* the handshake */
 	PLAY(&options, "> start", "< state handshaking", HANDSHAKE, "> sleep 99000",
 	     "< +2000..2000", "< abort connect",
-	     "< state unconnected: the server did not answer in time");
+	     "< state unconnected: the server did not answer in time: %");
 	/* a connect that must return at once, and one that is held: CometD advised 30 s */
 	PLAY(&options, START, "> sleep 99000", "< +5000..5000", "< abort connect",
-	     "< state unconnected gap: the server did not answer in time");
+	     "< state unconnected gap: the server did not answer in time: %");
 	PLAY(&options, UP, "> sleep 99000", "< +35000..35000", "< abort connect",
-	     "< state unconnected gap: the server did not answer in time");
+	     "< state unconnected gap: the server did not answer in time: %");
 	/* commands */
 	PLAY(&options, UP, "> publish 1 /a 60000 1", "< commands %", "> sleep 99000",
 	     "< +2000..2000", "< abort command", "< state connected gap",
@@ -45,9 +45,58 @@ static void without_one_the_delay_counts(void **state)
 	options.request_timeout = 0;
 	PLAY(&options, "> start", "< state handshaking", HANDSHAKE, "> sleep 99000",
 	     "< +5000..5000", "< abort connect",
-	     "< state unconnected: the server did not answer in time");
+	     "< state unconnected: the server did not answer in time: %");
 	PLAY(&options, UP, "> publish 1 /a 60000 1", "< commands %", "> sleep 99000",
 	     "< +5000..5000", "< abort command", "< state connected gap", "< outcome 1 unknown%");
+}
+
+/* As long as bytes come, the answer is awaited; then as long as at first. */
+static void a_deadline_measures_silence(void **state)
+{
+	(void)state;
+	PLAY(&options, UP, "> wait 34999", "> heard connect", "> wait 4999", "> heard connect",
+	     "> sleep 99000", "< +5000..5000", "< abort connect",
+	     "< state unconnected gap: the server did not answer in time: it sent nothing for 5 s "
+	     "after the 30 s that it may hold a connect; if it holds longer, raise network-delay");
+	/* what comes early makes no deadline earlier */
+	PLAY(&options, UP, "> heard connect", "> sleep 99000", "< +35000..35000", "< abort connect",
+	     "< state unconnected gap: %");
+	PLAY(&options, "> start", "< state handshaking", HANDSHAKE, "> wait 1999", "> heard connect",
+	     "> sleep 99000", "< +2000..2000", "< abort connect",
+	     "< state unconnected: the server did not answer in time: it sent nothing for 2 s "
+	     "(request-timeout)");
+	/* commands; a publish has its own deadline, whatever comes */
+	PLAY(&options, UP, "> publish 1 /a 3000 1", "< commands %", "> wait 1999", "> heard command",
+	     "> sleep 99000", "< +1001..1001", "< outcome 1 unknown: sent, but no reply came in time",
+	     "> sleep 99000", "< +999..999", "< abort command", "< state connected gap");
+	/* of another exchange, or of none */
+	PLAY(&options, UP, "> publish 1 /a 60000 1", "< commands %", "> wait 1999", "> heard connect",
+	     "> heard websocket", "> sleep 99000", "< +1..1", "< abort command",
+	     "< state connected gap", "< outcome 1 unknown%");
+}
+
+#define WS_UP \
+	"> start", "< state handshaking", "< handshake %", \
+	"> frame [{'clientId':'c1','channel':'/meta/handshake','successful':true," \
+	"'advice':{'timeout':30000}}]", "< state connecting%", "< connect %", \
+	"> frame [{'channel':'/meta/connect','successful':true}]", "< state connected", \
+	"< connect %"
+
+/* On a WebSocket the reply may come after whatever else comes. */
+static void any_data_counts_on_a_websocket(void **state)
+{
+	(void)state;
+	options.transports[0] = SESSION_WEBSOCKET;
+	PLAY(&options, WS_UP, "> wait 34999", "> heard websocket", "> wait 4999", "> heard websocket",
+	     "> sleep 99000", "< +5000..5000", "< abort connect", "< state unconnected gap: %");
+	/* a subscribe is not awaited for ever because events come: 10 times 2 s */
+	PLAY(&options, WS_UP, "> want /b", "< commands %", "> wait 1900", "> heard websocket",
+	     "> wait 1900", "> heard websocket", "> wait 1900", "> heard websocket",
+	     "> wait 1900", "> heard websocket", "> wait 1900", "> heard websocket",
+	     "> wait 1900", "> heard websocket", "> wait 1900", "> heard websocket",
+	     "> wait 1900", "> heard websocket", "> wait 1900", "> heard websocket",
+	     "> wait 1900", "> heard websocket", "> sleep 99000", "< +1000..1000",
+	     "< commands %'subscription':'/b'%");
 }
 
 static void deadlines_on_a_websocket(void **state)
@@ -56,7 +105,7 @@ static void deadlines_on_a_websocket(void **state)
 	options.transports[0] = SESSION_WEBSOCKET;
 	PLAY(&options, "> start", "< state handshaking", "< handshake %", "> sleep 99000",
 	     "< +2000..2000", "< abort connect",
-	     "< state unconnected: the server did not answer in time", "> sleep 99000",
+	     "< state unconnected: the server did not answer in time: %", "> sleep 99000",
 	     "< +800..1200", "< state handshaking%", "< handshake %",
 	     "> frame [{'clientId':'c1','channel':'/meta/handshake','successful':true,"
 	     "'advice':{'timeout':30000}}]",
@@ -129,6 +178,8 @@ int main(void)
 		cmocka_unit_test_setup(every_reply_has_its_deadline, setup),
 		cmocka_unit_test_setup(without_one_the_delay_counts, setup),
 		cmocka_unit_test_setup(deadlines_on_a_websocket, setup),
+		cmocka_unit_test_setup(a_deadline_measures_silence, setup),
+		cmocka_unit_test_setup(any_data_counts_on_a_websocket, setup),
 		cmocka_unit_test_setup(wishes_are_told, setup),
 		cmocka_unit_test_setup(texts_are_cut_to_the_limit, setup),
 	};

@@ -83,7 +83,7 @@ static void only_the_connect_ends_the_socket(void **state)
 	(void)state;
 	PLAY(&options, W_UP, "> publish 1 /a 99000 1", "< commands %", "> sleep 99000",
 	     "< +40000..40000", "< abort connect",
-	     "< state unconnected gap: the server did not answer in time", "< outcome 1 unknown%",
+	     "< state unconnected gap: the server did not answer in time: %", "< outcome 1 unknown%",
 	     /* what the dead socket still says is left out */
 	     "> frame [{'channel':'/a','data':1}]", "> closed broken", "> sleep 9000",
 	     "< +800..1200", W_PROBE, W_CONNECT_OK, "< state connected gap", W_CONNECT);

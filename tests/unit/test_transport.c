@@ -24,6 +24,7 @@ struct world {
 	char diary[1024];                /* what was called back */
 	bool news;
 	bool abort_in_text;
+	unsigned heard[8];               /* calls, by batch */
 	struct session_failure failure;
 	char reason[256];                /* of it, copied */
 	char why[CURL_ERROR_SIZE];
@@ -47,6 +48,13 @@ static void on_text(void *ctx, uint64_t batch, struct slice text)
 	note(w, "text %d %.*s;", (int)batch, SLICE_ARG(text));
 	if (w->abort_in_text)
 		assert_true(transport_abort(w->t, batch));
+}
+
+static void on_heard(void *ctx, uint64_t batch)
+{
+	struct world *w = ctx;
+
+	w->heard[batch]++;
 }
 
 static void on_end(void *ctx, uint64_t batch)
@@ -109,7 +117,7 @@ static int teardown(void **state)
 
 static void make(struct world *w, enum session_transport kind)
 {
-	const struct transport_events events = {on_text, on_end, on_failed, on_closed, w};
+	const struct transport_events events = {on_text, on_heard, on_end, on_failed, on_closed, w};
 
 	if (kind == SESSION_WEBSOCKET)
 		assert_int_equal(transport_websocket_new(&w->parts, &events, &w->t), 0);
@@ -172,6 +180,31 @@ static void test_two_lanes(void **state)
 	wire_request(held);
 	answer(held, 200, "");
 	expect(w, "text 4 ;end 4;");
+}
+
+/* each read of an answer says that it is alive, its header and what is not complete included */
+static void test_longpoll_heard(void **state)
+{
+	struct world *w = *state;
+	struct wire_conn *c;
+	unsigned before;
+
+	make(w, SESSION_LONG_POLLING);
+	send_on(w, 1, SESSION_LANE_CONNECT, "[1]");
+	c = wire_accept(w->wire);
+	wire_request(c);
+	for (const char *p = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"; *p; p++) {
+		before = w->heard[1];
+		wire_say_bytes(c, p, 1);
+		/* libcurl tells of whole lines */
+		while (*p == '\n' && w->heard[1] == before)
+			assert_int_equal(loop_turn(w->loop, true), 0);
+	}
+	before = w->heard[1];
+	wire_say(c, "[");
+	while (w->heard[1] == before)
+		assert_int_equal(loop_turn(w->loop, true), 0);
+	assert_int_equal(w->heard[0], 0);
 }
 
 static const struct {
@@ -300,6 +333,7 @@ static const char *hear_short(struct wire_conn *c)
 static void test_one_socket(void **state)
 {
 	struct world *w = *state;
+	unsigned before;
 	struct wire_conn *c;
 
 	make(w, SESSION_WEBSOCKET);
@@ -315,6 +349,12 @@ static void test_one_socket(void **state)
 	assert_string_equal(hear_short(c), "[3]");
 	wire_say_bytes(c, "\x81\x02[]", 4);
 	expect(w, "text 0 [];");
+	before = w->heard[0];
+	assert_true(before > 0);
+	wire_say_bytes(c, "\x89\x00", 2);
+	/* the pong */
+	assert_string_equal(hear_short(c), "");
+	assert_true(w->heard[0] > before);
 	assert_int_equal(wire_count(w->wire), 1);
 	/* it ends, and the next batch opens another */
 	wire_say_bytes(c, "\x88\x02\x03\xe9", 4);
@@ -434,7 +474,7 @@ static void test_header_file(void **state)
 static void test_each_allocation(void **state)
 {
 	struct world *w = *state;
-	const struct transport_events events = {on_text, on_end, on_failed, on_closed, w};
+	const struct transport_events events = {on_text, on_heard, on_end, on_failed, on_closed, w};
 
 	FAIL_EACH_ALLOCATION {
 		struct transport *lp = NULL, *ws = NULL;
@@ -459,7 +499,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
-		T(two_lanes), T(statuses), T(longpoll_failures), T(longpoll_abort), T(one_socket),
+		T(two_lanes), T(longpoll_heard), T(statuses), T(longpoll_failures), T(longpoll_abort), T(one_socket),
 		T(not_opened), T(websocket_abort), T(queue_full), T(header_file), T(each_allocation),
 	};
 

@@ -341,6 +341,30 @@ static void test_silence(void **state)
 	assert_true(w->end.opened);
 }
 
+/* "off" is off: nothing is asked, nothing ends; and what we refuse ends all the same */
+static void test_silence_unlimited(void **state)
+{
+	struct world *w = *state;
+	size_t n = 1u << 20;
+	char *text = malloc(n + 1);
+
+	fill(text, n);
+	w->options.ping_interval = 0;
+	freeze(w);
+	open_ws(w);
+	at(w, 86400000);
+	assert_int_equal(wire_heard(w->c).n, 0);
+	assert_false(w->closed);
+	wire_deaf(w->c);
+	while (websocket_send(w->ws, slice_make(text, n)) == 0)
+		wire_settle(w->loop);
+	wire_say_bytes(w->c, "\x82\x01x", 3);
+	wire_settle(w->loop);
+	at(w, 86410000);
+	until_closed(w, "binary");
+	free(text);
+}
+
 /* after a suspend the server is given its time to answer */
 static void test_suspend(void **state)
 {
@@ -493,7 +517,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, ws_world_setup, ws_world_teardown)
 		T(sizes), T(burst), T(byte_by_byte), T(many_fragments), T(packed), T(packed_faults),
-		T(close_codes), T(cut), T(goodbye), T(free_in_callbacks), T(silence), T(suspend),
+		T(close_codes), T(cut), T(goodbye), T(free_in_callbacks), T(silence), T(silence_unlimited), T(suspend),
 		T(silence_blocked), T(many_refusals), T(each_allocation), T(allocations_meanwhile),
 	};
 

@@ -28,6 +28,13 @@ static void on_text(void *ctx, struct slice text)
 	}
 }
 
+static void on_heard(void *ctx)
+{
+	struct world *w = ctx;
+
+	w->heard++;
+}
+
 static void on_closed(void *ctx, const struct websocket_end *end)
 {
 	struct world *w = ctx;
@@ -79,7 +86,7 @@ int ws_world_teardown(void **state)
 
 int try_dial(struct world *w)
 {
-	struct websocket_events events = {.text = on_text, .closed = on_closed, .ctx = w};
+	struct websocket_events events = {.text = on_text, .heard = on_heard, .closed = on_closed, .ctx = w};
 
 	return websocket_new(w->loop, w->curl, w->client, &w->url, &w->options, &events, w->why, &w->ws);
 }

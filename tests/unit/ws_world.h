@@ -23,7 +23,7 @@ struct world {
 	struct websocket *ws;
 	char why[CURL_ERROR_SIZE];
 	/* what came */
-	unsigned texts, closes;
+	unsigned texts, closes, heard;
 	bool got_text, closed, free_on_text, free_on_closed;
 	struct buf text;                 /* the last one */
 	size_t total;
