@@ -7,7 +7,7 @@
  *
  * Blocking, where each call returns when it is done:
  *
- *     struct cometd *c;
+ *     struct cometd *c = NULL;
  *     const struct cometd_event *event;
  *
  *     if (cometd_new(&c) == 0 && cometd_connect(c, 5000) == 0 &&
@@ -274,7 +274,7 @@ typedef void (*cometd_result_fn)(struct cometd *c, const struct cometd_result *r
 /*
  * Makes a handle. Nothing is connected yet: cometd_connect() does it, or the
  * first cometd_process(). Give it to cometd_free().
- * COMETD_E_NOMEM, COMETD_E_SYSTEM (no descriptor left).
+ * COMETD_E_NOMEM, COMETD_E_SYSTEM (no descriptor left): *ret is then left as it was.
  */
 COMETD_API int cometd_new(struct cometd **ret);
 

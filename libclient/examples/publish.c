@@ -36,7 +36,7 @@ static void on_published(struct cometd *c, const struct cometd_result *result, v
 int main(int argc, char **argv)
 {
 	struct outcome outcome = {0, 0};
-	struct cometd *c;
+	struct cometd *c = NULL;
 	int error;
 
 	if (argc != 3) {

@@ -45,7 +45,7 @@ static void print(const struct cometd_event *event)
 int main(int argc, char **argv)
 {
 	const struct cometd_event *event;
-	struct cometd *c;
+	struct cometd *c = NULL;
 	int error, i;
 
 	error = cometd_new(&c);

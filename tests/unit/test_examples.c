@@ -72,6 +72,46 @@ static void test_example_python(void **state)
 	daemon_end(d);
 }
 
+/* The examples in README, header and manual: each with its messages, and without a descriptor left. */
+static void test_example_in_documents(void **state)
+{
+	static const struct {
+		const char *name, *channel, *subscription, *output;
+	} documents[] = {
+		{"README.md", "/orders/eu", "/orders/*", "/orders/eu {\"id\":1}\n"},
+		{"cometd-bridge.h", "/prices/eur", "/prices/eur", "/prices/eur {\"id\":1}\n"},
+		{"cometd-bridge.3", "/prices/eur", "/prices/eur", "/prices/eur {\"id\":1}\n"},
+	};
+	char program[4096], subscribe[256], message[256], args[64];
+
+	(void)state;
+	snprintf(program, sizeof(program), "%s/tests/unit/documented", top("top_builddir"));
+	for (size_t i = 0; i < sizeof(documents) / sizeof(documents[0]); i++) {
+		struct run r;
+
+		snprintf(subscribe, sizeof(subscribe),
+			 "{'op':'subscribe','id':2,'channel':'%s'}", documents[i].subscription);
+		snprintf(message, sizeof(message),
+			 "{'op':'message','server':'demo','seq':1,'message':{'channel':'%s',"
+			 "'data':{'id':1}}}", documents[i].channel);
+		struct daemon *d = daemon_start(SCRIPT(
+			GREET, {D_HEAR, subscribe, 0},
+			{D_SAY, "{'op':'reply','id':2,'ok':true,'result':{'channels':[]}}", 0},
+			{D_SAY, message, 0}, END));
+		start_program(&r, program, daemon_path(d), documents[i].name);
+		read_until(&r, documents[i].output);
+		kill(r.pid, SIGTERM);
+		finish(&r);
+		daemon_end(d);
+
+		snprintf(args, sizeof(args), "%s nofile", documents[i].name);
+		start_program(&r, program, "/nowhere", args);
+		finish(&r);
+		assert_true(WIFEXITED(r.status));
+		assert_int_equal(WEXITSTATUS(r.status), 0);
+	}
+}
+
 /* The chat subscribes and publishes from two processes: either may come first. */
 static void test_example_shell(void **state)
 {
@@ -92,6 +132,7 @@ int main(void)
 		cmocka_unit_test(test_example_subscribe),
 		cmocka_unit_test(test_example_publish),
 		cmocka_unit_test(test_example_python),
+		cmocka_unit_test(test_example_in_documents),
 		cmocka_unit_test(test_example_shell),
 	};
 
