@@ -20,7 +20,7 @@ static const struct config_row table[] = {
 	{{"bridge", "socket", "path", "/run/cometd-bridge/bridge.sock",
 	  "where local programs connect; not used when systemd hands the socket over",
 	  "/run/cometd-bridge/bridge.sock", false, NULL, NULL, NULL},
-	 config_set_path, BRIDGE(socket_path), 0},
+	 config_set_socket_path, BRIDGE(socket_path), 0},
 	{{"bridge", "socket-mode", "octal mode", "0660", "who may connect",
 	  "0666", false, "0000", "0777", NULL},
 	 config_set_mode, BRIDGE(listener.mode), 0},

@@ -127,11 +127,17 @@ int config_set_path(const struct config_row *row, void *to, const char *text,
 		    struct config_why *why)
 {
 	(void)row;
-	if (text[0] == '@')
-		return config_wrong(why, "abstract sockets have no permissions; name a path");
 	if (text[0] != '/')
 		return config_wrong(why, "\"%s\" is no absolute path", text);
 	return set_text(to, text);
+}
+
+int config_set_socket_path(const struct config_row *row, void *to, const char *text,
+			   struct config_why *why)
+{
+	if (text[0] == '@')
+		return config_wrong(why, "abstract sockets have no permissions; name a path");
+	return config_set_path(row, to, text, why);
 }
 
 int config_set_group(const struct config_row *row, void *to, const char *text,

@@ -14,4 +14,11 @@ uint64_t clock_boot_ms(void);
 /* from now on both clocks say `unix_ms` and `boot_ms`; UINT64_MAX gives the real ones back */
 void clock_fake(uint64_t unix_ms, uint64_t boot_ms);
 
+/* The time of day `age` ms before `unix_ms`; 0 when that is before 1970, for a machine may wake up
+   without knowing the time. */
+static inline uint64_t clock_before(uint64_t unix_ms, uint64_t age)
+{
+	return unix_ms > age ? unix_ms - age : 0;
+}
+
 #endif

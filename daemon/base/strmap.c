@@ -49,6 +49,8 @@ static inline void sip_round(uint64_t v[4])
 
 uint64_t strmap_hash(struct slice key)
 {
+	if (!seeded)
+		make_seed();
 	uint64_t v[4] = {
 		seed[0] ^ 0x736f6d6570736575u, seed[1] ^ 0x646f72616e646f6du,
 		seed[0] ^ 0x6c7967656e657261u, seed[1] ^ 0x7465646279746573u,
@@ -129,8 +131,6 @@ int strmap_put(struct strmap *m, struct slice key, struct strmap_node *node)
 {
 	struct strmap_node **slot;
 
-	if (!seeded)
-		make_seed();
 	/* without memory to grow, a fuller table still serves; only none at all does not */
 	if (m->n >= m->n_slots && grow(m) && m->n_slots == 0)
 		return -ENOMEM;

@@ -5,6 +5,7 @@
  */
 #include "hub/state.h"
 
+#include "base/clock.h"
 #include "hub/internal.h"
 
 static void put_optional(const struct session_info *info, uint64_t now, struct message *m)
@@ -31,15 +32,12 @@ void state_message(const struct hub_server *server, uint64_t now, uint64_t unix_
 		   struct message *ret)
 {
 	struct session_info info;
-	uint64_t age;
 
 	session_info(server->session, &info);
-	age = now - info.since;
 	message_init(ret, PROTOCOL_OP_STATE);
 	ret->server = server->by_name.key;
 	ret->state = slice_of(session_state_name(info.state));
-	/* a machine may wake up in 1970 */
-	ret->since = unix_ms > age ? unix_ms - age : 0;
+	ret->since = clock_before(unix_ms, now - info.since);
 	ret->gap = info.gap;
 	ret->generation = info.generation;
 	ret->has = PROTOCOL_F(SERVER) | PROTOCOL_F(STATE) | PROTOCOL_F(SINCE) | PROTOCOL_F(GAP) |

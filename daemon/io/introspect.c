@@ -83,7 +83,7 @@ static void put_peer(struct json_write *w, struct member *m, uint64_t now, uint6
 	put_u64(w, "gid", who->gid);
 	json_key(w, "pid");
 	json_put_i64(w, who->pid);
-	put_u64(w, "since", unix_ms - (now - peer_since(p)));
+	put_u64(w, "since", clock_before(unix_ms, now - peer_since(p)));
 	put_u64(w, "subscriptions", m->n_subscriptions);
 	put_u64(w, "requests", m->requests.n);
 	put_u64(w, "queued_bytes", m->outbox.bytes);

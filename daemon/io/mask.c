@@ -91,12 +91,12 @@ static bool is_kept(const struct ring *r, struct slice secret)
 	return false;
 }
 
-/* Takes over `copy`, of n bytes. */
-static void keep(struct mask *m, struct ring *r, char *copy, size_t n)
+/* Takes over `copy`, of n bytes; one shorter than `min` is not kept. */
+static void keep(struct mask *m, struct ring *r, char *copy, size_t n, size_t min)
 {
 	unsigned at = r->n < MASK_SECRETS_MAX ? r->n : r->oldest;
 
-	if (n < MASK_SHORT || is_kept(r, slice_make(copy, n))) {
+	if (n < min || is_kept(r, slice_make(copy, n))) {
 		explicit_bzero(copy, n);
 		free(copy);
 		return;
@@ -114,8 +114,8 @@ static void keep(struct mask *m, struct ring *r, char *copy, size_t n)
 	fill_filter(m, &m->cookies);
 }
 
-/* As it is written, or as it is meant. */
-static int keep_as(struct mask *m, struct ring *r, struct slice secret, unsigned decode)
+/* As it is written, or as it is meant: the length that counts is that of the result. */
+static int keep_as(struct mask *m, struct ring *r, struct slice secret, size_t min, unsigned decode)
 {
 	char *copy = malloc(secret.n + 1);
 	size_t n = 0;
@@ -129,20 +129,20 @@ static int keep_as(struct mask *m, struct ring *r, struct slice secret, unsigned
 		n += u.n;
 		secret = slice_drop(secret, u.length);
 	}
-	keep(m, r, copy, n);
+	keep(m, r, copy, n, min);
 	return 0;
 }
 
-static int add(struct mask *m, struct ring *r, struct slice secret, unsigned decode)
+static int add(struct mask *m, struct ring *r, struct slice secret, size_t min, unsigned decode)
 {
-	int error = keep_as(m, r, secret, decode);
+	int error = keep_as(m, r, secret, min, decode);
 
-	return error ? error : keep_as(m, r, secret, decode | MASK_PERCENT);
+	return error ? error : keep_as(m, r, secret, min, decode | MASK_PERCENT);
 }
 
 int mask_add(struct mask *m, struct slice secret)
 {
-	return add(m, &m->ours, secret, 0);
+	return add(m, &m->ours, secret, MASK_SHORT, 0);
 }
 
 int mask_add_cookie(struct mask *m, struct slice value)
@@ -151,7 +151,7 @@ int mask_add_cookie(struct mask *m, struct slice value)
 
 	while (n < value.n && !strchr(";\r\n", value.p[n]))
 		n++;
-	return n < MASK_RUN ? 0 : add(m, &m->cookies, slice_take(value, n), 0);
+	return add(m, &m->cookies, slice_take(value, n), MASK_RUN, 0);
 }
 
 /* The password; and so much before it that one which is short is found where the user stands by it. */
@@ -263,8 +263,7 @@ int mask_add_json(struct mask *m, struct slice json)
 	int r = 0;
 
 	while (!r && next_string(&json, &string))
-		if (string.n >= MASK_RUN)
-			r = add(m, &m->ours, string, MASK_JSON);
+		r = add(m, &m->ours, string, MASK_RUN, MASK_JSON);
 	return r;
 }
 

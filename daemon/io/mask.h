@@ -33,9 +33,10 @@ int mask_add_login(struct mask *m, struct slice login);
 /* The same for the value of a header line, without its scheme ("Bearer"), and the password in one
    of Basic. */
 int mask_add_header(struct mask *m, const char *line);
-/* The same for the value of a cookie, up to its first ";" or the end of its line, when it is as long as a run. */
+/* The same for the value of a cookie, up to its first ";" or the end of its line, when it is as long as
+   a run, also without its escapes. */
 int mask_add_cookie(struct mask *m, struct slice value);
-/* The same for each string of a JSON text, but keys, that is as long as a run. */
+/* The same for each string of a JSON text, but keys, that is as long as a run without its escapes. */
 int mask_add_json(struct mask *m, struct slice json);
 
 /* Overwrites the secrets in `text`, all of it in UTF-8 as before. */

@@ -28,11 +28,20 @@ static void test_fake(void **state)
 	assert_true(clock_boot_ms() != 456);
 }
 
+static void test_before(void **state)
+{
+	(void)state;
+	assert_int_equal(clock_before(1700000000000, 1000), 1699999999000);
+	assert_int_equal(clock_before(1000, 1000), 0);
+	assert_int_equal(clock_before(1000, 5000), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_real),
 		cmocka_unit_test(test_fake),
+		cmocka_unit_test(test_before),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

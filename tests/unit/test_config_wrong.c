@@ -12,6 +12,7 @@ static void test_bad_values(void **state)
 	static const struct { const char *section, *option, *words; } table[] = {
 		{"bridge", "socket = relative/path", "no absolute path"},
 		{"bridge", "socket = @abstract", "abstract"},
+		{"server x", "tls-ca = @file", "\"@file\" is no absolute path"},
 		{"bridge", "socket-mode = rw", "octal mode"},
 		{"bridge", "socket-mode = 1777", "out of range"},
 		{"bridge", "socket-group = no-such-group", "no group"},

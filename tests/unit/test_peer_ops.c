@@ -295,6 +295,10 @@ static void test_status_tells_all(void **state)
 	hear(&w);
 	say(&w, "{'op':'status','id':5}");
 	assert_memory_equal(hear(&w), expected, strlen(expected));
+	/* the machine thinks that it is 1970 */
+	clock_fake(100, 5600);
+	say(&w, "{'op':'status','id':5}");
+	assert_non_null(strstr(hear(&w), "'since':0,'subscriptions':2"));
 	world_close(&w);
 }
 

@@ -29,6 +29,22 @@ static int put(struct strmap *m, struct item *it)
 	return strmap_put(m, slice_of(it->key), &it->node);
 }
 
+/* Runs first: a hash that was taken before there was any map is the same afterwards. */
+static void test_hash_before_the_first_map(void **state)
+{
+	uint64_t early = strmap_hash(SLICE("a"));
+	struct strmap m;
+	struct strmap_node node;
+
+	(void)state;
+	strmap_init(&m);
+	assert_int_equal(strmap_put(&m, SLICE("a"), &node), 0);
+	assert_true(node.hash == early);
+	assert_true(strmap_hash(SLICE("a")) == early);
+	strmap_remove(&m, &node);
+	strmap_fini(&m);
+}
+
 static void test_get_put_remove(void **state)
 {
 	struct strmap m;
@@ -152,6 +168,7 @@ static void test_failed_allocation(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_hash_before_the_first_map),
 		cmocka_unit_test(test_get_put_remove),
 		cmocka_unit_test(test_lengths),
 		cmocka_unit_test(test_many_and_walk),
