@@ -124,7 +124,7 @@ void cookie_jar_load(struct cookie_jar *j)
 	if (r == 0)
 		r = each_line(j, &text, take_kept, &bad);
 	if (r == 0)
-		r = cookies_limit(j->easy);
+		r = http_client_limit_cookies(j->client, j->easy);
 	if (r && r != -ENOENT)
 		warn(j, j->path, "the cookie-jar cannot be read, and begins anew", r);
 	else if (bad)

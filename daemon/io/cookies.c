@@ -8,6 +8,7 @@
 #include "io/cookies.h"
 
 #include "base/errors.h"
+#include "base/strmap.h"
 #include "io/http_text.h"
 
 #include <errno.h>
@@ -115,26 +116,71 @@ int cookies_for(CURL *easy, const struct url *url, uint64_t unix_ms, struct buf 
 	return 0;
 }
 
-int cookies_limit(CURL *easy)
+/* What tells the cookie of this line from others, whatever its value: domain, tail match, path, name. */
+static uint64_t identity(const char *line)
+{
+	static const bool counts[] = {true, true, true, false, false, true};
+	uint64_t id = 0;
+
+	if (strncmp(line, "#HttpOnly_", 10) == 0)
+		line += 10;
+	for (size_t i = 0; i < sizeof(counts); i++) {
+		size_t n = strcspn(line, "\t");
+
+		if (counts[i])
+			id = id * 31 + strmap_hash(slice_make(line, n));
+		line += line[n] ? n + 1 : n;
+	}
+	return id;
+}
+
+static bool is_known(const struct cookies_known *known, uint64_t id)
+{
+	for (size_t i = 0; i < known->n; i++)
+		if (known->ids[i] == id)
+			return true;
+	return false;
+}
+
+/* Notes in *kept, as far as there is room, those of the lines that were known, or those that were
+   not; puts them back into a jar that was emptied. */
+static int keep(CURL *easy, const struct curl_slist *lines, const struct cookies_known *known,
+		bool were_known, bool emptied, struct cookies_known *kept)
+{
+	for (const struct curl_slist *l = lines; l && kept->n < COOKIES_MAX; l = l->next) {
+		uint64_t id = identity(l->data);
+
+		if (is_known(known, id) != were_known)
+			continue;
+		if (emptied && curl_easy_setopt(easy, CURLOPT_COOKIELIST, l->data))
+			return -ENOMEM;
+		kept->ids[kept->n++] = id;
+	}
+	return 0;
+}
+
+int cookies_limit(CURL *easy, struct cookies_known *known)
 {
 	CLEANUP(slist_freep) struct curl_slist *lines = NULL;
+	struct cookies_known kept = {.n = 0};
 	size_t n = 0;
+	bool full;
+	int r;
 
 	if (curl_easy_getinfo(easy, CURLINFO_COOKIELIST, &lines))
 		return -ENOMEM;
 	for (struct curl_slist *l = lines; l; l = l->next)
 		n++;
-	if (n <= COOKIES_MAX)
-		return 0;
-	/* one cannot be taken out, so all are, and the older ones go back: among them is the one
-	   that a session is bound to */
-	if (curl_easy_setopt(easy, CURLOPT_COOKIELIST, "ALL"))
+	full = n > COOKIES_MAX;
+	/* one cannot be taken out, so all are, and some go back */
+	if (full && curl_easy_setopt(easy, CURLOPT_COOKIELIST, "ALL"))
 		return -ENOMEM;
-	n = 0;
-	for (struct curl_slist *l = lines; l && n < COOKIES_MAX; l = l->next, n++)
-		if (curl_easy_setopt(easy, CURLOPT_COOKIELIST, l->data))
-			return -ENOMEM;
-	return 0;
+	r = keep(easy, lines, known, true, full, &kept);
+	if (!r)
+		r = keep(easy, lines, known, false, full, &kept);
+	if (!r)
+		*known = kept;
+	return r;
 }
 
 /* --- Set-Cookie --- */

@@ -17,7 +17,7 @@
 #define COOKIE_MAX 4096
 /* so long is a "Cookie:" header at most; what does not fit is left out, as by curl */
 #define COOKIES_SENT_MAX 8190
-/* a full jar takes no new names: whoever sets one with each answer must not fill our memory */
+/* a full jar takes no new names: a server that sets one with each answer must not fill our memory */
 #define COOKIES_MAX 150
 /* from one answer, as by curl */
 #define COOKIES_TAKEN_MAX 50
@@ -34,8 +34,17 @@ int cookies_for(CURL *easy, const struct url *url, uint64_t unix_ms, struct buf 
  * 0 or -ENOMEM.
  */
 int cookies_take(CURL *easy, const struct url *url, struct slice set_cookie, uint64_t unix_ms);
-/* Leaves the first COOKIES_MAX in the jar: for after an answer that set some. 0 or -ENOMEM. */
-int cookies_limit(CURL *easy);
+
+/* Which cookies were in the jar after the last answer: a hash of domain, path and name of each. All
+   zero at the beginning. libcurl lists a jar in no order that could say so (since 8.x, a cookie with
+   a new value is the last one). */
+struct cookies_known {
+	uint64_t ids[COOKIES_MAX];
+	size_t n;
+};
+/* Leaves COOKIES_MAX in the jar, the known ones first: a session is bound to one of them. For after
+   an answer that set some. 0 or -ENOMEM. */
+int cookies_limit(CURL *easy, struct cookies_known *known);
 
 /* Whether `text` is a cookie as a configuration has it: "NAME=VALUE" or "NAME=VALUE; Path=/x". */
 bool cookies_valid(const char *text);

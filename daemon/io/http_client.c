@@ -7,6 +7,7 @@
 
 #include "base/errors.h"
 #include "base/log.h"
+#include "io/cookies.h"
 #include "io/file.h"
 #include "io/http_text.h"
 
@@ -22,6 +23,7 @@
 
 struct http_client {
 	CURLSH *share;
+	struct cookies_known known;      /* of the cookies in it */
 	struct http_options o;           /* all pointers are ours */
 	struct http_credential credential;
 	struct mask *mask;               /* what of the headers nobody may hear again */
@@ -164,6 +166,11 @@ int http_client_hide_cookie(struct http_client *c, struct slice set_cookie)
 	if (!equals)
 		return 0;
 	return mask_add_cookie(c->mask, http_trim(slice_drop(set_cookie, (size_t)(equals - set_cookie.p) + 1)));
+}
+
+int http_client_limit_cookies(struct http_client *c, CURL *easy)
+{
+	return cookies_limit(easy, &c->known);
 }
 
 void http_client_free_headers(struct curl_slist *list)

@@ -22,7 +22,6 @@
 
 #include "base/errors.h"
 #include "base/log.h"
-#include "io/cookies.h"
 #include "io/http_text.h"
 #include "io/redirect.h"
 
@@ -285,7 +284,7 @@ static void on_done(void *ctx, CURLcode code)
 	curl_easy_getinfo(p->transfer.easy, CURLINFO_RESPONSE_CODE, &status);
 	result.status = (unsigned)status;
 	if (p->set_cookies)
-		cookies_limit(p->transfer.easy);
+		http_client_limit_cookies(p->client, p->transfer.easy);
 	p->set_cookies = false;
 	/* before a sending, it was a proxy's */
 	if (p->enough && p->sendings)

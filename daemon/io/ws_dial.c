@@ -117,7 +117,7 @@ static void take_cookies(struct ws_dial *d, struct slice header)
 		if (http_client_hide_cookie(d->client, cookie) == 0)
 			cookies_take(stream_easy(d->stream), d->url, cookie, clock_unix_ms());
 	if (n > 1)
-		cookies_limit(stream_easy(d->stream));
+		http_client_limit_cookies(d->client, stream_easy(d->stream));
 }
 
 static void answered(struct ws_dial *d, const struct ws_answer *a)

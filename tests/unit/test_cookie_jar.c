@@ -136,14 +136,30 @@ static void take(struct world *w, const char *set_cookie)
 	assert_int_equal(cookies_take(w->easy, &w->url, slice_of(set_cookie), clock_unix_ms()), 0);
 }
 
+/* The same ones: cookies of one path are sent in any order, which differs between libcurl 7.88
+   and 8.14. No cookie of these tests is a part of another one. */
+static bool same_cookies(const char *sent, const char *wanted)
+{
+	char copy[1000], *rest = copy;
+
+	if (strlen(sent) != strlen(wanted))
+		return false;
+	snprintf(copy, sizeof(copy), "%s", wanted);
+	for (char *cookie; (cookie = strsep(&rest, ";"));)
+		if (!strstr(sent, cookie + strspn(cookie, " ")))
+			return false;
+	return true;
+}
+
 static void assert_sent(struct world *w, const char *cookies)
 {
 	struct buf out;
 
 	buf_init(&out, 10000);
 	assert_int_equal(cookies_for(w->easy, &w->url, clock_unix_ms(), &out), 0);
-	if (!slice_eq(buf_slice(&out), slice_of(cookies)))
-		fail_msg("\"%.*s\" is sent", SLICE_ARG(buf_slice(&out)));
+	assert_int_equal(buf_putc(&out, 0), 0);
+	if (!same_cookies(out.mem + out.head, cookies))
+		fail_msg("\"%s\" is sent", out.mem + out.head);
 	buf_fini(&out);
 }
 
