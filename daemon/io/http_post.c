@@ -52,6 +52,7 @@ struct http_post {
 	unsigned sendings;               /* times curl gave it to a connection */
 	unsigned hops;                   /* redirects followed */
 	const char *too_large;           /* which of the answer's ceilings was met */
+	bool garbled;                    /* the answer has a status that is none */
 	char told[128];                  /* where a redirect led that was logged last */
 	char error[CURL_ERROR_SIZE];
 };
@@ -89,14 +90,32 @@ static size_t body_too_large(struct http_post *p)
 	return 0;
 }
 
-/* What a line of a header means to us; it ends in CR and LF. 0, or -ENOMEM. */
+/* "HTTP/1.1 200 OK", "HTTP/2 200": three digits; 0 if they are not there. libcurl 8.14 reads 200 in
+   2000, and 7.88 does not. */
+static unsigned read_status(const char *line, size_t n)
+{
+	const char *blank = memchr(line, ' ', n);
+	struct slice s = blank ? slice_drop(slice_make(line, n), (size_t)(blank - line) + 1) : SLICE_NULL;
+	unsigned status = 0;
+
+	if (s.n < 4 || !memchr(" \r\n", s.p[3], 3))
+		return 0;
+	for (size_t i = 0; i < 3; i++) {
+		if (s.p[i] < '0' || s.p[i] > '9')
+			return 0;
+		status = status * 10 + (unsigned)(s.p[i] - '0');
+	}
+	return status;
+}
+
+/* What a line of a header means to us; it ends in CR and LF. 0, -ENOMEM, -EBADMSG. */
 static int read_line(struct http_post *p, const char *line, size_t n)
 {
 	if (n > 5 && strncasecmp(line, "HTTP/", 5) == 0) {
-		const char *blank = memchr(line, ' ', n);
-
-		p->status = blank ? (unsigned)strtoul(blank, NULL, 10) : 0;
+		p->status = read_status(line, n);
 		p->length = 0;
+		p->garbled = p->status == 0;
+		return p->garbled ? -EBADMSG : 0;
 	} else if (n > 15 && strncasecmp(line, "Content-Length:", 15) == 0) {
 		p->length = strtoull(line + 15, NULL, 10);
 	} else if (n > 11 && strncasecmp(line, "Set-Cookie:", 11) == 0) {
@@ -190,6 +209,8 @@ static const char *why(struct http_post *p, CURLcode code)
 {
 	if (p->too_large)
 		return p->too_large;
+	if (p->garbled)
+		return "the answer begins with no valid HTTP status";
 	if (p->sendings > 1)
 		return "the connection was closed before an answer";
 	http_client_complete(p->transfer.easy, code, p->error);
@@ -243,6 +264,7 @@ static void clear_answer(struct http_post *p)
 	p->length = 0;
 	p->status = 0;
 	p->enough = false;
+	p->garbled = false;
 	p->sendings = 0;
 	p->too_large = NULL;
 	p->error[0] = 0;
