@@ -219,6 +219,15 @@ static int copy_texts(struct http_options *o)
 	return 0;
 }
 
+/* Blanks become commas: libcurl 7.88 separates hosts by either, 8.14 by commas alone, and reads
+   nothing behind a blank. Several commas are as good as one to both. */
+static void separate_by_commas(char *hosts)
+{
+	for (; hosts && *hosts; hosts++)
+		if (*hosts == ' ' || *hosts == '\t')
+			*hosts = ',';
+}
+
 int http_options_copy(const struct http_options *from, struct http_options *to)
 {
 	int r;
@@ -226,6 +235,8 @@ int http_options_copy(const struct http_options *from, struct http_options *to)
 	*to = *from;
 	to->headers = to->header_files = NULL;
 	r = copy_texts(to);
+	if (!r)
+		separate_by_commas((char *)to->no_proxy);
 	if (!r)
 		r = copy_strings(from->headers, from->n_headers, &to->headers);
 	if (!r)

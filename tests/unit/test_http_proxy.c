@@ -340,6 +340,9 @@ static void test_no_proxy_works(void **state)
 		{"x 127.0.0.1", "http://127.0.0.1", true}, {"10.0.0.0/8", "http://127.0.0.1", false},
 		{"localhost", "http://localhost", true}, {".localhost", "http://x.localhost", true},
 		{"localhost", "http://notlocalhost", false},
+		{"x\t127.0.0.1", "http://127.0.0.1", true}, {" 127.0.0.1 ", "http://127.0.0.1", true},
+		{"x, y \t,, 127.0.0.0/8  z", "http://127.0.0.1", true}, {"x y", "http://127.0.0.1", false},
+		{"x .localhost y", "http://x.localhost", true},
 	};
 	struct world *w = *state;
 
