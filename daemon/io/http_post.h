@@ -26,7 +26,7 @@ struct http_result {
 	enum http_outcome outcome;
 	bool unreadable;         /* broken: the answer is beyond a ceiling, as it will be again */
 	unsigned status;         /* as soon as a status line came, 0 before */
-	uint64_t retry_after;    /* ms the server asked to wait, at most a day; 0 for none */
+	uint64_t retry_after;    /* ms the server asked to wait, at most 6 hours; 0 for none */
 	struct slice body;       /* of an answer; an error's may be cut at HTTP_ERROR_MAX */
 	struct slice reason;     /* for people, when it was not answered; or empty, when the
 	                            status says all */

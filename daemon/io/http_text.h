@@ -6,8 +6,8 @@
 
 #include <strings.h>
 
-/* the longest pause that a Retry-After may ask for */
-#define HTTP_RETRY_AFTER_MAX_S (24u * 60 * 60)
+/* the longest pause that a Retry-After may ask for: six hours, as libcurl 8.14 has it, too */
+#define HTTP_RETRY_AFTER_MAX_S (6u * 60 * 60)
 
 /* without blanks at both ends */
 static inline struct slice http_trim(struct slice s)

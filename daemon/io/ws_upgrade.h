@@ -46,7 +46,7 @@ int ws_request_put(struct buf *out, const struct ws_request *r);
 struct ws_answer {
 	unsigned status;
 	const char *fault;               /* of a 101: what is wrong with it, NULL when nothing is */
-	uint64_t retry_after;            /* ms, at most a day; 0 for none */
+	uint64_t retry_after;            /* ms, at most 6 hours; 0 for none */
 	struct slice location;           /* where a redirect leads */
 	struct ws_deflate_terms deflate; /* of a 101 without fault */
 	size_t length;                   /* of the header: what follows are frames */

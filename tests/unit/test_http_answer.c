@@ -52,8 +52,8 @@ static void test_status(void **state)
 static void test_retry_after(void **state)
 {
 	static const struct { const char *value; uint64_t ms; } rows[] = {
-		{"7", 7000}, {"0", 0}, {"-3", 0}, {"soon", 0}, {"99999999999999999999", 86400000},
-		{"1000000", 86400000},
+		{"7", 7000}, {"0", 0}, {"-3", 0}, {"soon", 0}, {"99999999999999999999", 21600000},
+		{"1000000", 21600000}, {"21601", 21600000}, {"21599", 21599000},
 	};
 	struct world *w = *state;
 	struct wire_conn *c = begin(w);
@@ -64,8 +64,8 @@ static void test_retry_after(void **state)
 			 "Content-Length: 0\r\n\r\n", rows[i].value);
 		wire_say(c, answer);
 		assert_answered(w, 503, "");
-		/* curl reads a number that is too large as none or as the largest */
-		if (w->result.retry_after != 0 || rows[i].ms < 86400000)
+		/* curl reads what is no 64-bit number as none or as the largest */
+		if (w->result.retry_after != 0 || strlen(rows[i].value) < 19)
 			assert_int_equal(w->result.retry_after, rows[i].ms);
 		start(w);
 		wire_request(c);

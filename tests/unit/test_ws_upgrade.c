@@ -97,7 +97,7 @@ static const struct {
 	{"HTTP/1.1 503 Busy\r\nRetry-After: 120\r\n\r\n", NULL, 503, NULL, 120000},
 	{"HTTP/1.1 503 Busy\r\nno colon, but Retry-After\r\nRetry-After: 9\r\n\r\n", NULL, 503,
 	 NULL, 9000},
-	{"HTTP/1.1 503 Busy\r\nRetry-After: 99999999999999999999999\r\n\r\n", NULL, 503, NULL, 86400000},
+	{"HTTP/1.1 503 Busy\r\nRetry-After: 99999999999999999999999\r\n\r\n", NULL, 503, NULL, 21600000},
 	{"HTTP/1.1 503 Busy\r\nRetry-After: Wed, 21 Oct 2015 07:28:00 GMT\r\n\r\n", NULL, 503, NULL, 0},
 	{"HTTP/1.1 503 Busy\r\nRetry-After:\r\n\r\n", NULL, 503, NULL, 0},
 };
