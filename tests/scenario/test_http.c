@@ -200,24 +200,31 @@ static void a_proxy_that_refuses(void **state)
 
 static void shell(const char *dir, const char *commands)
 {
-	char line[1024];
+	char line[2048];
 
 	snprintf(line, sizeof(line), "cd %s && exec 2>/dev/null && %s", dir, commands);
 	assert_int_equal(system(line), 0);
 }
 
 #define EC "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes "
-#define SIGN(days, to)                                                                             \
-	"openssl x509 -req -in csr -CA ca.pem -CAkey ca-key.pem -set_serial 1 -extfile names "    \
-	"-days " days " -out " to
+/* what `openssl ca` needs, which alone can date a certificate back in OpenSSL 3.0 and in 3.5 */
+#define AUTHORITY                                                                                  \
+	"[ca]\ndefault_ca = a\n[a]\ndatabase = index\nserial = serial\nnew_certs_dir = .\n"        \
+	"default_md = sha256\nunique_subject = no\npolicy = p\n[p]\ncommonName = supplied\n"
+#define SIGN(from, to, out)                                                                        \
+	"openssl ca -batch -notext -config ca.conf -cert ca.pem -keyfile ca-key.pem "             \
+	"-extfile names -in csr -startdate " from "0101000000Z -enddate " to "0101000000Z "       \
+	"-out " out
 
 /* an authority, and of the server's key a certificate that is good and one that was */
 static void make_certificates(const char *dir)
 {
 	shell(dir, "openssl req -x509 " EC "-subj /CN=ca -days 2 -keyout ca-key.pem -out ca.pem && "
 		   "openssl req " EC "-subj /CN=server -keyout key.pem -out csr && "
-		   "echo subjectAltName=IP:127.0.0.1 >names && " SIGN("2", "good.pem") " && "
-		   SIGN("-1", "expired.pem") " && cp good.pem cert.pem");
+		   "echo subjectAltName=IP:127.0.0.1 >names && "
+		   "printf '" AUTHORITY "' >ca.conf && touch index && echo 01 >serial && "
+		   SIGN("2020", "2100", "good.pem") " && " SIGN("2020", "2021", "expired.pem")
+		   " && cp good.pem cert.pem");
 }
 
 /* It was good, is renewed too late, and is renewed: the daemon says so, tries on, and goes on. */
