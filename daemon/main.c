@@ -90,7 +90,17 @@ static void print_report(const struct config_report *report)
 		fprintf(stderr, "error: … and %zu more\n", report->n_errors_more);
 }
 
-static int load(const char *path, struct config **ret)
+/* systemd keeps the status line of a service that failed: `systemctl status` shows the reason. */
+static void show_in_status(const char *error)
+{
+	char status[512];
+
+	snprintf(status, sizeof(status), "wrong configuration: %s", error);
+	systemd_status(status);
+}
+
+/* `check`: only for --check-config, of which the service manager learns nothing. */
+static int load(const char *path, bool check, struct config **ret)
 {
 	struct config_report report;
 
@@ -103,6 +113,8 @@ static int load(const char *path, struct config **ret)
 		r = CONFIG_E_INVALID;
 	}
 	print_report(&report);
+	if (!check && report.n_errors)
+		show_in_status(report.errors[0]);
 	config_report_fini(&report);
 	if (r < 0)
 		fprintf(stderr, "error: %s: %s\n", path, strerror(-r));
@@ -177,7 +189,7 @@ int main(int argc, char **argv)
 	if (open_standard_fds() < 0)
 		return EXIT_FAILED;
 	keep_secrets();
-	code = load(arguments.config, &config);
+	code = load(arguments.config, arguments.check, &config);
 	if (code != EXIT_OK)
 		return code;
 	if (!arguments.check) {

@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -222,17 +223,45 @@ def journal_is_structured():
     assert all("PRIORITY" in e and e["SYSLOG_IDENTIFIER"] == "cometd-bridged" for e in entries), entries[:3]
 
 
+def starts():
+    """How often systemd has started the daemon, as its journal shows."""
+    command("journalctl", "--sync")
+    lines = command("journalctl", "-u", SERVICE, "-o", "json").splitlines()
+    pids = {e["_PID"] for e in map(json.loads, lines) if e.get("SYSLOG_IDENTIFIER") == "cometd-bridged"}
+    return len(pids)
+
+
 @test
 def bad_configuration():
-    """A wrong key is refused with file and line, and systemd sees a failure, not a loop."""
+    """A wrong key is refused with file and line. However often a client connects, the daemon is started only
+    at the pace of RestartSec=; the status has the reason; the corrected file is used without a command."""
     file = "/etc/cometd-bridge/cometd-bridge.conf.d/wrong.conf"
-    os.makedirs(os.path.dirname(file), exist_ok=True)
-    with open(file, "w", encoding="ascii") as wrong:
-        wrong.write("[server box]\nulr = http://127.0.0.1/\n")
+    # the quick restarts of the test of the watchdog are not those that are installed
+    os.unlink(f"/run/systemd/system/{SERVICE}.d/quick.conf")
+    command("systemctl", "daemon-reload")
+    assert show("RestartUSec") == "2s", show("RestartUSec")
     with contextlib.ExitStack() as undo:
-        undo.callback(os.unlink, file)
+        os.makedirs(os.path.dirname(file), exist_ok=True)
+        undo.callback(lambda: os.path.exists(file) and os.unlink(file))
+        put(file, "[server box]\nulr = http://127.0.0.1/\n", 0o644)
         said = command("cometd-bridged", "--check-config", check=False)
         assert f"{file}:2" in said and "url" in said, said
+        before = starts()
+        command("systemctl", "restart", SERVICE, check=False)
+        connects = 0
+        while int(show("NRestarts")) < 3:
+            with socket.socket(socket.AF_UNIX) as client:
+                client.settimeout(10)
+                client.connect(PATH)
+                connects += 1
+        n = starts() - before
+        assert n <= 5 < connects, f"{n} starts, {connects} connects\n{journal()}"
+        # each start clears it, until the daemon has read the file
+        until(lambda: f"{file}:2" in show("StatusText"), 20, lambda: f"STATUS={show('StatusText')}\n{journal()}")
+        assert show("ActiveState", SOCKET) == "active"
+        os.unlink(file)
+        Peer(PATH).close()
+        assert show("ActiveState") == "active", journal()
 
 
 def main():
