@@ -8,6 +8,7 @@
 
 #include "config_value.h"
 
+#include <limits.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -539,11 +540,14 @@ const struct config_option *config_row_hint(const char *section, const char *nam
 
 	for (size_t i = 0; i < N_ROWS; i++) {
 		const struct config_option *o = &table[i].option;
-		/* a row of the other section must be nearer to win */
-		unsigned d = config_distance(name, o->name) * 2 +
-			     (strcmp(o->section, section) != 0);
+		unsigned d;
 
-		if (config_near(name, o->name) && (!best || d < best_distance)) {
+		if (!config_near(name, o->name))
+			continue;
+		/* a row of the other section must be nearer to win */
+		d = config_distance(name, o->name, UINT_MAX) * 2 +
+		    (strcmp(o->section, section) != 0);
+		if (!best || d < best_distance) {
 			best = o;
 			best_distance = d;
 		}

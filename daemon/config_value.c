@@ -102,26 +102,33 @@ static unsigned least(unsigned a, unsigned b)
 	return a < b ? a : b;
 }
 
-unsigned config_distance(const char *a, const char *b)
+unsigned config_distance(const char *a, const char *b, unsigned most)
 {
 	/* rows of Damerau's table: the one before the last, the last, the next */
 	unsigned rows[3][WORD_MAX + 1], *older = rows[0], *old = rows[1], *now = rows[2];
 	size_t n = strlen(a), m = strlen(b);
+	unsigned nearest = 0, nearest_before;
 
-	if (n > WORD_MAX || m > WORD_MAX)
+	/* one change per letter that only one of them has */
+	if (n > WORD_MAX || m > WORD_MAX || (n > m ? n - m : m - n) > most)
 		return (unsigned)(n > m ? n : m);
 	for (unsigned j = 0; j <= m; j++)
 		old[j] = j;
 	for (unsigned i = 1; i <= n; i++) {
 		unsigned *spare = older;
 
-		now[0] = i;
+		nearest_before = nearest;
+		nearest = now[0] = i;
 		for (unsigned j = 1; j <= m; j++) {
 			now[j] = least(old[j], now[j - 1]) + 1;
 			now[j] = least(now[j], old[j - 1] + (a[i - 1] != b[j - 1]));
 			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
 				now[j] = least(now[j], older[j - 2] + 1);
+			nearest = least(nearest, now[j]);
 		}
+		/* each later row is made of these two */
+		if (nearest > most && nearest_before > most)
+			return nearest;
 		older = old;
 		old = now;
 		now = spare;
@@ -131,5 +138,7 @@ unsigned config_distance(const char *a, const char *b)
 
 bool config_near(const char *text, const char *name)
 {
-	return config_distance(text, name) <= (strlen(name) < 8 ? 2u : 3u);
+	unsigned most = strlen(name) < 8 ? 2 : 3;
+
+	return config_distance(text, name, most) <= most;
 }

@@ -4,6 +4,7 @@
 #include "config_value.h"
 #include "tests/unit/testing.h"
 
+#include <limits.h>
 #include <string.h>
 
 #define WRONG UINT64_MAX
@@ -100,17 +101,23 @@ static void test_distance(void **state)
 	char longer[200];
 
 	(void)state;
-	assert_int_equal(config_distance("", ""), 0);
-	assert_int_equal(config_distance("socket", "socket"), 0);
-	assert_int_equal(config_distance("sokcet", "socket"), 1);
-	assert_int_equal(config_distance("socke", "socket"), 1);
-	assert_int_equal(config_distance("sockett", "socket"), 1);
-	assert_int_equal(config_distance("pocket", "socket"), 1);
-	assert_int_equal(config_distance("", "abc"), 3);
-	assert_int_equal(config_distance("kitten", "sitting"), 3);
+	assert_int_equal(config_distance("", "", UINT_MAX), 0);
+	assert_int_equal(config_distance("socket", "socket", UINT_MAX), 0);
+	assert_int_equal(config_distance("sokcet", "socket", UINT_MAX), 1);
+	assert_int_equal(config_distance("socke", "socket", UINT_MAX), 1);
+	assert_int_equal(config_distance("sockett", "socket", UINT_MAX), 1);
+	assert_int_equal(config_distance("pocket", "socket", UINT_MAX), 1);
+	assert_int_equal(config_distance("", "abc", UINT_MAX), 3);
+	assert_int_equal(config_distance("kitten", "sitting", UINT_MAX), 3);
 	memset(longer, 'x', sizeof(longer) - 1);
 	longer[sizeof(longer) - 1] = 0;
-	assert_int_equal(config_distance(longer, "x"), 199);
+	assert_int_equal(config_distance(longer, "x", UINT_MAX), 199);
+	assert_int_equal(config_distance("kitten", "sitting", 3), 3);
+	assert_true(config_distance("kitten", "sitting", 2) > 2);
+	assert_true(config_distance("abcdefgh", "zyxwvuts", 2) > 2);
+	/* a swap looks two rows back: one row that is too far decides nothing yet */
+	assert_int_equal(config_distance("ba", "ab", 1), 1);
+	assert_int_equal(config_distance("xbay", "xaby", 1), 1);
 	assert_true(config_near("ulr", "url"));
 	assert_false(config_near("colour", "url"));
 }
