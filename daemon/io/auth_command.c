@@ -57,7 +57,7 @@ static int command_fetch(struct auth_source *s, char *why)
 
 	int r = helper_new(c->loop, &o, on_done, c, &c->helper);
 	if (r)
-		snprintf(why, AUTH_WHY_MAX, "%s cannot be run: %s", c->argv[0], strerror(-r));
+		snprintf(why, AUTH_WHY_MAX, "%s: it cannot be run: %s", c->argv[0], strerror(-r));
 	return r;
 }
 

@@ -1,24 +1,24 @@
 /*
- * Owns one child process, the pipes to it and what came out of them. Guarantees
- * that the child, and all of its group, are dead and reaped when done() is called
- * or the helper is freed, or, where the kernel takes its time to kill, that it is
- * reaped by a later one and that such children are few; that a child which forks, floods or hangs costs no more
- * than the limits; and that what was printed is wiped. Must never know what it is for.
+ * Owns one program, the pipes to it and what came out of them. The program runs below a
+ * supervisor (io/supervise.h), which ends and reaps all that the program started. Guarantees
+ * that nothing here waits; that done() is called when all of it is dead, or, where the kernel
+ * takes its time to kill, END_MS after it was asked to end; that such processes are few, and
+ * are reaped by a later helper; that a program which forks, floods or hangs costs no more than
+ * the limits; and that what was printed is wiped.
  *
- * The child is watched by a pidfd: no SIGCHLD, so no handler that could meet the
- * children of somebody else. Its end is its exit and not the end of its stdout,
- * which a grandchild may hold open for ever. The group is killed while the child is
- * not reaped yet, for until then nobody else can have its number.
+ * The supervisor is watched by a pidfd: no SIGCHLD, so no handler that could meet the
+ * children of an extension. The program's end is its exit and not the end of its stdout,
+ * which a grandchild may hold open for ever.
  */
 #include "io/helper.h"
 
 #include "base/errors.h"
+#include "base/list.h"
+#include "io/supervise.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,9 +28,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* how long a killed process may take to be gone; it is the kernel's work alone */
-#define KILL_MS 500
-#define UNDEAD_MAX 16
+/* how long a supervisor may take to end all; it is the kernel's work alone */
+#define END_MS 500
+#define ENDING_MAX 16
 #define READ_MAX 65536u
 
 /* the reading end of one of its outputs */
@@ -43,89 +43,109 @@ struct sink {
 	bool cut;                       /* more came than max */
 };
 
+/* outlives its helper until it is reaped */
+struct supervisor {
+	struct list link;               /* in `ending`, without a helper */
+	pid_t pid;
+};
+
 struct helper {
 	struct loop *loop;
 	void (*done)(void *ctx, const struct helper_result *r);
 	void *ctx;
-	pid_t pid;                      /* 0: none, or reaped */
+	struct supervisor *supervisor;
+	struct supervise_report *report;
 	int pidfd;
 	struct loop_watch *exit;
-	struct loop_timer *deadline;
+	struct loop_timer *deadline;    /* of the program; then of its end */
+	bool asked_to_end;              /* the outcome is known */
 	struct sink output, errors;
 	char errors_mem[HELPER_ERRORS_MAX];
 	struct helper_result result;
-	char reason[64];
+	char reason[128];
 };
 
 /* --- the end --- */
 
-/* killed, and not gone when KILL_MS had passed: it sleeps in the kernel, or is frozen */
-static pid_t undead[UNDEAD_MAX];
+/* supervisors that were asked to end and were not dead yet */
+static struct list ending = LIST_INIT(ending);
 
-/* Where the next one would be kept; NULL when there are too many. */
-static pid_t *reap_undead(void)
+/* How many are left. */
+static unsigned reap_ending(void)
 {
-	pid_t *room = NULL;
+	unsigned n = 0;
 
-	for (pid_t *p = undead; p < undead + UNDEAD_MAX; p++) {
+	LIST_EACH_SAFE(s, &ending, struct supervisor, link) {
 		siginfo_t info = {0};
 
-		if (*p && (waitid(P_PID, (id_t)*p, &info, WEXITED | WNOHANG) != 0 || info.si_pid))
-			*p = 0;
-		if (!*p)
-			room = p;
+		if (waitid(P_PID, (id_t)s->pid, &info, WEXITED | WNOHANG) == 0 && !info.si_pid) {
+			n++;
+			continue;
+		}
+		list_remove(&s->link);
+		free(s);
 	}
-	return room;
+	return n;
 }
 
-/* Kills the group and reaps the child; its status as of waitid(2), or false. */
-static bool finish(struct helper *h, siginfo_t *ret)
+/* It is not waited for: all that it started is ended soon, also when we are gone. */
+static void leave_supervisor(struct helper *h)
 {
-	struct pollfd p = {.fd = h->pidfd, .events = POLLIN};
+	struct supervisor *s = TAKE(h->supervisor);
 
-	*ret = (siginfo_t){0};
-	kill(-h->pid, SIGKILL);
-	if (h->pidfd >= 0)
-		poll(&p, 1, KILL_MS);
-	int r = waitid(P_PID, (id_t)h->pid, ret, WEXITED | (h->pidfd >= 0 ? WNOHANG : 0));
-	pid_t *room = r == 0 && ret->si_pid == 0 ? reap_undead() : NULL;
-	if (room)
-		*room = h->pid;
-	h->pid = 0;
-	return r == 0 && ret->si_pid != 0;
+	if (!s)
+		return;
+	if (s->pid) {
+		kill(s->pid, SIGTERM);
+		list_append(&ending, &s->link);
+	} else {
+		free(s);
+	}
+	reap_ending();
+}
+
+static void stop_reading(struct helper *h)
+{
+	loop_watch_free(TAKE(h->output.watch));
+	loop_watch_free(TAKE(h->errors.watch));
 }
 
 static void stop_watching(struct helper *h)
 {
 	loop_watch_free(TAKE(h->exit));
-	loop_watch_free(TAKE(h->output.watch));
-	loop_watch_free(TAKE(h->errors.watch));
+	stop_reading(h);
 	if (h->deadline)
 		loop_timer_stop(h->deadline);
 }
 
-static void tell(struct helper *h, enum helper_outcome outcome)
+static void tell(struct helper *h)
 {
 	stop_watching(h);
-	h->result.outcome = outcome;
+	leave_supervisor(h);
 	h->result.output = slice_make(h->output.mem, h->output.n);
 	h->result.errors = slice_make(h->errors.mem, h->errors.n);
 	h->result.reason = h->reason;
 	h->done(h->ctx, &h->result);
 }
 
-static void give_up(struct helper *h, enum helper_outcome outcome, const char *reason)
+static void end(struct helper *h, enum helper_outcome outcome, const char *reason)
 {
-	siginfo_t info;
-
-	finish(h, &info);
+	h->asked_to_end = true;
+	h->result.outcome = outcome;
 	snprintf(h->reason, sizeof(h->reason), "%s", reason);
-	tell(h, outcome);
+	stop_reading(h);
+	kill(h->supervisor->pid, SIGTERM);
+	loop_timer_at(h->deadline, loop_now(h->loop) + END_MS);
 }
 
 static void on_deadline(void *ctx)
 {
-	give_up(ctx, HELPER_TIMEOUT, "it took too long");
+	struct helper *h = ctx;
+
+	if (h->asked_to_end)
+		tell(h);
+	else
+		end(h, HELPER_TIMEOUT, "it took too long");
 }
 
 /* --- its output --- */
@@ -155,36 +175,55 @@ static void on_readable(void *ctx, unsigned events)
 	(void)events;
 	read_some(s);
 	if (s->cut && s == &s->owner->output)
-		give_up(s->owner, HELPER_TOO_MUCH, "it printed too much");
+		end(s->owner, HELPER_TOO_MUCH, "it printed too much");
 }
 
-/* What it left in the pipe when it went; a grandchild could write for ever. */
+/* What it left in the pipe when it ended. */
 static void drain(struct sink *s)
 {
 	for (size_t n = 0; n < READ_MAX && read_some(s); n += 4096)
 		;
 }
 
+/* What the program's end means. */
+static enum helper_outcome judge(struct helper *h)
+{
+	const struct supervise_report *r = h->report;
+
+	if (r->error) {
+		snprintf(h->reason, sizeof(h->reason), "it cannot be run: %s", strerror(r->error));
+		return HELPER_FAILED;
+	}
+	if (h->output.cut) {
+		snprintf(h->reason, sizeof(h->reason), "it printed too much");
+		return HELPER_TOO_MUCH;
+	}
+	if (r->code == CLD_EXITED && r->status == 0)
+		return HELPER_DONE;
+	if (r->code)
+		snprintf(h->reason, sizeof(h->reason), "it %s %d",
+			 r->code == CLD_EXITED ? "exited with status" : "was ended by signal",
+			 r->status);
+	else
+		snprintf(h->reason, sizeof(h->reason), "its supervisor was killed");
+	return HELPER_FAILED;
+}
+
+/* The supervisor is dead, and with it all that it ran. */
 static void on_exit_seen(void *ctx, unsigned events)
 {
 	struct helper *h = ctx;
 	siginfo_t info;
 
 	(void)events;
-	bool known = finish(h, &info);
-	drain(&h->output);
-	drain(&h->errors);
-	if (h->output.cut) {
-		snprintf(h->reason, sizeof(h->reason), "it printed too much");
-		tell(h, HELPER_TOO_MUCH);
-	} else if (known && info.si_code == CLD_EXITED && info.si_status == 0) {
-		tell(h, HELPER_DONE);
-	} else {
-		snprintf(h->reason, sizeof(h->reason), "it %s %d",
-			 info.si_code == CLD_EXITED ? "exited with status" : "was ended by signal",
-			 info.si_status);
-		tell(h, HELPER_FAILED);
+	waitid(P_PID, (id_t)h->supervisor->pid, &info, WEXITED | WNOHANG);
+	h->supervisor->pid = 0;
+	if (!h->asked_to_end) {
+		drain(&h->output);
+		drain(&h->errors);
+		h->result.outcome = judge(h);
 	}
+	tell(h);
 }
 
 /* --- the start --- */
@@ -205,10 +244,25 @@ static int make_input(struct slice input, int *ret)
 	return 0;
 }
 
-static bool is_ours_alone(const char *variable)
+/* What a program needs to find its files, its language, its time zone and a proxy; a name that
+   ends in "_" stands for all that begin with it. Documented in cometd-bridge.conf(5). */
+static bool is_handed_on(const char *variable)
 {
-	return strncmp(variable, "NOTIFY_SOCKET=", 14) == 0 ||
-	       strncmp(variable, "LISTEN_", 7) == 0 || strncmp(variable, "WATCHDOG_", 9) == 0;
+	static const char *const names[] = {
+		"PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "LC_", "TZ", "TMPDIR",
+		"CREDENTIALS_DIRECTORY", "STATE_DIRECTORY", "RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR",
+		"SSL_CERT_FILE", "SSL_CERT_DIR", "http_proxy", "https_proxy", "HTTPS_PROXY",
+		"all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY",
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		size_t n = strlen(names[i]);
+
+		if (strncmp(variable, names[i], n) == 0 &&
+		    (variable[n] == '=' || names[i][n - 1] == '_'))
+			return true;
+	}
+	return false;
 }
 
 static char **make_environment(void)
@@ -219,53 +273,29 @@ static char **make_environment(void)
 		n++;
 	char **env = calloc(n + 1, sizeof(*env));
 	for (size_t i = 0; env && i < n; i++)
-		if (!is_ours_alone(environ[i]))
+		if (is_handed_on(environ[i]))
 			env[k++] = environ[i];
 	return env;
 }
 
-/* A new group, no signal blocked or ignored, and no descriptor of ours: libcurl's sockets are
-   not all close-on-exec. */
-static int prepare(posix_spawn_file_actions_t *files, posix_spawnattr_t *attr, int in, int out,
-		   int err)
+/* All signals are blocked in the child: a handler of ours would write to pipes of ours. */
+static int fork_supervisor(struct helper *h, struct supervise *o)
 {
-	sigset_t none, all;
-	int r = posix_spawn_file_actions_adddup2(files, in, 0);
+	sigset_t all, before;
+	int r = 0;
 
-	sigemptyset(&none);
 	sigfillset(&all);
-	if (!r)
-		r = posix_spawn_file_actions_adddup2(files, out, 1);
-	if (!r)
-		r = posix_spawn_file_actions_adddup2(files, err, 2);
-	if (!r)
-		r = posix_spawn_file_actions_addclosefrom_np(files, 3);
-	posix_spawnattr_setpgroup(attr, 0);
-	posix_spawnattr_setsigmask(attr, &none);
-	posix_spawnattr_setsigdefault(attr, &all);
-	posix_spawnattr_setflags(attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK |
-					       POSIX_SPAWN_SETSIGDEF);
-	return -r;
-}
-
-static int spawn(struct helper *h, const char *const *argv, int in, int out, int err)
-{
-	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attr;
-	char **env = make_environment();
-	int r = env ? 0 : -ENOMEM;
-
-	posix_spawn_file_actions_init(&files);
-	posix_spawnattr_init(&attr);
-	if (!r)
-		r = prepare(&files, &attr, in, out, err);
-	if (!r)
-		r = -posix_spawn(&h->pid, argv[0], &files, &attr, (char *const *)argv, env);
-	if (r)
-		h->pid = 0;
-	posix_spawnattr_destroy(&attr);
-	posix_spawn_file_actions_destroy(&files);
-	free(env);
+	o->parent = getpid();
+	o->report = h->report;
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	pid_t pid = _Fork();
+	if (pid == 0)
+		supervise(o);
+	if (pid < 0)
+		r = -errno;
+	else
+		h->supervisor->pid = pid;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return r;
 }
 
@@ -290,13 +320,38 @@ static void close_fdp(int *fd)
 		close(*fd);
 }
 
+static int watch_supervisor(struct helper *h, uint64_t timeout)
+{
+	h->pidfd = pidfd_open(h->supervisor->pid, 0);
+	if (h->pidfd < 0)
+		return -errno;
+	int r = loop_watch_new(h->loop, h->pidfd, LOOP_READ, on_exit_seen, h, &h->exit);
+	if (!r)
+		loop_timer_at(h->deadline, loop_now(h->loop) + timeout);
+	return r;
+}
+
+static int make_report(struct helper *h)
+{
+	void *p = mmap(NULL, sizeof(*h->report), PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		return -ENOMEM;
+	h->report = p;
+	h->supervisor = calloc(1, sizeof(*h->supervisor));
+	return h->supervisor ? 0 : -ENOMEM;
+}
+
 static int start(struct helper *h, const struct helper_options *o)
 {
 	CLEANUP(close_fdp) int in = -1;
 	CLEANUP(close_fdp) int out = -1;
 	CLEANUP(close_fdp) int err = -1;
-	int r = reap_undead() ? 0 : -EAGAIN;
+	int r = reap_ending() < ENDING_MAX ? 0 : -EAGAIN;
 
+	if (!r)
+		r = make_report(h);
 	if (!r)
 		r = loop_timer_new(h->loop, on_deadline, h, &h->deadline);
 	if (!r)
@@ -305,17 +360,13 @@ static int start(struct helper *h, const struct helper_options *o)
 		r = make_sink(h, &h->output, &out);
 	if (!r)
 		r = make_sink(h, &h->errors, &err);
-	if (!r)
-		r = spawn(h, o->argv, in, out, err);
 	if (r)
 		return r;
-	h->pidfd = pidfd_open(h->pid, 0);
-	if (h->pidfd < 0)
-		return -errno;
-	r = loop_watch_new(h->loop, h->pidfd, LOOP_READ, on_exit_seen, h, &h->exit);
-	if (!r)
-		loop_timer_at(h->deadline, loop_now(h->loop) + o->timeout);
-	return r;
+	char **env = make_environment();
+	struct supervise s = {.argv = o->argv, .env = env, .fds = {in, out, err}};
+	r = env ? fork_supervisor(h, &s) : -ENOMEM;
+	free(env);
+	return r ? r : watch_supervisor(h, o->timeout);
 }
 
 DEFINE_FREEP(helper, helper_free)
@@ -345,13 +396,12 @@ int helper_new(struct loop *loop, const struct helper_options *o,
 
 void helper_free(struct helper *h)
 {
-	siginfo_t info;
-
 	if (!h)
 		return;
 	stop_watching(h);
-	if (h->pid)
-		finish(h, &info);
+	leave_supervisor(h);
+	if (h->report)
+		munmap(h->report, sizeof(*h->report));
 	close_fdp(&h->pidfd);
 	close_fdp(&h->output.fd);
 	close_fdp(&h->errors.fd);

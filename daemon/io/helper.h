@@ -1,8 +1,8 @@
 /*
  * Runs one external program under a deadline and hands over what it printed.
- * No shell: the words of argv reach it as they are. It has a process group of
- * its own, which is killed as soon as the program ended, took too long or said
- * too much: nothing that it started lives on.
+ * No shell: the words of argv reach it as they are. All that it started, also in
+ * sessions of their own, is killed as soon as the program ended, took too long or
+ * printed too much, and when this process ends in whatever way.
  */
 #ifndef IO_HELPER_H
 #define IO_HELPER_H
@@ -25,7 +25,7 @@ struct helper_options {
 
 enum helper_outcome {
 	HELPER_DONE,                    /* it exited with status 0 */
-	HELPER_FAILED,                  /* another status, or a signal */
+	HELPER_FAILED,                  /* another status, a signal, or it could not be run */
 	HELPER_TIMEOUT,
 	HELPER_TOO_MUCH,                /* output_max */
 };
@@ -41,15 +41,15 @@ struct helper;
 
 /*
  * Starts it. done(ctx, r) is called once, by the loop; `r` lives until the helper is freed,
- * which done() may do. The environment is ours without what is between us and systemd
- * (NOTIFY_SOCKET, LISTEN_…, WATCHDOG_…); no descriptor but 0, 1 and 2 is handed down.
- * 0; -ENOMEM; -EAGAIN when too many that were killed are not dead yet; or why it cannot be run:
- * -ENOENT, -EACCES, …
+ * which done() may do. Of our environment it has a short list (cometd-bridge.conf(5),
+ * credential-command), of our descriptors 0, 1 and 2. That it cannot be run is an outcome, too.
+ * 0; -ENOMEM; -EAGAIN when too many that were killed are not dead yet; -EMFILE, …
  */
 int helper_new(struct loop *loop, const struct helper_options *o,
 	       void (*done)(void *ctx, const struct helper_result *r), void *ctx,
 	       struct helper **ret);
-/* Kills what still runs, and wipes what was printed. NULL is fine. No done() follows. */
+/* Has all that still runs killed, without waiting for it, and wipes what was printed. NULL is
+   fine. No done() follows. */
 void helper_free(struct helper *h);
 
 #endif

@@ -170,7 +170,7 @@ def credentials():
         command("systemctl", "restart", SERVICE)
         until(lambda: "handed: connected" in show("StatusText"), 20,
               lambda: f"STATUS={show('StatusText')}\n{journal()}")
-        until(lambda: "get-token cannot be run: Permission denied" in journal(), 20, journal)
+        until(lambda: "get-token: it cannot be run: Permission denied" in journal(), 20, journal)
         put(dropin, "[Service]\nLoadCredential=token:/etc/cometd-bridge/token\n"
                     "ExecPaths=/usr/local/bin/get-token /bin/sh /usr/bin/id\n", 0o644)
         command("systemctl", "daemon-reload")

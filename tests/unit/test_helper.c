@@ -21,7 +21,7 @@ struct world {
 	struct helper *helper;
 	bool done, frees;
 	enum helper_outcome outcome;
-	char output[256], errors[HELPER_ERRORS_MAX + 1], reason[64];
+	char output[256], errors[HELPER_ERRORS_MAX + 1], reason[128];
 	size_t n;
 };
 
@@ -61,19 +61,41 @@ static int setup(void **state)
 	return 0;
 }
 
-/* so many times the kernel says that a child is not dead yet */
-static unsigned undead;
+/* SIGTERM does not get through to supervisors: they take their time to end all */
+static bool deaf;
+static pid_t asked[64];
+static unsigned n_asked;
 
-int __real_waitid(idtype_t type, id_t id, siginfo_t *ret, int options);
-int __wrap_waitid(idtype_t type, id_t id, siginfo_t *ret, int options);
+int __real_kill(pid_t pid, int sig);
+int __wrap_kill(pid_t pid, int sig);
 
-int __wrap_waitid(idtype_t type, id_t id, siginfo_t *ret, int options)
+int __wrap_kill(pid_t pid, int sig)
 {
-	if (!undead)
-		return __real_waitid(type, id, ret, options);
-	undead--;
-	*ret = (siginfo_t){0};
+	if (!deaf || sig != SIGTERM)
+		return __real_kill(pid, sig);
+	assert_in_range(n_asked, 0, 63);
+	asked[n_asked++] = pid;
 	return 0;
+}
+
+static void let_them_hear(void)
+{
+	deaf = false;
+	while (n_asked)
+		__real_kill(asked[--n_asked], SIGTERM);
+}
+
+static bool no_pidfd;
+
+int __real_pidfd_open(pid_t pid, unsigned flags);
+int __wrap_pidfd_open(pid_t pid, unsigned flags);
+
+int __wrap_pidfd_open(pid_t pid, unsigned flags)
+{
+	if (!no_pidfd)
+		return __real_pidfd_open(pid, flags);
+	errno = ENOSYS;
+	return -1;
 }
 
 static void run_with(struct world *w, const char *script, const char *input, size_t max,
@@ -100,7 +122,7 @@ static bool is_anyone_left(void)
 {
 	siginfo_t info;
 
-	return __real_waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+	return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
 }
 
 static int teardown(void **state)
@@ -181,52 +203,143 @@ static void hang(void **state)
 	assert_int_equal(w->outcome, HELPER_TIMEOUT);
 }
 
-/* Whom the kernel is slow to kill (it sleeps in a file system that is gone, or is frozen) is reaped
-   later, and there are never many of them. */
+static void on_tick(void *ctx)
+{
+	*(bool *)ctx = true;
+}
+
+/* What the kernel is slow to kill (it sleeps in a file system that is gone, or is frozen) stops
+   nobody here, is reaped later, and there are never many of them. */
 static void killed_and_not_dead(void **state)
 {
 	struct world *w = *state;
-	const char *const argv[] = {"/bin/true", NULL};
-	const struct helper_options o = {argv, SLICE_NULL, 100, 1000};
-	siginfo_t info;
+	const char *const argv[] = {"/bin/sleep", "1000", NULL};
+	const struct helper_options o = {argv, SLICE_NULL, 100, 100000};
+	struct loop_timer *timer;
+	bool ticked = false;
 
-	undead = 1;
+	deaf = true;
+	assert_int_equal(loop_timer_new(w->loop, on_tick, &ticked, &timer), 0);
+	loop_timer_at(timer, loop_now(w->loop) + 100);
 	run_with(w, "exec sleep 1000", "", 100, 10);
 	assert_int_equal(w->outcome, HELPER_TIMEOUT);
-	assert_int_equal(undead, 0);
-	assert_int_equal(__real_waitid(P_ALL, 0, &info, WEXITED | WNOWAIT), 0);
-	run(w, "exit 0");
-	assert_int_equal(w->outcome, HELPER_DONE);
-	assert_false(is_anyone_left());
-	undead = UINT_MAX;
-	for (int i = 0; i < 16; i++)
-		run_with(w, "exec sleep 1000", "", 100, 10);
+	/* the loop went on while it was waited for */
+	assert_true(ticked);
+	loop_timer_free(timer);
+	for (int i = 1; i < 16; i++) {
+		assert_int_equal(helper_new(w->loop, &o, on_done, w, &w->helper), 0);
+		helper_free(w->helper);
+	}
 	assert_int_equal(helper_new(w->loop, &o, on_done, w, &w->helper), -EAGAIN);
-	undead = 0;
-	while (__real_waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && !info.si_pid)
-		;
+	let_them_hear();
+	/* one has ended: there is room again */
+	siginfo_t info;
+	assert_int_equal(waitid(P_ALL, 0, &info, WEXITED | WNOWAIT), 0);
 	run(w, "exit 0");
 	assert_int_equal(w->outcome, HELPER_DONE);
 }
 
-/* its end is its exit; who holds its stdout is killed with it */
-static void child_that_holds_stdout(void **state)
+/* Of a kernel without them (or of no descriptor left) it is an error, at once, and nothing stays. */
+static void no_pidfds(void **state)
 {
 	struct world *w = *state;
-	char beyond;
+	const char *const argv[] = {"/bin/sleep", "1000", NULL};
+	const struct helper_options o = {argv, SLICE_NULL, 100, 100000};
+	unsigned fds = open_fds();
+
+	no_pidfd = true;
+	assert_int_equal(helper_new(w->loop, &o, on_done, w, &w->helper), -ENOSYS);
+	no_pidfd = false;
+	assert_int_equal(open_fds(), fds);
+}
+
+/* A pipe whose only writer will be what opens "/proc/PID/fd/N", as FORMAT says it of 9. */
+static void make_life(int life[2], char *script, size_t size, const char *rest)
+{
+	assert_int_equal(pipe(life), 0);
+	snprintf(script, size, "exec 9>/proc/%d/fd/%d; %s", getpid(), life[1], rest);
+}
+
+static void assert_dead(int life[2])
+{
+	char byte;
+
+	close(life[1]);
+	assert_int_equal(read(life[0], &byte, 1), 0);
+	close(life[0]);
+}
+
+/* its end is its exit; what holds its stdout is killed with it, in whatever session it is */
+static void child_that_holds_stdout(void **state)
+{
+	static const char *const children[] = {
+		"sleep 1000 & echo early",
+		"setsid -f sleep 1000; echo early",
+		"setsid -f sh -c 'setsid -f sleep 1000; sleep 1000; sleep 1000'; echo early",
+		"for i in 1 2 3 4 5 6 7 8 9; do setsid -f sh -c 'sleep 1000 & sleep 1000 & wait'; done;"
+		" echo early",
+	};
+	struct world *w = *state;
+	char script[256];
 	int life[2];
 
-	/* nobody's but the grandchild's, which inherits it by name: its end is the grandchild's */
-	assert_int_equal(pipe(life), 0);
-	char script[128];
-	snprintf(script, sizeof(script), "exec 9>/proc/%d/fd/%d; sleep 1000 & echo early",
-		 getpid(), life[1]);
-	run(w, script);
-	assert_int_equal(w->outcome, HELPER_DONE);
-	assert_string_equal(w->output, "early\n");
-	close(life[1]);
-	assert_int_equal(read(life[0], &beyond, 1), 0);
-	close(life[0]);
+	for (size_t i = 0; i < sizeof(children) / sizeof(children[0]); i++) {
+		make_life(life, script, sizeof(script), children[i]);
+		run(w, script);
+		assert_int_equal(w->outcome, HELPER_DONE);
+		assert_string_equal(w->output, "early\n");
+		assert_dead(life);
+	}
+	make_life(life, script, sizeof(script), "setsid -f sleep 1000; exec sleep 1000");
+	run_with(w, script, "", 100, 100);
+	assert_int_equal(w->outcome, HELPER_TIMEOUT);
+	assert_dead(life);
+}
+
+/* The daemon may have children that are none of a helper's: those of an extension. */
+static void others_live_on(void **state)
+{
+	struct world *w = *state;
+	pid_t other = fork();
+	siginfo_t info = {0};
+
+	if (other == 0) {
+		pause();
+		_exit(0);
+	}
+	run(w, "setsid -f sleep 1000");
+	run_with(w, "exec sleep 1000", "", 100, 10);
+	assert_int_equal(waitid(P_PID, (id_t)other, &info, WEXITED | WNOHANG | WNOWAIT), 0);
+	assert_int_equal(info.si_pid, 0);
+	assert_int_equal(__real_kill(other, SIGKILL), 0);
+	assert_int_equal(waitid(P_PID, (id_t)other, &info, WEXITED), 0);
+}
+
+/* A daemon that is killed leaves nothing behind either. */
+static void daemon_that_is_killed(void **state)
+{
+	char script[256], byte;
+	siginfo_t info;
+	int life[2];
+
+	(void)state;
+	make_life(life, script, sizeof(script), "setsid -f sh -c 'echo >&9; sleep 1000'; sleep 1000");
+	pid_t daemon = fork();
+	if (daemon == 0) {
+		const char *const words[] = {"/bin/sh", "-c", script, NULL};
+		const struct helper_options o = {words, SLICE_NULL, 100, 100000};
+		struct helper *h;
+		struct loop *loop;
+
+		if (loop_new(&loop) || helper_new(loop, &o, on_done, NULL, &h))
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	assert_int_equal(read(life[0], &byte, 1), 1);
+	assert_int_equal(__real_kill(daemon, SIGKILL), 0);
+	assert_int_equal(waitid(P_PID, (id_t)daemon, &info, WEXITED), 0);
+	assert_dead(life);
 }
 
 static void what_it_inherits(void **state)
@@ -239,30 +352,50 @@ static void what_it_inherits(void **state)
 	setenv("LISTEN_PID", "1", 1);
 	setenv("LISTEN_FDNAMES", "a", 1);
 	setenv("WATCHDOG_USEC", "1000", 1);
-	setenv("OURS", "too", 1);
+	setenv("OURS", "secret", 1);
+	setenv("LC_TIME", "C", 1);
+	setenv("LC", "none", 1);
+	setenv("CREDENTIALS_DIRECTORY", "/run/credentials", 1);
 	run(w, "ls /proc/self/fd | tr '\\n' ' '; echo $NOTIFY_SOCKET $LISTEN_PID "
-	       "$LISTEN_FDNAMES $WATCHDOG_USEC $OURS; "
+	       "$LISTEN_FDNAMES $WATCHDOG_USEC $OURS $LC $LC_TIME $CREDENTIALS_DIRECTORY; "
 	       "grep SigIgn /proc/self/status | tail -c 5");
 	unsetenv("NOTIFY_SOCKET");
 	unsetenv("LISTEN_PID");
 	unsetenv("LISTEN_FDNAMES");
 	unsetenv("WATCHDOG_USEC");
 	unsetenv("OURS");
+	unsetenv("LC_TIME");
+	unsetenv("LC");
+	unsetenv("CREDENTIALS_DIRECTORY");
 	signal(SIGPIPE, SIG_DFL);
 	close(leak);
 	/* 3 is the directory that ls reads; 0000 are the signals 1 to 16, SIGPIPE among them */
-	assert_string_equal(w->output, "0 1 2 3 too\n0000\n");
+	assert_string_equal(w->output, "0 1 2 3 C /run/credentials\n0000\n");
 }
 
 static void cannot_be_run(void **state)
 {
 	struct world *w = *state;
-	const char *const argv[] = {"/no/such/program", NULL};
-	const struct helper_options o = {argv, SLICE_NULL, 100, 1000};
-	unsigned fds = open_fds();
+	static const struct {
+		const char *program, *reason;
+	} cases[] = {
+		{"/no/such/program", "it cannot be run: No such file or directory"},
+		{"/etc/passwd", "it cannot be run: Permission denied"},
+	};
 
-	assert_int_equal(helper_new(w->loop, &o, on_done, w, &w->helper), -ENOENT);
-	assert_int_equal(open_fds(), fds);
+	for (size_t i = 0; i < 2; i++) {
+		const char *const argv[] = {cases[i].program, NULL};
+		const struct helper_options o = {argv, SLICE_NULL, 100, 15000};
+		unsigned fds = open_fds();
+
+		w->done = false;
+		w->frees = true;
+		assert_int_equal(helper_new(w->loop, &o, on_done, w, &w->helper), 0);
+		wire_until(w->loop, &w->done);
+		assert_int_equal(w->outcome, HELPER_FAILED);
+		assert_string_equal(w->reason, cases[i].reason);
+		assert_int_equal(open_fds(), fds);
+	}
 }
 
 static void freed_while_it_runs(void **state)
@@ -307,7 +440,10 @@ int main(void)
 		HELPER_TEST(flood),
 		HELPER_TEST(hang),
 		HELPER_TEST(killed_and_not_dead),
+		HELPER_TEST(no_pidfds),
 		HELPER_TEST(child_that_holds_stdout),
+		HELPER_TEST(others_live_on),
+		cmocka_unit_test(daemon_that_is_killed),
 		HELPER_TEST(what_it_inherits),
 		HELPER_TEST(cannot_be_run),
 		HELPER_TEST(freed_while_it_runs),
