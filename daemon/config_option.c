@@ -31,7 +31,7 @@ static const struct config_row table[] = {
 	 config_set_group, BRIDGE(listener.group), 0},
 	{{"bridge", "outbox-max", "size", "16M",
 	  "what may wait for one connection that reads too slowly; beyond it, its oldest messages "
-	  "are lost and reported",
+	  "are lost and reported; memory for up to twice as much and 1M is used",
 	  "4M", false, "64K", "1G", NULL},
 	 config_set_size, BRIDGE(peer.outbox_max), 0},
 	{{"bridge", "subscriptions-max", "number", "1024", "subscriptions of one connection",

@@ -84,9 +84,22 @@ int frame_next(struct frame_reader *r, struct slice *ret)
 	return 0;
 }
 
+void frame_put_back(struct frame_reader *r)
+{
+	r->taken = 0;
+}
+
 size_t frame_pending(const struct frame_reader *r)
 {
 	return waiting(r).n;
+}
+
+void frame_reader_trim(struct frame_reader *r)
+{
+	if (waiting(r).n == 0) {
+		r->taken = 0;
+		buf_fini(&r->in);
+	}
 }
 
 int frame_begin(struct buf *out, size_t *ret_mark)
@@ -101,13 +114,19 @@ int frame_begin(struct buf *out, size_t *ret_mark)
 
 int frame_end(struct buf *out, size_t mark, size_t limit)
 {
+	return frame_end_early(out, mark, 0, limit);
+}
+
+int frame_end_early(struct buf *out, size_t mark, size_t rest, size_t limit)
+{
 	size_t n = buf_len(out) - mark - PROTOCOL_PREFIX;
 	unsigned char *p;
 
-	if (n == 0 || n > limit || n > UINT32_MAX) {
+	if (n + rest == 0 || rest > limit || n > limit - rest || n + rest > UINT32_MAX) {
 		buf_truncate(out, mark);
 		return -EMSGSIZE;
 	}
+	n += rest;
 	p = (unsigned char *)out->mem + out->head + mark;
 	p[0] = (unsigned char)(n >> 24);
 	p[1] = (unsigned char)(n >> 16);

@@ -45,9 +45,13 @@ void frame_filled(struct frame_reader *r, size_t n);
  * Loop until FRAME_E_AGAIN: one read may bring many frames.
  */
 int frame_next(struct frame_reader *r, struct slice *ret);
+/* The frame given out last was not handled: frame_next() gives it again. */
+void frame_put_back(struct frame_reader *r);
 /* bytes that wait behind the frame given out last: when the stream ends, it ends within a
    frame unless this is 0 */
 size_t frame_pending(const struct frame_reader *r);
+/* Frees the memory when nothing waits: a quiet connection costs none. */
+void frame_reader_trim(struct frame_reader *r);
 
 /*
  * Writing: frame_begin reserves the prefix at the end of `out` and returns the
@@ -57,5 +61,7 @@ size_t frame_pending(const struct frame_reader *r);
  */
 int frame_begin(struct buf *out, size_t *ret_mark);
 int frame_end(struct buf *out, size_t mark, size_t limit);
+/* The same for a frame whose last `rest` bytes are not in `out`, but sent after it. */
+int frame_end_early(struct buf *out, size_t mark, size_t rest, size_t limit);
 
 #endif

@@ -422,3 +422,19 @@ int message_encode_event(struct buf *out, struct slice server, uint64_t seq,
 	append(out, SLICE("}"));
 	return frame_end(out, mark, PROTOCOL_FRAME_MAX);
 }
+
+int message_encode_reply_head(struct buf *out, uint64_t id, size_t rest)
+{
+	size_t mark;
+	int r = frame_begin(out, &mark);
+
+	if (r)
+		return r;
+	r = buf_printf(out, "{\"op\":\"reply\",\"id\":%llu,\"ok\":true,\"result\":",
+		       (unsigned long long)id);
+	if (r) {
+		buf_truncate(out, mark);
+		return r;
+	}
+	return frame_end_early(out, mark, rest, PROTOCOL_FRAME_MAX);
+}

@@ -83,6 +83,12 @@ int message_encode_event(struct buf *out, struct slice server, uint64_t seq,
 			 const struct slice *pieces, size_t n_pieces, struct slice binary);
 
 /*
+ * The beginning of the frame {"op":"reply","id":ID,"ok":true,"result":…}, whose last `rest` bytes, the
+ * result and a closing brace, are sent after it from elsewhere. 0, -ENOMEM, -EMSGSIZE.
+ */
+int message_encode_reply_head(struct buf *out, uint64_t id, size_t rest);
+
+/*
  * Builds the value of a field of type OBJECT for an error: {"code","message"[,"bayeux"]}.
  * `bayeux` is the server's message, raw, or SLICE_NULL. Appends to `out`.
  * 0, -ENOMEM, -EMSGSIZE, -EINVAL (text is not UTF-8); on failure `out` is as long as before.

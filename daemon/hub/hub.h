@@ -109,6 +109,9 @@ bool hub_id_in_use(const struct member *member, uint64_t id);
 /* ---- replies, for the ops that need nothing of the hub ---- */
 /* {"op":"reply","id":…,"ok":true,"result":…}; `result` raw JSON object or SLICE_NULL. */
 void hub_reply(struct hub *h, struct member *member, uint64_t id, struct slice result);
+/* The same with a result that many members share: `rest` holds it and the closing brace of the
+   frame. It is under way until the member's outbox has no such reply any more. */
+void hub_reply_shared(struct hub *h, struct member *member, uint64_t id, struct blob *rest);
 void hub_refuse(struct hub *h, struct member *member, uint64_t id, enum protocol_error code,
 		struct slice text);
 /* Encodes any message into the shared blob and queues it as a control frame for one member. */

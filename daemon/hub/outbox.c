@@ -22,7 +22,9 @@
 #include <stdlib.h>
 
 #define SPANS_MAX 65536
-#define BLOBS_MAX 1024
+/* held without a copy, whatever the share of them; a blob has about CHUNK_BYTES */
+#define BLOBS_SHARED 64
+#define CHUNK_BYTES (16u << 10)
 /* merged spans stay this small: a span that was begun is not dropped any more */
 #define SPAN_BYTES_MAX (16u << 10)
 /* a lost frame: a name, three numbers and the words between */
@@ -38,7 +40,8 @@ struct outbox_span {
 	enum outbox_overflow policy;
 	bool opens_blob;                /* the one in front of it holds another blob */
 	struct outbox_loss loss;        /* to be told ahead of it */
-	struct blob *told;              /* the loss as a frame */
+	struct blob *head;              /* written before it: the loss as a frame, or the
+					   beginning of a reply */
 };
 
 /* ---- losses ---- */
@@ -88,6 +91,12 @@ static bool begun(const struct outbox *o, const struct outbox_span *s)
 	return o->sent > 0 && o->spans.next == &s->link;
 }
 
+/* of outbox_push_reply() */
+static bool is_reply(const struct outbox_span *s)
+{
+	return !s->lane && s->head;
+}
+
 static struct outbox_span *append(struct outbox *o, struct outbox_lane *lane)
 {
 	struct outbox_span *s = calloc(1, sizeof(*s));
@@ -104,6 +113,7 @@ static struct outbox_span *append(struct outbox *o, struct outbox_lane *lane)
 static void account(struct outbox *o, const struct outbox_span *s, size_t n)
 {
 	o->bytes += n;
+	o->bytes_pushed += n;
 	if (!s->lane)
 		o->control_bytes += n;
 	if (o->bytes > o->bytes_peak)
@@ -146,12 +156,16 @@ static void remove_span(struct outbox *o, struct outbox_span *s)
 	release_blob(o, s);
 	if (s->lane && s->lane->notice == s)
 		s->lane->notice = NULL;
+	if (is_reply(s))
+		o->n_replies--;
 	list_remove(&s->link);
 	list_remove(&s->of_messages);
 	o->n_spans--;
-	blob_unref(s->told);
+	blob_unref(s->head);
 	blob_unref(s->blob);
 	free(s);
+	if (o->n_spans == 0)
+		o->copies = blob_unref(o->copies);
 }
 
 /* what the first span still has to send, when it was begun */
@@ -162,7 +176,7 @@ static size_t begun_bytes(const struct outbox *o)
 
 	if (!s || o->sent == 0)
 		return 0;
-	all = s->n + (s->told ? buf_len(&s->told->buf) : 0);
+	all = s->n + (s->head ? buf_len(&s->head->buf) : 0);
 	return all - o->sent < s->n ? all - o->sent : s->n;
 }
 
@@ -220,7 +234,8 @@ static int append_notice(struct outbox *o, struct outbox_lane *lane)
 void outbox_init(struct outbox *o, size_t bytes_max, struct wake wake)
 {
 	*o = (struct outbox){.bytes_max = bytes_max, .n_spans_max = SPANS_MAX,
-			    .n_blobs_max = BLOBS_MAX, .wake = wake};
+			    .n_blobs_max = BLOBS_SHARED + 4 * (bytes_max / CHUNK_BYTES),
+			    .wake = wake};
 	list_init(&o->spans);
 	list_init(&o->messages);
 	list_init(&o->lanes);
@@ -253,6 +268,86 @@ static struct outbox_span *joinable(struct outbox *o, const struct outbox_lane *
 	if (lane && (lane->tail.count > 0 || (lane->front.count > 0 && begun(o, s))))
 		return NULL;
 	return s;
+}
+
+/* ---- copying small spans out of large blobs ---- */
+
+static struct outbox_span *before(const struct outbox *o, const struct outbox_span *s)
+{
+	return s->link.prev == &o->spans ? NULL :
+		LIST_OF(s->link.prev, struct outbox_span, link);
+}
+
+/* Appends the bytes of the span to o->copies, and lets go of its blob. 0 or -ENOMEM. */
+static int copy_span(struct outbox *o, struct outbox_span *s)
+{
+	int r;
+
+	if (!o->copies || buf_len(&o->copies->buf) + s->n > CHUNK_BYTES) {
+		struct blob *fresh;
+
+		r = blob_new(CHUNK_BYTES, &fresh);
+		if (r)
+			return r;
+		blob_unref(o->copies);
+		o->copies = fresh;
+	}
+	size_t offset = buf_len(&o->copies->buf);
+	r = buf_put(&o->copies->buf, slice_make(blob_at(s->blob, s->offset), s->n));
+	if (r)
+		return r;
+	release_blob(o, s);
+	blob_unref(s->blob);
+	hold_blob(o, s, o->copies);
+	s->offset = offset;
+	return 0;
+}
+
+/* Joins a span that was copied to the one in front of it, if that lies in front of it in memory too
+   and no loss is to be told between them. */
+static void join_to_front(struct outbox *o, struct outbox_span *s)
+{
+	struct outbox_span *front = before(o, s);
+
+	if (!front || front->lane != s->lane || front->blob != s->blob || begun(o, front) ||
+	    front->offset + front->n != s->offset || front->n + s->n > SPAN_BYTES_MAX ||
+	    s->loss.count > 0 || s->head)
+		return;
+	front->n += s->n;
+	front->frames += s->frames;
+	front->last = s->last;
+	if (s->policy > front->policy)
+		front->policy = s->policy;
+	remove_span(o, s);
+}
+
+/*
+ * The queue ends with the spans of a blob, and now comes another blob: unless these take a good part
+ * of theirs, or there is no memory, they are copied out of it.
+ */
+static void copy_last_spans(struct outbox *o)
+{
+	const struct outbox_span *last = LIST_OF(o->spans.prev, struct outbox_span, link);
+	struct outbox_span *s = NULL, *next;
+
+	if (o->n_blobs <= BLOBS_SHARED || !last->blob || last->blob == o->copies)
+		return;
+	for (struct list *at = o->spans.prev; at != &o->spans; at = at->prev) {
+		struct outbox_span *it = LIST_OF(at, struct outbox_span, link);
+
+		if (it->blob != last->blob || begun(o, it))
+			break;
+		if (it->n >= CHUNK_BYTES / 2 || is_reply(it))
+			return;
+		s = it;
+	}
+	for (; s; s = next) {
+		next = s->link.next == &o->spans ? NULL :
+			LIST_OF(s->link.next, struct outbox_span, link);
+		if (copy_span(o, s))
+			return;
+		join_to_front(o, s);
+	}
 }
 
 /* what no dropping can make go away */
@@ -303,6 +398,9 @@ static struct outbox_span *put(struct outbox *o, struct outbox_lane *lane, struc
 	struct outbox_span *s = joinable(o, lane, blob, offset, n);
 
 	if (!s) {
+		if (!list_empty(&o->spans) &&
+		    LIST_OF(o->spans.prev, struct outbox_span, link)->blob != blob)
+			copy_last_spans(o);
 		s = append(o, lane);
 		if (!s)
 			return NULL;
@@ -378,17 +476,18 @@ void outbox_push_lost(struct outbox *o, struct slice server, uint64_t seq)
 
 /* One answer may be larger than the ceiling, but nothing may wait behind such a one; what is on
    its way already does not count. */
-static bool keep_control(struct outbox *o, struct blob *blob, size_t offset, size_t n)
+static struct outbox_span *keep_control(struct outbox *o, struct blob *blob, size_t offset,
+					size_t n)
 {
 	const struct outbox_span *first = LIST_FIRST(&o->spans, struct outbox_span, link);
 	size_t waiting = o->control_bytes - (first && !first->lane ? begun_bytes(o) : 0);
 
 	if (waiting >= o->bytes_max)
-		return false;
+		return NULL;
 	while (full(o, NULL, blob, offset, n) && drop_oldest(o))
 		;
 	if (out_of_spans(o, NULL, blob, offset, n))
-		return false;
+		return NULL;
 	return put(o, NULL, blob, offset, n);
 }
 
@@ -396,6 +495,19 @@ void outbox_push_control(struct outbox *o, struct blob *blob, size_t offset, siz
 {
 	if (!keep_control(o, blob, offset, n))
 		o->overrun = true;
+	wake_up(&o->wake);
+}
+
+void outbox_push_reply(struct outbox *o, struct blob *head, struct blob *rest)
+{
+	struct outbox_span *s = keep_control(o, rest, 0, buf_len(&rest->buf));
+
+	if (s) {
+		s->head = blob_ref(head);
+		o->n_replies++;
+	} else {
+		o->overrun = true;
+	}
 	wake_up(&o->wake);
 }
 
@@ -429,7 +541,7 @@ static int tell_loss(struct outbox_span *s)
 		blob_unref(told);
 		return r;
 	}
-	s->told = told;
+	s->head = told;
 	return 0;
 }
 
@@ -441,9 +553,9 @@ static int prepare(struct outbox *o, struct outbox_span *s)
 		return 0;
 	if (s->lane->front.count > 0) {
 		loss_move(&s->loss, &s->lane->front);
-		s->told = blob_unref(s->told);
+		s->head = blob_unref(s->head);
 	}
-	return s->loss.count > 0 && !s->told ? tell_loss(s) : 0;
+	return s->loss.count > 0 && !s->head ? tell_loss(s) : 0;
 }
 
 static size_t piece(struct iovec *iov, const struct blob *blob, size_t offset, size_t n,
@@ -464,8 +576,8 @@ static size_t pieces(const struct outbox_span *s, size_t skip, struct iovec *iov
 {
 	size_t n = 0;
 
-	if (s->told)
-		n += piece(iov, s->told, 0, buf_len(&s->told->buf), &skip);
+	if (s->head)
+		n += piece(iov, s->head, 0, buf_len(&s->head->buf), &skip);
 	if (s->blob && n < max)
 		n += piece(iov + n, s->blob, s->offset, s->n, &skip);
 	return n;
@@ -517,12 +629,12 @@ int outbox_peek(struct outbox *o, struct iovec *iov, size_t max, size_t *ret_n)
 /* Writes up to `n` bytes of the first span off; how many these were. */
 static size_t advance_first(struct outbox *o, struct outbox_span *s, size_t n)
 {
-	size_t told = s->told ? buf_len(&s->told->buf) : 0;
-	size_t left = told + s->n - o->sent, step = n < left ? n : left;
-	size_t before = o->sent > told ? o->sent - told : 0;
+	size_t head = s->head ? buf_len(&s->head->buf) : 0;
+	size_t left = head + s->n - o->sent, step = n < left ? n : left;
+	size_t before = o->sent > head ? o->sent - head : 0;
 
 	o->sent += step;
-	unaccount(o, s, (o->sent > told ? o->sent - told : 0) - before);
+	unaccount(o, s, (o->sent > head ? o->sent - head : 0) - before);
 	if (step == left) {
 		o->delivered += s->frames;
 		o->lost_unreported -= s->loss.count;

@@ -5,9 +5,12 @@
  * the oldest unsent messages go, and a `lost` frame tells the peer before the
  * next message of that server, with count and range of seq.
  *
- * Bytes, not messages, are the ceiling; the blobs have one too, because a short
- * span may hold a whole one alive, and so have the spans. Replies and state are never dropped: a peer
- * that lets even those pile up past the ceiling is overrun.
+ * Bytes, not messages, are the ceiling: bytes_max of its own frames fit, whatever
+ * else its blobs hold. A short span keeps a whole blob of 16 KiB alive; so once
+ * the queue holds 64 blobs, spans that take less than half of their blob are
+ * copied out of it, and small ones merge. What a queue keeps in memory is thus at
+ * most 1 MiB + 2 * bytes_max, and its list of spans. Replies and state are never
+ * dropped: a peer that lets even those pile up past the ceiling is overrun.
  *
  * Invariant: delivered + lost + still queued = pushed, for each server, and
  * whatever is lost stands in exactly one `lost` frame, written or to come.
@@ -54,6 +57,8 @@ struct outbox {
 	size_t control_bytes;    /* of these: replies, state */
 	size_t n_spans, n_spans_max;
 	size_t n_blobs, n_blobs_max;    /* kept alive by the spans */
+	size_t n_replies;        /* of outbox_push_reply(), not written whole yet */
+	struct blob *copies;     /* where spans are copied to, or NULL */
 	size_t sent;             /* of the first span, already written */
 	bool overrun;            /* beyond saving: close this peer */
 	struct wake wake;        /* there is something to write, or overrun began */
@@ -61,10 +66,12 @@ struct outbox {
 	uint64_t lost;           /* messages dropped and reported (or about to be) */
 	uint64_t lost_unreported;/* … whose lost frame has not been written yet */
 	size_t bytes_peak;
+	uint64_t bytes_pushed;   /* all that was ever queued */
 };
 
 /* `bytes_max` must hold at least one message of the usual size; a message that finds no
-   other in the queue is always taken. n_spans_max is 65536, n_blobs_max 1024; both may be changed. */
+   other in the queue is always taken. n_spans_max is 65536; n_blobs_max, which is only reached when
+   there is no memory for copies, follows from bytes_max. Tests may change both. */
 void outbox_init(struct outbox *o, size_t bytes_max, struct wake wake);
 void outbox_fini(struct outbox *o);
 
@@ -80,6 +87,9 @@ void outbox_push_message(struct outbox *o, struct blob *blob, size_t offset, siz
 void outbox_push_lost(struct outbox *o, struct slice server, uint64_t seq);
 /* Queues a control frame (reply, state, …). On failure the peer is overrun. */
 void outbox_push_control(struct outbox *o, struct blob *blob, size_t offset, size_t n);
+/* The same for a frame that begins with all of `head` and goes on in `rest`, which many peers share:
+   it is queued and written as one. */
+void outbox_push_reply(struct outbox *o, struct blob *head, struct blob *rest);
 /* Something that must not be missed could not even be encoded: the peer is overrun. */
 void outbox_overrun(struct outbox *o);
 

@@ -10,6 +10,9 @@
 
 #include <errno.h>
 
+/* the prefix, the names and an id */
+#define REPLY_HEAD_MAX 128
+
 void send_frame(struct member *member, int r, const struct chunk_frame *frame)
 {
 	if (r)
@@ -59,6 +62,25 @@ void send_reply(struct hub *h, struct member *member, uint64_t id, struct slice 
 void hub_reply(struct hub *h, struct member *member, uint64_t id, struct slice result)
 {
 	send_reply(h, member, id, result, SLICE_NULL);
+}
+
+void hub_reply_shared(struct hub *h, struct member *member, uint64_t id, struct blob *rest)
+{
+	struct blob *head;
+	int r = blob_new(REPLY_HEAD_MAX, &head);
+
+	if (r == 0) {
+		r = message_encode_reply_head(&head->buf, id, buf_len(&rest->buf));
+		if (r == 0) {
+			h->stats.encoded_bytes += buf_len(&head->buf);
+			outbox_push_reply(&member->outbox, head, rest);
+		}
+		blob_unref(head);
+	}
+	if (r == -EMSGSIZE)
+		hub_refuse(h, member, id, PROTOCOL_E_TOO_LARGE, SLICE("the answer is too large"));
+	else if (r)
+		outbox_overrun(&member->outbox);
 }
 
 void hub_refuse(struct hub *h, struct member *member, uint64_t id, enum protocol_error code,

@@ -153,6 +153,19 @@ void push_control(struct world *w, size_t size)
 	outbox_push_control(&w->o, w->blob, offset, buf_len(&w->blob->buf) - offset);
 }
 
+void push_reply(struct world *w, size_t size)
+{
+	struct blob *head, *rest;
+
+	assert_int_equal(blob_new(100, &head), 0);
+	assert_int_equal(blob_new(BLOB_MAX, &rest), 0);
+	assert_int_equal(buf_printf(&rest->buf, "{\"a\":%*d}}", (int)size + 1, 1), 0);
+	assert_int_equal(message_encode_reply_head(&head->buf, w->control++, buf_len(&rest->buf)), 0);
+	outbox_push_reply(&w->o, head, rest);
+	blob_unref(head);
+	blob_unref(rest);
+}
+
 static unsigned server_of(struct slice name)
 {
 	for (unsigned i = 0; i < SERVERS; i++)

@@ -50,6 +50,8 @@ void push(struct world *w, unsigned server, size_t size);
 void push_elsewhere(struct world *w, unsigned server);
 void push_lost(struct world *w, unsigned server);
 void push_control(struct world *w, size_t size);
+/* The same in two parts: its end is in a blob of its own. */
+void push_reply(struct world *w, size_t size);
 
 /* ---- the peer's end ---- */
 

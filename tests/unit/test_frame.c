@@ -260,6 +260,55 @@ static void test_each_allocation_failing(void **state)
 	}
 }
 
+/* a frame that is put back comes again; memory goes only when nothing waits */
+static void test_put_back_and_trim(void **state)
+{
+	struct frame_reader r;
+	struct slice body;
+	size_t n;
+	char *to;
+
+	(void)state;
+	frame_reader_init(&r, LIMIT);
+	assert_int_equal(frame_room(&r, 12, &to, &n), 0);
+	memcpy(to, "\0\0\0\1a\0\0\0\2bc", 11);
+	frame_filled(&r, 11);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(frame_next(&r, &body), 0);
+		assert_true(slice_eq(body, SLICE("a")));
+		frame_put_back(&r);
+	}
+	assert_int_equal(frame_pending(&r), 11);
+	assert_int_equal(frame_next(&r, &body), 0);
+	frame_reader_trim(&r);
+	assert_int_equal(frame_next(&r, &body), 0);
+	assert_true(slice_eq(body, SLICE("bc")));
+	assert_int_equal(frame_next(&r, &body), FRAME_E_AGAIN);
+	frame_reader_trim(&r);
+	assert_null(r.in.mem);
+	assert_int_equal(frame_next(&r, &body), FRAME_E_AGAIN);
+	frame_reader_fini(&r);
+}
+
+/* the prefix counts what is sent after the part that is here */
+static void test_end_early(void **state)
+{
+	struct buf out;
+	size_t mark;
+
+	(void)state;
+	buf_init(&out, 100);
+	assert_int_equal(frame_begin(&out, &mark), 0);
+	assert_int_equal(buf_put_str(&out, "abc"), 0);
+	assert_int_equal(frame_end_early(&out, mark, 0x10000, 0x10003), 0);
+	assert_true(slice_eq(buf_slice(&out), slice_make("\0\1\0\3abc", 7)));
+	assert_int_equal(frame_end_early(&out, 0, 0x10001, 0x10003), -EMSGSIZE);
+	assert_int_equal(buf_len(&out), 0);
+	assert_int_equal(frame_begin(&out, &mark), 0);
+	assert_int_equal(frame_end_early(&out, mark, SIZE_MAX, 0x10003), -EMSGSIZE);
+	buf_fini(&out);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -271,6 +320,8 @@ int main(void)
 		cmocka_unit_test(test_lengths_written),
 		cmocka_unit_test(test_writing),
 		cmocka_unit_test(test_writing_too_much),
+		cmocka_unit_test(test_put_back_and_trim),
+		cmocka_unit_test(test_end_early),
 		cmocka_unit_test(test_each_allocation_failing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

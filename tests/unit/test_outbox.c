@@ -175,6 +175,47 @@ static void test_abandon(void **state)
 	world_free(w);
 }
 
+/* a reply in two parts is one frame, cut anywhere, and is never abandoned in its middle */
+static void test_reply_in_two_parts(void **state)
+{
+	size_t all = 1;
+
+	(void)state;
+	for (size_t cut = 0; cut < all; cut++) {
+		struct world *w = world_new(1 << 20);
+		struct iovec iov[2];
+		size_t n;
+
+		push_reply(w, 20);
+		push_control(w, 10);
+		push_reply(w, 30);
+		assert_int_equal(w->o.n_replies, 2);
+		assert_int_equal(outbox_peek(&w->o, iov, 2, &n), 0);
+		assert_int_equal(n, 2);
+		all = iov[0].iov_len + iov[1].iov_len;
+		assert_int_equal(write_some(w, 2, cut), cut);
+		outbox_abandon(&w->o);
+		/* the first one goes on when it was begun, all others are thrown away */
+		assert_string_equal(story(w), cut ? "c0 " : "");
+		assert_int_equal(w->o.n_replies, 0);
+		world_free(w);
+	}
+}
+
+/* past the ceiling it ends the peer, as any other */
+static void test_reply_that_finds_no_room(void **state)
+{
+	struct world *w = world_new(1000);
+
+	(void)state;
+	push_control(w, 1000);
+	push_reply(w, 10);
+	assert_true(w->o.overrun);
+	assert_int_equal(w->o.n_replies, 0);
+	assert_string_equal(story(w), "c0 ");
+	world_free(w);
+}
+
 static void test_peak_and_wake(void **state)
 {
 	struct world *w = world_new(1 << 20);
@@ -255,6 +296,8 @@ int main(void)
 		cmocka_unit_test(test_notice_is_taken_back),
 		cmocka_unit_test(test_begun_notice_stays),
 		cmocka_unit_test(test_abandon),
+		cmocka_unit_test(test_reply_in_two_parts),
+		cmocka_unit_test(test_reply_that_finds_no_room),
 		cmocka_unit_test(test_peak_and_wake),
 		cmocka_unit_test(test_a_loss_wakes),
 		cmocka_unit_test(test_losses_of_both_kinds),

@@ -4,6 +4,8 @@
  */
 #include "tests/unit/outbox_world.h"
 
+#include <stdlib.h>
+
 static void test_large_message(void **state)
 {
 	struct world *w = world_new(2000);
@@ -194,6 +196,141 @@ static void test_the_ceiling_is_exact(void **state)
 	world_free(w);
 }
 
+/* ---- what a queue keeps alive ---- */
+
+#define CHUNK (16u << 10)
+#define CHUNKS 6000
+#define BLOBS_AT_LEAST 64
+
+/* Chunks as the hub fills them: some bytes for this peer, the rest for others. The test holds each of
+   them, too, to see which ones the outbox still holds. */
+struct chunks {
+	struct world *w;
+	struct blob *all[CHUNKS];
+	size_t n;
+};
+
+static struct chunks *chunks_new(size_t bytes_max)
+{
+	struct chunks *c = calloc(1, sizeof(*c));
+
+	assert_non_null(c);
+	c->w = world_new(bytes_max);
+	c->w->logging = false;
+	return c;
+}
+
+static void next_chunk(struct chunks *c)
+{
+	assert_true(c->n < CHUNKS);
+	c->all[c->n++] = blob_ref(c->w->blob);
+	new_blob(c->w);
+}
+
+static size_t bytes_held(const struct chunks *c)
+{
+	size_t held = 0;
+
+	for (size_t i = 0; i < c->n; i++)
+		held += c->all[i]->refs > 1 ? CHUNK : 0;
+	return held;
+}
+
+static void chunks_free(struct chunks *c)
+{
+	while (c->n > 0)
+		blob_unref(c->all[--c->n]);
+	world_free(c->w);
+	free(c);
+}
+
+/* One small message in each chunk: the ceiling in bytes is reached, and not another one before. */
+static void test_small_spans_fill_the_queue(void **state)
+{
+	struct chunks *c = chunks_new(1 << 20);
+	struct world *w = c->w;
+
+	(void)state;
+	while (w->o.lost == 0) {
+		size_t before = w->o.bytes;
+
+		push(w, c->n % 2, 300);
+		encode_event(w, 2, 15000);
+		next_chunk(c);
+		assert_true(w->o.lost == 0 || before + 400 > w->o.bytes_max);
+	}
+	assert_true(w->o.bytes > w->o.bytes_max - CHUNK - 400);
+	assert_true(bytes_held(c) <= 65 * CHUNK);
+	drain(w);
+	assert_int_equal(bytes_held(c), 0);
+	assert_null(w->o.copies);
+	chunks_free(c);
+}
+
+/* spans that take a good part of their chunk are not copied */
+static void test_large_spans_stay_shared(void **state)
+{
+	struct chunks *c = chunks_new(4 << 20);
+	struct world *w = c->w;
+
+	(void)state;
+	for (unsigned i = 0; i < 200; i++) {
+		push(w, 0, 9000);
+		push(w, 0, 100);
+		next_chunk(c);
+	}
+	assert_int_equal(bytes_held(c), 200 * CHUNK);
+	assert_null(w->o.copies);
+	drain(w);
+	assert_int_equal(w->o.lost, 0);
+	chunks_free(c);
+}
+
+/* copies of neighbours merge, but no loss and no reply slips to another place */
+static void test_copies_keep_the_order(void **state)
+{
+	struct chunks *c = chunks_new(1 << 20);
+	struct world *w = c->w;
+
+	(void)state;
+	for (unsigned i = 0; i < 300; i++) {
+		push(w, 0, 20);
+		encode_event(w, 2, 10);
+		push_as(w, 0, 20, i % 3 ? OUTBOX_DROP_OLDEST : OUTBOX_DISCONNECT);
+		if (i % 5 == 0)
+			push_lost(w, 0);
+		if (i % 7 == 0)
+			push_control(w, 10);
+		if (i % 11 == 0)
+			write_some(w, 1, 30);
+		next_chunk(c);
+	}
+	assert_true(w->o.n_spans < 500);
+	drain(w);
+	assert_int_equal(w->n_messages, 600);
+	assert_int_equal(w->control_told, w->control);
+	chunks_free(c);
+}
+
+/* without memory for a copy the chunk is held, and their number has a ceiling of its own */
+static void test_no_memory_for_copies(void **state)
+{
+	struct chunks *c = chunks_new(64 << 10);
+	struct world *w = c->w;
+
+	(void)state;
+	for (unsigned i = 0; i < 1000; i++) {
+		w->poor = i > 65;
+		push(w, 0, 10);
+		w->poor = false;
+		encode_event(w, 2, 15000);
+		next_chunk(c);
+	}
+	assert_in_range(w->o.n_blobs, BLOBS_AT_LEAST, w->o.n_blobs_max);
+	drain(w);
+	chunks_free(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -206,6 +343,10 @@ int main(void)
 		cmocka_unit_test(test_blobs_have_a_ceiling),
 		cmocka_unit_test(test_spans_have_a_ceiling),
 		cmocka_unit_test(test_the_ceiling_is_exact),
+		cmocka_unit_test(test_small_spans_fill_the_queue),
+		cmocka_unit_test(test_large_spans_stay_shared),
+		cmocka_unit_test(test_copies_keep_the_order),
+		cmocka_unit_test(test_no_memory_for_copies),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

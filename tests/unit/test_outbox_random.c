@@ -15,7 +15,10 @@ static void random_step(struct world *w)
 
 	switch (chance(12)) {
 	case 0:
-		push_control(w, chance(60));
+		if (chance(3))
+			push_control(w, chance(60));
+		else
+			push_reply(w, chance(60));
 		break;
 	case 1:
 		push_lost(w, server);
