@@ -47,6 +47,7 @@ struct daemon {
 	struct loop *loop;
 	struct curl_loop *curl;
 	struct hub *hub;
+	struct work_queue *work;        /* of the peers */
 	struct introspect introspect;
 	struct peer_ops ops;
 	struct list servers;
@@ -93,7 +94,7 @@ static void on_accepted(void *ctx, int fd)
 		close(fd);
 		return;
 	}
-	int r = peer_new(d->loop, fd, &handler, &d->config->peer, &p);
+	int r = peer_new(d->work, fd, &handler, &d->config->peer, &p);
 	if (r) {
 		log_msg(LOG_L_WARNING, LOG_FIELDS({"error", slice_of(strerror(-r))}),
 			"a connection could not be served");
@@ -394,12 +395,20 @@ static int build(struct daemon *d, char *why, size_t why_size)
 	if (r == 0)
 		r = hub_new(&d->config->hub, &d->hub);
 	if (r == 0)
+		r = work_queue_new(d->loop, &d->work);
+	if (r == 0)
 		r = make_timers(d);
 	if (r)
 		return r;
 	d->introspect = (struct introspect){d->loop, d->hub, clock_unix_ms()};
-	d->ops = (struct peer_ops){d->loop, d->hub, &d->introspect, d->config->hub,
-				   d->config->peer.outbox_max};
+	d->ops.loop = d->loop;
+	d->ops.hub = d->hub;
+	d->ops.introspect = &d->introspect;
+	d->ops.limits = d->config->hub;
+	d->ops.outbox_max = d->config->peer.outbox_max;
+	r = peer_ops_init(&d->ops);
+	if (r)
+		return r;
 	LIST_EACH(c, &d->config->servers, struct config_server, link) {
 		r = add_server(d, c, why, why_size);
 		if (r)
@@ -461,6 +470,8 @@ void daemon_free(struct daemon *d)
 	loop_timer_free(d->stop_timer);
 	loop_signal_free(d->sigint);
 	loop_signal_free(d->sigterm);
+	peer_ops_fini(&d->ops);
+	work_queue_free(d->work);
 	hub_free(d->hub);
 	curl_loop_free(d->curl);
 	loop_free(d->loop);

@@ -70,6 +70,21 @@ static void put_counters(struct json_write *w, const struct counter *table, cons
 		put_u64(w, c->name, counter_get(c, base));
 }
 
+/* why nothing is read from it at present */
+static void put_suspended(struct json_write *w, const struct peer *p)
+{
+	unsigned bits = peer_suspended(p);
+
+	if (!bits)
+		return;
+	json_key(w, "paused");
+	json_array_begin(w);
+	for (const struct peer_suspend_name *n = peer_suspend_table; n->name; n++)
+		if (bits & n->bit)
+			json_put_str(w, n->name);
+	json_array_end(w);
+}
+
 static void put_peer(struct json_write *w, struct member *m, uint64_t now, uint64_t unix_ms)
 {
 	const struct peer *p = peer_of_member(m);
@@ -91,6 +106,7 @@ static void put_peer(struct json_write *w, struct member *m, uint64_t now, uint6
 	put_u64(w, "delivered", m->outbox.delivered);
 	put_u64(w, "lost", m->outbox.lost);
 	put_counters(w, peer_counter_table, peer_counters(p));
+	put_suspended(w, p);
 	json_object_end(w);
 }
 

@@ -1,9 +1,10 @@
 /*
  * Owns one local connection: its descriptor, its deadlines, and the passage
  * of bytes to frames and back. Guarantees that no peer costs others more than
- * one read, FRAMES_PER_TURN frames and one write a turn; that nothing waits
- * without a deadline; that what a peer sent before it left is still done; and
- * that gone() and closed() come once each. Must never know an op or a server.
+ * one read, its share of the work queue and WRITE_PER_TURN bytes written in a
+ * turn; that nothing waits without a deadline; that what a peer sent before it
+ * left is still done; and that gone() and closed() come once each. Must never
+ * know an op or a server.
  */
 #include "io/peer.h"
 
@@ -18,12 +19,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* handled in one turn, so that a peer with many small frames does not starve the others */
-#define FRAMES_PER_TURN 64
 /* read at once; the larger once a frame is known to be long */
 #define READ_SMALL (16u << 10)
 #define READ_LARGE (64u << 10)
-#define IOV_PER_TURN 64
+/*
+ * Written in one turn: more than comes in for one peer in a turn, so that the queue of a reader that
+ * keeps up shrinks, and not so much that the others wait for it.
+ */
+#define WRITE_PER_TURN (1u << 20)
+#define IOV_MAX_PIECES 64
 #define NEVER UINT64_MAX
 
 enum peer_state {
@@ -37,6 +41,8 @@ struct peer {
 	struct member member;
 	struct list link;               /* the keeper's, see peer_link() */
 	struct loop *loop;
+	struct work_queue *queue;
+	struct work_item work;          /* frames that were read, or the end of input, to be handled */
 	int fd;
 	enum peer_state state;
 	struct peer_handler handler;
@@ -49,6 +55,8 @@ struct peer {
 	struct loop_hook flush;
 	struct loop_corpse corpse;
 	unsigned suspended;             /* bits of enum peer_suspend */
+	bool postponed;                 /* the handler wants the next frame later */
+	bool retried;                   /* … and has it again */
 	bool blocked;                   /* the socket takes no more at present */
 	bool deaf;                      /* it will never read again, but may still send */
 	bool said_all;                  /* our sending side is shut down */
@@ -67,6 +75,14 @@ const struct counter peer_counter_table[] = {
 	{"suspended", "times reading stopped because its outbox was half full",
 	 offsetof(struct peer_counters, suspended)},
 	{NULL, NULL, 0},
+};
+
+const struct peer_suspend_name peer_suspend_table[] = {
+	{PEER_SUSPEND_OUTBOX, "outbox"},
+	{PEER_SUSPEND_BACKLOG, "backlog"},
+	{PEER_SUSPEND_END, "end"},
+	{PEER_SUSPEND_REPLY, "reply"},
+	{0, NULL},
 };
 
 void peer_options_default(struct peer_options *o)
@@ -92,8 +108,8 @@ static void update_watch(struct peer *p)
 		events |= LOOP_READ;
 	if (p->blocked)
 		events |= LOOP_WRITE;
-	/* while frames wait to be taken, its end is not to be seen before them */
-	if (p->suspended == PEER_SUSPEND_END && !events)
+	/* while frames wait to be handled, its end is not to be seen before them */
+	if (p->suspended == PEER_SUSPEND_END && !events && !work_item_busy(&p->work))
 		events = LOOP_HANGUP;
 	if (loop_watch_set(p->watch, events))
 		peer_abort(p);
@@ -105,9 +121,8 @@ static uint64_t deadline(const struct peer *p)
 
 	if (p->state == PEER_CLOSING)
 		return p->closing_since + p->options.drain_timeout;
-	if (p->suspended & PEER_SUSPEND_BACKLOG)
-		return loop_now(p->loop);
-	if (p->state == PEER_GREETING)
+	/* a hello that came in time may still wait for its share */
+	if (p->state == PEER_GREETING && !work_item_busy(&p->work))
 		when = p->since + p->options.hello_timeout;
 	if (p->blocked && p->moved + p->options.progress_timeout < when)
 		when = p->moved + p->options.progress_timeout;
@@ -136,6 +151,7 @@ static void let_go(struct peer *p)
 {
 	p->state = PEER_CLOSING;
 	p->closing_since = loop_now(p->loop);
+	work_queue_cancel(p->queue, &p->work);
 	p->handler.gone(p->handler.ctx, p);
 }
 
@@ -149,6 +165,7 @@ void peer_abort(struct peer *p)
 	loop_watch_free(p->watch);
 	loop_timer_free(p->timer);
 	loop_hook_cancel(&p->flush);
+	work_queue_cancel(p->queue, &p->work);
 	close(p->fd);
 	p->fd = -1;
 	if (p->handler.closed)
@@ -227,51 +244,85 @@ static void at_end_of_input(struct peer *p)
 
 static void suspend(struct peer *p, enum peer_suspend why)
 {
-	if (why == PEER_SUSPEND_OUTBOX)
+	if (why & ~p->suspended & PEER_SUSPEND_OUTBOX)
 		p->counters.suspended++;
 	p->suspended |= why;
 }
 
-static bool must_pause(struct peer *p, unsigned handled)
+/* Nothing more is done for this peer until its answers have left. */
+static bool must_pause(struct peer *p)
 {
 	const struct outbox *outbox = &p->member.outbox;
 
-	if (!p->deaf && outbox->bytes > outbox->bytes_max / 2)
+	if (p->deaf)
+		return p->postponed;
+	if (outbox->bytes > outbox->bytes_max / 2)
 		suspend(p, PEER_SUSPEND_OUTBOX);
-	else if (handled == FRAMES_PER_TURN)
-		suspend(p, PEER_SUSPEND_BACKLOG);
+	else if (outbox->n_replies > 0 || p->postponed)
+		suspend(p, PEER_SUSPEND_REPLY);
 	else
 		return false;
 	return true;
 }
 
-static void take_frames(struct peer *p)
+static bool handle_frame(struct peer *p, struct slice body, size_t *bytes)
 {
-	unsigned handled = 0;
+	uint64_t before = p->member.outbox.bytes_pushed;
+	size_t n = body.n;
+
+	p->counters.frames_in++;
+	if (!p->handler.frame(p->handler.ctx, p, body)) {
+		p->counters.frames_in--;
+		p->postponed = true;
+		frame_put_back(&p->reader);
+	}
+	p->retried = false;
+	*bytes = n + (size_t)(p->member.outbox.bytes_pushed - before);
+	return p->state < PEER_CLOSING && !must_pause(p);
+}
+
+/* One step of the work queue: a frame, or the end of the input; false when that was the last. */
+static bool on_step(void *ctx, size_t *bytes)
+{
+	struct peer *p = ctx;
 	struct slice body;
 
-	while (p->state < PEER_CLOSING && !must_pause(p, handled)) {
-		switch (frame_next(&p->reader, &body)) {
-		case 0:
-			handled++;
-			p->counters.frames_in++;
-			p->handler.frame(p->handler.ctx, p, body);
-			break;
-		case FRAME_E_EMPTY:
-			peer_close(p, PROTOCOL_E_BAD_FRAME, SLICE("a frame of length 0"), 0);
-			break;
-		case FRAME_E_TOO_LARGE:
-			peer_close(p, PROTOCOL_E_TOO_LARGE,
-				   p->state == PEER_GREETING ?
-					   SLICE("the first frame is longer than a hello may be") :
-					   SLICE("a frame is longer than a request may be"), 0);
-			break;
-		default:
-			if (p->suspended & PEER_SUSPEND_END)
-				at_end_of_input(p);
-			return;
-		}
+	switch (frame_next(&p->reader, &body)) {
+	case 0:
+		return handle_frame(p, body, bytes);
+	case FRAME_E_EMPTY:
+		peer_close(p, PROTOCOL_E_BAD_FRAME, SLICE("a frame of length 0"), 0);
+		break;
+	case FRAME_E_TOO_LARGE:
+		peer_close(p, PROTOCOL_E_TOO_LARGE,
+			   p->state == PEER_GREETING ?
+				   SLICE("the first frame is longer than a hello may be") :
+				   SLICE("a frame is longer than a request may be"), 0);
+		break;
+	default:
+		frame_reader_trim(&p->reader);
+		if (p->suspended & PEER_SUSPEND_END)
+			at_end_of_input(p);
+		break;
 	}
+	return false;
+}
+
+static void on_rest(void *ctx)
+{
+	struct peer *p = ctx;
+
+	if (!work_item_busy(&p->work))
+		p->suspended &= ~(unsigned)PEER_SUSPEND_BACKLOG;
+	update(p);
+}
+
+static const struct work_functions work_functions = {on_step, on_rest};
+
+static void add_work(struct peer *p)
+{
+	if (p->state < PEER_CLOSING && !must_pause(p))
+		work_queue_add(p->queue, &p->work);
 }
 
 /* What came of a read: true when there are bytes. */
@@ -289,6 +340,7 @@ static bool came(struct peer *p, ssize_t n)
 }
 
 /*
+ * Nothing is read while frames wait from an earlier turn: what is kept of a peer is bounded.
  * Plain recv, without room for control data: descriptors that somebody passes
  * along are thrown away by the kernel and never become ours.
  */
@@ -298,6 +350,10 @@ static void read_in(struct peer *p)
 	char *to;
 	ssize_t n;
 
+	if (work_item_busy(&p->work)) {
+		suspend(p, PEER_SUSPEND_BACKLOG);
+		return;
+	}
 	if (frame_room(&p->reader, frame_pending(&p->reader) > READ_SMALL ? READ_LARGE : READ_SMALL,
 		       &to, &room)) {
 		peer_close(p, PROTOCOL_E_INTERNAL, SLICE("out of memory"), 0);
@@ -306,7 +362,7 @@ static void read_in(struct peer *p)
 	n = recv(p->fd, to, room, MSG_DONTWAIT);
 	if (came(p, n))
 		frame_filled(&p->reader, (size_t)n);
-	take_frames(p);
+	add_work(p);
 }
 
 /* A connection closed with unread input would be reset, and take `closing` along with it. */
@@ -330,13 +386,13 @@ static void turn_deaf(struct peer *p)
 		peer_abort(p);
 }
 
-static void sent(struct peer *p, ssize_t n)
+static void sent(struct peer *p, ssize_t n, size_t offered)
 {
 	if (n >= 0) {
 		outbox_advance(&p->member.outbox, (size_t)n);
 		p->counters.bytes_out += (uint64_t)n;
 		p->moved = loop_now(p->loop);
-		p->blocked = !outbox_empty(&p->member.outbox);
+		p->blocked = (size_t)n < offered;
 	} else if (errno == EAGAIN || errno == EINTR || errno == ENOBUFS) {
 		if (!p->blocked)
 			p->moved = loop_now(p->loop);
@@ -346,21 +402,41 @@ static void sent(struct peer *p, ssize_t n)
 	}
 }
 
-static void write_out(struct peer *p)
+/* One call of the kernel; how many bytes it took, 0 for none. */
+static size_t write_pieces(struct peer *p)
 {
-	struct iovec iov[IOV_PER_TURN];
+	struct iovec iov[IOV_MAX_PIECES];
 	struct msghdr msg = {.msg_iov = iov};
-	size_t n;
+	size_t n, offered = 0;
+	ssize_t taken;
 
-	if (outbox_peek(&p->member.outbox, iov, IOV_PER_TURN, &n)) {
+	if (outbox_peek(&p->member.outbox, iov, IOV_MAX_PIECES, &n)) {
 		peer_close(p, PROTOCOL_E_INTERNAL, SLICE("out of memory"), 0);
 		p->blocked = true;
-		return;
+		return 0;
 	}
 	if (n == 0)
-		return;
+		return 0;
+	for (size_t i = 0; i < n; i++)
+		offered += iov[i].iov_len;
 	msg.msg_iovlen = n;
-	sent(p, sendmsg(p->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT));
+	taken = sendmsg(p->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+	sent(p, taken, offered);
+	return taken > 0 ? (size_t)taken : 0;
+}
+
+/* Until the socket takes no more, for what is left now may be dropped before the next turn. */
+static void write_out(struct peer *p)
+{
+	size_t written = 0, n;
+
+	do {
+		n = write_pieces(p);
+		written += n;
+	} while (n > 0 && !p->blocked && written < WRITE_PER_TURN);
+	/* the rest at the next turn: a socket that is still writable calls at once */
+	if (n > 0 && !outbox_empty(&p->member.outbox))
+		p->blocked = true;
 }
 
 /* Nobody will ever hear it. That wakes us again, for the sake of what is left: in vain. */
@@ -385,14 +461,29 @@ static void finish_closing(struct peer *p)
 static void resume_reading(struct peer *p)
 {
 	const struct outbox *outbox = &p->member.outbox;
+	unsigned before = p->suspended;
 
-	if (!(p->suspended & PEER_SUSPEND_OUTBOX))
+	if (p->deaf || outbox->bytes <= outbox->bytes_max / 4)
+		p->suspended &= ~(unsigned)PEER_SUSPEND_OUTBOX;
+	if (p->deaf || (outbox->n_replies == 0 && !p->postponed))
+		p->suspended &= ~(unsigned)PEER_SUSPEND_REPLY;
+	/* what was read already comes first */
+	if (p->suspended != before && !(p->suspended & (PEER_SUSPEND_OUTBOX | PEER_SUSPEND_REPLY)))
+		add_work(p);
+}
+
+void peer_retry(struct peer *p)
+{
+	if (!p->postponed)
 		return;
-	if (!p->deaf && outbox->bytes > outbox->bytes_max / 4)
-		return;
-	/* what was read already comes first, in its own turn */
-	p->suspended &= ~(unsigned)PEER_SUSPEND_OUTBOX;
-	suspend(p, PEER_SUSPEND_BACKLOG);
+	p->postponed = false;
+	p->retried = true;
+	resume_reading(p);
+}
+
+bool peer_is_retried(const struct peer *p)
+{
+	return p->retried;
 }
 
 /* At the end of the turn: everything the turn brought for this peer leaves in one piece. */
@@ -456,14 +547,14 @@ static void on_timer(void *ctx)
 		peer_abort(p);
 		return;
 	}
+	if (now < deadline(p)) {
+		update(p);
+		return;
+	}
 	if (p->state == PEER_GREETING && now >= p->since + p->options.hello_timeout)
 		peer_close(p, PROTOCOL_E_HELLO_REQUIRED, SLICE("no hello came in time"), 0);
 	else if (p->blocked && now >= p->moved + p->options.progress_timeout)
 		peer_close(p, PROTOCOL_E_OVERFLOW, SLICE("the peer has stopped reading"), 0);
-	if (p->suspended & PEER_SUSPEND_BACKLOG) {
-		p->suspended &= ~(unsigned)PEER_SUSPEND_BACKLOG;
-		take_frames(p);
-	}
 	update(p);
 }
 
@@ -483,7 +574,7 @@ static int make_parts(struct peer *p)
 	return r;
 }
 
-int peer_new(struct loop *loop, int fd, const struct peer_handler *handler,
+int peer_new(struct work_queue *work, int fd, const struct peer_handler *handler,
 	     const struct peer_options *options, struct peer **ret)
 {
 	struct peer *p = calloc(1, sizeof(*p));
@@ -492,11 +583,12 @@ int peer_new(struct loop *loop, int fd, const struct peer_handler *handler,
 	if (!p)
 		return -ENOMEM;
 	list_init(&p->link);
-	p->loop = loop;
+	p->queue = work;
+	p->loop = work_queue_loop(work);
 	p->fd = fd;
 	p->handler = *handler;
 	p->options = *options;
-	p->since = loop_now(loop);
+	p->since = loop_now(p->loop);
 	p->code = PROTOCOL_ERRORS_END;
 	r = make_parts(p);
 	if (r) {
@@ -506,6 +598,7 @@ int peer_new(struct loop *loop, int fd, const struct peer_handler *handler,
 	}
 	frame_reader_init(&p->reader, PROTOCOL_HELLO_MAX);
 	loop_hook_init(&p->flush, on_flush, p);
+	work_item_init(&p->work, &work_functions, p);
 	outbox_init(&p->member.outbox, options->outbox_max, (struct wake){on_wake, p});
 	update(p);
 	*ret = p;
@@ -570,7 +663,7 @@ uint64_t peer_since(const struct peer *p)
 
 unsigned peer_suspended(const struct peer *p)
 {
-	return p->suspended;
+	return p->suspended | (work_item_busy(&p->work) ? PEER_SUSPEND_BACKLOG : 0);
 }
 
 const struct peer_counters *peer_counters(const struct peer *p)

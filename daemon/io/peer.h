@@ -1,7 +1,9 @@
 /*
  * One local connection, driven: bytes in become frames for the handler, frames
  * in the outbox become bytes out, once a turn. Every wait has a deadline, both
- * directions have a ceiling, and reading stops under named reasons.
+ * directions have a ceiling, and reading stops under named reasons. Frames are
+ * handled when the work queue says so, which divides a turn fairly among all
+ * peers, whatever their requests cost.
  *
  * A peer is given its handler at birth; it knows no op, no hub and no server.
  *
@@ -21,6 +23,7 @@
 #include "base/loop.h"
 #include "hub/hub.h"
 #include "io/local_socket.h"
+#include "io/work_queue.h"
 #include "protocol/protocol.h"
 #include "protocol/slice.h"
 
@@ -34,9 +37,10 @@ struct peer;
 struct peer_handler {
 	/*
 	 * One frame's body, whole; `body` lives as long as the call. May call anything below,
-	 * peer_close() included. No frame comes after gone().
+	 * peer_close() included. No frame comes after gone(). False: not now; the peer is suspended
+	 * (PEER_SUSPEND_REPLY) until peer_retry(), and then the same frame comes again.
 	 */
-	void (*frame)(void *ctx, struct peer *p, struct slice body);
+	bool (*frame)(void *ctx, struct peer *p, struct slice body);
 	/*
 	 * The peer is no longer to be served: take its member out of the hub, now. Called once
 	 * for every peer, also one that never said hello, from peer_close(), peer_abort() or a
@@ -62,8 +66,9 @@ void peer_options_default(struct peer_options *o);
 /* why nothing is read at present; several at once */
 enum peer_suspend {
 	PEER_SUSPEND_OUTBOX = 1,        /* its replies and messages pile up */
-	PEER_SUSPEND_BACKLOG = 2,       /* frames read already wait for the next turn */
+	PEER_SUSPEND_BACKLOG = 2,       /* frames read already wait for their share of a turn */
 	PEER_SUSPEND_END = 4,           /* it sends no more */
+	PEER_SUSPEND_REPLY = 8,         /* a large reply is being made, or has not left yet */
 };
 
 struct peer_counters {
@@ -74,10 +79,10 @@ extern const struct counter peer_counter_table[];
 
 /*
  * Serves `fd`, a connected Unix stream socket (made non-blocking here), which is the peer's from
- * now on. The options and the handler are copied. On failure (-ENOMEM, or what the kernel
- * answered) the fd is still the caller's and nothing was called.
+ * now on. The options and the handler are copied; `work` is that of all peers. On failure
+ * (-ENOMEM, or what the kernel answered) the fd is still the caller's and nothing was called.
  */
-int peer_new(struct loop *loop, int fd, const struct peer_handler *handler,
+int peer_new(struct work_queue *work, int fd, const struct peer_handler *handler,
 	     const struct peer_options *options, struct peer **ret);
 
 /* The handler has accepted its hello: no hello deadline, larger frames. */
@@ -91,6 +96,12 @@ bool peer_hello_done(const struct peer *p);
  * nothing. `p` lives at least to the end of the turn.
  */
 void peer_close(struct peer *p, enum protocol_error code, struct slice text, uint64_t retry_in_ms);
+/* The frame that its handler postponed comes again, in this turn or a later one. Does nothing when
+   there is none. */
+void peer_retry(struct peer *p);
+/* For the handler: this frame was postponed before. */
+bool peer_is_retried(const struct peer *p);
+
 /* Ends the connection at once, without a word: gone(), closed(). For a daemon that must end now. */
 void peer_abort(struct peer *p);
 
@@ -107,6 +118,12 @@ void peer_set_name(struct peer *p, struct slice name);
 uint64_t peer_since(const struct peer *p);
 /* bits of enum peer_suspend */
 unsigned peer_suspended(const struct peer *p);
+/* their names for status, by bit; ends with a NULL name */
+struct peer_suspend_name {
+	enum peer_suspend bit;
+	const char *name;
+};
+extern const struct peer_suspend_name peer_suspend_table[];
 const struct peer_counters *peer_counters(const struct peer *p);
 /* why it was closed by us, for gone() and closed(); PROTOCOL_ERRORS_END when it left by itself */
 enum protocol_error peer_close_code(const struct peer *p);

@@ -15,6 +15,10 @@
 #include <stdio.h>
 
 #define STATUS_MAX (4u << 20)   /* ceiling of one status reply: some 10,000 peers */
+/* so many times as long as it took to make it, it is not made again: it takes a tenth of the time */
+#define STATUS_PAUSE 10
+/* of an op: the request is to come again later */
+enum { OPS_E_LATER = 1 };
 #define HELLO_REPLY_MAX (256u << 10)
 
 typedef int op_handler(struct peer_ops *ops, struct peer *p, const struct message *m);
@@ -140,12 +144,50 @@ static int on_call(struct peer_ops *ops, struct peer *p, const struct message *m
 	return hub_call(ops->hub, peer_member(p), m, loop_now(ops->loop));
 }
 
+static int make_status(struct peer_ops *ops)
+{
+	struct status_cache *cache = &ops->status;
+	uint64_t begin = clock_work_us();
+	struct blob *answer;
+	int r = blob_new(STATUS_MAX, &answer);
+
+	if (r)
+		return r;
+	r = introspect_status(ops->introspect, &answer->buf);
+	if (r == 0)
+		r = buf_putc(&answer->buf, '}');
+	if (r) {
+		blob_unref(answer);
+		return r;
+	}
+	blob_unref(cache->answer);
+	cache->answer = answer;
+	cache->turn = loop_turns(ops->loop);
+	cache->due = loop_now(ops->loop) + (clock_work_us() - begin) * STATUS_PAUSE / 1000;
+	loop_timer_at(cache->timer, cache->due);
+	return 0;
+}
+
+/* All who had to wait ask again, and the first of them makes the answer. */
+static void on_status_due(void *ctx)
+{
+	struct peer_ops *ops = ctx;
+
+	ops->status.answer = blob_unref(ops->status.answer);
+	for (struct member *m = hub_next_member(ops->hub, NULL); m; m = hub_next_member(ops->hub, m))
+		peer_retry(peer_of_member(m));
+}
+
 static int on_status(struct peer_ops *ops, struct peer *p, const struct message *m)
 {
-	CLEANUP(buf_fini) struct buf result;
+	struct status_cache *cache = &ops->status;
+	bool usable = cache->answer && (peer_is_retried(p) || cache->turn == loop_turns(ops->loop));
+	int r = 0;
 
-	buf_init(&result, STATUS_MAX);
-	int r = introspect_status(ops->introspect, &result);
+	if (!usable && loop_now(ops->loop) < cache->due)
+		return OPS_E_LATER;
+	if (!usable)
+		r = make_status(ops);
 	if (r == -EMSGSIZE) {
 		hub_refuse(ops->hub, peer_member(p), m->id, PROTOCOL_E_TOO_LARGE,
 			   SLICE("too many peers for one status"));
@@ -153,7 +195,7 @@ static int on_status(struct peer_ops *ops, struct peer *p, const struct message 
 	}
 	if (r)
 		return r;
-	hub_reply(ops->hub, peer_member(p), m->id, buf_slice(&result));
+	hub_reply_shared(ops->hub, peer_member(p), m->id, cache->answer);
 	return 0;
 }
 
@@ -184,29 +226,32 @@ static void refuse_unread(struct peer_ops *ops, struct peer *p, const struct mes
 		peer_close(p, code, slice_of(why), 0);
 }
 
-static void dispatch(struct peer_ops *ops, struct peer *p, const struct message *m)
+/* false: the request is to come again later */
+static bool dispatch(struct peer_ops *ops, struct peer *p, const struct message *m)
 {
 	if (!peer_hello_done(p) && m->op != PROTOCOL_OP_HELLO) {
 		peer_close(p, PROTOCOL_E_HELLO_REQUIRED, SLICE("the first frame must be hello"), 0);
-		return;
+		return true;
 	}
 	int r = handlers[m->op](ops, p, m);
-	if (r == 0)
-		return;
+	if (r == 0 || r == OPS_E_LATER)
+		return r == 0;
 	log_msg(LOG_L_ERROR, LOG_FIELDS({"peer", peer_name(p)}), "%s failed: %s",
 		protocol_op_name(m->op), strerror(-r));
 	peer_close(p, PROTOCOL_E_INTERNAL, SLICE("the daemon is out of memory"), 0);
+	return true;
 }
 
-static void on_frame(void *ctx, struct peer *p, struct slice body)
+static bool on_frame(void *ctx, struct peer *p, struct slice body)
 {
 	struct peer_ops *ops = ctx;
 	struct message m;
 	char why[160];
+	bool done = true;
 
 	switch (message_decode(body, PROTOCOL_FROM_PEER, &m, why, sizeof(why))) {
 	case 0:
-		dispatch(ops, p, &m);
+		done = dispatch(ops, p, &m);
 		break;
 	case MESSAGE_E_FRAME:
 		peer_close(p, PROTOCOL_E_BAD_FRAME, slice_of(why), 0);
@@ -222,6 +267,7 @@ static void on_frame(void *ctx, struct peer *p, struct slice body)
 		break;
 	}
 	message_fini(&m);
+	return done;
 }
 
 /* Whom we sent away, and why: a peer that does not read will not hear it. */
@@ -250,4 +296,17 @@ static void on_gone(void *ctx, struct peer *p)
 struct peer_handler peer_ops_handler(struct peer_ops *ops)
 {
 	return (struct peer_handler){.frame = on_frame, .gone = on_gone, .ctx = ops};
+}
+
+int peer_ops_init(struct peer_ops *ops)
+{
+	ops->status = (struct status_cache){.answer = NULL};
+	return loop_timer_new(ops->loop, on_status_due, ops, &ops->status.timer);
+}
+
+void peer_ops_fini(struct peer_ops *ops)
+{
+	loop_timer_free(ops->status.timer);
+	blob_unref(ops->status.answer);
+	ops->status = (struct status_cache){.answer = NULL};
 }

@@ -262,6 +262,67 @@ static void floods_leave_room(void **state)
 	disperse(c);
 }
 
+/* ---- those whose requests cost much ---- */
+
+#define ASKERS 100
+#define QUESTIONS 64
+#define STATUS_KIB 16384                /* more than the memory that all their answers need at once */
+
+/* frames that the daemon took from peers of this name, as status says */
+static uint64_t frames_of(struct wire *w, const char *name)
+{
+	const struct message *m = wire_ask(w, "status", "%s", "");
+	char mark[64];
+	uint64_t all = 0;
+
+	snprintf(mark, sizeof(mark), "\"name\":\"%s\"", name);
+	for (const char *p = m->result.p, *end = p + m->result.n;
+	     (p = memmem(p, (size_t)(end - p), mark, strlen(mark))); p++) {
+		const char *n = memmem(p, (size_t)(end - p), "\"frames_in\":", 12);
+
+		assert_non_null(n);
+		all += strtoull(n + 12, NULL, 10);
+	}
+	return all;
+}
+
+/*
+ * Each of many asks for the status many times at once. Who asks little does not wait for all that: its
+ * replies come while most of the questions have not even been looked at. Each question is answered in
+ * the end, and the answers are not held once for each who asked.
+ */
+static void status_storms_stop_nobody(void **state)
+{
+	struct world *w = world_new(NULL);
+	struct wire *askers[ASKERS], *good;
+	unsigned peak;
+
+	(void)state;
+	world_configure(w, NULL, NULL, NULL);
+	world_start(w);
+	good = world_peer(w, "good");
+	for (unsigned i = 0; i < ASKERS; i++)
+		askers[i] = wire_hello(w->socket, "asker");
+	peak = world_daemon_peak(w);
+	for (unsigned i = 0; i < ASKERS; i++)
+		for (unsigned k = 0; k < QUESTIONS; k++)
+			wire_send(askers[i], "{\"op\":\"status\",\"id\":%u}", k + 100);
+	for (unsigned k = 0; k < 20; k++) {
+		wire_ok(good, "ping", "%s", "");
+		wire_ok(good, "publish", ",\"channel\":\"/x\",\"data\":1");
+	}
+	assert_in_range(frames_of(good, "asker"), ASKERS, ASKERS * QUESTIONS / 2);
+	assert_in_range(world_daemon_peak(w), 0, peak + STATUS_KIB);
+	for (unsigned i = 0; i < ASKERS; i += 10)
+		for (unsigned k = 0; k < QUESTIONS; k++)
+			wire_reply_ok(askers[i], k + 100);
+	for (unsigned i = 0; i < ASKERS; i++)
+		wire_close(askers[i]);
+	wire_ok(good, "ping", "%s", "");
+	wire_close(good);
+	world_free(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -272,6 +333,7 @@ int main(void)
 		{"websocket: floods_leave_room", floods_leave_room, NULL, NULL, (void *)"websocket"},
 		{"long-polling: floods_leave_room", floods_leave_room, NULL, NULL,
 		 (void *)"long-polling"},
+		cmocka_unit_test(status_storms_stop_nobody),
 	};
 
 	return scenario_run("crowd", tests, NULL, NULL);

@@ -26,15 +26,17 @@ void push(struct peer *p, size_t n)
 	blob_unref(blob);
 }
 
-static void on_frame(void *ctx, struct peer *p, struct slice body)
+static bool on_frame(void *ctx, struct peer *p, struct slice body)
 {
 	struct world *w = ctx;
 	size_t at = strlen(w->frames);
 
 	assert_int_equal(w->gone, 0);
 	w->n_frames++;
-	snprintf(w->frames + at, sizeof(w->frames) - at, "[%.*s]", (int)(body.n < 40 ? body.n : 40),
-		 body.p);
+	snprintf(w->frames + at, sizeof(w->frames) - at, "[%.*s%s]", (int)(body.n < 40 ? body.n : 40),
+		 body.p, peer_is_retried(p) ? " again" : "");
+	if (slice_eq(body, SLICE("later")))
+		return peer_is_retried(p);
 	if (slice_eq(body, SLICE("hello")))
 		peer_set_hello_done(p);
 	else if (slice_eq(body, SLICE("close")))
@@ -47,6 +49,7 @@ static void on_frame(void *ctx, struct peer *p, struct slice body)
 		push(p, (size_t)atoi(body.p + 5));
 	else if (slice_eq(body, SLICE("lose")))
 		peer_member(p)->outbox.overrun = true, wake_up(&peer_member(p)->outbox.wake);
+	return true;
 }
 
 static void on_gone(void *ctx, struct peer *p)
@@ -83,7 +86,7 @@ void world_connect(struct world *w, const struct peer_options *options)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
 	w->fd = fds[1];
 	fcntl(w->fd, F_SETFL, O_NONBLOCK);
-	assert_int_equal(peer_new(w->loop, fds[0], &handler, options, &w->peer), 0);
+	assert_int_equal(peer_new(w->work, fds[0], &handler, options, &w->peer), 0);
 }
 
 void world_open_with(struct world *w, size_t outbox_max)
@@ -93,6 +96,7 @@ void world_open_with(struct world *w, size_t outbox_max)
 	memset(w, 0, sizeof(*w));
 	clock_fake(1, 1000);
 	assert_int_equal(loop_new(&w->loop), 0);
+	assert_int_equal(work_queue_new(w->loop, &w->work), 0);
 	frame_reader_init(&w->heard, PROTOCOL_FRAME_MAX);
 	peer_options_default(&options);
 	options.outbox_max = outbox_max;
@@ -120,6 +124,7 @@ void world_close(struct world *w)
 	assert_int_equal(w->gone, 1);
 	assert_int_equal(w->closed, 1);
 	frame_reader_fini(&w->heard);
+	work_queue_free(w->work);
 	loop_free(w->loop);
 	clock_fake(UINT64_MAX, UINT64_MAX);
 }

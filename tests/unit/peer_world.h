@@ -8,6 +8,7 @@
  *     close          peer_close(): denied, "as asked", to be tried again in 500 ms
  *     babble         the same with words that are no text
  *     abort          peer_abort()
+ *     later          postponed; "[later again]" when it comes again
  *     lose           the outbox is overrun
  *
  * and all others are only noted.
@@ -22,6 +23,7 @@
 
 struct world {
 	struct loop *loop;
+	struct work_queue *work;
 	struct peer *peer;
 	int fd;                         /* the other end; -1: closed */
 	struct frame_reader heard;      /* what the other end read */
@@ -33,11 +35,11 @@ struct world {
 /* At 1000 ms, with an outbox of 64K. */
 void world_open(struct world *w);
 void world_open_with(struct world *w, size_t outbox_max);
-/* One more peer, in the loop that is there. */
+/* One more peer, in the loop and queue that are there. */
 void world_connect(struct world *w, const struct peer_options *options);
 /* Leaves, if the test has not; the peer is to end by that, once. */
 void world_close(struct world *w);
-/* the handler of w; w->loop is all it needs */
+/* the handler of w; w->loop and w->work are all it needs */
 struct peer_handler world_handler(struct world *w);
 /* Turns the loop until nothing is left to do. */
 void settle(struct world *w);

@@ -15,6 +15,12 @@ static void test_real(void **state)
 	assert_true(clock_unix_ms() + 1000 >= before);
 	assert_true(clock_unix_ms() <= before + 3600000);
 	assert_true(clock_boot_ms() >= boot);
+	uint64_t mono = clock_mono_us(), work = clock_work_us();
+	while (clock_work_us() == work)
+		continue;
+	assert_true(clock_mono_us() > mono);
+	/* this thread has not worked longer than the machine has run */
+	assert_true(clock_work_us() <= clock_mono_us());
 }
 
 static void test_fake(void **state)
@@ -23,6 +29,8 @@ static void test_fake(void **state)
 	clock_fake(123, 456);
 	assert_int_equal(clock_unix_ms(), 123);
 	assert_int_equal(clock_boot_ms(), 456);
+	assert_int_equal(clock_mono_us(), 456000);
+	assert_int_equal(clock_work_us(), 456000);
 	clock_fake(UINT64_MAX, UINT64_MAX);
 	assert_true(clock_unix_ms() > 1600000000000u);
 	assert_true(clock_boot_ms() != 456);

@@ -142,7 +142,7 @@ static void test_only_unix_sockets(void **state)
 	(void)state;
 	world_open(&w);
 	peer_options_default(&options);
-	assert_int_equal(peer_new(w.loop, fd, &handler, &options, &p), -EAFNOSUPPORT);
+	assert_int_equal(peer_new(w.work, fd, &handler, &options, &p), -EAFNOSUPPORT);
 	assert_null(p);
 	assert_int_equal(close(fd), 0);
 	world_close(&w);
@@ -295,9 +295,13 @@ static void test_failed_allocations(void **state)
 
 		if (loop_new(&w.loop))
 			continue;
+		if (work_queue_new(w.loop, &w.work)) {
+			loop_free(w.loop);
+			continue;
+		}
 		peer_options_default(&options);
 		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
-		r = peer_new(w.loop, fds[0], &handler, &options, &w.peer);
+		r = peer_new(w.work, fds[0], &handler, &options, &w.peer);
 		if (r) {
 			assert_int_equal(r, -ENOMEM);
 			assert_int_equal(close(fds[0]), 0);
@@ -316,6 +320,7 @@ static void test_failed_allocations(void **state)
 			assert_int_equal(w.closed, 1);
 		}
 		close(fds[1]);
+		work_queue_free(w.work);
 		loop_free(w.loop);
 	}
 }

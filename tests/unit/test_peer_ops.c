@@ -25,6 +25,7 @@
 
 struct world {
 	struct loop *loop;
+	struct work_queue *work;
 	struct hub *hub;
 	struct hub_server *server;
 	struct session session;
@@ -47,11 +48,11 @@ static void on_closed(void *ctx, struct peer *p)
 
 static struct peer_handler ops_handler;
 
-static void on_frame(void *ctx, struct peer *p, struct slice body)
+static bool on_frame(void *ctx, struct peer *p, struct slice body)
 {
 	struct world *w = ctx;
 
-	ops_handler.frame(&w->ops, p, body);
+	return ops_handler.frame(&w->ops, p, body);
 }
 
 static void on_gone(void *ctx, struct peer *p)
@@ -83,12 +84,14 @@ static void world_open(struct world *w)
 	*w = (struct world){.fd = -1};
 	clock_fake(UNIX_MS, 5000);
 	assert_int_equal(loop_new(&w->loop), 0);
+	assert_int_equal(work_queue_new(w->loop, &w->work), 0);
 	assert_int_equal(hub_new(&limits, &w->hub), 0);
 	session_double_init(&w->session);
 	w->session.info.since = 4000;
 	assert_int_equal(hub_add_server(w->hub, SLICE("one"), true, &w->session, &w->server), 0);
 	w->introspect = (struct introspect){w->loop, w->hub, UNIX_MS - 77};
-	w->ops = (struct peer_ops){w->loop, w->hub, &w->introspect, limits, 1 << 16};
+	w->ops = (struct peer_ops){w->loop, w->hub, &w->introspect, limits, .outbox_max = 1 << 16};
+	assert_int_equal(peer_ops_init(&w->ops), 0);
 	ops_handler = peer_ops_handler(&w->ops);
 	assert_ptr_equal(ops_handler.ctx, &w->ops);
 	peer_options_default(&options);
@@ -96,7 +99,7 @@ static void world_open(struct world *w)
 	frame_reader_init(&w->heard, PROTOCOL_FRAME_MAX);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
 	w->fd = fds[1];
-	assert_int_equal(peer_new(w->loop, fds[0], &handler, &options, &w->peer), 0);
+	assert_int_equal(peer_new(w->work, fds[0], &handler, &options, &w->peer), 0);
 	log_set_sink(on_log, w);
 }
 
@@ -117,6 +120,8 @@ static void world_close(struct world *w)
 	session_double_fini(&w->session);
 	hub_free(w->hub);
 	frame_reader_fini(&w->heard);
+	peer_ops_fini(&w->ops);
+	work_queue_free(w->work);
 	loop_free(w->loop);
 	clock_fake(UINT64_MAX, UINT64_MAX);
 }
@@ -330,6 +335,38 @@ static void test_no_memory(void **state)
 	assert_true(failed > 0);
 }
 
+/* One answer for all who ask in a turn; made again at once when it is cheap. */
+static void test_status_is_shared(void **state)
+{
+	struct world w;
+	struct blob *first;
+
+	(void)state;
+	greet(&w);
+	say(&w, "{'op':'status','id':2}");
+	first = w.ops.status.answer;
+	/* it took no time by this clock: forgotten as soon as the turn is over */
+	assert_null(first);
+	assert_non_null(strstr(hear(&w), "{'op':'reply','id':2,'ok':true,'result':{'version':"));
+	/* expensive: whoever asks in the meantime waits, and gets a new one */
+	w.ops.status.due = 5100;
+	say(&w, "{'op':'status','id':3}");
+	say(&w, "{'op':'ping','id':4}");
+	assert_string_equal(hear(&w), "");
+	assert_int_equal(peer_suspended(w.peer), PEER_SUSPEND_REPLY);
+	loop_timer_at(w.ops.status.timer, 5100);
+	clock_fake(UNIX_MS, 5099);
+	settle(&w);
+	assert_string_equal(hear(&w), "");
+	clock_fake(UNIX_MS, 5100);
+	settle(&w);
+	assert_non_null(strstr(hear(&w), "{'op':'reply','id':3,'ok':true,'result':{'version':"));
+	say(&w, "{'op':'ping','id':5}");
+	assert_string_equal(hear(&w), "{'op':'reply','id':5,'ok':true}\n");
+	assert_int_equal(peer_suspended(w.peer), 0);
+	world_close(&w);
+}
+
 /* whom we sent away, and why; who goes by himself, or is there at the end, is no news */
 static void test_who_was_sent_away(void **state)
 {
@@ -363,8 +400,9 @@ int main(void)
 		cmocka_unit_test(test_unreadable_requests),
 		cmocka_unit_test(test_each_op_arrives),
 		cmocka_unit_test(test_status_tells_all),
-		cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_status_is_shared),
 		cmocka_unit_test(test_who_was_sent_away),
+		cmocka_unit_test(test_no_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

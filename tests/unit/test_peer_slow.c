@@ -4,6 +4,8 @@
  */
 #include "tests/unit/peer_world.h"
 
+#include "base/blob.h"
+
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -198,6 +200,7 @@ static void test_many_small_frames_leave_others_their_turn(void **state)
 	world_open(&w);
 	peer_options_default(&options);
 	other.loop = w.loop;
+	other.work = w.work;
 	world_connect(&other, &options);
 	say(&w, "hello");
 	while (n < 8000)
@@ -205,8 +208,8 @@ static void test_many_small_frames_leave_others_their_turn(void **state)
 	say_raw(&w, bytes, n);
 	say_raw(&other, bytes, put_frame(bytes, "hello"));
 	assert_int_equal(loop_turn(w.loop, false), 0);
-	/* a portion when they came, and one when their own turn came */
-	assert_true(w.n_frames > 1 && w.n_frames <= 1 + 2 * 64);
+	/* the clock stands still, and a frame counts as a microsecond */
+	assert_true(w.n_frames > 1 && w.n_frames <= 1 + WORK_TURN_US);
 	assert_int_equal(other.n_frames, 1);
 	assert_int_equal(peer_suspended(w.peer), PEER_SUSPEND_BACKLOG);
 	/* the rest follows though nothing more arrives, without waiting */
@@ -216,6 +219,101 @@ static void test_many_small_frames_leave_others_their_turn(void **state)
 	close(other.fd);
 	world_close(&w);
 	assert_int_equal(other.closed, 1);
+}
+
+/* --- output --- */
+
+/* Many pieces that are not neighbours in memory: as much as the socket takes leaves in one turn. */
+static void test_writes_until_the_socket_is_full(void **state)
+{
+	struct world w;
+	(void)state;
+	world_open_with(&w, 8 << 20);
+	say(&w, "hello");
+	for (unsigned i = 0; i < 2000; i++)
+		push(w.peer, 1000);
+	assert_int_equal(loop_turn(w.loop, false), 0);
+	assert_true(peer_counters(w.peer)->bytes_out > 64 * 1004);
+	/* the next turn adds nothing: nobody has read */
+	uint64_t out = peer_counters(w.peer)->bytes_out;
+	settle(&w);
+	assert_int_equal(peer_counters(w.peer)->bytes_out, out);
+	for (unsigned heard = 0; heard < 2000;) {
+		if (hear(&w).n)
+			heard++;
+		else
+			settle(&w);
+	}
+	assert_true(outbox_empty(&peer_member(w.peer)->outbox));
+	world_close(&w);
+}
+
+/* --- a large reply --- */
+
+static void push_shared(struct peer *p, size_t n)
+{
+	struct blob *head, *rest;
+	size_t mark;
+
+	assert_int_equal(blob_new(100, &head), 0);
+	assert_int_equal(blob_new(PROTOCOL_FRAME_MAX, &rest), 0);
+	for (size_t i = 0; i < n; i++)
+		assert_int_equal(buf_putc(&rest->buf, 'r'), 0);
+	assert_int_equal(frame_begin(&head->buf, &mark), 0);
+	assert_int_equal(frame_end_early(&head->buf, mark, n, PROTOCOL_FRAME_MAX), 0);
+	outbox_push_reply(&peer_member(p)->outbox, head, rest);
+	blob_unref(head);
+	blob_unref(rest);
+}
+
+/* Its further requests wait until it has left, however much room the outbox has. */
+static void test_one_large_reply_at_a_time(void **state)
+{
+	struct world w;
+	size_t n = 0;
+
+	(void)state;
+	world_open_with(&w, 8 << 20);
+	say(&w, "hello");
+	push_shared(w.peer, 1 << 20);
+	say(&w, "next");
+	assert_string_equal(w.frames, "[hello]");
+	assert_int_equal(peer_suspended(w.peer), PEER_SUSPEND_REPLY);
+	while (n == 0) {
+		n = hear(&w).n;
+		settle(&w);
+	}
+	assert_int_equal(n, 1 << 20);
+	assert_string_equal(w.frames, "[hello][next]");
+	assert_int_equal(peer_suspended(w.peer), 0);
+	world_close(&w);
+}
+
+/* A request that the handler postpones comes again, before those that came after it. */
+static void test_postponed(void **state)
+{
+	struct world w;
+	char bytes[64];
+	size_t n;
+
+	(void)state;
+	world_open(&w);
+	say(&w, "hello");
+	peer_retry(w.peer);
+	n = put_frame(bytes, "later");
+	n += put_frame(bytes + n, "next");
+	say_raw(&w, bytes, n);
+	settle(&w);
+	assert_string_equal(w.frames, "[hello][later]");
+	assert_int_equal(peer_suspended(w.peer), PEER_SUSPEND_REPLY);
+	peer_retry(w.peer);
+	settle(&w);
+	assert_string_equal(w.frames, "[hello][later][later again][next]");
+	assert_int_equal(peer_suspended(w.peer), 0);
+	assert_int_equal(peer_counters(w.peer)->frames_in, 3);
+	/* it leaves without having been asked again */
+	say(&w, "later");
+	world_close(&w);
 }
 
 int main(void)
@@ -229,6 +327,9 @@ int main(void)
 		cmocka_unit_test(test_overrun_closes),
 		cmocka_unit_test(test_reading_stops_at_half),
 		cmocka_unit_test(test_many_small_frames_leave_others_their_turn),
+		cmocka_unit_test(test_writes_until_the_socket_is_full),
+		cmocka_unit_test(test_one_large_reply_at_a_time),
+		cmocka_unit_test(test_postponed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

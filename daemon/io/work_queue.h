@@ -1,0 +1,67 @@
+/*
+ * Divides the time of a turn among those who have work that can wait, such as the
+ * frames of local peers. All of them together get WORK_TURN_US of a turn; what is
+ * left waits for the next one, so that timers, servers and the watchdog are never
+ * delayed by any number of busy peers.
+ *
+ * Work is done in steps, and an item pays for each step: the processor time it
+ * took, plus WORK_US_PER_KIB for the bytes that it caused to be read or written. Items are
+ * served round robin with a deficit: a visit grants WORK_QUANTUM_US, and an item in
+ * debt is passed over until later visits have paid for it. So many cheap steps and
+ * a few expensive ones get equal shares. An item that was idle and owes nothing is
+ * served before those that always have work, as long as such items take less than
+ * half of the turn: a peer that asks now and then does not wait for busy ones.
+ */
+#ifndef IO_WORK_QUEUE_H
+#define IO_WORK_QUEUE_H
+
+#include "base/list.h"
+#include "base/loop.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* short, for a request that comes in the middle of a turn waits for the rest of it */
+#define WORK_TURN_US 500
+/* more than a few small requests cost */
+#define WORK_QUANTUM_US 50
+/* what the kernel and the reader take for a KiB written: 1 GB/s */
+#define WORK_US_PER_KIB 1
+
+struct work_queue;
+
+struct work_functions {
+	/*
+	 * Does one step; false when nothing is left to do. `*bytes` is 0 before the call, and how
+	 * many bytes the step read and queued after it.
+	 */
+	bool (*step)(void *ctx, size_t *bytes);
+	/* Called once after some steps: the share is used up, or nothing is left to do. May add or
+	   cancel the item. */
+	void (*rest)(void *ctx);
+};
+
+struct work_item {
+	struct list link;               /* one of the queue's lists */
+	const struct work_functions *functions;
+	void *ctx;
+	int64_t credit;                 /* microseconds; negative: debt */
+	bool busy;                      /* has steps to do */
+};
+
+/* 0 or -ENOMEM */
+int work_queue_new(struct loop *loop, struct work_queue **ret);
+/* No item may be in it. NULL is fine. */
+void work_queue_free(struct work_queue *q);
+struct loop *work_queue_loop(const struct work_queue *q);
+
+void work_item_init(struct work_item *item, const struct work_functions *functions, void *ctx);
+/* There is something to do; its steps begin in this turn, after the descriptors. */
+void work_queue_add(struct work_queue *q, struct work_item *item);
+/* No step and no rest() comes after it; needed before the item's memory goes. May be called from
+   its own functions. */
+void work_queue_cancel(struct work_queue *q, struct work_item *item);
+static inline bool work_item_busy(const struct work_item *item) { return item->busy; }
+
+#endif

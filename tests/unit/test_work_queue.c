@@ -1,0 +1,271 @@
+/*
+ * io/work_queue by a clock that the steps themselves move: a turn is bounded,
+ * expensive and cheap items get equal shares, an item that was idle is not kept
+ * waiting, and each may end any other, itself included.
+ */
+#include "io/work_queue.h"
+#include "base/clock.h"
+#include "tests/unit/testing.h"
+
+#include <stdlib.h>
+
+#define ITEMS 300
+
+struct worker {
+	struct work_item item;
+	struct world *world;
+	unsigned cost;                  /* ms of each step; 0: as good as nothing */
+	size_t bytes;
+	unsigned left;                  /* steps to do */
+	unsigned done, rests, again;    /* again: steps that rest() adds, once */
+	struct worker *ends;            /* whom its step cancels */
+};
+
+struct world {
+	struct loop *loop;
+	struct work_queue *queue;
+	uint64_t now;
+	struct worker w[ITEMS];
+};
+
+static bool on_step(void *ctx, size_t *bytes)
+{
+	struct worker *w = ctx;
+
+	assert_int_equal(*bytes, 0);
+	assert_true(w->left > 0);
+	w->left--;
+	w->done++;
+	*bytes = w->bytes;
+	clock_fake(1, w->world->now += w->cost);
+	if (w->ends)
+		work_queue_cancel(w->world->queue, &w->ends->item);
+	return w->left > 0;
+}
+
+static void on_rest(void *ctx)
+{
+	struct worker *w = ctx;
+
+	w->rests++;
+	w->left += w->again;
+	if (w->again)
+		work_queue_add(w->world->queue, &w->item);
+	w->again = 0;
+}
+
+static const struct work_functions functions = {on_step, on_rest};
+
+static struct world *open_world(void)
+{
+	struct world *world = calloc(1, sizeof(*world));
+
+	assert_non_null(world);
+	clock_fake(1, world->now = 1000);
+	assert_int_equal(loop_new(&world->loop), 0);
+	assert_int_equal(work_queue_new(world->loop, &world->queue), 0);
+	assert_ptr_equal(work_queue_loop(world->queue), world->loop);
+	for (unsigned i = 0; i < ITEMS; i++) {
+		world->w[i].world = world;
+		work_item_init(&world->w[i].item, &functions, &world->w[i]);
+	}
+	return world;
+}
+
+static void close_world(struct world *world)
+{
+	for (unsigned i = 0; i < ITEMS; i++)
+		work_queue_cancel(world->queue, &world->w[i].item);
+	work_queue_free(world->queue);
+	loop_free(world->loop);
+	clock_fake(UINT64_MAX, UINT64_MAX);
+	free(world);
+}
+
+static void add(struct worker *w, unsigned steps)
+{
+	w->left += steps;
+	work_queue_add(w->world->queue, &w->item);
+	assert_true(work_item_busy(&w->item));
+}
+
+static void turn(struct world *world)
+{
+	assert_int_equal(loop_turn(world->loop, false), 0);
+}
+
+static unsigned all_done(const struct world *world)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < ITEMS; i++)
+		n += world->w[i].done;
+	return n;
+}
+
+static void test_all_is_done_and_then_it_rests(void **state)
+{
+	struct world *world = open_world();
+
+	(void)state;
+	add(&world->w[0], 3);
+	add(&world->w[0], 2);
+	turn(world);
+	assert_int_equal(world->w[0].done, 5);
+	assert_int_equal(world->w[0].rests, 1);
+	assert_false(work_item_busy(&world->w[0].item));
+	world->w[0].again = 4;
+	add(&world->w[0], 1);
+	turn(world);
+	turn(world);
+	assert_int_equal(world->w[0].done, 10);
+	close_world(world);
+}
+
+/* A step that takes longer than a turn may take ends the turn's work. */
+static void test_a_turn_is_bounded(void **state)
+{
+	struct world *world = open_world();
+
+	(void)state;
+	for (unsigned i = 0; i < ITEMS; i++) {
+		world->w[i].cost = 1;
+		add(&world->w[i], 2);
+	}
+	for (unsigned i = 1; i <= 2 * ITEMS; i++) {
+		turn(world);
+		assert_int_equal(all_done(world), i);
+	}
+	turn(world);
+	assert_int_equal(all_done(world), 2 * ITEMS);
+	close_world(world);
+}
+
+/* what is written costs, too, though no time has passed yet */
+static void test_bytes_cost(void **state)
+{
+	struct world *world = open_world();
+
+	(void)state;
+	world->w[0].bytes = WORK_TURN_US * 1024 / WORK_US_PER_KIB;
+	add(&world->w[0], 3);
+	turn(world);
+	assert_int_equal(world->w[0].done, 1);
+	turn(world);
+	assert_int_equal(world->w[0].done, 2);
+	close_world(world);
+}
+
+/* No item that always has work is served twice before each other one was. */
+static void test_shares_are_equal(void **state)
+{
+	struct world *world = open_world();
+
+	(void)state;
+	/* the first ten need a millisecond for each step, the next ten next to nothing */
+	for (unsigned i = 0; i < 20; i++) {
+		world->w[i].cost = i < 10;
+		add(&world->w[i], 100000);
+	}
+	for (unsigned i = 0; i < 2000; i++)
+		turn(world);
+	for (unsigned i = 0; i < 10; i++)
+		assert_in_range(world->w[i].done, world->w[0].done - 1, world->w[0].done + 1);
+	for (unsigned i = 10; i < 20; i++)
+		assert_in_range(world->w[i].done, world->w[0].done * 500, world->w[0].done * 1500);
+	close_world(world);
+}
+
+/* one that asks now and then among many that always ask: its step is the first of the turn */
+static void test_idle_ones_go_first(void **state)
+{
+	struct world *world = open_world();
+	struct worker *seldom = &world->w[ITEMS - 1];
+
+	(void)state;
+	for (unsigned i = 0; i < ITEMS - 1; i++) {
+		world->w[i].cost = 1;
+		add(&world->w[i], 1000);
+	}
+	/* they were idle, too, until each had its first share */
+	for (unsigned i = 0; i < ITEMS; i++)
+		turn(world);
+	for (unsigned i = 1; i < 500; i++) {
+		add(seldom, 1);
+		turn(world);
+		assert_int_equal(seldom->done, i);
+	}
+	/* each turn had time for one of the others, too */
+	assert_int_equal(all_done(world), ITEMS + 2 * 499);
+	close_world(world);
+}
+
+/* … but many of these do not starve the others */
+static void test_idle_ones_leave_half(void **state)
+{
+	struct world *world = open_world();
+
+	(void)state;
+	add(&world->w[0], 100000);
+	for (unsigned k = 0; k < 100; k++) {
+		unsigned before = world->w[0].done;
+
+		for (unsigned i = 1; i < ITEMS; i++)
+			if (!work_item_busy(&world->w[i].item))
+				add(&world->w[i], WORK_QUANTUM_US - 1);
+		turn(world);
+		assert_true(world->w[0].done >= before + WORK_QUANTUM_US - 1);
+	}
+	close_world(world);
+}
+
+static void test_ends_others_and_itself(void **state)
+{
+	struct world *world = open_world();
+
+	(void)state;
+	world->w[0].ends = &world->w[1];
+	world->w[2].ends = &world->w[2];
+	for (unsigned i = 0; i < 4; i++)
+		add(&world->w[i], 2);
+	turn(world);
+	assert_int_equal(world->w[0].done, 2);
+	assert_int_equal(world->w[1].done, 0);
+	assert_int_equal(world->w[2].done, 1);
+	assert_int_equal(world->w[2].rests, 0);
+	assert_int_equal(world->w[3].done, 2);
+	assert_false(work_item_busy(&world->w[1].item));
+	close_world(world);
+}
+
+static void test_no_memory(void **state)
+{
+	struct loop *loop;
+
+	(void)state;
+	assert_int_equal(loop_new(&loop), 0);
+	FAIL_EACH_ALLOCATION {
+		struct work_queue *queue = NULL;
+
+		if (work_queue_new(loop, &queue) == 0)
+			assert_non_null(queue);
+		work_queue_free(queue);
+	}
+	loop_free(loop);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_all_is_done_and_then_it_rests),
+		cmocka_unit_test(test_a_turn_is_bounded),
+		cmocka_unit_test(test_bytes_cost),
+		cmocka_unit_test(test_shares_are_equal),
+		cmocka_unit_test(test_idle_ones_go_first),
+		cmocka_unit_test(test_idle_ones_leave_half),
+		cmocka_unit_test(test_ends_others_and_itself),
+		cmocka_unit_test(test_no_memory),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
