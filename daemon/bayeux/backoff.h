@@ -2,6 +2,9 @@
  * The next pause before trying again. Each pause is half as long again as the
  * one before, from `min` to `max`, and jittered by a fifth either way, so that
  * a thousand daemons do not come back to a restarted server in one instant.
+ *
+ * A backoff that starts slowly grows by a fifth only, and to 5 s at most, until its
+ * pauses add up to a minute: most outages are shorter, and end by a try.
  */
 #ifndef BAYEUX_BACKOFF_H
 #define BAYEUX_BACKOFF_H
@@ -12,6 +15,8 @@
 struct backoff {
 	uint64_t min, max;      /* milliseconds */
 	uint64_t next;          /* the coming pause before jitter, 0 after a reset */
+	uint64_t slow_for;      /* how long the slow start lasts; 0: there is none */
+	uint64_t paused;        /* the pauses since the reset add up to this, before jitter */
 };
 
 /* of a daemon's own randomness, one per session: 1..2^64-1, never 0 */
@@ -24,6 +29,8 @@ void jitter_init(struct jitter *j, uint64_t seed);
 uint64_t jitter_apply(struct jitter *j, uint64_t ms);
 
 void backoff_init(struct backoff *b, uint64_t min, uint64_t max);
+/* the same with a slow start */
+void backoff_init_slow(struct backoff *b, uint64_t min, uint64_t max);
 /* All is well again: the next pause is `min`. */
 void backoff_reset(struct backoff *b);
 /* whether nothing went wrong since the reset */

@@ -71,7 +71,7 @@ static void init_tools(struct session *s)
 	const struct session_options *o = &s->o;
 	advice_reset(&s->advice);
 	jitter_init(&s->jitter, o->seed);
-	backoff_init(&s->backoff, o->backoff_min, o->backoff_max);
+	backoff_init_slow(&s->backoff, o->backoff_min, o->backoff_max);
 	backoff_init(&s->command_backoff, o->backoff_min, o->backoff_max);
 	backoff_init(&s->suspicion, o->backoff_min, o->backoff_max);
 	backoff_init(&s->halt_backoff, o->halt_retry, 10 * o->halt_retry);

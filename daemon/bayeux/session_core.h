@@ -83,6 +83,8 @@ struct session {
 	bool connect_probes;            /* the outstanding one says timeout 0 */
 	uint64_t connect_events;        /* that came while it was outstanding */
 	uint64_t stale_connect;         /* id of one overtaken on the same WebSocket, 0 for none */
+	/* a handshake that the server asked for went out at once, since the last good connect */
+	bool handshake_obeyed;
 	uint64_t spin;                  /* pause that keeps empty instant replies from spinning */
 	unsigned connects_unrefreshed;  /* since advice was last asked for */
 	/* of the handshake, still to come before the first connect */

@@ -96,12 +96,16 @@ static uint64_t spin_pause(struct session *s, uint64_t now)
 	return s->spin;
 }
 
-/* At once the first time; a server that goes on like this is met with longer and longer pauses. */
+/*
+ * At once the first time, whatever pauses an outage before it has led to: a server that answers is
+ * back. One that asks for a handshake again before a connect was good is met with growing pauses.
+ */
 static void handshake_as_told(struct session *s, uint64_t now, const struct envelope *e)
 {
-	bool fresh = backoff_fresh(&s->backoff);
+	bool at_once = !s->handshake_obeyed;
 	uint64_t pause = backoff_next(&s->backoff, &s->jitter);
-	due_handshake(s, now, s->advice.interval + (fresh ? 0 : pause), e);
+	s->handshake_obeyed = true;
+	due_handshake(s, now, s->advice.interval + (at_once ? 0 : pause), e);
 }
 
 void life_connect_done(struct session *s, uint64_t now, const struct envelope *e,
@@ -117,6 +121,7 @@ void life_connect_done(struct session *s, uint64_t now, const struct envelope *e
 	if (proof || (s->unconnected_since && !s->spared)) {
 		backoff_reset(&s->backoff);
 		backoff_reset(&s->halt_backoff);
+		s->handshake_obeyed = false;
 		s->turned_away = false;
 	}
 	s->spared &= !proof;

@@ -99,7 +99,7 @@ static void rejected_in_http(void **state)
 			  /* not again: the session may be bound to what began it */
 			  ways[i], "< state unconnected gap: waiting for credentials: cut",
 			  "< unauthorized%", "> wait 5000", "> authorized", "> sleep 9000",
-			  "< +1200..1800", "< state handshaking gap%", BACK);
+			  "< +960..1440", "< state handshaking gap%", BACK);
 	/* the new ones came when the server had long forgotten the session */
 	PLAY_WITH(&options, CONNECTED, "> wait 20000", ways[0], "< state unconnected gap%",
 	     "< unauthorized%", "> wait 90000", "> authorized", "< state handshaking gap%", BACK);
@@ -140,8 +140,8 @@ static void the_loop_is_broken(void **state)
 	HANDSHAKE, "> fail connect broken status=401", "< state unconnected%", "< unauthorized%",  \
 		"> wait 3000", "> authorized"
 	PLAY(&options, AUTHORIZED, REJECTED, "< state handshaking%", REJECTED, "> sleep 99000",
-	     "< +1200..1800", "< state handshaking%", REJECTED, "> sleep 99000", "< +1800..2700",
-	     "< state handshaking%", REJECTED, "> sleep 99000", "< +2700..4050",
+	     "< +960..1440", "< state handshaking%", REJECTED, "> sleep 99000", "< +1152..1728",
+	     "< state handshaking%", REJECTED, "> sleep 99000", "< +1382..2074",
 	     "< state handshaking%", HANDSHAKE);
 }
 
@@ -156,7 +156,7 @@ static void rejected_after_an_outage(void **state)
 	     "> fail connect broken status=401", "< state unconnected%", "< unauthorized%",
 	     "> wait 3000", "> authorized", "< state handshaking%", HANDSHAKE,
 	     "> fail connect broken status=401", "< state unconnected%", "< unauthorized%",
-	     "> wait 3000", "> authorized", "> sleep 99000", "< +1800..4050",
+	     "> wait 3000", "> authorized", "> sleep 99000", "< +1152..2074",
 	     "< state handshaking%", SHAKE, "< state connecting%", PROBE);
 }
 
@@ -172,7 +172,7 @@ static void what_only_looks_like_it(void **state)
 	     "> reply connect [{'channel':'/meta/connect','successful':false,"
 	     "'error':'401:c1:Unknown client','advice':{'reconnect':'handshake','interval':0}}]",
 	     "< state unconnected gap: connect refused: 401 Unknown client",
-	     "> sleep 9000", "< +1200..1800",
+	     "> sleep 9000", "< +960..1440",
 	     "< state handshaking gap%", BACK);
 	/* a quota, which no other credential changes */
 	PLAY(&options, AUTHORIZED, HANDSHAKE,
@@ -218,7 +218,7 @@ static void publishes_survive_the_rejection(void **state)
 	     "> fail command broken status=401", "< abort connect", REJECTED_STATE, "> wait 10",
 	     "> authorized", PROBE, CONNECT_OK, "< state connected gap", CONNECT,
 	     "< commands %'data':1%", "> fail command broken status=401", "< abort all",
-	     REJECTED_STATE, "> wait 10", "> authorized", "> sleep 9000", "< +1200..1800",
+	     REJECTED_STATE, "> wait 10", "> authorized", "> sleep 9000", "< +960..1440",
 	     "< state handshaking gap%", HANDSHAKE);
 	/* of a 403 nobody knows */
 	PLAY(&options, CONNECTED, "> wait 20000", "> publish 1 /a 60000 1", "< commands %'data':1%",
@@ -239,7 +239,7 @@ static void rejected_upgrade(void **state)
 		"< unauthorized%", "> wait 9000", "> authorized"
 	/* a proxy that refuses them all is one with whom long-polling may work */
 	PLAY(&options, ASKED, "> authorized", UPGRADE, REFUSED, UPGRADE, REFUSED, "> sleep 9000",
-	     "< +1200..1800", UPGRADE, REFUSED, "> sleep 9000", "< +1800..2700",
+	     "< +960..1440", UPGRADE, REFUSED, "> sleep 9000", "< +1152..1728",
 	     "< state handshaking%", "< handshake long-polling %");
 }
 

@@ -29,16 +29,16 @@ static void handshake_is_retried_with_growing_pauses(void **state)
 	     /* no reply at all */
 	     "> sleep 99000", "< +10000..10000", "< abort connect",
 	     "< state unconnected: the server did not answer in time: %", "> sleep 99000",
-	     "< +1200..1800", "< state handshaking%", HANDSHAKE,
+	     "< +960..1440", "< state handshaking%", HANDSHAKE,
 	     "> fail connect broken status=503", "< state unconnected%", "> sleep 99000",
-	     "< +1800..2700", "< state handshaking%", HANDSHAKE,
+	     "< +1152..1728", "< state handshaking%", HANDSHAKE,
 	     /* a proxy's page, an empty body, an empty array */
 	     "> reply connect <html>busy</html>", "< state unconnected: not JSON%",
-	     "< note what the server sent is no Bayeux%", "> sleep 99000", "< +2700..4050",
+	     "< note what the server sent is no Bayeux%", "> sleep 99000", "< +1382..2074",
 	     "< state handshaking%", HANDSHAKE, "> reply connect []",
-	     "< state unconnected: the response had no reply", "> sleep 99000", "< +4050..6080",
+	     "< state unconnected: the response had no reply", "> sleep 99000", "< +1658..2490",
 	     "< state handshaking%", HANDSHAKE, "> reply connect  ",
-	     "< state unconnected: the response had no reply", "> sleep 99000", "< +6000..9200",
+	     "< state unconnected: the response had no reply", "> sleep 99000", "< +1990..2990",
 	     "< state handshaking%", HANDSHAKE,
 	     /* the server asks for more patience */
 	     "> fail connect broken retry=20000", "< state unconnected%", "> sleep 99000",
@@ -61,7 +61,7 @@ static void refused_handshake_is_retried(void **state)
 	     "< state handshaking%", HANDSHAKE,
 	     /* neither advice nor error, nor clientId */
 	     "> reply connect [{'channel':'/meta/handshake','successful':true}]",
-	     "< state unconnected: handshake refused", "> sleep 9000", "< +1800..2700",
+	     "< state unconnected: handshake refused", "> sleep 9000", "< +1152..1728",
 	     "< state handshaking%", HANDSHAKE);
 }
 
@@ -171,15 +171,15 @@ static void handshakes_that_lead_nowhere_get_rarer(void **state)
 	PLAY(&options, START,
 	     "> reply connect [{'channel':'/meta/connect','successful':false,"
 	     "'error':'402::x','advice':{'reconnect':'handshake'}}]",
-	     "< state unconnected%", "< note %", IN_VAIN(1000, 1000), IN_VAIN(1200, 1800),
-	     IN_VAIN(1800, 2700),
-	     IN_VAIN(2700, 4050), IN_VAIN(4050, 6080),
+	     "< state unconnected%", "< note %", IN_VAIN(1000, 1000), IN_VAIN(1000, 1440),
+	     IN_VAIN(1152, 1728),
+	     IN_VAIN(1382, 2074), IN_VAIN(1658, 2490),
 	     /* a first connect that succeeds is no proof yet */
-	     "> sleep 99000", "< +6000..9200", "< state handshaking%", HANDSHAKE, HANDSHAKE_OK,
+	     "> sleep 99000", "< +1990..2990", "< state handshaking%", HANDSHAKE, HANDSHAKE_OK,
 	     "< state connecting%", PROBE, CONNECT_OK, "< state connected gap", CONNECT,
 	     "> reply connect [{'channel':'/meta/connect','successful':false,"
 	     "'error':'402::x','advice':{'reconnect':'handshake'}}]",
-	     "< state unconnected%", "> sleep 99000", "< +9000..13700", "< state handshaking%",
+	     "< state unconnected%", "> sleep 99000", "< +2388..3588", "< state handshaking%",
 	     HANDSHAKE, HANDSHAKE_OK, "< state connecting%", PROBE, CONNECT_OK,
 	     "< state connected gap", CONNECT,
 	     /* one that was held is */
@@ -189,6 +189,29 @@ static void handshakes_that_lead_nowhere_get_rarer(void **state)
 	     "< state unconnected%", "< state handshaking%", HANDSHAKE);
 }
 
+/* A server that is back after an outage and asks for a handshake gets it at once, whatever pause the
+   outage has led to; one that goes on asking is met with growing pauses. */
+static void a_server_that_is_back_is_not_kept_waiting(void **state)
+{
+	(void)state;
+#define DOWN(a, b) "> fail connect not-sent", "> sleep 9000", "< +" #a ".." #b, PROBE
+#define FORGOTTEN                                                                                  \
+	"> reply connect [{'channel':'/meta/connect','successful':false,"                          \
+	"'error':'402::session_unknown','advice':{'reconnect':'handshake','interval':0}}]"
+	PLAY(&options, UP, "> wait 30000", CONNECT_OK, CONNECT, "> fail connect broken",
+	     "< state unconnected gap: cut", "> sleep 9000", "< +800..1200", PROBE,
+	     DOWN(960, 1440), DOWN(1152, 1728), DOWN(1382, 2074), FORGOTTEN,
+	     "< state handshaking gap: connect refused: 402 session_unknown", HANDSHAKE,
+	     HANDSHAKE_OK, "< state connecting gap%", PROBE, FORGOTTEN,
+	     "< state unconnected gap%", "< note the server forgot the session right after%",
+	     /* no connect was good since */
+	     "> sleep 9000", "< +1990..2990", "< state handshaking gap%", HANDSHAKE, HANDSHAKE_OK,
+	     "< state connecting gap%", PROBE, CONNECT_OK, "< state connected gap", CONNECT,
+	     FORGOTTEN, "< state unconnected gap%", "> sleep 9000", "< +2388..3588",
+	     "< state handshaking gap%", HANDSHAKE);
+}
+
+
 static void short_outage_is_resumed(void **state)
 {
 	(void)state;
@@ -196,7 +219,7 @@ static void short_outage_is_resumed(void **state)
 	     "> reply command [{'channel':'/meta/subscribe','id':'4','successful':true}]",
 	     "< channel /a active", "> fail connect broken", "< state unconnected gap: cut",
 	     "> publish 1 /a 60000 1", "> sleep 9000", "< +800..1200", PROBE,
-	     "> fail connect not-sent", "> sleep 9000", "< +1200..1800", PROBE, CONNECT_OK,
+	     "> fail connect not-sent", "> sleep 9000", "< +960..1440", PROBE, CONNECT_OK,
 	     /* the same session: nothing is subscribed again */
 	     "< state connected gap",
 	     CONNECT, "< commands long-polling [{'channel':'/a'%'data':1}]",
@@ -211,16 +234,17 @@ static void resuming_ends_with_the_window(void **state)
 	"> sleep 99000", "< +" #a ".." #b, PROBE, "> fail connect not-sent"
 	/* the server names no maxInterval: its timeout and ten seconds */
 	PLAY(&options, UP, "> fail connect not-sent", "< state unconnected%", FAIL(800, 1200),
-	     FAIL(1200, 1800), FAIL(1800, 2700), FAIL(2700, 4050), FAIL(4050, 6080),
-	     FAIL(6000, 9200), FAIL(9000, 13700), "> sleep 99000", "< +13600..20600", "< state %",
-	     HANDSHAKE);
+	     FAIL(960, 1440), FAIL(1152, 1728), FAIL(1382, 2074), FAIL(1658, 2490),
+	     FAIL(1990, 2990), FAIL(2388, 3588), FAIL(2860, 4310), FAIL(3430, 5170),
+	     FAIL(4000, 6000), FAIL(4000, 6000), FAIL(4000, 6000), "> sleep 99000",
+	     "< +4000..6000", "< state %", HANDSHAKE);
 	/* it does */
 	PLAY(&options, "> start", "< state handshaking", HANDSHAKE,
 	     "> reply connect [{'channel':'/meta/handshake','successful':true,'clientId':'c1',"
 	     "'advice':{'maxInterval':2000,'timeout':1000}}]",
 	     "< state connecting", PROBE, CONNECT_OK, "< state connected", CONNECT,
 	     "> fail connect not-sent", "< state unconnected%", FAIL(800, 1200),
-	     FAIL(1200, 1800), "> sleep 9000", "< +1800..2700",
+	     FAIL(960, 1440), "> sleep 9000", "< +1152..1728",
 	     "< state handshaking%", HANDSHAKE);
 	/* an option does */
 	options.resume_window = 500;
@@ -438,6 +462,7 @@ int main(void)
 		cmocka_unit_test_setup(lost_session_is_made_again, setup),
 		cmocka_unit_test_setup(unknown_session_needs_no_advice, setup),
 		cmocka_unit_test_setup(handshakes_that_lead_nowhere_get_rarer, setup),
+		cmocka_unit_test_setup(a_server_that_is_back_is_not_kept_waiting, setup),
 		cmocka_unit_test_setup(short_outage_is_resumed, setup),
 		cmocka_unit_test_setup(resuming_ends_with_the_window, setup),
 		cmocka_unit_test_setup(late_responses_are_left_out_whole, setup),

@@ -98,7 +98,7 @@ static void closing_settles_all_that_was_on_it(void **state)
 	     "< state unconnected gap: cut", "< outcome 1 unknown%", "> publish 3 /a 99000 3",
 	     "> sleep 9000", "< +800..1200", W_PROBE,
 	     /* not even opened: nothing on it was sent */
-	     "> closed not-sent", "> sleep 9000", "< +1200..1800", W_PROBE, W_CONNECT_OK,
+	     "> closed not-sent", "> sleep 9000", "< +960..1440", W_PROBE, W_CONNECT_OK,
 	     "< state connected gap", W_CONNECT, "< commands websocket [{%'/a'},{%'data':3}]",
 	     /* the call was delivered and the session lives */
 	     "> frame [{'channel':'/service/x','id':'6','data':'yes'}]", "< outcome 2 ok 'yes'",
@@ -210,16 +210,16 @@ static void repeated_failure_falls_back(void **state)
 	PLAY(&options, "> start", "< state handshaking", W_HANDSHAKE, "> closed not-sent",
 	     "< state unconnected: cut", "> sleep 9000", "< +800..1200", "< state handshaking%",
 	     W_HANDSHAKE, "> closed broken", "< state unconnected: cut", "> sleep 9000",
-	     "< +1200..1800", "< state handshaking%", W_HANDSHAKE, "> closed not-sent",
-	     "< state unconnected: cut", "> sleep 9000", "< +1800..2700", "< state handshaking%",
+	     "< +960..1440", "< state handshaking%", W_HANDSHAKE, "> closed not-sent",
+	     "< state unconnected: cut", "> sleep 9000", "< +1152..1728", "< state handshaking%",
 	     L_HANDSHAKE,
 	     /* not there either: so it was the server, not the transport */
 	     "> fail connect not-sent", "< state unconnected: cut", "> sleep 9000",
-	     "< +2700..4050", "< state handshaking%", W_HANDSHAKE);
+	     "< +1382..2074", "< state handshaking%", W_HANDSHAKE);
 	PLAY(&options, W_UP, "> closed broken", "< state unconnected gap: cut", "> sleep 9000",
-	     "< +800..1200", W_PROBE, "> closed broken", "> sleep 9000", "< +1200..1800", W_PROBE,
+	     "< +800..1200", W_PROBE, "> closed broken", "> sleep 9000", "< +960..1440", W_PROBE,
 	     /* away is not the same as failing: as long as there is hope to resume */
-	     "> closed not-sent", "> sleep 9000", "< +1800..2700", W_PROBE, "> closed broken",
+	     "> closed not-sent", "> sleep 9000", "< +1152..1728", W_PROBE, "> closed broken",
 	     "< state handshaking gap%", L_HANDSHAKE);
 }
 
@@ -230,7 +230,7 @@ static void a_sticky_one_is_kept(void **state)
 	PLAY(&options, W_UP, "> wait 5000", W_CONNECT_OK, W_CONNECT, CUT_AGAIN(800, 1200),
 	     CUT_AGAIN(800, 1200), CUT_AGAIN(800, 1200), "> closed broken",
 	     "< state unconnected gap: cut", "> sleep 9000", "< +800..1200", W_PROBE,
-	     "> closed not-sent unsupported status=404", "> sleep 9000", "< +1200..1800", W_PROBE);
+	     "> closed not-sent unsupported status=404", "> sleep 9000", "< +960..1440", W_PROBE);
 	/* one that never worked is left as ever, and not tried again */
 	options.transport_retry = UINT64_MAX;
 	PLAY(&options, "> start", "< state handshaking", W_HANDSHAKE, "> closed not-sent unsupported",
@@ -317,7 +317,8 @@ static void a_kick_over_the_socket(void **state)
 	     "< +800..1200", W_PROBE,
 	     "> frame [{'channel':'/meta/connect','id':'4','successful':false,"
 	     "'error':'401:c1:Unknown client','advice':{'reconnect':'handshake'}}]",
-	     "> sleep 9000", "< +1200..1800", "< abort all", "< state handshaking gap%",
+	     /* at once, but for the distance to the handshake before it */
+	     "> sleep 9000", "< +0..200", "< abort all", "< state handshaking gap%",
 	     W_HANDSHAKE);
 }
 
