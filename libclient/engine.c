@@ -87,7 +87,14 @@ void engine_free(struct engine *e)
 
 void engine_set_name(struct engine *e, const char *name)
 {
-	snprintf(e->name, sizeof(e->name), "%s", name && utf8_valid(slice_of(name)) ? name : "");
+	struct slice cut = slice_take(slice_of(name ? name : ""), PROTOCOL_NAME_MAX);
+
+	/* the name of a program may be longer, and must not end within a character */
+	cut = slice_take(cut, utf8_whole(cut));
+	if (!utf8_valid(cut))
+		cut = SLICE("");
+	memcpy(e->name, cut.p, cut.n);
+	e->name[cut.n] = '\0';
 }
 
 enum engine_state engine_state(const struct engine *e)

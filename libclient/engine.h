@@ -49,7 +49,7 @@ struct engine_item {
 int engine_new(uint64_t seed, struct engine **ret);
 void engine_free(struct engine *e);
 
-/* What hello says, at most PROTOCOL_NAME_MAX bytes; copied. NULL or not UTF-8: nothing. */
+/* What hello says, copied; cut to PROTOCOL_NAME_MAX bytes at a character. NULL or not UTF-8: nothing. */
 void engine_set_name(struct engine *e, const char *name);
 
 enum engine_state engine_state(const struct engine *e);

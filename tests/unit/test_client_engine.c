@@ -7,6 +7,9 @@
 
 #include "tests/unit/engine_play.h"
 
+#include <stdio.h>
+#include <string.h>
+
 static const struct step greeting[] = {
 	{SILENT, 0, 0}, {IDLE, 0, 0},
 	{CONNECTED, 0, 0}, HELLO_SAID(1), {SILENT, 0, 0}, {IDLE, 0, 0},
@@ -340,6 +343,32 @@ static const struct step end[] = {
 	{END, 0, 0},
 };
 
+/* The name of a program may be of any length: it is cut at a character, and the greeting goes out. */
+static void test_long_names(void **state)
+{
+	static const struct { size_t letters; const char *end; size_t n; } table[] = {
+		{63, "\303\274", 63}, {62, "\303\274", 64}, {61, "\360\237\230\200\360", 61},
+		{60, "\360\237\230\200x", 64}, {200, "", 64}, {10, "\303", 0}, {10, "\303x", 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		char name[256], expected[256];
+		struct play p = {.chunk = SIZE_MAX};
+
+		memset(name, 'n', table[i].letters);
+		strcpy(name + table[i].letters, table[i].end);
+		assert_int_equal(engine_new(1, &p.engine), 0);
+		engine_set_name(p.engine, name);
+		assert_int_equal(engine_connected(p.engine, 0), 0);
+		snprintf(expected, sizeof(expected), "\"name\":\"%.*s\"}", (int)table[i].n, name);
+		struct slice out = play_output(&p);
+		assert_int_equal(memmem(out.p, out.n, expected, strlen(expected)) != NULL,
+				 table[i].n > 0);
+		engine_free(p.engine);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -351,6 +380,7 @@ int main(void)
 		CONVERSATION(no_object), CONVERSATION(no_utf8), CONVERSATION(wrong_type),
 		CONVERSATION(missing_field), CONVERSATION(reply_of_nothing), CONVERSATION(window),
 		CONVERSATION(replay), CONVERSATION(end),
+		cmocka_unit_test(test_long_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
