@@ -26,8 +26,11 @@ static int fill(int fd, const char *path, struct piece *p)
 	for (p->n = 0; n != 0 && p->n < PIECE; p->n += n > 0 ? (size_t)n : 0) {
 		n = read(fd, p->bytes + p->n, PIECE - p->n);
 		if (n < 0 && errno != EINTR) {
-			fprintf(stderr, "cometctl: cannot read %s: %s\n",
-				strcmp(path, "-") ? path : "standard input", strerror(errno));
+			int error = errno;
+
+			fputs("cometctl: cannot read ", stderr);
+			print_name(stderr, strcmp(path, "-") ? path : "standard input");
+			fprintf(stderr, ": %s\n", strerror(error));
 			return EXIT_OTHER;
 		}
 	}
@@ -72,7 +75,11 @@ int cmd_pub_binary(struct ctl *ctl)
 	int fd = input ? STDIN_FILENO : open(ctl->binary, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0) {
-		fprintf(stderr, "cometctl: cannot open %s: %s\n", ctl->binary, strerror(errno));
+		int error = errno;
+
+		fputs("cometctl: cannot open ", stderr);
+		print_name(stderr, ctl->binary);
+		fprintf(stderr, ": %s\n", strerror(error));
 		return EXIT_USAGE;
 	}
 	int code = ctl_connect(ctl);

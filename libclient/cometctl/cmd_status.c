@@ -75,7 +75,7 @@ static void age(uint64_t since_ms, char *out, size_t size)
 
 static void print_padded(const char *text, int width)
 {
-	int pad = (width < 0 ? -width : width) - (int)strlen(text);
+	int pad = (width < 0 ? -width : width) - (int)print_name(NULL, text);
 
 	if (width > 0)
 		printf("%*s", pad > 0 ? pad : 0, "");
@@ -177,7 +177,7 @@ static void print_table(const struct cometd_json *status, const char *field,
 	cometd_json_each(&rows, print_row, NULL);
 }
 
-static void print_status(const struct cometd_json *status)
+void print_status(const struct cometd_json *status)
 {
 	char version[64], pid[32], up[32] = "";
 	uint64_t started;

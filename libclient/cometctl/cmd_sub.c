@@ -96,7 +96,10 @@ static void say_state(struct sub *s, const struct cometd_event *e)
 	s->greeted = true;
 	if (!away && !(e->state == COMETD_STATE_CONNECTED && (s->troubled || missed)))
 		return;
-	fprintf(stderr, "cometctl: %s: %s", e->server, e->state_name);
+	fputs("cometctl: ", stderr);
+	print_name(stderr, e->server);
+	fputs(": ", stderr);
+	print_name(stderr, e->state_name);
 	if (e->reason) {
 		fputs(": ", stderr);
 		print_name(stderr, e->reason);
@@ -114,9 +117,13 @@ static void say(struct sub *s, const struct cometd_event *e)
 		say_state(s, e);
 		return;
 	case COMETD_EVENT_LOST:
-		fprintf(stderr, "cometctl: %s: %llu messages lost (%llu to %llu): %s\n", e->server,
+		fputs("cometctl: ", stderr);
+		print_name(stderr, e->server);
+		fprintf(stderr, ": %llu messages lost (%llu to %llu): ",
 			(unsigned long long)e->count, (unsigned long long)e->first,
-			(unsigned long long)e->last, e->text ? e->text : "no reason told");
+			(unsigned long long)e->last);
+		print_name(stderr, e->text ? e->text : "no reason given");
+		fputc('\n', stderr);
 		return;
 	case COMETD_EVENT_SUBSCRIPTION:
 		if (e->error)
@@ -130,7 +137,9 @@ static void say(struct sub *s, const struct cometd_event *e)
 		return;
 	case COMETD_EVENT_DOWN:
 		s->greeted = false;
-		fprintf(stderr, "cometctl: lost the daemon: %s; trying again\n", e->text);
+		fputs("cometctl: lost the daemon: ", stderr);
+		print_name(stderr, e->text);
+		fputs("; trying again\n", stderr);
 		return;
 	case COMETD_EVENT_MESSAGE:
 		return;

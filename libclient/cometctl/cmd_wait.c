@@ -13,8 +13,9 @@ int cmd_wait(struct ctl *ctl)
 	const char *server = ctl->server ? ctl->server : "the default server";
 	int error = cometd_wait_state(ctl->c, ctl->server, ctl->state, ctl_left(ctl, 0));
 	if (error == COMETD_E_TIMEOUT) {
-		fprintf(stderr, "cometctl: %s: not %s in time\n", server,
-			cometd_state_name(ctl->state));
+		fputs("cometctl: ", stderr);
+		print_name(stderr, server);
+		fprintf(stderr, ": not %s in time\n", cometd_state_name(ctl->state));
 		return EXIT_TIMEOUT;
 	}
 	return error ? complain(server, error, NULL) : EXIT_OK;

@@ -68,6 +68,9 @@ int complain(const char *what, int error, const struct cometd_result *result);
 int complain_about(const struct ctl *ctl, const char *channel, int error,
 		   const struct cometd_result *result);
 
+/* Standard output is read by people: what a terminal may obey is printed as \uXXXX. Standard error
+   always is. */
+void print_to_terminal(bool yes);
 /* JSON on one line: line breaks in it can only stand between tokens. */
 void print_json(FILE *to, const char *json, size_t len);
 /*
@@ -76,10 +79,12 @@ void print_json(FILE *to, const char *json, size_t len);
  */
 void print_data(FILE *to, const char *data, size_t data_len, const char *bytes, const char *json,
 		size_t json_len);
-/* A name; control characters, which a terminal might obey, become \u00XX. */
-void print_name(FILE *to, const char *name);
+/* Any text, as far as it goes on one line. Returns the columns it takes; `to` may be NULL. */
+size_t print_name(FILE *to, const char *name);
 /* The same as a JSON string. */
 void print_json_string(FILE *to, const char *text);
+/* The answer to status, for people. */
+void print_status(const struct cometd_json *status);
 /* Flushes stdout. EXIT_OK (*ret_closed: nobody reads it any more), or EXIT_OTHER, said. */
 int flush_output(bool *ret_closed);
 

@@ -293,6 +293,7 @@ int main(int argc, char **argv)
 		return EXIT_OTHER;
 	}
 	ctl.args = args;
+	print_to_terminal(isatty(STDOUT_FILENO));
 	int code = parse(&ctl, argv, &given);
 	if (!code && given & OPT_HELP)
 		fputs(help, stdout);

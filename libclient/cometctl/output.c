@@ -1,7 +1,7 @@
 /*
- * Owns how things are printed and which exit code tells what. Guarantees: one
- * line stays one line, and no byte of a server reaches the terminal as a
- * command. Must never know verbs.
+ * How things are printed, and which exit code means what. One line stays one
+ * line, and nothing that a server, the daemon or an argument says reaches a
+ * terminal as a command.
  */
 #include "cometctl.h"
 
@@ -86,18 +86,101 @@ int complain_about(const struct ctl *ctl, const char *channel, int error,
 			error, result);
 }
 
+static bool terminal;
+
+void print_to_terminal(bool yes)
+{
+	terminal = yes;
+}
+
+/*
+ * The character at `s`: its length and *ret, its code point; length 1 and -1 for a byte that begins no
+ * whole and valid character.
+ */
+static size_t character(const char *s, size_t n, long *ret)
+{
+	static const long least[] = {0, 0, 0x80, 0x800, 0x10000};
+	unsigned char lead = (unsigned char)s[0];
+	size_t length = lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 :
+			lead < 0xf5 ? 4 : 0;
+
+	*ret = -1;
+	if (length == 0 || length > n)
+		return 1;
+	long code = length == 1 ? lead : lead & (0x7f >> length);
+	for (size_t i = 1; i < length; i++) {
+		if (((unsigned char)s[i] & 0xc0) != 0x80)
+			return 1;
+		code = code << 6 | (s[i] & 0x3f);
+	}
+	if (code < least[length] || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff))
+		return 1;
+	*ret = code;
+	return length;
+}
+
+/* Characters that a terminal may obey: C1 controls and DEL; and those that turn the order of what
+   stands beside them, or begin a line. */
+static bool commands_terminal(long code)
+{
+	return (code >= 0x7f && code <= 0x9f) || code == 0x61c || (code >= 0x200e && code <= 0x200f) ||
+	       (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
+}
+
+/* what a text is part of */
+enum context { IN_NAME, IN_JSON, IN_JSON_STRING };
+
+/* How to write a character that must not be written as it is; false when it may. */
+static bool escape(long code, unsigned char byte, enum context in, bool people, char *out, size_t size)
+{
+	if (code < 0 && people && in == IN_NAME)
+		snprintf(out, size, "\\x%02x", byte);
+	else if (code < 0 && people)
+		snprintf(out, size, "\\ufffd");
+	else if (code >= 0 && code < ' ' && in == IN_JSON)
+		snprintf(out, size, " ");
+	else if ((code >= 0 && code < ' ') || (people && commands_terminal(code)))
+		snprintf(out, size, "\\u%04lx", (unsigned long)code);
+	else if (in == IN_JSON_STRING && (code == '"' || code == '\\'))
+		snprintf(out, size, "\\%c", (int)code);
+	else
+		return false;
+	return true;
+}
+
+/*
+ * All text of others is printed here. Line breaks never pass: one line stays one line. For people, on
+ * a terminal or on standard error, nothing passes that a terminal may obey; for programs all other
+ * bytes pass as they are. Returns the columns it takes; `to` may be NULL.
+ */
+static size_t print_text(FILE *to, const char *text, size_t n, enum context in)
+{
+	bool people = terminal || to == stderr;
+	size_t columns = 0;
+
+	while (n > 0) {
+		char escaped[8];
+		long code;
+		size_t length = character(text, n, &code);
+
+		if (escape(code, (unsigned char)*text, in, people, escaped, sizeof(escaped))) {
+			if (to)
+				fputs(escaped, to);
+			columns += strlen(escaped);
+		} else {
+			if (to)
+				fwrite(text, 1, length, to);
+			columns++;
+		}
+		text += length;
+		n -= length;
+	}
+	return columns;
+}
+
 void print_json(FILE *to, const char *json, size_t len)
 {
-	for (size_t i = 0; i < len;) {
-		size_t n = i;
-
-		while (n < len && (unsigned char)json[n] >= ' ')
-			n++;
-		fwrite(json + i, 1, n - i, to);
-		if (n < len)
-			fputc(' ', to);
-		i = n + 1;
-	}
+	print_text(to, json, len, IN_JSON);
 }
 
 void print_data(FILE *to, const char *data, size_t data_len, const char *bytes, const char *json,
@@ -112,37 +195,15 @@ void print_data(FILE *to, const char *data, size_t data_len, const char *bytes, 
 		print_json(to, data, data_len);
 }
 
-static bool control(const char *s)
+size_t print_name(FILE *to, const char *name)
 {
-	unsigned char c = (unsigned char)s[0];
-
-	/* U+0080 to U+009F are commands to some terminals, too */
-	return c < ' ' || c == 0x7f || (c == 0xc2 && (unsigned char)s[1] < 0xa0);
-}
-
-void print_name(FILE *to, const char *name)
-{
-	for (const char *s = name; *s; s++) {
-		if (!control(s))
-			fputc(*s, to);
-		else if ((unsigned char)*s == 0xc2)
-			fprintf(to, "\\u%04x", (unsigned char)*++s);
-		else
-			fprintf(to, "\\u%04x", (unsigned char)*s);
-	}
+	return print_text(to, name, strlen(name), IN_NAME);
 }
 
 void print_json_string(FILE *to, const char *text)
 {
 	fputc('"', to);
-	for (const char *s = text; *s; s++) {
-		if (*s == '"' || *s == '\\')
-			fprintf(to, "\\%c", *s);
-		else if ((unsigned char)*s < ' ' || *s == 0x7f)
-			fprintf(to, "\\u%04x", (unsigned char)*s);
-		else
-			fputc(*s, to);
-	}
+	print_text(to, text, strlen(text), IN_JSON_STRING);
 	fputc('"', to);
 }
 

@@ -54,10 +54,10 @@ static const struct example examples[] = {
 	{"pub /a [" TEN TEN TEN TEN TEN TEN TEN "}", "", NOTHING, 2, "",
 	 "cometctl: [" TEN TEN TEN TEN TEN "012345678...: not one JSON value"},
 	/* names that nothing can have; what is wrong is named */
-	{"pub /\377 1", "", SCRIPT(GREET, END), 2, "", "/\377: not a channel name"},
-	{"sub /\377", "", SCRIPT(GREET, END), 2, "", "/\377: not a channel name"},
-	{"-s \377 pub /a 1", "", SCRIPT(GREET, END), 2, "", "\377: no such server"},
-	{"-s \377 sub /a", "", SCRIPT(GREET, END), 2, "", "\377: no such server"},
+	{"pub /\377 1", "", SCRIPT(GREET, END), 2, "", "/\\xff: not a channel name"},
+	{"sub /\377", "", SCRIPT(GREET, END), 2, "", "/\\xff: not a channel name"},
+	{"-s \377 pub /a 1", "", SCRIPT(GREET, END), 2, "", "\\xff: no such server"},
+	{"-s \377 sub /a", "", SCRIPT(GREET, END), 2, "", "\\xff: no such server"},
 	{"-s x call /service/a 1", "", SCRIPT(GREET, {D_HEAR, "call", 0},
 		D_REFUSE(2, "unknown-server", "no server x"), END), 2, "", "x: no such server"},
 	{"--version", "", NOTHING, 0, "cometctl " PACKAGE_VERSION "\n", ""},
@@ -183,7 +183,7 @@ static const struct example examples[] = {
 	{"sub /a /b -n 2", "", SCRIPT(GREET, D_SUBSCRIBE(2, "/a"), D_SUBSCRIBE(3, "/b"),
 		D_MESSAGE(1, "/a", "{'n':\n1}"), D_MESSAGE(2, "/b\\u0009\\u009b", "'x'"),
 		D_MESSAGE(3, "/a", "'too many'"), END),
-	 0, "/a\t{'n': 1}\n/b\\u0009\\u009b\t'x'\n", ""},
+	 0, "/a\t{'n': 1}\n/b\\u0009\302\233\t'x'\n", ""},
 	{"--json sub /a -n1", "", SCRIPT(GREET, D_SUBSCRIBE(2, "/a"), D_MESSAGE(7, "/a", "1"),
 	END), 0,
 	 "{'op':'up','gap':false}\n"

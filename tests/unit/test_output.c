@@ -1,0 +1,96 @@
+/*
+ * cometctl's printing: what is shown of hostile text to people and to programs,
+ * and that nothing behind a text is read.
+ */
+#include "libclient/cometctl/cometctl.h"
+#include "tests/unit/testing.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum kind { NAME, JSON, JSON_STRING };
+
+static char *printed(enum kind kind, const char *text, bool terminal)
+{
+	char *out = NULL, *copy = strdup(text);
+	size_t n = 0;
+	FILE *to = open_memstream(&out, &n);
+
+	assert_non_null(to);
+	assert_non_null(copy);
+	print_to_terminal(terminal);
+	if (kind == NAME)
+		print_name(to, copy);
+	else if (kind == JSON)
+		print_json(to, copy, strlen(copy));
+	else
+		print_json_string(to, copy);
+	fclose(to);
+	free(copy);
+	return out;
+}
+
+static const struct {
+	enum kind kind;
+	const char *text, *people, *programs;
+} table[] = {
+	{NAME, "/a b\"\\", "/a b\"\\", "/a b\"\\"},
+	{NAME, "/gr\303\266\303\237e\360\237\230\200", "/gr\303\266\303\237e\360\237\230\200",
+	 "/gr\303\266\303\237e\360\237\230\200"},
+	/* one line stays one line, for programs too */
+	{NAME, "a\tb\nc\033[2J\a", "a\\u0009b\\u000ac\\u001b[2J\\u0007",
+	 "a\\u0009b\\u000ac\\u001b[2J\\u0007"},
+	/* C1, DEL, what turns the order of its neighbours */
+	{NAME, "\302\23331m\302\200\302\237\302\240", "\\u009b31m\\u0080\\u009f\302\240",
+	 "\302\23331m\302\200\302\237\302\240"},
+	{NAME, "\177", "\\u007f", "\177"},
+	{NAME, "\342\200\256evil\342\201\246\330\234\342\200\217", "\\u202eevil\\u2066\\u061c\\u200f",
+	 "\342\200\256evil\342\201\246\330\234\342\200\217"},
+	{NAME, "\342\200\250", "\\u2028", "\342\200\250"},
+	/* no character: a lone lead at the end, one in the middle, overlong, a surrogate, too large */
+	{NAME, "/a\302", "/a\\xc2", "/a\302"},
+	{NAME, "/\342\200", "/\\xe2\\x80", "/\342\200"},
+	{NAME, "\302x\233", "\\xc2x\\x9b", "\302x\233"},
+	{NAME, "\300\233\340\200\233", "\\xc0\\x9b\\xe0\\x80\\x9b", "\300\233\340\200\233"},
+	{NAME, "\355\240\200\364\220\200\200", "\\xed\\xa0\\x80\\xf4\\x90\\x80\\x80",
+	 "\355\240\200\364\220\200\200"},
+	{JSON, "{\"a\":\n\t\"\302\233\177\342\200\256\"}", "{\"a\":  \"\\u009b\\u007f\\u202e\"}",
+	 "{\"a\":  \"\302\233\177\342\200\256\"}"},
+	{JSON_STRING, "a\"b\\\n\302\233\302", "\"a\\\"b\\\\\\u000a\\u009b\\ufffd\"",
+	 "\"a\\\"b\\\\\\u000a\302\233\302\""},
+};
+
+static void test_for_people_and_programs(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		char *people = printed(table[i].kind, table[i].text, true);
+		char *programs = printed(table[i].kind, table[i].text, false);
+
+		assert_string_equal(people, table[i].people);
+		assert_string_equal(programs, table[i].programs);
+		free(people);
+		free(programs);
+	}
+}
+
+/* the column after a name stands where the header says, whatever the name */
+static void test_columns(void **state)
+{
+	(void)state;
+	print_to_terminal(true);
+	assert_int_equal(print_name(NULL, "abc"), 3);
+	assert_int_equal(print_name(NULL, "\303\266\360\237\230\200"), 2);
+	assert_int_equal(print_name(NULL, "\033\302"), 6 + 4);
+	assert_int_equal(print_name(NULL, ""), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_for_people_and_programs),
+		cmocka_unit_test(test_columns),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
