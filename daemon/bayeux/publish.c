@@ -1,7 +1,7 @@
 /*
  * Owns every publish and call. Guarantees one outcome each, in the order in
- * which they became known, and that all that is alive stays under the ceiling,
- * with room for everybody. Must never know what failed, nor when to send.
+ * which they became known, that all that is alive stays under the ceiling, with
+ * room for everybody, and that peers take turns while each keeps its order. Must never know what failed, nor when to send.
  */
 #include "bayeux/publish.h"
 
@@ -14,17 +14,27 @@ void publishes_init(struct publishes *p, struct pending *pending, size_t max, ui
 {
 	*p = (struct publishes){.pending = pending};
 	shares_init(&p->shares, max);
-	list_init(&p->waiting);
+	list_init(&p->turns);
+	list_init(&p->kept_back);
+	p->back_at = UINT64_MAX;
 	list_init(&p->sent);
 	list_init(&p->done);
 	calls_init(&p->calls, guess);
+}
+
+/* Leaves the list it is in. A peer without anything waiting has no turn. */
+static void leave_list(struct publish *pub)
+{
+	list_remove(&pub->link);
+	if (pub->share && list_empty(&pub->share->waiting))
+		list_remove(&pub->share->turn);
 }
 
 static void take_out(struct publishes *p, struct publish *pub)
 {
 	request_leave(&pub->request);
 	pending_remove(p->pending, &pub->request.pending);
-	list_remove(&pub->link);
+	leave_list(pub);
 	shares_give_back(&p->shares, pub->share, pub->bytes);
 }
 
@@ -48,7 +58,7 @@ void publishes_forget(struct publishes *p, uint64_t now)
 
 void publishes_fini(struct publishes *p)
 {
-	list_splice(&p->done, &p->waiting);
+	publishes_end_waiting(p, "");
 	list_splice(&p->done, &p->sent);
 	if (p->told)
 		list_append(&p->done, &p->told->link);
@@ -68,6 +78,16 @@ static struct slice copy(char **to, struct slice s)
 		memcpy(*to, s.p, s.n);
 	*to += s.n;
 	return at;
+}
+
+/* The peer has something waiting: it stands in line, or is kept back. */
+static void give_turn(struct publishes *p, struct share *share)
+{
+	if (list_linked(&share->turn))
+		return;
+	list_append(share->back_at ? &p->kept_back : &p->turns, &share->turn);
+	if (share->back_at && share->back_at < p->back_at)
+		p->back_at = share->back_at;
 }
 
 int publish_new(struct publishes *p, uint64_t id, const struct publish_wish *wish)
@@ -92,24 +112,104 @@ int publish_new(struct publishes *p, uint64_t id, const struct publish_wish *wis
 	pub->data = copy(&at, wish->data);
 	pub->ext = copy(&at, wish->ext);
 	pending_put(p->pending, &pub->request.pending, id, wish->deadline);
-	list_append(&p->waiting, &pub->link);
+	list_append(&share->waiting, &pub->link);
+	give_turn(p, share);
 	return 0;
+}
+
+/* ---- whose turn it is ---- */
+
+struct publish *publishes_next(const struct publishes *p)
+{
+	if (list_empty(&p->turns))
+		return NULL;
+	const struct share *share = LIST_FIRST(&p->turns, struct share, turn);
+	return LIST_FIRST(&share->waiting, struct publish, link);
 }
 
 void publish_sent(struct publishes *p, struct publish *pub, struct exchange *x)
 {
-	list_remove(&pub->link);
+	struct share *share = pub->share;
+	leave_list(pub);
 	list_append(&p->sent, &pub->link);
+	if (list_linked(&share->turn)) {
+		list_remove(&share->turn);
+		list_append(&p->turns, &share->turn);
+	}
 	pub->session = p->calls.session;
 	request_enter(&pub->request, x);
 }
 
 void publish_unsent(struct publishes *p, struct publish *pub)
 {
+	struct list *before = &pub->share->waiting;
 	request_leave(&pub->request);
 	list_remove(&pub->link);
-	list_prepend(&p->waiting, &pub->link);
+	LIST_EACH(other, &pub->share->waiting, struct publish, link) {
+		if (other->request.pending.id > pub->request.pending.id)
+			break;
+		before = &other->link;
+	}
+	list_insert_after(before, &pub->link);
+	give_turn(p, pub->share);
 }
+
+void publish_keep_back(struct publishes *p, struct publish *pub, uint64_t until,
+		       enum share_back why)
+{
+	struct share *share = pub->share;
+	share->back_at = until;
+	share->back_for = why;
+	if (!list_linked(&share->turn))
+		return;
+	list_remove(&share->turn);
+	give_turn(p, share);
+}
+
+static void go_on(struct publishes *p, struct share *share)
+{
+	share->back_at = 0;
+	share->back_for = SHARE_BACK_NOTHING;
+	list_remove(&share->turn);
+	give_turn(p, share);
+}
+
+void publishes_go_on(struct publishes *p, enum share_back why)
+{
+	LIST_EACH_SAFE(share, &p->kept_back, struct share, turn)
+		if (share->back_for == why)
+			go_on(p, share);
+}
+
+void publishes_tick(struct publishes *p, uint64_t now)
+{
+	if (now < p->back_at)
+		return;
+	p->back_at = UINT64_MAX;
+	LIST_EACH_SAFE(share, &p->kept_back, struct share, turn) {
+		if (share->back_at <= now)
+			go_on(p, share);
+		else if (share->back_at < p->back_at)
+			p->back_at = share->back_at;
+	}
+}
+
+static void end_all(struct publishes *p, struct list *turns, const char *text)
+{
+	while (!list_empty(turns)) {
+		struct share *share = LIST_FIRST(turns, struct share, turn);
+		LIST_EACH_SAFE(pub, &share->waiting, struct publish, link)
+			publish_done(p, pub, SESSION_OUTCOME_NOT_SENT, NULL, text);
+	}
+}
+
+void publishes_end_waiting(struct publishes *p, const char *text)
+{
+	end_all(p, &p->turns, text);
+	end_all(p, &p->kept_back, text);
+}
+
+/* ---- what becomes of it ---- */
 
 void publish_delivered(struct publish *pub)
 {
@@ -122,7 +222,7 @@ void publish_done(struct publishes *p, struct publish *pub, enum session_outcome
 {
 	request_leave(&pub->request);
 	pending_remove(p->pending, &pub->request.pending);
-	list_remove(&pub->link);
+	leave_list(pub);
 	list_append(&p->done, &pub->link);
 	pub->outcome = outcome;
 	pub->envelope = e;

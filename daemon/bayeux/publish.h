@@ -13,8 +13,12 @@
 
 struct publish {
 	struct request request;         /* its deadline holds from birth to outcome */
-	struct list link;               /* in waiting, sent or done */
+	struct list link;               /* in share::waiting, sent or done */
 	uint64_t cookie;
+	/* so often the server answered as if it did not know the session, although connects were
+	   good in between; last after so many good connects */
+	unsigned disowned;
+	uint64_t disowned_after;
 	bool call;
 	bool delivered;                 /* a call whose publish reply was good */
 	unsigned session;               /* calls::session in which it was sent */
@@ -30,7 +34,11 @@ struct publish {
 
 struct publishes {
 	struct pending *pending;
-	struct list waiting;            /* in the order of the wishes */
+	/* share::turn of the peers with something to send: one publish of the first goes out, then
+	   it is the next one's turn */
+	struct list turns;
+	struct list kept_back;          /* share::turn of those who wait for their back_at */
+	uint64_t back_at;               /* not after the earliest of those */
 	/* in the order of sending: in flight, or a call delivered */
 	struct list sent;
 	struct list done;               /* outcomes to be told */
@@ -52,10 +60,29 @@ struct publish_wish {
 /* Queues a wish under `id`. 0, SESSION_E_FULL, -ENOMEM. */
 int publish_new(struct publishes *p, uint64_t id, const struct publish_wish *wish);
 
-/* The first one waiting goes out as part of `x`. */
+/*
+ * The one to send next, or NULL. Peers take turns, so that a flood of one delays the others by its
+ * share only; what one peer publishes keeps its order.
+ */
+struct publish *publishes_next(const struct publishes *p);
+/* whether any waits to be sent, now or later */
+static inline bool publishes_wait(const struct publishes *p)
+{
+	return !list_empty(&p->turns) || !list_empty(&p->kept_back);
+}
+
+/* The next one goes out as part of `x`, and its peer has had its turn. */
 void publish_sent(struct publishes *p, struct publish *pub, struct exchange *x);
-/* It was not sent after all: back to the front. Of several, the last one first. */
+/* It was not sent after all, or not applied: back to its place among those of its peer. */
 void publish_unsent(struct publishes *p, struct publish *pub);
+/* Nothing of the peer of `pub` is sent before `until`, or before publishes_go_on() with `why`. */
+void publish_keep_back(struct publishes *p, struct publish *pub, uint64_t until,
+		       enum share_back why);
+void publishes_go_on(struct publishes *p, enum share_back why);
+/* Those whose time has come may send again. */
+void publishes_tick(struct publishes *p, uint64_t now);
+/* All that waits to be sent ends as not sent; `text` is static. */
+void publishes_end_waiting(struct publishes *p, const char *text);
 /* The server has taken a call and will answer it by an event. */
 void publish_delivered(struct publish *pub);
 /* The outcome, told by the next publishes_next_done(). `text` is static. */

@@ -103,6 +103,7 @@ int session_new(const struct session_options *o, struct wake wake, struct sessio
 	s->due_at = SESSION_NEVER;
 	s->batch_max = o->batch_max;
 	s->next_id = s->next_batch = 1;
+	s->channels_turn = true;
 	init_tools(s);
 	s->transport = s->link_transport = transports_first(&s->transports, 0);
 	int r = exts_make(s);
@@ -327,6 +328,7 @@ uint64_t session_deadline(const struct session *s)
 	uint64_t at = earliest(due_deadline(s), batch_commands_at(s));
 	at = earliest(at, exchange_deadline(s));
 	at = earliest(at, s->wanted.later_at);
+	at = earliest(at, s->publishes.back_at);
 	at = earliest(at, alive_at(s));
 	if (first)
 		at = earliest(at, first->deadline);
@@ -402,6 +404,7 @@ void session_tick(struct session *s, uint64_t now)
 	expire_exchanges(s, now);
 	expire_requests(s, now);
 	wanted_tick(&s->wanted, now);
+	publishes_tick(&s->publishes, now);
 	alive_tick(s, now);
 	if (s->state == SESSION_DISCONNECTING && s->stop_at <= now)
 		life_off(s, now);

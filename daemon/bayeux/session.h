@@ -18,8 +18,8 @@
  * exactly one connect is outstanding; advice is reset at each handshake; a lost
  * link is first resumed, then re-handshaken when told or when the window has
  * passed; backoff is reset by a good connect only; wanted channels are
- * subscribed again before queued publishes leave; a publish that may have
- * happened is never repeated.
+ * subscribed again in a new session before queued publishes leave, and afterwards
+ * neither shuts the other out; a publish that may have happened is never repeated.
  *
  * Wishes are state: the set of wanted channels belongs to the session, and a
  * re-handshake replays it by itself.
@@ -230,7 +230,8 @@ enum { SESSION_E_NONE = 1, SESSION_E_FULL = 2, SESSION_E_TOO_LARGE = 3 };
  * With `call`, the outcome is the answer: the first event with our id, else (an event without id,
  * on a channel never answered by id) that for the oldest call there; see bayeux/calls.h for what
  * comes late. An answer that says `successful` false is SESSION_REFUSED. `peer` is a number for
- * whoever publishes, of which one alone cannot fill the queue. 0, SESSION_E_FULL (queue, or this
+ * whoever publishes, of which one alone cannot fill the queue, nor delay the others by more than
+ * its share. 0, SESSION_E_FULL (queue, or this
  * one's part of it), SESSION_E_TOO_LARGE (beyond sent_max whatever goes with it), -ENOMEM.
  */
 int session_publish(struct session *s, uint64_t now, struct slice channel, struct slice data,

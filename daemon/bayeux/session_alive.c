@@ -11,7 +11,7 @@
 
 uint64_t alive_at(const struct session *s)
 {
-	if (!s->o.keep_alive || !state_is_up(s) || !list_empty(&s->publishes.waiting))
+	if (!s->o.keep_alive || !state_is_up(s) || publishes_wait(&s->publishes))
 		return SESSION_NEVER;
 	return s->quiet_since + s->o.keep_alive;
 }

@@ -1,8 +1,8 @@
 /*
  * Owns what goes out: which batch is next, and its text. Guarantees that a
  * handshake and a connect travel alone, that nothing follows a batch which the
- * rules hold back, that channels go before publishes and publishes in their
- * order, and that a batch which could not be written leaves no trace. The
+ * rules hold back, that channels and publishes share what goes out, and peers take
+ * turns while each keeps its order, and that a batch which could not be written leaves no trace. The
  * clientId is written when a message leaves, never earlier. Must never know
  * what the server will say.
  */
@@ -310,9 +310,12 @@ static int take_disconnect(struct session *s, uint64_t now, struct buf *out,
 /* ---- a batch of commands ---- */
 
 struct plan {
-	size_t channels, publishes;     /* taken from the fronts of their queues */
+	size_t channels;                /* taken from the front of their queue */
+	size_t publishes;               /* which are part of the exchange already */
 	size_t subscribes;              /* of the channels */
 	size_t room;                    /* further requests allowed */
+	size_t channel_room;            /* further channels allowed, unless they are renewed */
+	size_t channel_bytes;           /* as well */
 	size_t start;                   /* of the batch in out */
 	uint64_t id;                    /* for the next subscribe: publishes have theirs */
 };
@@ -356,13 +359,40 @@ static int delete_subscribe(struct session *s, const struct plan *plan, struct w
 	return SESSION_E_NONE;
 }
 
+/*
+ * Neither channels nor publishes may shut the others out: while both wait, channels have half of a
+ * batch, and nothing of the next one when no publish found room. Ahead of all publishes go only the
+ * channels that are subscribed for the first time in a session.
+ */
+static void halve(const struct session *s, struct plan *plan)
+{
+	bool apart = s->o.publish_apart && s->transport == SESSION_LONG_POLLING;
+	plan->channel_room = plan->room;
+	plan->channel_bytes = SIZE_MAX;
+	if (!publishes_next(&s->publishes))
+		return;
+	if (!s->channels_turn)
+		plan->channel_room = 0;
+	else if (!apart)
+		plan->channel_room = (plan->room + 1) / 2, plan->channel_bytes = s->batch_max / 2;
+}
+
+static bool may_plan(const struct plan *plan, const struct wanted *w, const struct buf *out)
+{
+	bool fits = plan->channels == 0 || buf_len(out) - plan->start < plan->channel_bytes;
+	return w->renewed || (fits && plan->channels < plan->channel_room);
+}
+
 static int plan_channels(struct session *s, uint64_t now, struct plan *plan, struct buf *out)
 {
 	LIST_EACH(w, &s->wanted.todo, struct wanted, link) {
+		if (!may_plan(plan, w, out))
+			break;
+		/* decided once: what is sent must be what is recorded */
+		w->request.kind = wanted_subscribes(&s->wanted, w) ? REQUEST_SUBSCRIBE
+								   : REQUEST_UNSUBSCRIBE;
 		struct message m = {
-			.kind = wanted_subscribes(&s->wanted, w) ? REQUEST_SUBSCRIBE
-								 : REQUEST_UNSUBSCRIBE,
-			.id = plan->id, .subscription = w->node.key,
+			.kind = w->request.kind, .id = plan->id, .subscription = w->node.key,
 		};
 		int r = plan_message(s, now, plan, &m, out);
 		if (r == PLAN_DELETED)
@@ -376,9 +406,10 @@ static int plan_channels(struct session *s, uint64_t now, struct plan *plan, str
 	return 0;
 }
 
-static int plan_publishes(struct session *s, uint64_t now, struct plan *plan, struct buf *out)
+static int plan_publishes(struct session *s, uint64_t now, struct plan *plan, struct exchange *x,
+			  struct buf *out)
 {
-	LIST_EACH_SAFE(pub, &s->publishes.waiting, struct publish, link) {
+	for (struct publish *pub; (pub = publishes_next(&s->publishes));) {
 		struct message m = {
 			.kind = REQUEST_PUBLISH, .id = pub->request.pending.id,
 			.channel = pub->channel, .data = pub->data, .ext = pub->ext,
@@ -397,6 +428,7 @@ static int plan_publishes(struct session *s, uint64_t now, struct plan *plan, st
 		}
 		if (r)
 			return r;
+		publish_sent(&s->publishes, pub, x);
 		plan->publishes++;
 	}
 	return 0;
@@ -411,13 +443,24 @@ static enum session_batch_kind kind_of(const struct plan *plan)
 	return plan->subscribes ? SESSION_BATCH_CHANNELS : SESSION_BATCH_UNSUBSCRIBE;
 }
 
-/* whether publishes have to wait for the batch behind this one */
-static bool publishes_wait(const struct session *s, const struct plan *plan)
+/* whether publishes have to wait for the batch after this one */
+static bool must_follow(const struct session *s, const struct plan *plan)
 {
 	return plan->channels && s->o.publish_apart && s->transport == SESSION_LONG_POLLING;
 }
 
-/* The batch is written: its requests leave their queues, in the order of the plan. */
+/* Nothing is sent: the publishes go back. */
+static void cancel(struct session *s, struct exchange *x)
+{
+	x->kept = true;
+	while (!list_empty(&x->requests)) {
+		struct request *r = LIST_OF(x->requests.prev, struct request, link);
+		publish_unsent(&s->publishes, publish_of(r));
+	}
+	exchange_free(x);
+}
+
+/* The batch is written: its channels leave their queue, in the order of the plan. */
 static void commit(struct session *s, uint64_t now, const struct plan *plan, struct exchange *x)
 {
 	bool websocket = x->batch.transport == SESSION_WEBSOCKET;
@@ -429,15 +472,16 @@ static void commit(struct session *s, uint64_t now, const struct plan *plan, str
 	}
 	x->batch.kind = kind_of(plan);
 	x->batch.requests = plan->channels + plan->publishes;
+	/* they are written in front of the publishes */
+	struct list publishes = LIST_INIT(publishes);
+	list_splice(&publishes, &x->requests);
 	for (size_t i = 0; i < plan->channels; i++) {
 		struct wanted *w = LIST_FIRST(&s->wanted.todo, struct wanted, link);
 		pending_put(&s->pending, &w->request.pending, s->next_id++, deadline);
-		wanted_sent(&s->wanted, w, x);
+		wanted_sent(w, x);
 	}
-	for (size_t i = 0; i < plan->publishes; i++) {
-		struct publish *pub = LIST_FIRST(&s->publishes.waiting, struct publish, link);
-		publish_sent(&s->publishes, pub, x);
-	}
+	list_splice(&x->requests, &publishes);
+	s->channels_turn = plan->publishes > 0 || !publishes_next(&s->publishes);
 	if (s->singly)
 		s->singly--;
 }
@@ -463,9 +507,10 @@ static int take_commands(struct session *s, uint64_t now, struct buf *out,
 	int r = open_exchange(s, now, SESSION_BATCH_MIXED, s->transport, plan.room, &x);
 	if (r)
 		return r;
+	halve(s, &plan);
 	r = plan_channels(s, now, &plan, out);
-	if (r == 0 && !publishes_wait(s, &plan))
-		r = plan_publishes(s, now, &plan, out);
+	if (r == 0 && !must_follow(s, &plan))
+		r = plan_publishes(s, now, &plan, x, out);
 	bool full = r == 0 || r == SESSION_E_NONE;
 	if (full && plan.channels + plan.publishes)
 		r = buf_putc(out, ']');
@@ -473,7 +518,7 @@ static int take_commands(struct session *s, uint64_t now, struct buf *out,
 		r = SESSION_E_NONE;
 	if (r) {
 		buf_truncate(out, plan.start);
-		exchange_free(x);
+		cancel(s, x);
 		return r;
 	}
 	commit(s, now, &plan, x);
@@ -497,7 +542,7 @@ uint64_t batch_commands_at(const struct session *s)
 {
 	if (!state_is_up(s) || command_room(s) == 0)
 		return SESSION_NEVER;
-	if (list_empty(&s->wanted.todo) && list_empty(&s->publishes.waiting))
+	if (list_empty(&s->wanted.todo) && !publishes_next(&s->publishes))
 		return SESSION_NEVER;
 	if (exchange_on_lane(&s->exchanges, SESSION_LANE_COMMAND))
 		return SESSION_NEVER;

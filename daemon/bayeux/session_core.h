@@ -69,6 +69,8 @@ struct session {
 	unsigned unreadable;            /* answers in a row, since the last good connect */
 	uint64_t unconnected_since;     /* first failure since the last good connect; 0 for none */
 	uint64_t suspect_at;            /* a reply may make us doubt the session again */
+	bool suspected;                 /* one did in this session, when there had been … */
+	uint64_t suspected_after;       /* … so many good connects */
 	uint64_t stop_at;               /* OFF by then; valid while disconnecting */
 	bool unauthorized;              /* waits for credentials; something is due, but never */
 	bool rejected;                  /* … because the server rejected those it had */
@@ -103,6 +105,7 @@ struct session {
 	bool batch_doubt;
 	/* so many requests go one by one, to find the one that harms */
 	size_t singly;
+	bool channels_turn;             /* no publish waits that found no room in the last batch */
 	uint64_t quiet_since;           /* the last batch that was no connect was sent */
 	bool websocket;                 /* handed something to a WebSocket that is not known dead */
 	uint64_t websocket_heard_at;    /* bytes came on it */

@@ -80,12 +80,12 @@ void giveup_session(struct session *s)
 	LIST_EACH_SAFE(pub, &s->publishes.sent, struct publish, link)
 		give_up_publish(s, pub, "the session was lost before the answer");
 	calls_reset(&s->publishes.calls);
+	publishes_go_on(&s->publishes, SHARE_BACK_CONNECT);
 	wanted_reset(&s->wanted, s->wanted.covering);
 	buf_clear(&s->client_id);
 }
 
 void giveup_waiting(struct session *s, const char *text)
 {
-	LIST_EACH_SAFE(pub, &s->publishes.waiting, struct publish, link)
-		publish_done(&s->publishes, pub, SESSION_OUTCOME_NOT_SENT, NULL, text);
+	publishes_end_waiting(&s->publishes, text);
 }

@@ -13,6 +13,9 @@
 #include <stdio.h>
 #include <strings.h>
 
+/* a publish is answered so often with 402, although connects are good, until it counts as refused */
+#define DISOWNED_MAX 3u
+
 /* ---- telling replies apart ---- */
 
 /* Some servers leave "successful" out; then an error says that it failed. */
@@ -373,6 +376,8 @@ static void suspect(struct session *s, uint64_t now)
 	if (!state_is_up(s) || now < s->suspect_at)
 		return;
 	s->suspect_at = now + backoff_next(&s->suspicion, &s->jitter);
+	s->suspected = true;
+	s->suspected_after = s->connects;
 	life_probe(s, now);
 }
 
@@ -436,6 +441,31 @@ static int subscription_reply(struct session *s, uint64_t now, const struct enve
 	return 0;
 }
 
+/*
+ * Whether the server has not taken the publish because it does not know the session: then it goes
+ * out again in the next session, or in this one when a connect proves that it lives. Said again after
+ * that it is a refusal in the same words. A 402 is hardly a refusal; other codes are one also soon
+ * after a doubt that turned out to be unfounded.
+ */
+static bool is_disowned(const struct session *s, const struct publish *pub, uint64_t now,
+			const struct envelope *e)
+{
+	bool clear = envelope_error_parse(e->error).code == 402;
+	bool unfounded = s->suspected && s->connects > s->suspected_after && now < s->suspect_at;
+	bool lives = pub->disowned && s->connects > pub->disowned_after;
+	bool again = lives && pub->disowned >= (clear ? DISOWNED_MAX : 1);
+	return is_session_unknown(e) && !again && (clear || !unfounded);
+}
+
+static void publish_disowned(struct session *s, struct publish *pub, uint64_t now)
+{
+	pub->disowned += pub->disowned == 0 || s->connects > pub->disowned_after;
+	pub->disowned_after = s->connects;
+	publish_unsent(&s->publishes, pub);
+	publish_keep_back(&s->publishes, pub, now + s->o.backoff_min, SHARE_BACK_CONNECT);
+	suspect(s, now);
+}
+
 static int publish_reply(struct session *s, uint64_t now, const struct envelope *e)
 {
 	struct request *r = find_command(s, e);
@@ -443,7 +473,9 @@ static int publish_reply(struct session *s, uint64_t now, const struct envelope 
 		return 0;
 	struct publish *pub = publish_of(r);
 	all_is_well(s, r);
-	if (!is_ok(e)) {
+	if (!is_ok(e) && is_disowned(s, pub, now, e)) {
+		publish_disowned(s, pub, now);
+	} else if (!is_ok(e)) {
 		publish_done(&s->publishes, pub, SESSION_REFUSED, e, "refused by the server");
 		if (is_session_unknown(e))
 			suspect(s, now);

@@ -35,6 +35,7 @@ void life_handshake_done(struct session *s, uint64_t now, const struct envelope 
 	s->unconnected_since = 0;
 	s->handshake_events = 0;
 	s->suspect_at = 0;
+	s->suspected = false;
 	backoff_reset(&s->suspicion);
 	due_connect(s, now + s->advice.interval, true);
 	if (s->websocket && s->transport != SESSION_WEBSOCKET) {
@@ -112,6 +113,7 @@ void life_connect_done(struct session *s, uint64_t now, const struct envelope *e
 		       enum advice_reconnect reconnect)
 {
 	s->connects++;
+	publishes_go_on(&s->publishes, SHARE_BACK_CONNECT);
 	s->unreadable = 0;
 	bool proof = is_proof(s, now);
 	if (proof)

@@ -47,6 +47,8 @@ static int share_new(struct shares *s, uint64_t peer, struct share **ret)
 	if (!share)
 		return -ENOMEM;
 	*share = (struct share){.peer = peer};
+	list_init(&share->waiting);
+	list_init(&share->turn);
 	int r = strmap_put(&s->by_peer, key_of(&share->peer), &share->by_peer);
 	if (r)
 		free(share);
@@ -76,6 +78,7 @@ void shares_give_back(struct shares *s, struct share *share, size_t n)
 	share->held -= n;
 	if (share->held)
 		return;
+	list_remove(&share->turn);
 	strmap_remove(&s->by_peer, &share->by_peer);
 	free(share);
 }

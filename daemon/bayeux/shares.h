@@ -16,15 +16,27 @@
 #ifndef BAYEUX_SHARES_H
 #define BAYEUX_SHARES_H
 
+#include "base/list.h"
 #include "base/strmap.h"
 
 #include <stddef.h>
 #include <stdint.h>
 
+/* what lets a peer go on before its time, when its publishes are kept back */
+enum share_back {
+	SHARE_BACK_NOTHING,
+	SHARE_BACK_CONNECT,     /* a good connect, or a new session */
+};
+
 struct share {
 	struct strmap_node by_peer;
 	uint64_t peer;
 	size_t held;
+	/* of those who use the room (publish.h): what waits to be sent, the place among the peers
+	   with something waiting, and until when it is kept back; 0: it is not */
+	struct list waiting, turn;
+	uint64_t back_at;
+	enum share_back back_for;
 };
 
 struct shares {

@@ -263,6 +263,7 @@ int wanted_want(struct wanted_table *t, struct slice channel)
 	if (r)
 		return r;
 	w->wanted = true;
+	w->renewed = false;
 	w->told = SESSION_CHANNEL_PENDING;
 	t->n++;
 	ripple(t, w, NULL, "");
@@ -303,16 +304,18 @@ void wanted_reset(struct wanted_table *t, bool covering)
 	}
 	LIST_EACH(w, &t->all, struct wanted, all)
 		consider(t, w, NULL, "");
+	LIST_EACH(w, &t->todo, struct wanted, link)
+		w->renewed = true;
 }
 
 /* ---- asking and being answered ---- */
 
-void wanted_sent(struct wanted_table *t, struct wanted *w, struct exchange *x)
+void wanted_sent(struct wanted *w, struct exchange *x)
 {
-	bool subscribe = wanted_subscribes(t, w);
+	bool subscribe = w->request.kind == REQUEST_SUBSCRIBE;
 	list_remove(&w->link);
 	w->upstream = subscribe ? WANTED_SUBSCRIBING : WANTED_UNSUBSCRIBING;
-	w->request.kind = subscribe ? REQUEST_SUBSCRIBE : REQUEST_UNSUBSCRIBE;
+	w->renewed = false;
 	request_enter(&w->request, x);
 }
 

@@ -39,6 +39,8 @@ struct wanted {
 	uint64_t disowned_after;
 	enum wanted_upstream upstream;
 	bool repeat;                    /* once it is answered, ask again */
+	/* it is asked for the first time in this session, which goes ahead of all publishes */
+	bool renewed;
 	/* "on" is a guess: a subscribe or unsubscribe was cut off */
 	bool doubt;
 	enum session_channel_status told;
@@ -78,8 +80,9 @@ void wanted_reset(struct wanted_table *t, bool covering);
 /* ---- asking ---- */
 /* whether `w`, being in todo, is to be subscribed; else unsubscribed */
 bool wanted_subscribes(const struct wanted_table *t, const struct wanted *w);
-/* The first of todo goes out as part of `x`; its request is in pending already. */
-void wanted_sent(struct wanted_table *t, struct wanted *w, struct exchange *x);
+/* The first of todo goes out as part of `x`, as the subscribe or unsubscribe that its request says;
+   the request is in pending already. */
+void wanted_sent(struct wanted *w, struct exchange *x);
 
 /* ---- what became of it; each settles the request ---- */
 void wanted_accepted(struct wanted_table *t, struct wanted *w, const struct envelope *e);

@@ -361,9 +361,6 @@ static void hear_message(struct model *m, const struct model_item *it, const str
 	if (slice_eq(e->channel, SLICE("/meta/handshake"))) {
 		hear_handshake(m, e, out);
 	} else if (!m->session || !slice_eq(e->client_id, slice_make(client, (size_t)n))) {
-		unsigned cookie = e->data.p ? (unsigned)strtoul(e->data.p, NULL, 10) : 0;
-		if (e->data.p)
-			m->refused[cookie]++;
 		put_reply(out, e->channel, e->id, connect
 			? "\"successful\":false,\"error\":\"402::session_unknown\","
 			  "\"advice\":{\"reconnect\":\"handshake\",\"interval\":0}"

@@ -16,7 +16,7 @@
 
 struct player {
 	struct session *s;
-	uint64_t now, start;
+	uint64_t now, start, peer;
 	const char *line;               /* of the script, for messages */
 	char out[LINES][LINE];          /* said by the session and not yet expected */
 	unsigned first, n;
@@ -219,8 +219,8 @@ static void publish(struct player *p, const char *line, bool call)
 	assert_true(sscanf(copy, "%u %127s %u %1023s %255s",
 	&cookie, channel, &ms, data, ext) >= 4);
 	int r = session_publish(p->s, p->now, slice_of(channel), slice_of(data),
-				*ext ? slice_of(ext) : SLICE_NULL, call, p->now + ms, 0,
-				cookie);
+				*ext ? slice_of(ext) : SLICE_NULL, call, p->now + ms,
+				p->peer, cookie);
 	if (r == SESSION_E_FULL)
 		push(p, "full");
 	else if (r == SESSION_E_TOO_LARGE)
@@ -322,6 +322,8 @@ static void act(struct player *p, const char *line)
 		session_not_yet_authorized(p->s, p->now, text(p, rest));
 	} else if (slice_eq(verb, SLICE("clock"))) {
 		session_wall_clock(p->s, p->now, number(&rest));
+	} else if (slice_eq(verb, SLICE("peer"))) {
+		p->peer = number(&rest);
 	} else if (slice_eq(verb, SLICE("want"))) {
 		assert_int_equal(session_want(p->s, text(p, rest)), 0);
 	} else if (slice_eq(verb, SLICE("unwant"))) {

@@ -7,6 +7,7 @@
  *     > start | stop | probe | authorized | not-yet WHY
  *     > want CHANNEL | unwant CHANNEL
  *     > publish COOKIE CHANNEL MS DATA [EXT]  | call …     (MS until its deadline)
+ *     > peer N                   who publishes from now on (0)
  *     > reply LANE TEXT          the whole HTTP response to the batch last taken on
  *                                that lane ("connect" or "command")
  *     > late LANE TEXT           the same without its end

@@ -190,7 +190,7 @@ static void end_one(struct publishes *p, struct exchanges *all, uint64_t id, con
 	assert_int_equal(publish_new(p, id, &wish), 0);
 	assert_int_equal(exchange_new(all, &batch, &x), 0);
 	x->kept = true;
-	struct publish *pub = LIST_FIRST(&p->waiting, struct publish, link);
+	struct publish *pub = publishes_next(p);
 	publish_sent(p, pub, x);
 	publish_delivered(pub);
 	publish_done(p, pub, SESSION_OUTCOME_TIMEOUT, NULL, "");

@@ -142,7 +142,8 @@ static void a_refusal_may_sound_like_a_lost_session(void **state)
 		"< outcome " #n " refused%"
 #define REFUSED_AND_DOUBTED(n)                                                                     \
 	"> publish " #n " /a 9000 1", "< commands %", "> reply command [{" UNAUTHORIZED("/a"),     \
-		DOUBTED, "< outcome " #n " refused%", PROBE, CONNECT_OK, CONNECT
+		DOUBTED, PROBE, CONNECT_OK, CONNECT, "< commands %",                       \
+		"> reply command [{" UNAUTHORIZED("/a"), "< outcome " #n " refused%"
 	PLAY(&options, UP, REFUSED_AND_DOUBTED(1), REFUSED(2), "> wait 1201",
 	     REFUSED_AND_DOUBTED(3), "> wait 1199", REFUSED(4), "> wait 602",
 	     REFUSED_AND_DOUBTED(5), "> wait 1799", REFUSED(6));
@@ -179,15 +180,76 @@ static void publishes_go_apart(void **state)
 	options.publish_apart = true;
 	PLAY(&options, UP, "> want /a", SUBSCRIBE("/a"), "> publish 1 /p 9000 1", "> want /b",
 	     "> unwant /a", SUBSCRIBED(4),
-	     "< commands long-polling [{%'/b'},{%unsubscribe%'/a'}]",
+	     "< commands long-polling [{%'/b'},{%unsubscribe%'/a'}]", "> want /c",
 	     "> reply command [{'channel':'/meta/subscribe','id':'6','successful':true},"
 	     "{'channel':'/meta/unsubscribe','id':'7','successful':true}]",
 	     "< channel /b active", "< commands long-polling [{%'data':1}]",
 	     "> publish 2 /p 9000 2", "> reply command [{'channel':'/p','id':'5','successful':true}]",
-	     "< outcome 1 ok", "< commands long-polling [{%'data':2}]");
+	     "< outcome 1 ok", "< commands long-polling [{%'/c'}]", SUBSCRIBED(9),
+	     "< channel /c active", "< commands long-polling [{%'data':2}]");
+}
+
+/* Channels and publishes that wait share a batch, so that neither shuts the other out. */
+static void channels_and_publishes_share(void **state)
+{
+	(void)state;
+#define BUSY "> publish 1 /p 9000 1", "< commands %"
+#define FREE "> reply command [{'channel':'/p','successful':true}]", "< outcome 1 ok"
+	/* by size */
+	options.batch_max = 400;
+	PLAY(&options, UP, BUSY, "> want /c1", "> want /c2", "> want /c3", "> want /c4", "> want /c5",
+	     "> publish 2 /q 9000 2", "> publish 3 /q 9000 3", FREE,
+	     "< commands long-polling [{%'/c1'},{%'/c2'},{%'/c3'},{%'data':2},{%'data':3}]",
+	     "> reply command [{'channel':'/meta/subscribe','subscription':'/c1','successful':true},"
+	     "{'channel':'/meta/subscribe','subscription':'/c2','successful':true},"
+	     "{'channel':'/meta/subscribe','subscription':'/c3','successful':true},"
+	     "{'channel':'/q','id':'5','successful':true},{'channel':'/q','id':'6',"
+	     "'successful':true}]", "< channel /c1 active", "< channel /c2 active",
+	     "< channel /c3 active", "< outcome 2 ok", "< outcome 3 ok",
+	     "< commands long-polling [{%'/c4'},{%'/c5'}]");
+	/* one by one, in turns */
+	options.batch_max = 1;
+	PLAY(&options, UP, BUSY, "> want /c1", "> want /c2", "> publish 2 /q 9000 2",
+	     "> publish 3 /q 9000 3", FREE, "< commands %'/c1'%",
+	     "> reply command [{'channel':'/meta/subscribe','subscription':'/c1','successful':true}]",
+	     "< channel /c1 active", "< commands %'data':2%",
+	     "> reply command [{'channel':'/q','successful':true}]", "< outcome 2 ok",
+	     "< commands %'/c2'%",
+	     "> reply command [{'channel':'/meta/subscribe','subscription':'/c2','successful':true}]",
+	     "< channel /c2 active", "< commands %'data':3%");
+	/* in a new session what is wanted goes first, all of it */
+	options.batch_max = 400;
+	PLAY(&options, "> want /c1", "> want /c2", "> want /c3", "> want /c4", "> want /c5",
+	     "> publish 2 /q 9000 2", START, "< commands long-polling [{%'/c1'},{%'/c2'},{%'/c3'},"
+	     "{%'/c4'},{%'/c5'}]");
+}
+
+/* Peers take turns, each in its own order. */
+static void peers_take_turns(void **state)
+{
+	(void)state;
+	PLAY(&options, UP, BUSY, "> peer 1", "> publish 11 /q 9000 11", "> publish 12 /q 9000 12",
+	     "> publish 13 /q 9000 13", "> peer 2", "> publish 21 /q 9000 21", "> peer 3",
+	     "> publish 31 /q 9000 31", "> publish 32 /q 9000 32", FREE,
+	     "< commands %'data':11%'data':21%'data':31%'data':12%'data':32%'data':13}]");
 }
 
 /* ---- covering ---- */
+
+/* What is sent as a subscribe is recorded as one, whatever the others in the batch change. */
+static void what_is_planned_is_recorded(void **state)
+{
+	(void)state;
+	PLAY(&options, UP, "> want /a/*", SUBSCRIBE("/a/*"),
+	     "> reply command [{'channel':'/meta/subscribe','subscription':'/a/*',"
+	     "'successful':false,'error':'503::busy'}]",
+	     "< channel /a/* pending: the server is busy", BUSY, "> wait 1300", "> want /a/b", FREE,
+	     "< commands long-polling [{%/meta/subscribe%'/a/*'},{%/meta/subscribe%'/a/b'}]",
+	     "> reply command [{'channel':'/meta/subscribe','subscription':'/a/*',"
+	     "'successful':true},{'channel':'/meta/subscribe','subscription':'/a/b',"
+	     "'successful':true}]", "< channel /a/* active", "< channel /a/b active",
+	     "< commands long-polling [{%/meta/unsubscribe%'/a/b'}]");
+}
 
 static void only_the_widest_is_asked_for(void **state)
 {
@@ -294,6 +356,9 @@ int main(void)
 		cmocka_unit_test_setup(replies_without_id_are_understood, setup),
 		cmocka_unit_test_setup(many_channels_go_in_chunks, setup),
 		cmocka_unit_test_setup(publishes_go_apart, setup),
+		cmocka_unit_test_setup(channels_and_publishes_share, setup),
+		cmocka_unit_test_setup(peers_take_turns, setup),
+		cmocka_unit_test_setup(what_is_planned_is_recorded, setup_covering),
 		cmocka_unit_test_setup(only_the_widest_is_asked_for, setup_covering),
 		cmocka_unit_test_setup(children_take_over_before_the_parent_goes, setup_covering),
 		cmocka_unit_test_setup(a_refused_parent_leaves_its_children_to_themselves,

@@ -5,7 +5,7 @@
 #include "tests/unit/testing.h"
 
 #include "bayeux/session.h"
-#include "bayeux/shares.h"
+#include "bayeux/publish.h"
 
 #include <errno.h>
 
@@ -135,6 +135,44 @@ static void without_memory_nothing_is_taken(void **state)
 
 #define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
+/* A flood of one peer delays each of a hundred others by one publish. */
+static void a_flood_waits_for_its_turn(void **state)
+{
+	enum { PEERS = 100, FLOOD = 500 };
+	struct publishes p;
+	struct pending pending;
+	struct exchanges all;
+	struct exchange *x;
+	const struct session_batch batch = {.id = 1, .lane = SESSION_LANE_COMMAND};
+	uint64_t id = 0, last = 0;
+
+	(void)state;
+	pending_init(&pending);
+	publishes_init(&p, &pending, 16 << 20, 0);
+	exchanges_init(&all);
+	assert_int_equal(exchange_new(&all, &batch, &x), 0);
+	x->kept = true;
+	for (unsigned i = 0; i < FLOOD + PEERS - 1; i++) {
+		const struct publish_wish wish = {.channel = SLICE("/a"), .data = SLICE("1"),
+						  .deadline = 1, .peer = i < FLOOD ? 0 : i};
+		assert_int_equal(publish_new(&p, ++id, &wish), 0);
+	}
+	for (unsigned i = 0; i < FLOOD + PEERS - 1; i++) {
+		struct publish *pub = publishes_next(&p);
+		assert_non_null(pub);
+		/* at first one of each, then what is left of the flood, in its order */
+		if (i == 0 || i >= PEERS)
+			assert_int_equal(pub->request.pending.id, ++last);
+		else
+			assert_int_equal(pub->request.pending.id, FLOOD + i);
+		publish_sent(&p, pub, x);
+	}
+	assert_null(publishes_next(&p));
+	publishes_fini(&p);
+	exchange_free(x);
+	pending_fini(&pending);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -143,6 +181,7 @@ int main(void)
 		T(order_does_not_matter),
 		T(what_cannot_fit_is_refused),
 		T(without_memory_nothing_is_taken),
+		cmocka_unit_test(a_flood_waits_for_its_turn),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
