@@ -22,6 +22,14 @@
 
 #include <string.h>
 
+/* a compiler that is given this header as its file, or has it in a precompiled one, says nothing
+   about those that are not called */
+#ifdef __GNUC__
+#define COMETD_LIBEVENT_INLINE static inline __attribute__((__unused__))
+#else
+#define COMETD_LIBEVENT_INLINE static inline
+#endif
+
 /* Yours to keep where it is from attach to detach; the fields are not yours. */
 struct cometd_libevent {
 	struct cometd *c;           /* NULL: detached, or freed by a callback */
@@ -29,7 +37,7 @@ struct cometd_libevent {
 };
 
 /* Waits for what the handle waits for now: call it after calls made outside of its callbacks. */
-static inline void cometd_libevent_update(struct cometd_libevent *g)
+COMETD_LIBEVENT_INLINE void cometd_libevent_update(struct cometd_libevent *g)
 {
 	struct timeval tv;
 	int ms;
@@ -46,7 +54,7 @@ static inline void cometd_libevent_update(struct cometd_libevent *g)
 }
 
 /* Lets go of the handle, which lives on. Twice is harmless. */
-static inline void cometd_libevent_detach(struct cometd_libevent *g)
+COMETD_LIBEVENT_INLINE void cometd_libevent_detach(struct cometd_libevent *g)
 {
 	if (g->ready)
 		event_free(g->ready);
@@ -55,7 +63,7 @@ static inline void cometd_libevent_detach(struct cometd_libevent *g)
 	memset(g, 0, sizeof(*g));
 }
 
-static inline void cometd_libevent_process_(evutil_socket_t fd, short what, void *arg)
+COMETD_LIBEVENT_INLINE void cometd_libevent_process_(evutil_socket_t fd, short what, void *arg)
 {
 	struct cometd_libevent *g = (struct cometd_libevent *)arg;
 
@@ -68,8 +76,8 @@ static inline void cometd_libevent_process_(evutil_socket_t fd, short what, void
 }
 
 /* 0, or COMETD_E_NOMEM and nothing is attached. The handle begins to connect when the loop runs. */
-static inline int cometd_libevent_attach(struct cometd_libevent *g, struct cometd *c,
-					 struct event_base *base)
+COMETD_LIBEVENT_INLINE int cometd_libevent_attach(struct cometd_libevent *g, struct cometd *c,
+						  struct event_base *base)
 {
 	memset(g, 0, sizeof(*g));
 	g->ready = event_new(base, cometd_get_fd(c), EV_READ | EV_PERSIST,
@@ -83,5 +91,7 @@ static inline int cometd_libevent_attach(struct cometd_libevent *g, struct comet
 	cometd_libevent_update(g);
 	return 0;
 }
+
+#undef COMETD_LIBEVENT_INLINE
 
 #endif

@@ -14,15 +14,19 @@ sed -n '/THE SMALLEST ONE/,/^ \*     cc /s/^ \*     //p' "$src/daemon/cometd-bri
 	sed '/^cc /d' >"$smallest"
 grep -q 'cometd_bridge_extension(void)' "$smallest"
 
-${CC:-cc} -std=c89 $flags -x c "$dir/cometd-bridge-extension.h"
-${CC:-cc} -std=c99 $flags -Wno-unused-parameter "$smallest"
-${CC:-cc} -std=c11 $flags "$src/daemon/examples/tenant.c"
-if ${CXX:-c++} --version >/dev/null 2>&1; then
-	${CXX:-c++} -std=c++98 -Wno-long-long $flags -x c++ "$dir/cometd-bridge-extension.h"
-	${CXX:-c++} -std=c++11 $flags -Wno-unused-parameter -x c++ "$smallest"
-else
-	skipped="no C++ compiler: not tried as C++"
-fi
+skipped="no C++ compiler: not tried as C++"
+for cc in "${CC:-cc}" gcc clang; do
+	$cc --version >/dev/null 2>&1 || continue
+	$cc -std=c89 $flags -x c "$dir/cometd-bridge-extension.h"
+	$cc -std=c99 $flags -Wno-unused-parameter "$smallest"
+	$cc -std=c11 $flags "$src/daemon/examples/tenant.c"
+done
+for cxx in "${CXX:-c++}" g++ clang++; do
+	$cxx --version >/dev/null 2>&1 || continue
+	skipped=
+	$cxx -std=c++98 -Wno-long-long $flags -x c++ "$dir/cometd-bridge-extension.h"
+	$cxx -std=c++11 $flags -Wno-unused-parameter -x c++ "$smallest"
+done
 if command -v mandoc >/dev/null; then
 	mandoc -T lint -W warning "$src/daemon/cometd-bridge-extension.3"
 fi
