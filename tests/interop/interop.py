@@ -3,7 +3,9 @@
 (some cases only, where PARTS says so), over every transport that it has. The servers come from servers/fetch.
 
 Prints PASS, FAIL or SKIP (with the reason) for each and closes with the counts;
-exits 0 when nothing failed. Python's standard library is all it needs.
+exits 0 when nothing failed. A case that failed is run once more when all others
+are done, by itself; if it passes then, it counts as passed, and `flaky NAME` is
+printed. Python's standard library is all it needs.
 """
 import argparse
 import concurrent.futures
@@ -168,17 +170,36 @@ def run(arguments, name, kind, transport):
 class Report:
     def __init__(self):
         self.counts = {"PASS": 0, "FAIL": 0, "SKIP": 0, "NONE": 0}
+        self.failed = []
         self.lock = threading.Lock()
 
-    def tell(self, label, verdict, reason, seconds):
+    def tell(self, item, verdict, reason, seconds):
+        name, kind, transport = item
+        label = f"{kind}/{transport}/{name}"
         with self.lock:
             self.counts[verdict] += 1
+            if verdict == "FAIL":
+                self.failed.append(item)
             if verdict == "NONE":
                 return
             note = f" ({reason})" if reason and verdict != "FAIL" else ""
             print(f"{verdict} {label} {seconds:.1f} s{note}", flush=True)
             if verdict == "FAIL":
                 print("    " + reason.rstrip().replace("\n", "\n    "), flush=True)
+
+    def again(self, one):
+        """Runs the cases that failed once more, by `one`: an accident does not come twice. Where many
+        failed, it was none."""
+        failed, self.failed = self.failed, []
+        if len(failed) > 10:
+            return
+        for item in failed:
+            print("---- once more by itself:", flush=True)
+            self.counts["FAIL"] -= 1
+            one(item)
+            if item not in self.failed:
+                name, kind, transport = item
+                print(f"flaky {kind}/{transport}/{name}", flush=True)
 
     def close(self):
         c = self.counts
@@ -229,13 +250,13 @@ def main():
     report = Report()
 
     def one(item):
-        name, kind, transport = item
         begin = time.monotonic()
-        verdict, reason = run(arguments, name, kind, transport)
-        report.tell(f"{kind}/{transport}/{name}", verdict, reason, time.monotonic() - begin)
+        verdict, reason = run(arguments, *item)
+        report.tell(item, verdict, reason, time.monotonic() - begin)
 
     with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
         list(pool.map(one, chosen))
+    report.again(one)
     return report.close()
 
 
