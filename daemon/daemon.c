@@ -57,6 +57,7 @@ struct daemon {
 	size_t n_peers;
 	struct loop_signal *sigterm, *sigint;
 	struct loop_timer *watchdog, *stop_timer;
+	struct loop_timer *held;        /* log lines were held back */
 	struct loop_hook status;        /* the status line is to be told anew */
 	struct loop_hook farewell;      /* the peers are to be told that it ends */
 	bool stopping;
@@ -142,6 +143,21 @@ static void on_watchdog(void *ctx)
 	/* this timer fires only when the loop comes round: progress, not mere life */
 	systemd_watchdog();
 	loop_timer_at(d->watchdog, loop_now(d->loop) + systemd_watchdog_interval());
+}
+
+/* ---- log lines held back ---- */
+
+static void on_lines_held(void *ctx)
+{
+	struct daemon *d = ctx;
+
+	loop_timer_at(d->held, log_held_until());
+}
+
+static void on_held_over(void *ctx)
+{
+	log_report_held(false);
+	on_lines_held(ctx);
 }
 
 /* ---- stop ---- */
@@ -381,6 +397,10 @@ static int make_timers(struct daemon *d)
 		r = loop_timer_new(d->loop, on_stop_timeout, d, &d->stop_timer);
 	if (r == 0)
 		r = loop_timer_new(d->loop, on_watchdog, d, &d->watchdog);
+	if (r == 0)
+		r = loop_timer_new(d->loop, on_held_over, d, &d->held);
+	if (r == 0)
+		log_on_held((struct wake){on_lines_held, d});
 	if (r == 0 && systemd_watchdog_interval())
 		loop_timer_at(d->watchdog, loop_now(d->loop));
 	return r;
@@ -466,6 +486,9 @@ void daemon_free(struct daemon *d)
 	}
 	loop_hook_cancel(&d->farewell);
 	loop_hook_cancel(&d->status);
+	log_on_held((struct wake){NULL, NULL});
+	log_report_held(true);
+	loop_timer_free(d->held);
 	loop_timer_free(d->watchdog);
 	loop_timer_free(d->stop_timer);
 	loop_signal_free(d->sigint);

@@ -44,23 +44,59 @@ bool log_wants(enum log_level level)
 
 /* --- the limit --- */
 
-static bool may_go(struct log_site *site)
+static struct log_site *held;           /* sites that held lines back */
+static struct wake on_held;
+
+static bool is_over(const struct log_limit *l, uint64_t now)
 {
-	uint64_t now = clock_boot_ms();
+	return now - l->window_start >= WINDOW_MS;
+}
 
-	if (site->limit == 0 || now - site->window_start >= WINDOW_MS) {
-		/* a minute or more of silence makes the site as good as new */
-		bool fresh = site->limit == 0 || now - site->window_start >= 2 * WINDOW_MS;
+/* The limit of this subject; the last one is shared by those who find no other. */
+static struct log_limit *limit_of(struct log_site *site, uint64_t subject, uint64_t now)
+{
+	struct log_limit *last = &site->limits[LOG_SUBJECTS_MAX - 1], *unused = last;
 
-		site->window_start = now;
-		site->in_window = 0;
-		site->limit = fresh ? LIMIT_FIRST : LIMIT_LATER;
+	for (struct log_limit *l = site->limits; l < last; l++) {
+		if (l->limit > 0 && l->subject == subject)
+			return l;
+		if (unused == last && (l->limit == 0 || (is_over(l, now) && l->held_back == 0)))
+			unused = l;
 	}
-	if (site->in_window >= site->limit) {
-		site->held_back++;
+	if (unused != last)
+		unused->limit = 0;
+	unused->subject = subject;
+	return unused;
+}
+
+static void note_held(struct log_site *site)
+{
+	if (!site->lasting)
+		return;
+	if (!site->listed) {
+		site->listed = true;
+		site->next = held;
+		held = site;
+	}
+	wake_up(&on_held);
+}
+
+static bool may_go(struct log_site *site, struct log_limit *l, uint64_t now)
+{
+	if (l->limit == 0 || is_over(l, now)) {
+		/* a minute or more of silence makes it as good as new */
+		bool fresh = l->limit == 0 || now - l->window_start >= 2 * WINDOW_MS;
+
+		l->window_start = now;
+		l->in_window = 0;
+		l->limit = fresh ? LIMIT_FIRST : LIMIT_LATER;
+	}
+	if (l->in_window >= l->limit) {
+		if (l->held_back++ == 0)
+			note_held(site);
 		return false;
 	}
-	site->in_window++;
+	l->in_window++;
 	return true;
 }
 
@@ -155,7 +191,7 @@ static void format_text(char *to, size_t size, const char *format, va_list ap)
 }
 
 /* The fields that have a name, and how many lines were held back. */
-static size_t escape_fields(struct log_site *site, const struct log_field *fields, size_t n_fields,
+static size_t escape_fields(struct log_limit *limit, const struct log_field *fields, size_t n_fields,
 			    struct room *room, struct log_field *to)
 {
 	size_t n = 0;
@@ -167,28 +203,34 @@ static size_t escape_fields(struct log_site *site, const struct log_field *field
 		to[n].name = fields[i].name;
 		to[n++].value = put_escaped(room, fields[i].value);
 	}
-	if (site->held_back) {
+	if (limit->held_back) {
 		/* kept free for it, whatever the caller's fields took */
 		room->end += HELD_BACK_MAX;
-		snprintf(number, sizeof(number), "%u", site->held_back);
+		snprintf(number, sizeof(number), "%u", limit->held_back);
 		to[n].name = "held_back";
 		to[n++].value = put_escaped(room, slice_of(number));
-		site->held_back = 0;
+		limit->held_back = 0;
 	}
 	return n;
 }
 
-void log_write(struct log_site *site, enum log_level level, const char *file, int line,
-	       const struct log_field *fields, size_t n_fields, const char *format, ...)
+void log_write(struct log_site *site, uint64_t subject, enum log_level level, const char *file,
+	       int line, const struct log_field *fields, size_t n_fields, const char *format, ...)
 {
 	char text[LOG_TEXT_MAX + 1], values[LOG_VALUES_MAX + HELD_BACK_MAX];
 	struct room room = {values, values + LOG_VALUES_MAX - 1};
 	struct log_field escaped[LOG_FIELDS_MAX + 1];
+	uint64_t now = clock_boot_ms();
+	struct log_limit *limit = limit_of(site, subject, now);
 	int saved = errno;
 	va_list ap;
 
-	if (may_go(site)) {
-		size_t n = escape_fields(site, fields, n_fields, &room, escaped);
+	site->level = level;
+	site->file = file;
+	site->line = line;
+	site->format = format;
+	if (may_go(site, limit, now)) {
+		size_t n = escape_fields(limit, fields, n_fields, &room, escaped);
 
 		va_start(ap, format);
 		errno = saved;
@@ -197,6 +239,77 @@ void log_write(struct log_site *site, enum log_level level, const char *file, in
 		the_sink(sink_ctx, &(struct log_line){level, file, line, text, escaped, n});
 	}
 	errno = saved;
+}
+
+/* --- what was held back --- */
+
+static void report(const struct log_site *site, struct log_limit *l)
+{
+	char text[LOG_TEXT_MAX + 1], values[2 * HELD_BACK_MAX + 16];
+	struct room room = {text, text + sizeof(text) - 1}, value = {values, values + sizeof(values) - 1};
+	bool shared = l == &site->limits[LOG_SUBJECTS_MAX - 1];
+	struct log_field fields[2];
+	char number[32];
+	size_t n = 0;
+
+	put(&room, "more lines held back: ", 22);
+	put_escaped(&room, slice_of(site->format));
+	snprintf(number, sizeof(number), "%u", l->held_back);
+	fields[n++] = (struct log_field){"held_back", put_escaped(&value, slice_of(number))};
+	if (!shared && l->subject != LOG_NO_SUBJECT) {
+		snprintf(number, sizeof(number), "%llu", (unsigned long long)l->subject);
+		fields[n++] = (struct log_field){"uid", put_escaped(&value, slice_of(number))};
+	}
+	l->held_back = 0;
+	the_sink(sink_ctx, &(struct log_line){site->level, site->file, site->line, text, fields, n});
+}
+
+/* Reports what is due; true when nothing of it is held back any more. */
+static bool report_site(struct log_site *site, bool all, uint64_t now)
+{
+	bool done = true;
+
+	for (struct log_limit *l = site->limits; l < site->limits + LOG_SUBJECTS_MAX; l++) {
+		if (l->held_back > 0 && (all || is_over(l, now)))
+			report(site, l);
+		done = done && l->held_back == 0;
+	}
+	return done;
+}
+
+void log_report_held(bool all)
+{
+	uint64_t now = clock_boot_ms();
+
+	for (struct log_site **at = &held; *at;) {
+		struct log_site *site = *at;
+
+		if (report_site(site, all, now)) {
+			*at = site->next;
+			site->listed = false;
+		} else {
+			at = &site->next;
+		}
+	}
+}
+
+uint64_t log_held_until(void)
+{
+	uint64_t until = UINT64_MAX;
+
+	for (const struct log_site *site = held; site; site = site->next)
+		for (size_t i = 0; i < LOG_SUBJECTS_MAX; i++) {
+			const struct log_limit *l = &site->limits[i];
+
+			if (l->held_back > 0 && l->window_start + WINDOW_MS < until)
+				until = l->window_start + WINDOW_MS;
+		}
+	return until;
+}
+
+void log_on_held(struct wake wake)
+{
+	on_held = wake;
 }
 
 /* --- the plain sink --- */

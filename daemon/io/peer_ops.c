@@ -236,8 +236,8 @@ static bool dispatch(struct peer_ops *ops, struct peer *p, const struct message 
 	int r = handlers[m->op](ops, p, m);
 	if (r == 0 || r == OPS_E_LATER)
 		return r == 0;
-	log_msg(LOG_L_ERROR, LOG_FIELDS({"peer", peer_name(p)}), "%s failed: %s",
-		protocol_op_name(m->op), strerror(-r));
+	log_msg_about(peer_identity(p)->uid, LOG_L_ERROR, LOG_FIELDS({"peer", peer_name(p)}),
+		      "%s failed: %s", protocol_op_name(m->op), strerror(-r));
 	peer_close(p, PROTOCOL_E_INTERNAL, SLICE("the daemon is out of memory"), 0);
 	return true;
 }
@@ -274,15 +274,17 @@ static bool on_frame(void *ctx, struct peer *p, struct slice body)
 static void log_gone(const struct peer *p)
 {
 	enum protocol_error code = peer_close_code(p);
-	char pid[16];
+	char pid[16], uid[16];
 
 	if (code == PROTOCOL_ERRORS_END || code == PROTOCOL_E_SHUTDOWN)
 		return;
 	snprintf(pid, sizeof(pid), "%d", peer_identity(p)->pid);
-	log_msg(LOG_L_NOTICE,
-		LOG_FIELDS({"peer", peer_name(p)}, {"pid", slice_of(pid)},
-			   {"code", slice_of(protocol_error_code(code))}),
-		"connection closed");
+	snprintf(uid, sizeof(uid), "%u", (unsigned)peer_identity(p)->uid);
+	log_msg_about(peer_identity(p)->uid, LOG_L_NOTICE,
+		      LOG_FIELDS({"uid", slice_of(uid)}, {"pid", slice_of(pid)},
+				 {"peer", peer_name(p)},
+				 {"code", slice_of(protocol_error_code(code))}),
+		      "connection closed");
 }
 
 static void on_gone(void *ctx, struct peer *p)

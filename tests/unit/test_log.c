@@ -136,7 +136,7 @@ static void test_too_many_fields(void **state)
 	(void)state;
 	for (size_t i = 0; i < LOG_FIELDS_MAX + 5; i++)
 		fields[i] = (struct log_field){"n", SLICE("v")};
-	log_write(&site, LOG_L_INFO, "f", 1, fields, LOG_FIELDS_MAX + 5, "x");
+	log_write(&site, LOG_NO_SUBJECT, LOG_L_INFO, "f", 1, fields, LOG_FIELDS_MAX + 5, "x");
 	assert_int_equal(seen.n_fields, LOG_FIELDS_MAX);
 }
 
@@ -179,12 +179,86 @@ static void test_held_back_beside_long_values(void **state)
 	(void)state;
 	memset(value, 'v', sizeof(value));
 	for (unsigned i = 0; i < 30; i++)
-		log_write(&site, LOG_L_INFO, "f", 1,
+		log_write(&site, LOG_NO_SUBJECT, LOG_L_INFO, "f", 1,
 			  LOG_FIELDS({"f", slice_make(value, sizeof(value))}), 1, "x");
 	clock_fake(0, 5000 + 60000);
-	log_write(&site, LOG_L_INFO, "f", 1, LOG_FIELDS({"f", slice_make(value, sizeof(value))}), 1,
+	log_write(&site, LOG_NO_SUBJECT, LOG_L_INFO, "f", 1, LOG_FIELDS({"f", slice_make(value, sizeof(value))}), 1,
 		  "x");
 	assert_non_null(strstr(seen.fields, "held_back=[10]"));
+}
+
+static void complain_about(uint64_t uid, unsigned n)
+{
+	while (n--)
+		log_msg_about(uid, LOG_L_NOTICE, LOG_FIELDS({"f", SLICE("v")}), "%s left", "somebody");
+}
+
+/* One user's lines do not keep another's from the log, however many users there are. */
+static void test_limit_of_each_user(void **state)
+{
+	(void)state;
+	clock_fake(0, 1000000);
+	complain_about(1000, 100);
+	assert_int_equal(seen.lines, 20);
+	complain_about(0, 1);
+	assert_int_equal(seen.lines, 21);
+	for (unsigned uid = 1; uid <= 100; uid++)
+		complain_about(uid, 1);
+	/* five more have a limit of their own, and the last one is for all others together */
+	assert_int_equal(seen.lines, 21 + 5 + 20);
+	/* places of those that are silent are free again */
+	clock_fake(0, 1000000 + 60000);
+	log_report_held(false);
+	seen.lines = 0;
+	for (unsigned uid = 2000; uid < 2007; uid++)
+		complain_about(uid, 20);
+	assert_int_equal(seen.lines, 7 * 20);
+	clock_fake(0, 5000000);
+	log_report_held(true);
+}
+
+static void on_held(void *ctx)
+{
+	++*(unsigned *)ctx;
+}
+
+/* What was held back is told when its minute ends, though no further line comes. */
+static void test_held_back_is_told_in_time(void **state)
+{
+	unsigned woken = 0;
+
+	(void)state;
+	clock_fake(0, 10000000);
+	log_report_held(true);
+	assert_true(log_held_until() == UINT64_MAX);
+	log_on_held((struct wake){on_held, &woken});
+	complain_about(7, 20);
+	assert_int_equal(woken, 0);
+	complain_about(7, 41);
+	assert_int_equal(woken, 1);
+	assert_int_equal(log_held_until(), 10060000);
+	seen.lines = 0;
+	clock_fake(0, 10059999);
+	log_report_held(false);
+	assert_int_equal(seen.lines, 0);
+	clock_fake(0, 10060000);
+	log_report_held(false);
+	assert_int_equal(seen.lines, 1);
+	assert_int_equal(seen.level, LOG_L_NOTICE);
+	assert_string_equal(seen.text, "more lines held back: %s left");
+	assert_string_equal(seen.fields, "held_back=[41]uid=[7]");
+	assert_true(log_held_until() == UINT64_MAX);
+	/* once */
+	log_report_held(true);
+	assert_int_equal(seen.lines, 1);
+	/* at the end all of it, whenever that is; told already by the next line: nothing is left */
+	complain_about(7, 30);
+	flood(50);
+	seen.lines = 0;
+	log_report_held(true);
+	assert_int_equal(seen.lines, 2);
+	assert_int_equal(woken, 3);
+	log_on_held((struct wake){NULL, NULL});
 }
 
 static void test_errno_survives(void **state)
@@ -279,6 +353,8 @@ int main(void)
 		cmocka_unit_test_setup(test_too_many_fields, setup),
 		cmocka_unit_test_setup(test_limit, setup),
 		cmocka_unit_test_setup(test_held_back_beside_long_values, setup),
+		cmocka_unit_test_setup(test_limit_of_each_user, setup),
+		cmocka_unit_test_setup(test_held_back_is_told_in_time, setup),
 		cmocka_unit_test_setup(test_errno_survives, setup),
 		cmocka_unit_test_setup(test_plain_sink, setup),
 		cmocka_unit_test_setup(test_plain_sink_does_not_wait, setup),

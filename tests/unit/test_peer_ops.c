@@ -376,8 +376,8 @@ static void test_who_was_sent_away(void **state)
 	(void)state;
 	greet(&w);
 	say(&w, HELLO);
-	snprintf(expected, sizeof(expected), "%u connection closed peer=tester pid=%d "
-		 "code=hello-twice\n", (unsigned)LOG_L_NOTICE, (int)getpid());
+	snprintf(expected, sizeof(expected), "%u connection closed uid=%u pid=%d peer=tester "
+		 "code=hello-twice\n", (unsigned)LOG_L_NOTICE, (unsigned)getuid(), (int)getpid());
 	assert_string_equal(w.log, expected);
 	world_close(&w);
 	assert_string_equal(w.log, expected);
