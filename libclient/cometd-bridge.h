@@ -140,6 +140,7 @@ enum cometd_error {
 	COMETD_E_DENIED = -45,          /* access rules of the daemon forbid it */
 	COMETD_E_TOO_MANY = -46,        /* a limit, of this library or of the daemon, is reached */
 	COMETD_E_INTERNAL = -47,        /* the daemon failed */
+	COMETD_E_UNREADABLE = -48,      /* the server sent a message that cannot be read */
 	/* outcomes of what went to the server */
 	COMETD_E_REFUSED = -60,         /* the server said no */
 	COMETD_E_NOT_SENT = -61,        /* it never reached the server; safe to send again */
@@ -180,8 +181,11 @@ enum cometd_event_type {
 	 */
 	COMETD_EVENT_SUBSCRIPTION = 3,
 	/*
-	 * Messages of a server were dropped because this process reads too slowly;
-	 * told ahead of the next message. server, count, first, last, error, text.
+	 * Messages of a server that do not reach this process, ahead of the next
+	 * message: it reads too slowly (error COMETD_E_SLOW), or the server sent one
+	 * that cannot be read (COMETD_E_UNREADABLE) or is beyond the daemon's
+	 * max-message (COMETD_E_TOO_LARGE). server, count, first, last, error, text;
+	 * channel of one message, where it is known, else NULL.
 	 */
 	COMETD_EVENT_LOST = 4,
 	/*

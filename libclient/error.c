@@ -37,6 +37,7 @@
 	X(COMETD_E_NOT_SUBSCRIBED, "not-subscribed", "no such subscription")                       \
 	X(COMETD_E_DENIED, "denied", "the daemon's access rules forbid it")                        \
 	X(COMETD_E_TOO_MANY, "too-many", "a limit is reached")                                     \
+	X(COMETD_E_UNREADABLE, "unreadable", "the server sent a message that cannot be read")      \
 	X(COMETD_E_INTERNAL, "internal", "the daemon failed")                                      \
 	X(COMETD_E_REFUSED, "refused", "the server said no")                                       \
 	X(COMETD_E_NOT_SENT, "not-sent", "it never reached the server")                            \
@@ -111,6 +112,7 @@ int error_of_protocol(enum protocol_error e)
 	case PROTOCOL_E_UNKNOWN_OUTCOME: return COMETD_E_UNKNOWN_OUTCOME;
 	case PROTOCOL_E_TIMEOUT: return COMETD_E_TIMEOUT;
 	case PROTOCOL_E_OVERFLOW: return COMETD_E_SLOW;
+	case PROTOCOL_E_UNREADABLE: return COMETD_E_UNREADABLE;
 	case PROTOCOL_E_SHUTDOWN: return COMETD_E_SHUTDOWN;
 	case PROTOCOL_E_INTERNAL: return COMETD_E_INTERNAL;
 	case PROTOCOL_ERRORS_END: break;

@@ -125,7 +125,7 @@
 	X(LOST, "lost", PROTOCOL_FROM_DAEMON | PROTOCOL_OPEN,                                      \
 	  PROTOCOL_F(SERVER) | PROTOCOL_F(COUNT) | PROTOCOL_F(FIRST) | PROTOCOL_F(LAST) |          \
 		  PROTOCOL_F(CODE),                                                                \
-	  0, "messages dropped for this peer, told ahead of the next message")                     \
+	  PROTOCOL_F(CHANNEL), "messages that do not reach this peer, ahead of the next one")                     \
 	X(CLOSING, "closing", PROTOCOL_FROM_DAEMON | PROTOCOL_OPEN,                                \
 	  PROTOCOL_F(CODE) | PROTOCOL_F(REASON), PROTOCOL_F(RETRY_IN),                             \
 	  "the daemon closes the connection")
@@ -153,6 +153,7 @@
 	X(UNKNOWN_OUTCOME, "unknown-outcome", "sent, but no answer came; it may have happened")    \
 	X(TIMEOUT, "timeout", "the call was not answered in time")                                 \
 	X(OVERFLOW, "overflow", "the peer reads too slowly")                                       \
+	X(UNREADABLE, "unreadable", "a message of the server cannot be read")                      \
 	X(SHUTDOWN, "shutdown", "the daemon stops")                                                \
 	X(INTERNAL, "internal", "the daemon failed, for example out of memory")
 

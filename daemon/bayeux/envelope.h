@@ -24,6 +24,9 @@ enum envelope_kind {
 	ENVELOPE_EVENT,
 	ENVELOPE_REPLY,         /* "successful" but no "data": the reply to a publish */
 	ENVELOPE_UNKNOWN,       /* neither */
+	/* no JSON, or too large: an event, as far as anybody can tell; only `raw`, `size`,
+	   `channel` and `replay_id` say anything */
+	ENVELOPE_UNREADABLE,
 };
 
 /* Views into the parsed text (or the batch's scratch); absent ones are SLICE_NULL. */
@@ -46,6 +49,8 @@ struct envelope {
 	struct slice minimum_version;
 	enum json_kind successful;      /* JSON_TRUE, JSON_FALSE or JSON_ABSENT */
 	uint64_t x_messages;            /* events that accompany a handshake reply */
+	size_t size;                    /* unreadable: of the whole, of which raw may be a part */
+	struct slice replay_id;         /* unreadable: the digits of data.event.replayId */
 };
 
 struct envelope_batch {

@@ -217,6 +217,13 @@ void ext_lost(const struct list *chain)
 			x->ops->lost(x);
 }
 
+void ext_text(const struct list *chain, uint64_t number)
+{
+	LIST_EACH(x, chain, struct ext, link)
+		if (x->ops->text)
+			x->ops->text(x, number);
+}
+
 void ext_settled(const struct list *chain)
 {
 	LIST_EACH(x, chain, struct ext, link)

@@ -26,8 +26,12 @@ struct ext_ack {
 	struct ext ext;
 	bool on;
 	struct batch_number done;      /* what the next connect acknowledges */
-	/* becomes done when the text, or the awaited events, are through */
+	/* becomes done when the text it came with, or the awaited events, are through */
 	struct batch_number coming;
+	/* the text that is read; the one that brought `coming`, and whether it came whole: while
+	   it is read, another may end */
+	uint64_t text, coming_text;
+	bool coming_whole;
 	/* events that belong to the handshake's batch and are still to come */
 	uint64_t awaited;
 	struct buf marks;       /* of the events handed over since done, in their order */
@@ -52,11 +56,17 @@ static size_t marks_n(const struct ext_ack *a)
 	return buf_len(&a->marks) / sizeof(uint64_t);
 }
 
+/* Of an event that is too large only the beginning is there. */
+static uint64_t mark_of(const struct envelope *e)
+{
+	return strmap_hash(e->raw) + e->size;
+}
+
 /* Which of the marks that may come again the event has; marks_n() for none. */
 static size_t find_repeat(const struct ext_ack *a, const struct envelope *e)
 {
 	const char *marks = buf_slice(&a->marks).p;
-	uint64_t mark = a->at < a->known ? strmap_hash(e->raw) : 0, other;
+	uint64_t mark = a->at < a->known ? mark_of(e) : 0, other;
 	for (size_t i = a->at; i < a->known; i++) {
 		memcpy(&other, marks + i * sizeof(other), sizeof(other));
 		if (other == mark)
@@ -83,7 +93,7 @@ static void count_event(struct ext_ack *a, const struct envelope *e)
 		a->at = repeat + 1;
 		return;
 	}
-	uint64_t mark = strmap_hash(e->raw);
+	uint64_t mark = mark_of(e);
 	/* beyond the ceiling it has none */
 	(void)buf_put(&a->marks, slice_make((const char *)&mark, sizeof(mark)));
 }
@@ -138,6 +148,12 @@ static bool number_of(const struct json_value *v, struct batch_number *ret)
 	return true;
 }
 
+static void note_text(struct ext_ack *a)
+{
+	a->coming_text = a->text;
+	a->coming_whole = false;
+}
+
 /* true, or {"enabled":true,"batch":N} when events come along with the handshake */
 static int handshake_reply(struct ext_ack *a, const struct envelope *e)
 {
@@ -149,6 +165,7 @@ static int handshake_reply(struct ext_ack *a, const struct envelope *e)
 	if (r < 0)
 		return r;
 	restart(a);
+	note_text(a);
 	a->on = v.kind == JSON_TRUE || (r == 0 && f[0].value.kind == JSON_TRUE);
 	if (a->on && number_of(&f[1].value, &a->coming))
 		a->awaited = e->x_messages;
@@ -161,10 +178,16 @@ static int connect_reply(struct ext_ack *a, const struct envelope *e)
 	int r = json_read_member(e->ext, "ack", &v);
 	if (r < 0)
 		return r;
+	note_text(a);
 	if (!number_of(&v, &a->coming))
 		/* the server lost count: better a repeat than a skip that hides a message */
 		expect_none(a);
 	return 0;
+}
+
+static bool is_event(enum ext_moment moment)
+{
+	return moment == EXT_EVENT || moment == EXT_UNREADABLE;
 }
 
 static int incoming(struct ext *x, enum ext_moment moment, const struct envelope *e,
@@ -176,13 +199,13 @@ static int incoming(struct ext *x, enum ext_moment moment, const struct envelope
 		return handshake_reply(a, e);
 	if (a->on && moment == EXT_CONNECT_REPLY)
 		return connect_reply(a, e);
-	return a->on && moment == EXT_EVENT ? look_at_event(a, e) : 0;
+	return a->on && is_event(moment) ? look_at_event(a, e) : 0;
 }
 
 static void taken(struct ext *x, enum ext_moment moment, const struct envelope *e)
 {
 	struct ext_ack *a = ack_of(x);
-	if (a->on && moment == EXT_EVENT)
+	if (a->on && is_event(moment))
 		count_event(a, e);
 	/* its events came; its number does not count, so the server sends them again */
 	else if (a->on && moment == EXT_STALE_REPLY)
@@ -198,10 +221,16 @@ static void lost(struct ext *x)
 	expect_repeats(a);
 }
 
+static void text(struct ext *x, uint64_t number)
+{
+	ack_of(x)->text = number;
+}
+
 static void settled(struct ext *x)
 {
 	struct ext_ack *a = ack_of(x);
-	if (!a->coming.digits[0] || a->awaited > 0)
+	a->coming_whole |= a->text == a->coming_text;
+	if (!a->coming.digits[0] || !a->coming_whole || a->awaited > 0)
 		return;
 	a->done = a->coming;
 	a->coming = (struct batch_number){""};
@@ -217,7 +246,7 @@ static void ack_free(struct ext *x)
 
 static const struct ext_ops ops = {
 	.key = "ack", .outgoing = outgoing, .incoming = incoming, .taken = taken,
-	.lost = lost, .settled = settled, .free = ack_free,
+	.lost = lost, .text = text, .settled = settled, .free = ack_free,
 };
 
 int ext_ack_new(struct ext **ret)

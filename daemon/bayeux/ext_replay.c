@@ -156,6 +156,10 @@ enum { WITHOUT_ID = 1 };
 static int id_of(const struct envelope *e, struct replay_id *ret)
 {
 	struct json_value event, v = {0};
+	if (e->kind == ENVELOPE_UNREADABLE) {
+		v = (struct json_value){JSON_NUMBER, e->replay_id};
+		return digits_of(&v, ret) ? 0 : WITHOUT_ID;
+	}
 	int r = json_read_member(e->data, "event", &event);
 	if (r == 0)
 		r = json_read_member(event.raw, "replayId", &v);
@@ -182,6 +186,15 @@ static int event(struct ext_replay *a, const struct envelope *e)
 	return r > 0 ? EXT_DROP : r;
 }
 
+/* Its place in the order is not kept: it is reported as lost when it comes, and once. */
+static int unreadable(struct ext_replay *a, const struct envelope *e)
+{
+	struct replay_id id;
+	if (!a->on || id_of(e, &id))
+		return 0;
+	return replay_order_is_told(&a->order, name_of(a, e->channel), &id) ? EXT_DROP : 0;
+}
+
 static int incoming(struct ext *x, enum ext_moment moment, const struct envelope *e,
 		    struct ext_time at)
 {
@@ -189,6 +202,8 @@ static int incoming(struct ext *x, enum ext_moment moment, const struct envelope
 	(void)at;
 	if (moment == EXT_HANDSHAKE_REPLY)
 		return handshake_reply(a, e);
+	if (moment == EXT_UNREADABLE)
+		return unreadable(a, e);
 	return moment == EXT_EVENT ? event(a, e) : 0;
 }
 
@@ -211,7 +226,10 @@ static int delivered(struct ext *x, const struct envelope *e)
 	int r = a->on ? id_of(e, &id) : WITHOUT_ID;
 	if (r)
 		return r < 0 ? r : 0;
-	replay_order_told(&a->order, name_of(a, e->channel), &id);
+	if (e->kind == ENVELOPE_UNREADABLE)
+		replay_order_left_out(&a->order, name_of(a, e->channel), &id);
+	else
+		replay_order_told(&a->order, name_of(a, e->channel), &id);
 	return advance(a, name_of(a, e->channel));
 }
 
@@ -244,6 +262,11 @@ static void busy(struct ext *x, bool busy)
 {
 	if (replay_of(x)->on)
 		replay_order_busy(&replay_of(x)->order, busy);
+}
+
+static void text(struct ext *x, uint64_t number)
+{
+	replay_order_text(&replay_of(x)->order, number);
 }
 
 static void settled(struct ext *x)
@@ -289,8 +312,8 @@ static void replay_free(struct ext *x)
 static const struct ext_ops ops = {
 	.key = "replay", .outgoing = outgoing, .incoming = incoming, .want = want,
 	.unwant = unwant, .delivered = delivered, .refused = refused, .answered = answered,
-	.unheard = unheard, .missed = missed, .moved = moved, .busy = busy, .settled = settled,
-	.release = release, .free = replay_free,
+	.unheard = unheard, .missed = missed, .moved = moved, .busy = busy, .text = text,
+	.settled = settled, .release = release, .free = replay_free,
 };
 
 int ext_replay_new(enum session_replay start, enum session_replay_fallback fallback,

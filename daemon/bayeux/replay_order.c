@@ -24,6 +24,7 @@
 struct piece {
 	struct replay_id first, last;
 	uint64_t text;
+	bool alone;                     /* what lies between it and the next is not known */
 };
 
 struct held {
@@ -39,6 +40,7 @@ struct line {
 	struct list link;               /* replay_order::lines */
 	struct list answered;           /* replay_order::answered */
 	struct list held;
+	uint64_t answered_text;         /* that brought the answer; valid while in `answered` */
 	unsigned wants;
 	bool waits;                     /* for the answer to a subscribe */
 	bool open;                      /* and holds nothing all the same */
@@ -156,12 +158,23 @@ static bool grow(struct line *l)
 	return true;
 }
 
-/* A double comes later if it comes: events of one text make one piece, as far as they go on. */
-static void note(struct line *l, const struct replay_id *id, uint64_t text)
+/* The newest piece of this text, when the id goes on behind it. Texts may take turns. */
+static struct piece *piece_before(struct line *l, const struct replay_id *id, uint64_t text)
 {
-	struct piece *last = l->n_pieces ? &l->pieces[l->n_pieces - 1] : NULL;
-	if (last && last->text == text && replay_id_compare(id, &last->last) > 0) {
-		last->last = *id;
+	for (size_t i = l->n_pieces; i > 0 && i + 4 > l->n_pieces; i--) {
+		struct piece *p = &l->pieces[i - 1];
+		if (p->text == text)
+			return !p->alone && replay_id_compare(id, &p->last) > 0 ? p : NULL;
+	}
+	return NULL;
+}
+
+/* A double comes later if it comes: events of one text make one piece, as far as they go on. */
+static void note(struct line *l, const struct replay_id *id, uint64_t text, bool alone)
+{
+	struct piece *before = alone ? NULL : piece_before(l, id, text);
+	if (before) {
+		before->last = *id;
 		return;
 	}
 	size_t most = l->waits || is_place(&l->rewound) ? PIECES_WAITING : PIECES;
@@ -170,7 +183,7 @@ static void note(struct line *l, const struct replay_id *id, uint64_t text)
 	if (l->n_pieces == l->pieces_cap && !grow(l))
 		forget_pieces(l, 1);
 	if (l->n_pieces < l->pieces_cap)
-		l->pieces[l->n_pieces++] = (struct piece){*id, *id, text};
+		l->pieces[l->n_pieces++] = (struct piece){*id, *id, text, alone};
 }
 
 static bool is_known(const struct line *l, const struct replay_id *id)
@@ -211,7 +224,7 @@ static void rewind_to(struct replay_order *o, struct line *l, uint64_t text)
 static void make_ready(struct replay_order *o, struct line *l)
 {
 	LIST_EACH(h, &l->held, struct held, link)
-		note(l, &h->id, h->text);
+		note(l, &h->id, h->text, false);
 	list_splice(&o->ready, &l->held);
 }
 
@@ -380,6 +393,7 @@ void replay_order_answered(struct replay_order *o, struct slice channel)
 		return;
 	list_remove(&l->answered);
 	list_append(&o->answered, &l->answered);
+	l->answered_text = o->text;
 }
 
 void replay_order_unheard(struct replay_order *o, struct slice channel, bool later)
@@ -498,9 +512,20 @@ void replay_order_told(struct replay_order *o, struct slice channel, const struc
 	if (!l)
 		return;
 	if (!is_known(l, id))
-		note(l, id, o->text);
+		note(l, id, o->text, false);
 	if (!replay_id_is(&l->newest) || replay_id_compare(id, &l->newest) > 0)
 		l->newest = *id;
+}
+
+/* While older events are held, it says nothing of what lies in front of it. */
+void replay_order_left_out(struct replay_order *o, struct slice channel,
+			   const struct replay_id *id)
+{
+	struct line *l = find(o, channel);
+	if (l && !holds(o, l))
+		replay_order_told(o, channel, id);
+	else if (l && !is_known(l, id))
+		note(l, id, o->text, true);
 }
 
 const struct replay_id *replay_order_newest(const struct replay_order *o, struct slice channel)
@@ -510,9 +535,23 @@ const struct replay_id *replay_order_newest(const struct replay_order *o, struct
 	return l && !waits && replay_id_is(&l->newest) ? &l->newest : NULL;
 }
 
+void replay_order_text(struct replay_order *o, uint64_t number)
+{
+	o->text = number;
+}
+
+bool replay_order_is_told(const struct replay_order *o, struct slice channel,
+			  const struct replay_id *id)
+{
+	const struct line *l = find(o, channel);
+	return l && is_known(l, id);
+}
+
 void replay_order_settle(struct replay_order *o)
 {
 	LIST_EACH_SAFE(l, &o->answered, struct line, answered) {
+		if (l->answered_text != o->text)
+			continue;
 		list_remove(&l->answered);
 		l->waits = l->open = false;
 		if (!holds(o, l))

@@ -86,11 +86,20 @@ int replay_order_take(struct replay_order *o, struct slice channel, const struct
 		      struct slice raw);
 /* An event was told, and its hearers have it. */
 void replay_order_told(struct replay_order *o, struct slice channel, const struct replay_id *id);
+/* An event came that cannot be read, and its loss was reported. */
+void replay_order_left_out(struct replay_order *o, struct slice channel,
+			   const struct replay_id *id);
 /* The newest id told, when the next subscribe may begin behind it; NULL while an older event may
    still come, or none was told. */
 const struct replay_id *replay_order_newest(const struct replay_order *o, struct slice channel);
+/* What comes from now on is of the text with this number, or, while none is read, of none before it.
+   Numbers grow by one with each text that begins; texts may take turns. */
+void replay_order_text(struct replay_order *o, uint64_t number);
 /* The text was looked through. */
 void replay_order_settle(struct replay_order *o);
+/* whether an event with this id was told */
+bool replay_order_is_told(const struct replay_order *o, struct slice channel,
+			  const struct replay_id *id);
 /* Appends events whose turn has come to `out`, a JSON array, and is rid of them; nothing when there
    are none. Not all at once when they are many. 0 or -errno. */
 int replay_order_release(struct replay_order *o, struct buf *out);

@@ -57,6 +57,7 @@ void session_options_default(struct session_options *o)
 		.batch_max = 32u << 10,
 		.sent_max = SIZE_MAX,
 		.queue_max = 16u << 20,
+		.message_max = 16u << 20,
 		.ack = true,
 		.replay = SESSION_REPLAY_NEW,
 		.replay_fallback = SESSION_REPLAY_FALLBACK_ALL,
@@ -73,6 +74,7 @@ static void init_tools(struct session *s)
 	jitter_init(&s->jitter, o->seed);
 	backoff_init_slow(&s->backoff, o->backoff_min, o->backoff_max);
 	backoff_init(&s->command_backoff, o->backoff_min, o->backoff_max);
+	backoff_init(&s->unreadable_backoff, o->backoff_min, o->backoff_max);
 	backoff_init(&s->suspicion, o->backoff_min, o->backoff_max);
 	backoff_init(&s->halt_backoff, o->halt_retry, 10 * o->halt_retry);
 	transports_init(&s->transports, o);
@@ -83,6 +85,10 @@ static void init_tools(struct session *s)
 	wanted_init(&s->wanted, &s->pending, &s->jitter, o->backoff_min, o->backoff_max);
 	envelope_batch_init(&s->in);
 	buf_init(&s->in_hidden, 0);
+	buf_init(&s->in_masked, 0);
+	buf_init(&s->in_channel, 8 * GLIMPSE_TEXT);
+	list_init(&s->texts);
+	s->next_text = 1;
 	buf_init(&s->client_id, CLIENT_ID_MAX);
 	buf_init(&s->released, RELEASED_MAX);
 	list_init(&s->exts);
@@ -107,6 +113,8 @@ int session_new(const struct session_options *o, struct wake wake, struct sessio
 	init_tools(s);
 	s->transport = s->link_transport = transports_first(&s->transports, 0);
 	int r = exts_make(s);
+	if (r == 0)
+		r = text_new(RELEASED_MAX, 0, &s->released_text);
 	if (r)
 		return r;
 	*ret = TAKE(s);
@@ -137,6 +145,11 @@ void session_free(struct session *s)
 	exts_free(s);
 	envelope_batch_fini(&s->in);
 	buf_fini(&s->in_hidden);
+	buf_fini(&s->in_masked);
+	buf_fini(&s->in_channel);
+	LIST_EACH_SAFE(t, &s->texts, struct text, link)
+		text_free(t);
+	text_free(s->released_text);
 	buf_fini(&s->changed_text);
 	buf_fini(&s->client_id);
 	buf_fini(&s->released);
@@ -289,6 +302,7 @@ int session_take_batch(struct session *s, uint64_t now, struct buf *out, struct 
 {
 	if (events_waiting(s) || s->state == SESSION_OFF)
 		return SESSION_E_NONE;
+	ext_text(&s->exts, s->next_text);
 	int r = batch_take(s, now, out, ret);
 	s->short_until = r < 0 ? now + SHORTAGE_MS : 0;
 	return r;
@@ -305,7 +319,7 @@ static uint64_t due_deadline(const struct session *s)
 	case DUE_HANDSHAKE:
 		return s->due_at;
 	case DUE_CONNECT:
-		return busy ? SESSION_NEVER : s->due_at;
+		return busy || text_of_connect(s) ? SESSION_NEVER : s->due_at;
 	case DUE_DISCONNECT:
 		return busy ? SESSION_NEVER : s->due_at;
 	case DUE_NOTHING:
@@ -320,6 +334,13 @@ static uint64_t exchange_deadline(const struct session *s)
 	return x ? x->deadline : SESSION_NEVER;
 }
 
+/* An answer to the connect that breaks off in the middle must end, although nothing is asked. */
+static uint64_t text_deadline(const struct session *s)
+{
+	const struct text *t = text_of_connect(s);
+	return t ? t->fed_at + s->o.network_delay : SESSION_NEVER;
+}
+
 uint64_t session_deadline(const struct session *s)
 {
 	if (events_waiting(s))
@@ -327,6 +348,7 @@ uint64_t session_deadline(const struct session *s)
 	const struct pending_node *first = pending_first(&s->pending);
 	uint64_t at = earliest(due_deadline(s), batch_commands_at(s));
 	at = earliest(at, exchange_deadline(s));
+	at = earliest(at, text_deadline(s));
 	at = earliest(at, s->wanted.later_at);
 	at = earliest(at, s->publishes.back_at);
 	at = earliest(at, alive_at(s));
@@ -375,6 +397,13 @@ static uint64_t later_deadline(const struct session *s, const struct request *r)
 	}
 }
 
+static void expire_text(struct session *s, uint64_t now)
+{
+	struct text *t = text_of_connect(s);
+	if (t && t != s->in_text && text_deadline(s) <= now)
+		events_text_stalled(s, now, t);
+}
+
 static void expire_requests(struct session *s, uint64_t now)
 {
 	struct pending_node *first;
@@ -402,6 +431,7 @@ void session_heard(struct session *s, uint64_t now, uint64_t batch)
 void session_tick(struct session *s, uint64_t now)
 {
 	expire_exchanges(s, now);
+	expire_text(s, now);
 	expire_requests(s, now);
 	wanted_tick(&s->wanted, now);
 	publishes_tick(&s->publishes, now);

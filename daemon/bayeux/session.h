@@ -4,10 +4,11 @@
  * has no socket, no clock, no log and no client; a test plays a server with
  * strings. The driver (io/upstream) moves bytes:
  *
- *     text came         session_feed(), then while (session_next() == 0) …
+ *     bytes came        session_feed(), then while (session_next() == 0) …
+ *     a text is whole   session_text_end() over WebSocket, else session_batch_end()
  *     output wanted     while (session_take_batch() == 0) transport_send()
  *     time passes       session_deadline() says when to call session_tick()
- *     trouble           session_batch_failed(), session_batch_end(), session_closed()
+ *     trouble           session_batch_failed(), session_closed()
  *
  * After each of them: session_next() until it says none, then take batches, then
  * session_next() again, for a batch may change the state. Nothing is to be taken
@@ -138,6 +139,7 @@ struct session_options {
 	/* publishes that wait (16 MiB), below 4 GiB; how it is shared, and that less than half of it is
 	   one's, see bayeux/shares.h */
 	size_t queue_max;
+	size_t message_max;           /* one message of the server (16 MiB): a larger one is left out */
 	bool ack;                     /* offer the acknowledgement extension (true) */
 	/* "/{clientId}/…" stands for the channels that begin with our client id (false) */
 	bool expand_client_id;
@@ -156,6 +158,10 @@ struct session_options {
 	unsigned in_flight_max;
 	uint64_t seed;                /* of the jitter */
 	struct session_hooks hooks;   /* (none) they must outlive the session */
+	/* overwrites secrets in a message of the server that is no event, in place, before anybody
+	   sees it (NULL); the context must outlive the session */
+	void (*mask)(void *ctx, char *message, size_t n);
+	void *mask_ctx;
 };
 void session_options_default(struct session_options *o);
 
@@ -273,15 +279,19 @@ int session_take_batch(struct session *s, uint64_t now, struct buf *out, struct 
 
 /* ---- input ---- */
 /*
- * One text from the server: an HTTP body, or one WebSocket message. It must stay until
- * session_next() said none. `batch` is the batch whose HTTP response this is, 0 on WebSocket.
- * 0, -ENOMEM, -EBUSY while the text before is not looked through. A text that is no Bayeux
- * becomes a failure of the batch (or of the WebSocket). Texts of exchanges that ended or were
- * aborted are left out whole: what they bring late comes again, or belongs to the past.
+ * A piece of a text from the server, in whatever cuts it arrives: of the HTTP body of `batch`, or
+ * (0) of one WebSocket message. The bytes must stay, unchanged by the caller, until session_next()
+ * said SESSION_E_NONE. Each message in it is handled as soon as it is complete; what is no Bayeux
+ * between them becomes a failure of the batch (or of the WebSocket). Pieces of exchanges that ended
+ * or were aborted are left out: what they bring late comes again, or belongs to the past.
+ * 0, -ENOMEM, -EBUSY while the piece before, of this text or another, is not looked through.
  */
-int session_feed(struct session *s, uint64_t now, uint64_t batch, struct slice text);
+int session_feed(struct session *s, uint64_t now, uint64_t batch, struct slice piece);
 
-/* The text goes away before session_next() said none, for there is no memory: what was not looked
+/* The WebSocket message is complete; of an HTTP answer session_batch_end() says so. */
+void session_text_end(struct session *s, uint64_t now);
+
+/* The piece goes away before session_next() said none, for there is no memory: what was not looked
    at is left out. session_batch_failed() or session_closed() must follow. */
 void session_forget_text(struct session *s);
 
@@ -335,6 +345,9 @@ enum session_event_kind {
 	/* batch: end its exchange now, on WebSocket close the connection; batch 0: all of them */
 	SESSION_EVENT_ABORT,
 	SESSION_EVENT_NOTE,      /* text: something odd that a person may want to read in the log */
+	/* a message that cannot be handed over: loss, text (why), channel where it could be read, else
+	   SLICE_NULL */
+	SESSION_EVENT_LOST,
 	/* only with the option credentials: the session waits for some, for session_authorized();
 	   text: how the server rejected those it had, empty at the start */
 	SESSION_EVENT_UNAUTHORIZED,
@@ -347,8 +360,13 @@ enum session_outcome {
 	SESSION_OUTCOME_TOO_LARGE, /* not sent: as written for the server beyond sent_max: text */
 	SESSION_OUTCOME_TIMEOUT, /* a call that was delivered and not answered */
 };
+enum session_loss {
+	SESSION_LOSS_UNREADABLE, /* it is no JSON, or nested too deeply */
+	SESSION_LOSS_TOO_LARGE,  /* larger than message_max */
+};
 struct session_event {
 	enum session_event_kind kind;
+	enum session_loss loss;
 	const struct envelope *envelope;
 	uint64_t cookie;
 	enum session_outcome outcome;

@@ -560,7 +560,8 @@ static int take_due(struct session *s, uint64_t now, struct buf *out, struct ses
 		return s->state == SESSION_HANDSHAKING ? take_handshake(s, now, out, ret)
 						       : SESSION_E_NONE;
 	case DUE_CONNECT:
-		return exchange_on_lane(&s->exchanges, SESSION_LANE_CONNECT)
+		/* over a WebSocket its reply may be there, but not yet all that came with it */
+		return exchange_on_lane(&s->exchanges, SESSION_LANE_CONNECT) || text_of_connect(s)
 			? SESSION_E_NONE : take_connect(s, now, out, ret);
 	case DUE_DISCONNECT:
 		return exchange_on_lane(&s->exchanges, SESSION_LANE_COMMAND)

@@ -1,8 +1,9 @@
 /*
- * The body of struct session, for the nine files that are the session and for
+ * The body of struct session, for the files that are the session and for
  * nobody else. They stand in layers, each calling only those before it:
  *
  *     session_exts.c     which extensions there are
+ *     session_texts.c    which texts are being read
  *     session_hooks.c    what hooks from outside make of a message
  *     session_giveup.c   the end of what is in flight
  *     session_life.c     states, what is due, what a success or failure means
@@ -22,6 +23,7 @@
 
 #include "bayeux/advice.h"
 #include "bayeux/backoff.h"
+#include "bayeux/elements.h"
 #include "bayeux/exchange.h"
 #include "bayeux/ext.h"
 #include "bayeux/own_segment.h"
@@ -36,6 +38,31 @@
 #define SESSION_REASON_MAX 256
 
 enum session_due { DUE_NOTHING, DUE_HANDSHAKE, DUE_CONNECT, DUE_DISCONNECT };
+
+/* where reading stands in a piece of a text */
+enum input_state {
+	INPUT_NEXT,             /* the next element is to be found */
+	INPUT_FOUND,            /* it is in_element, and to be read */
+	INPUT_READ,             /* it is to be looked at */
+	INPUT_LOOKED,           /* it was; and is to be counted as handed over */
+};
+
+/* A text that is being read: an answer over HTTP, or a message over the WebSocket. */
+struct text {
+	struct list link;               /* session::texts; not that of what was released */
+	uint64_t number, batch;         /* batch 0: WebSocket */
+	struct elements elements;
+	bool ended;                     /* no more pieces come */
+	uint64_t last_event;            /* hash of the event in front; 0: there was something else */
+	unsigned copies;                /* events up to that one that are its very copies */
+	unsigned skipped;               /* elements that were no message */
+	bool reply_unreadable;
+	bool replied;                   /* it answers the connect: the next one waits for its end */
+	uint64_t fed_at;                /* its last piece came */
+	/* The server's own disconnect is in it. What it means says a reply behind it, or the end */
+	bool kicked;
+	char kick_reason[SESSION_REASON_MAX];
+};
 
 struct session {
 	struct session_options o;
@@ -58,7 +85,7 @@ struct session {
 	enum session_due due;
 	uint64_t due_at;
 	bool due_probe;                 /* the connect says timeout 0 */
-	struct backoff backoff, halt_backoff, command_backoff, suspicion;
+	struct backoff backoff, halt_backoff, command_backoff, suspicion, unreadable_backoff;
 	struct jitter jitter;
 	struct transports transports;   /* of the URL in use */
 	struct urls urls;
@@ -67,6 +94,7 @@ struct session {
 	bool hosts_noted;               /* that the server advises other hosts */
 	bool handshaken;                /* some handshake may have reached the server */
 	unsigned unreadable;            /* answers in a row, since the last good connect */
+	uint64_t unreadable_at;         /* the last one came */
 	uint64_t unconnected_since;     /* first failure since the last good connect; 0 for none */
 	uint64_t suspect_at;            /* a reply may make us doubt the session again */
 	bool suspected;                 /* one did in this session, when there had been … */
@@ -116,14 +144,20 @@ struct session {
 	const struct ext *timesync;     /* the same */
 
 	/* input not yet looked at */
-	struct envelope_batch in;
-	struct buf in_hidden;           /* the text without our client id, where it had to go */
-	size_t in_at;
-	size_t in_told;                 /* of them so many were handed over */
-	uint64_t in_batch;
-	bool in_settled;
+	struct list texts;              /* of the driver, begun and not through */
+	struct text *in_text;           /* whose piece is looked at, or NULL */
+	enum input_state in_state;      /* of that piece */
+	struct element in_element;
+	struct envelope_batch in;       /* what is read of it: one message, or none */
+	struct envelope in_unreadable;  /* … when it cannot be read */
+	struct envelope *in_message;    /* one of both */
+	char in_replay_id[24];          /* of one that cannot be read */
+	struct buf in_channel;          /* its channel, decoded */
+	struct buf in_hidden;           /* the element without our client id, where it had to go */
+	struct buf in_masked;           /* a copy without secrets, where it may have some */
+	uint64_t next_text;             /* number of the next text that begins */
 	bool in_kept;                   /* an event that an extension keeps from its hearers */
-	unsigned in_copies;             /* events before this one that are its very copies */
+	enum session_loss in_loss;      /* why it is unreadable */
 
 	/* the event told last, when hooks changed it, and its text */
 	struct envelope changed;
@@ -131,7 +165,7 @@ struct session {
 
 	/* events that an extension kept and lets go: looked at when nothing else is */
 	struct buf released;
-	bool in_released;               /* `in` holds views of them */
+	struct text *released_text;     /* through which they are looked at */
 	bool release_due;               /* there may be some */
 	bool repeat_due;                /* when next connected, have what got lost replayed */
 
@@ -146,6 +180,7 @@ struct session {
 
 	uint64_t short_until;           /* memory was short: ask no sooner */
 	uint64_t handshakes, connects, published, received, deleted, failures, late_answers;
+	uint64_t left_out;              /* events that could not be read */
 };
 
 static inline struct ext_time session_time(const struct session *s, uint64_t now)
@@ -188,6 +223,18 @@ int hooks_incoming(struct session *s, const struct envelope **e);
 int hooks_outgoing(struct session *s, struct hook_message *m, const struct ext_fixed *fixed,
 		   struct hook_change *ret);
 
+/* ---- session_texts.c ---- */
+/* The one of that batch (0: WebSocket) that is being read, or NULL. */
+struct text *text_find(const struct session *s, uint64_t batch);
+/* Begins one; `max`: ceiling of an element. 0 or -ENOMEM. */
+int text_new(size_t max, uint64_t batch, struct text **ret);
+/* It must not be the one that is looked at. NULL is fine. */
+void text_free(struct text *t);
+/* The one that answers the connect, and goes on, or NULL. */
+struct text *text_of_connect(const struct session *s);
+/* Whether the driver has given all of the text of this batch. */
+bool text_has_ended(const struct session *s, uint64_t batch);
+
 /* ---- session_giveup.c ---- */
 /* The requests of an exchange whose replies nobody awaits; `sent`: they may have reached the
    server. */
@@ -204,7 +251,8 @@ void giveup_waiting(struct session *s, const char *text);
 /* ---- session_state.c ---- */
 void state_note(struct session *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void state_reason(struct session *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* the reason in a reply: its error without arguments, which may name our clientId */
+/* Writes the reason in a reply: its error without arguments, which may name our clientId. */
+void state_write_reason(char ret[SESSION_REASON_MAX], const struct envelope *e, const char *what);
 void state_reason_of_reply(struct session *s, const struct envelope *e, const char *what);
 /* The one door. `e`: the message that says so, or NULL. */
 void state_set(struct session *s, uint64_t now, enum session_state state,
@@ -272,6 +320,10 @@ void life_connect_done(struct session *s, uint64_t now, const struct envelope *e
 		       enum advice_reconnect reconnect);
 void life_connect_refused(struct session *s, uint64_t now, const struct envelope *e,
 			  enum advice_reconnect reconnect);
+/* The answer to the connect broke off behind its reply. */
+void life_connect_cut(struct session *s, uint64_t now, const struct session_failure *f);
+/* The pause after an answer that could not be read, before what was in it is asked for again. */
+uint64_t life_unreadable_pause(struct session *s, uint64_t now);
 /* an event came: the connect was good for something */
 void life_event(struct session *s, uint64_t now);
 /* The server ended the session: its own disconnect, or a good connect's reconnect none. */
@@ -324,9 +376,13 @@ uint64_t batch_commands_at(const struct session *s);
    the caller in it), -ENOMEM (look again). */
 int input_message(struct session *s, uint64_t now, struct envelope *message,
 		  struct session_event *ret);
+/* A text was read to its end: the server's disconnect in it, if any, stands. */
+void input_text_end(struct session *s, uint64_t now, struct text *t);
 
 /* ---- session_events.c ---- */
 /* whether session_next() has something to tell or to look at */
 bool events_waiting(const struct session *s);
+/* Nothing more came of this text for too long. */
+void events_text_stalled(struct session *s, uint64_t now, struct text *t);
 
 #endif

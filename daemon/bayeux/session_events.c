@@ -1,12 +1,16 @@
 /*
- * Owns the order in which things are looked at and told: aborts first, then what
- * a reply led to, then the next message of the text. Guarantees that a text is
- * looked at message by message, each told before the next is looked at, and
- * that what was not looked at counts as never come. What any of it means is
- * decided in session_input.c, session_loss.c and session_life.c. Must never
- * know what goes out.
+ * Owns the order in which things are looked at and reported: aborts first, then
+ * what a reply led to, then the next message of the piece of text at hand.
+ * Guarantees that each message is handed over before the next is looked at, that
+ * one which cannot be read costs only itself, and that what was not looked at
+ * counts as never come. What any of it means is decided in session_input.c,
+ * session_loss.c and session_life.c.
  */
 #include "bayeux/session_core.h"
+
+#include "base/errors.h"
+#include "bayeux/channel.h"
+#include "protocol/utf8.h"
 
 #include <errno.h>
 
@@ -25,7 +29,7 @@ static bool has_news(const struct session *s)
 
 static bool has_text(const struct session *s)
 {
-	return s->in_at < s->in.n || s->in_settled;
+	return s->in_text != NULL;
 }
 
 static bool has_input(const struct session *s)
@@ -113,133 +117,144 @@ static int tell(struct session *s, struct session_event *ret)
 
 /* ---- input ---- */
 
-static void end_exchange(struct session *s, uint64_t now, struct exchange *x)
+static void end_exchange(struct session *s, uint64_t now, struct exchange *x, bool unreadable)
 {
 	/* it came whole: what CometD's clients call 204 */
-	static const struct session_failure nothing = {
-		.kind = SESSION_BROKEN, .http_status = 204,
-		.reason = {"the response had no reply", 25}};
+	const struct session_failure nothing = {
+		.kind = SESSION_BROKEN, .http_status = 204, .unreadable = unreadable,
+		.reason = unreadable ? SLICE("the reply could not be read")
+				     : SLICE("the response had no reply")};
 	if (list_empty(&x->requests))
 		exchange_free(x);
 	else
 		loss_of_exchange(s, now, x, &nothing);
 }
 
-/* The text is looked through: extensions may count it as handed over. */
-static void settle_input(struct session *s, uint64_t now)
+static struct exchange *exchange_of(const struct session *s, const struct text *t)
 {
-	struct exchange *x = s->in_batch ? exchange_find(&s->exchanges, s->in_batch) : NULL;
-	s->in_settled = false;
-	s->in_batch = 0;
-	s->in.n = s->in_at = s->in_told = 0;
-	if (s->in_released) {
-		s->in_released = false;
-		buf_clear(&s->released);
-		return;
-	}
+	return t->batch ? exchange_find(&s->exchanges, t->batch) : NULL;
+}
+
+/* The next piece that is looked at is one of this text. */
+static void enter_text(struct session *s, struct text *t)
+{
+	s->in_text = t;
+	s->in_state = INPUT_NEXT;
+	s->in_kept = false;
+	if (t != s->released_text)
+		ext_text(&s->exts, t->number);
+}
+
+/* The text is looked through, and was whole: extensions may count it as handed over. */
+static void settle_text(struct session *s, uint64_t now, struct text *t)
+{
+	struct exchange *x = exchange_of(s, t);
+	bool reply_unreadable = t->reply_unreadable;
+	if (t->skipped)
+		state_note(s, "%u elements of a batch were no Bayeux messages", t->skipped);
+	input_text_end(s, now, t);
+	text_free(t);
+	/* the verdict on a disconnect may have ended it */
+	x = x ? exchange_find(&s->exchanges, x->batch.id) : NULL;
 	if (x && exchange_of_commands(x))
 		ext_busy(&s->exts, false);
 	ext_settled(&s->exts);
 	s->release_due = true;
-	if (x && x->ended)
-		end_exchange(s, now, x);
+	if (x)
+		end_exchange(s, now, x, reply_unreadable);
 }
 
-/* Its bytes may go any moment. What was not looked at must not be acknowledged. */
+/* What is no Bayeux ends the text; what came in front of it stays. */
+static void text_fault(struct session *s, uint64_t now, struct text *t)
+{
+	struct session_failure f = {.kind = SESSION_BROKEN, .unreadable = true,
+				    .reason = slice_of(json_fault_text(JSON_E_SYNTAX))};
+	struct exchange *x = exchange_of(s, t);
+	bool websocket = t->batch == 0;
+	state_note(s, "what the server sent is no Bayeux: %s", json_fault_text(JSON_E_SYNTAX));
+	if (x)
+		giveup_abort(s, x);
+	text_free(t);
+	ext_lost(&s->exts);
+	if (x)
+		loss_of_exchange(s, now, x, &f);
+	else if (websocket && s->websocket)
+		loss_by_fault(s, now, &f);
+}
+
+/* No more pieces of it come. */
+static void end_text(struct session *s, uint64_t now, struct text *t)
+{
+	enter_text(s, t);
+	s->in_text = NULL;
+	if (elements_end(&t->elements))
+		text_fault(s, now, t);
+	else
+		settle_text(s, now, t);
+}
+
+/* What extensions released is looked through. */
+static void end_released(struct session *s)
+{
+	s->in_text = NULL;
+	buf_clear(&s->released);
+}
+
+static void end_piece(struct session *s, uint64_t now)
+{
+	struct text *t = s->in_text;
+	s->in_text = NULL;
+	if (t == s->released_text)
+		end_released(s);
+	else if (t->ended)
+		end_text(s, now, t);
+}
+
+/* A text of which no end comes: what was not looked at must not be acknowledged. */
+static void forget(struct session *s, struct text *t)
+{
+	if (t == s->in_text)
+		s->in_text = NULL;
+	text_free(t);
+	ext_lost(&s->exts);
+}
+
+void events_text_stalled(struct session *s, uint64_t now, struct text *t)
+{
+	static const struct session_failure stalled = {
+		.kind = SESSION_BROKEN, .reason = {"the answer broke off in the middle", 34}};
+	struct exchange *x = exchange_of(s, t);
+	bool websocket = t->batch == 0;
+	if (x)
+		giveup_abort(s, x);
+	forget(s, t);
+	if (x)
+		loss_of_exchange(s, now, x, &stalled);
+	else if (websocket)
+		loss_by_fault(s, now, &stalled);
+}
+
 void session_forget_text(struct session *s)
 {
 	/* what was released is no text of the driver's */
-	if (!has_text(s) || s->in_released)
-		return;
-	s->in_kept = s->in_settled = false;
-	s->in_batch = 0;
-	s->in.n = s->in_at = s->in_told = 0;
-	ext_lost(&s->exts);
+	if (s->in_text && s->in_text != s->released_text)
+		forget(s, s->in_text);
 }
 
 /* Who asks for the next event has done with the one before. 0, or -ENOMEM and to be tried again. */
 static int count_told(struct session *s)
 {
-	if (s->in_told == s->in_at)
-		return 0;
-	const struct envelope *e = &s->in.items[s->in_told];
-	int r = e->kind == ENVELOPE_EVENT && !s->in_kept ? ext_delivered(&s->exts, e) : 0;
+	const struct envelope *e = s->in_message;
+	bool is_event = e->kind == ENVELOPE_EVENT || e->kind == ENVELOPE_UNREADABLE;
+	int r = is_event && !s->in_kept ? ext_delivered(&s->exts, e) : 0;
 	if (r == 0) {
-		s->in_told++;
+		s->in_state = INPUT_NEXT;
 		s->in_kept = false;
 	}
 	return r;
 }
 
-/* What extensions kept for a while becomes a text to be looked at. 0 or -errno. */
-static int take_released(struct session *s)
-{
-	int r = buf_len(&s->released) ? 0 : ext_release(&s->exts, &s->released);
-	if (r)
-		return r;
-	if (buf_len(&s->released) == 0) {
-		s->release_due = false;
-		return 0;
-	}
-	r = envelope_parse(&s->in, buf_slice(&s->released));
-	if (r < 0)
-		return r;
-	s->in_at = s->in_told = 0;
-	s->in_released = s->in_settled = true;
-	return 0;
-}
-
-/* One message, or the end of the text. 0, SESSION_E_NONE, -ENOMEM: then it is still to come. */
-static int look_at_input(struct session *s, uint64_t now, struct session_event *ret)
-{
-	int r = has_text(s) ? count_told(s) : take_released(s);
-	if (r)
-		return r;
-	if (!has_text(s))
-		return SESSION_E_NONE;
-	if (s->in_at == s->in.n) {
-		settle_input(s, now);
-		return SESSION_E_NONE;
-	}
-	r = input_message(s, now, &s->in.items[s->in_at], ret);
-	if (r >= 0)
-		s->in_at++;
-	return r;
-}
-
-int session_next(struct session *s, uint64_t now, struct session_event *ret)
-{
-	publishes_forget(&s->publishes, now);
-	int r = tell(s, ret);
-	while (r == SESSION_E_NONE && has_input(s)) {
-		r = look_at_input(s, now, ret);
-		if (r == SESSION_E_NONE)
-			r = tell(s, ret);
-	}
-	if (r == SESSION_E_NONE && due_ripen(s, now))
-		r = tell(s, ret);
-	return r;
-}
-
-/* whether a text from there is still to be listened to */
-static bool is_awaited(const struct session *s, uint64_t batch)
-{
-	if (s->state == SESSION_OFF)
-		return false;
-	return batch ? exchange_find(&s->exchanges, batch) != NULL : s->websocket;
-}
-
-static void feed_fault(struct session *s, uint64_t now, uint64_t batch, int fault)
-{
-	struct session_failure f = {.kind = SESSION_BROKEN, .unreadable = true,
-				    .reason = slice_of(json_fault_text(fault))};
-	struct exchange *x = exchange_find(&s->exchanges, batch);
-	state_note(s, "what the server sent is no Bayeux: %s", json_fault_text(fault));
-	if (x)
-		loss_of_exchange(s, now, x, &f);
-	else
-		loss_by_fault(s, now, &f);
-}
+/* ---- one element ---- */
 
 /* Our client id must not be seen, nor the channels that begin with it change with each session. */
 static int hide_client_id(struct session *s, struct slice *text)
@@ -256,43 +271,240 @@ static int hide_client_id(struct session *s, struct slice *text)
 	return r;
 }
 
-int session_feed(struct session *s, uint64_t now, uint64_t batch, struct slice text)
+/* What servers say to us may repeat a secret; the data of others is passed on as it is. */
+static bool may_tell_secrets(const struct envelope *e)
 {
-	if (has_text(s))
-		return -EBUSY;
-	if (!is_awaited(s, batch))
-		return 0;
-	/* keep-alives of Faye; as an HTTP body it has no reply, which its end will notice */
-	if (text.n == 0)
-		return 0;
-	int r = hide_client_id(s, &text);
+	return e->kind != ENVELOPE_EVENT || e->successful == JSON_FALSE || e->error.n;
+}
+
+/* Reads a copy, for the bytes are the driver's. */
+static int read_masked(struct session *s, struct slice raw)
+{
+	char *copy;
+	buf_fini(&s->in_masked);
+	buf_init(&s->in_masked, raw.n);
+	int r = buf_room(&s->in_masked, raw.n, &copy);
+	if (r)
+		return r;
+	memcpy(copy, raw.p, raw.n);
+	buf_grown(&s->in_masked, raw.n);
+	s->o.mask(s->o.mask_ctx, copy, raw.n);
+	return envelope_parse(&s->in, buf_slice(&s->in_masked));
+}
+
+/* Its name, decoded, in s->in_channel, when it is one. 0, -ENOMEM. */
+static int channel_of(struct session *s, const struct glimpse *g, struct slice *ret)
+{
+	struct json_value v = {JSON_STRING, glimpse_channel(g)};
+	struct slice name = SLICE_NULL;
+	char *copy;
+	int r = v.raw.n ? hide_client_id(s, &v.raw) : 0;
+	buf_clear(&s->in_channel);
+	/* as written and decoded, so that nothing moves */
 	if (r == 0)
-		r = envelope_parse(&s->in, text);
-	s->in_at = s->in_told = 0;
+		r = buf_room(&s->in_channel, 2 * v.raw.n, &copy);
+	if (r)
+		return r;
+	if (v.raw.n)
+		memcpy(copy, v.raw.p, v.raw.n);
+	buf_grown(&s->in_channel, v.raw.n);
+	v.raw = buf_slice(&s->in_channel);
+	if (json_text(&v, &s->in_channel, &name))
+		return 0;
+	name = channel_normal(name);
+	if (utf8_valid(name) && (channel_is_meta(name) || channel_check_name(name) == 0))
+		*ret = name;
+	return 0;
+}
+
+static int see_unreadable(struct session *s, const struct element *element, int fault)
+{
+	struct envelope *e = &s->in_unreadable;
+	struct glimpse whole;
+	const struct glimpse *g = element->glimpse;
+	if (!g) {
+		glimpse_init(&whole);
+		glimpse_feed(&whole, element->raw);
+		g = &whole;
+	}
+	struct slice id = glimpse_replay_id(g);
+	*e = (struct envelope){.kind = ENVELOPE_UNREADABLE, .raw = element->raw,
+			       .size = element->size,
+			       .successful = g->successful ? JSON_TRUE : JSON_ABSENT};
+	memcpy(s->in_replay_id, id.n ? id.p : "", id.n);
+	e->replay_id = slice_make(s->in_replay_id, id.n);
+	s->in_loss = element->glimpse ? SESSION_LOSS_TOO_LARGE : SESSION_LOSS_UNREADABLE;
+	e->error = element->glimpse ? SLICE("larger than max-message")
+				    : slice_of(json_fault_text(fault));
+	s->in_message = e;
+	return channel_of(s, g, &e->channel);
+}
+
+/* What the element says. 0: s->in_message; SESSION_E_NONE: it is no message; -ENOMEM. */
+static int read_element(struct session *s, const struct element *element)
+{
+	struct slice raw = element->raw;
+	if (element->glimpse)
+		return see_unreadable(s, element, 0);
+	/* readable or not, a number or an array is nobody's message */
+	if (raw.p[0] != '{') {
+		s->in_text->skipped++;
+		return SESSION_E_NONE;
+	}
+	int r = hide_client_id(s, &raw);
+	if (r == 0)
+		r = envelope_parse(&s->in, raw);
+	if (r == 0 && s->o.mask && s->in.n && may_tell_secrets(s->in.items))
+		r = read_masked(s, raw);
+	if (r > 0)
+		return see_unreadable(s, element, r);
 	if (r < 0)
 		return r;
-	if (r > 0) {
-		feed_fault(s, now, batch, r);
-	} else {
-		if (s->in.skipped)
-			state_note(s, "%u elements of a batch were no Bayeux messages",
-				  s->in.skipped);
-		s->in_batch = batch;
-		s->in_settled = true;
+	s->in_text->skipped += s->in.skipped;
+	s->in_message = s->in.items;
+	return s->in.n ? 0 : SESSION_E_NONE;
+}
+
+/* Finds and reads the next element of the piece, or ends it. 0: there is one; SESSION_E_NONE;
+   -ENOMEM: to be tried again. */
+static int next_element(struct session *s, uint64_t now)
+{
+	if (s->in_state == INPUT_NEXT) {
+		int r = elements_next(&s->in_text->elements, &s->in_element);
+		if (r == ELEMENTS_MORE)
+			end_piece(s, now);
+		if (r == ELEMENTS_FAULT)
+			text_fault(s, now, TAKE(s->in_text));
+		if (r)
+			return r < 0 ? r : SESSION_E_NONE;
+		s->in_state = INPUT_FOUND;
 	}
+	int r = read_element(s, &s->in_element);
+	if (r >= 0)
+		s->in_state = r ? INPUT_NEXT : INPUT_READ;
+	return r;
+}
+
+/* What extensions kept for a while becomes a text to be looked at. 0 or -errno. */
+static int take_released(struct session *s)
+{
+	int r = buf_len(&s->released) ? 0 : ext_release(&s->exts, &s->released);
+	if (r)
+		return r;
+	if (buf_len(&s->released) == 0) {
+		s->release_due = false;
+		return 0;
+	}
+	elements_begin(&s->released_text->elements);
+	elements_feed(&s->released_text->elements, buf_slice(&s->released));
+	enter_text(s, s->released_text);
+	return 0;
+}
+
+/* One message, or the end of the piece. 0, SESSION_E_NONE, -ENOMEM: then it is still to come. */
+static int look_at_input(struct session *s, uint64_t now, struct session_event *ret)
+{
+	int r = has_text(s) ? 0 : take_released(s);
+	if (r || !has_text(s))
+		return r ? r : SESSION_E_NONE;
+	if (s->in_state == INPUT_LOOKED)
+		r = count_told(s);
+	if (r == 0 && s->in_state != INPUT_READ)
+		r = next_element(s, now);
+	if (r)
+		return r;
+	r = input_message(s, now, s->in_message, ret);
+	if (r >= 0)
+		s->in_state = INPUT_LOOKED;
+	return r;
+}
+
+/* whether a text from there is still to be listened to */
+static bool is_awaited(const struct session *s, uint64_t batch)
+{
+	if (s->state == SESSION_OFF)
+		return false;
+	return batch ? exchange_find(&s->exchanges, batch) != NULL : s->websocket;
+}
+
+/* Texts of exchanges that were given up: their end is not reported. */
+static void forget_the_given_up(struct session *s)
+{
+	LIST_EACH_SAFE(t, &s->texts, struct text, link)
+		if (t != s->in_text && !is_awaited(s, t->batch))
+			text_free(t);
+}
+
+int session_next(struct session *s, uint64_t now, struct session_event *ret)
+{
+	publishes_forget(&s->publishes, now);
+	int r = tell(s, ret);
+	while (r == SESSION_E_NONE && has_input(s)) {
+		r = look_at_input(s, now, ret);
+		if (r == SESSION_E_NONE)
+			r = tell(s, ret);
+	}
+	if (r == SESSION_E_NONE && due_ripen(s, now))
+		r = tell(s, ret);
+	if (r == SESSION_E_NONE)
+		forget_the_given_up(s);
+	return r;
+}
+
+static int find_text(struct session *s, uint64_t batch, struct text **ret)
+{
+	*ret = text_find(s, batch);
+	if (*ret)
+		return 0;
+	int r = text_new(s->o.message_max, batch, ret);
+	if (r)
+		return r;
+	(*ret)->number = s->next_text++;
+	list_append(&s->texts, &(*ret)->link);
+	return 0;
+}
+
+int session_feed(struct session *s, uint64_t now, uint64_t batch, struct slice piece)
+{
+	struct text *t;
+	if (has_text(s))
+		return -EBUSY;
+	/* keep-alives of Faye; as an HTTP body it has no reply, which its end will notice */
+	if (!is_awaited(s, batch) || piece.n == 0)
+		return 0;
+	int r = find_text(s, batch, &t);
+	if (r)
+		return r;
+	elements_feed(&t->elements, piece);
+	t->fed_at = now;
+	enter_text(s, t);
 	wake_up(&s->wake);
 	return 0;
+}
+
+/* Ends the text of the batch, now or once its last piece was looked through; false: it has none. */
+static bool end_text_of(struct session *s, uint64_t now, uint64_t batch)
+{
+	struct text *t = text_find(s, batch);
+	if (!t)
+		return false;
+	t->ended = true;
+	if (t != s->in_text)
+		end_text(s, now, t);
+	return true;
+}
+
+void session_text_end(struct session *s, uint64_t now)
+{
+	if (end_text_of(s, now, 0))
+		wake_up(&s->wake);
 }
 
 void session_batch_end(struct session *s, uint64_t now, uint64_t batch)
 {
 	struct exchange *x = exchange_find(&s->exchanges, batch);
-	if (!x)
-		return;
-	if (has_text(s) && s->in_batch == batch)
-		x->ended = true;
-	else
-		end_exchange(s, now, x);
+	if (!end_text_of(s, now, batch) && x)
+		end_exchange(s, now, x, false);
 	wake_up(&s->wake);
 }
 
@@ -300,9 +512,10 @@ void session_batch_failed(struct session *s, uint64_t now, uint64_t batch,
 			  const struct session_failure *f)
 {
 	struct exchange *x = exchange_find(&s->exchanges, batch);
-	/* it failed while its text was read */
-	if (s->in_batch == batch)
-		session_forget_text(s);
+	struct text *t = batch ? text_find(s, batch) : NULL;
+	/* it was cut in the middle */
+	if (t)
+		forget(s, t);
 	if (!x)
 		return;
 	if (credentials_are_rejected(s, x, f))
@@ -314,8 +527,9 @@ void session_batch_failed(struct session *s, uint64_t now, uint64_t batch,
 
 void session_closed(struct session *s, uint64_t now, const struct session_failure *f)
 {
-	if (s->in_batch == 0)
-		session_forget_text(s);
+	struct text *t = text_find(s, 0);
+	if (t)
+		forget(s, t);
 	if (s->websocket && credentials_are_rejected(s, NULL, f))
 		loss_by_rejection(s, now, NULL, f);
 	else

@@ -44,7 +44,8 @@ static void give_up_all(struct session *s, const char *text)
 
 void giveup_abort(struct session *s, const struct exchange *x)
 {
-	if (x->batch.id != s->in_batch)
+	/* of an answer that is complete there is nothing to end */
+	if (!text_has_ended(s, x->batch.id))
 		s->aborts[x->batch.lane] = x->batch.id;
 }
 

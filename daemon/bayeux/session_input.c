@@ -281,6 +281,48 @@ static int connect_refused(struct session *s, uint64_t now, const struct envelop
 	return 0;
 }
 
+/*
+ * The server's own disconnect, once: it comes with one response, and the connect says "none" in
+ * another. Salesforce says goodbye in front of the reply that tells why it does not know us any
+ * more, so the rest of the text is waited for.
+ */
+static void server_disconnects(struct session *s, const struct envelope *e)
+{
+	struct text *t = s->in_text;
+	if (!t->kicked)
+		state_write_reason(t->kick_reason, e, "the server ended the session");
+	t->kicked = true;
+}
+
+void input_text_end(struct session *s, uint64_t now, struct text *t)
+{
+	if (!t->kicked)
+		return;
+	t->kicked = false;
+	if (s->state == SESSION_OFF || s->state == SESSION_DISCONNECTING ||
+	    buf_len(&s->client_id) == 0 || s->due == DUE_HANDSHAKE)
+		return;
+	state_reason(s, "%s", t->kick_reason);
+	life_kicked(s, now, NULL);
+}
+
+/* Whether the server's disconnect in front of this reply stands; it does not when the reply tells of
+   credentials. 0 or 1, -ENOMEM. */
+static int is_kicked(struct session *s, const struct envelope *e)
+{
+	struct slice why = SLICE_NULL;
+	if (!s->in_text->kicked)
+		return 0;
+	int r = is_ok(e) ? 0 : failure_reason(e, &why);
+	if (r < 0)
+		return r;
+	if (!is_ok(e) && is_rejection(s, e, why)) {
+		s->in_text->kicked = false;
+		return 0;
+	}
+	return 1;
+}
+
 static int connect_reply(struct session *s, uint64_t now, const struct envelope *e)
 {
 	if (s->stale_connect) {
@@ -296,37 +338,19 @@ static int connect_reply(struct session *s, uint64_t now, const struct envelope 
 	}
 	if (!answered(s, &s->connect, e))
 		return 0;
-	return is_ok(e) ? connect_done(s, now, e) : connect_refused(s, now, e);
-}
-
-/* ---- disconnect ---- */
-
-/* Salesforce says goodbye in front of the reply that tells why: it does not know us any more. */
-static int is_rejected_behind(struct session *s, const struct envelope *e)
-{
-	int r = 0;
-	for (const struct envelope *end = s->in.items + s->in.n; r == 0 && ++e < end;) {
-		struct slice why;
-		if (!slice_eq(e->channel, SLICE("/meta/connect")) || is_ok(e) ||
-		    !answered(s, &s->connect, e))
-			continue;
-		r = failure_reason(e, &why);
-		if (r == 0)
-			r = is_rejection(s, e, why);
+	int kicked = is_kicked(s, e);
+	if (kicked < 0)
+		return kicked;
+	if (kicked) {
+		input_text_end(s, now, s->in_text);
+		return 0;
 	}
+	int r = is_ok(e) ? connect_done(s, now, e) : connect_refused(s, now, e);
+	s->in_text->replied |= r == 0;
 	return r;
 }
 
-/* Once: it comes with one response, and the connect says "none" in another. */
-static int server_disconnects(struct session *s, uint64_t now, const struct envelope *e)
-{
-	int r = is_rejected_behind(s, e);
-	if (r)
-		return r < 0 ? r : 0;
-	state_reason_of_reply(s, e, "the server ended the session");
-	life_kicked(s, now, e);
-	return 0;
-}
+/* ---- disconnect ---- */
 
 static int disconnect_reply(struct session *s, uint64_t now, const struct envelope *e)
 {
@@ -336,7 +360,7 @@ static int disconnect_reply(struct session *s, uint64_t now, const struct envelo
 			life_off(s, now);
 		}
 	} else if (e->id.n == 0 && buf_len(&s->client_id) && s->due != DUE_HANDSHAKE) {
-		return server_disconnects(s, now, e);
+		server_disconnects(s, e);
 	}
 	return 0;
 }
@@ -500,13 +524,17 @@ static bool is_copy(const struct session *s, const struct envelope *e, unsigned 
 	return copies > 0 && copies % wanted_copies(&s->wanted, e->channel) != 0;
 }
 
-/* how many events right before this one are its very copies */
-static unsigned copies_before(const struct session *s, const struct envelope *e)
+/* What tells an event from the one in front of it; 0 where nobody asks. */
+static uint64_t mark_of(const struct session *s, const struct envelope *e)
 {
-	if (!s->wanted.covering || s->in_at == 0)
-		return 0;
-	bool same = e[-1].kind == ENVELOPE_EVENT && slice_eq(e[-1].raw, e->raw);
-	return same ? s->in_copies + 1 : 0;
+	return s->wanted.covering ? strmap_hash(e->raw) | 1 : 0;
+}
+
+/* how many events right before this one are its very copies */
+static unsigned copies_before(const struct session *s, uint64_t mark)
+{
+	const struct text *t = s->in_text;
+	return mark && t->last_event == mark ? t->copies + 1 : 0;
 }
 
 /* A remote call of CometD that failed is answered by data and successful:false. */
@@ -560,8 +588,10 @@ static int event(struct session *s, uint64_t now, const struct envelope *e,
 		 struct session_event *ret)
 {
 	const struct envelope *was = e;
-	bool wire = !s->in_released;
-	unsigned copies = copies_before(s, e);
+	struct text *t = s->in_text;
+	bool wire = t != s->released_text;
+	uint64_t mark = mark_of(s, e);
+	unsigned copies = copies_before(s, mark);
 	int r = wire ? ext_look(&s->exts, EXT_EVENT, e, session_time(s, now)) : 0;
 	bool dropped = r == EXT_DROP, copy = !dropped && is_copy(s, e, copies);
 	if (r == 0 && !copy)
@@ -574,8 +604,9 @@ static int event(struct session *s, uint64_t now, const struct envelope *e,
 		life_event(s, now);
 		s->in_kept = dropped;
 	}
+	t->last_event = mark;
 	if (!dropped)
-		s->in_copies = copies;
+		t->copies = copies;
 	if (dropped || copy)
 		return SESSION_E_NONE;
 	return pass_on(s, now, e, r == HOOK_DELETE, ret);
@@ -607,7 +638,7 @@ static int meta(struct session *s, uint64_t now, const struct envelope *e)
  */
 static bool is_reply_with_data(const struct session *s, const struct envelope *e)
 {
-	if (e->kind != ENVELOPE_EVENT || e->successful == JSON_ABSENT || s->in_released)
+	if (e->kind != ENVELOPE_EVENT || e->successful == JSON_ABSENT || s->in_text == s->released_text)
 		return false;
 	const struct pending_node *node = pending_find_text(&s->pending, e->id);
 	if (!node)
@@ -615,6 +646,36 @@ static bool is_reply_with_data(const struct session *s, const struct envelope *e
 	struct request *r = PENDING_OF(node, struct request, pending);
 	return r->kind == REQUEST_PUBLISH && r->exchange && !publish_of(r)->call &&
 	       slice_eq(publish_of(r)->channel, e->channel);
+}
+
+/* A reply of which nothing can be read is none: its request ends as one that was not answered. */
+static int unreadable_reply(struct session *s, const struct envelope *e)
+{
+	s->in_text->reply_unreadable = true;
+	s->in_kept = true;
+	state_note(s, "a reply on %.*s cannot be read, and is left out",
+		   SLICE_ARG(slice_take(e->channel, 100)));
+	return SESSION_E_NONE;
+}
+
+/* Extensions count it as the event that it is for the server, or it would be asked for again. */
+static int unreadable(struct session *s, uint64_t now, const struct envelope *e,
+		      struct session_event *ret)
+{
+	if (channel_is_meta(e->channel) || e->successful != JSON_ABSENT)
+		return unreadable_reply(s, e);
+	int r = ext_incoming(&s->exts, EXT_UNREADABLE, e, session_time(s, now));
+	if (r < 0)
+		return r;
+	life_event(s, now);
+	s->in_kept = r == EXT_DROP;
+	s->in_text->last_event = 0;
+	if (r == EXT_DROP)
+		return SESSION_E_NONE;
+	s->left_out++;
+	*ret = (struct session_event){.kind = SESSION_EVENT_LOST, .channel = e->channel,
+				      .loss = s->in_loss, .text = e->error};
+	return 0;
 }
 
 int input_message(struct session *s, uint64_t now, struct envelope *message,
@@ -625,11 +686,15 @@ int input_message(struct session *s, uint64_t now, struct envelope *message,
 		message->kind = ENVELOPE_REPLY;
 	if (e->kind == ENVELOPE_EVENT)
 		return event(s, now, e, ret);
+	if (e->kind == ENVELOPE_UNREADABLE)
+		return unreadable(s, now, e, ret);
+	s->in_text->last_event = 0;
 	int r = hooks_incoming(s, &e);
 	if (r < 0)
 		return r;
 	switch (e->kind) {
 	case ENVELOPE_EVENT:
+	case ENVELOPE_UNREADABLE:
 		break;
 	case ENVELOPE_META:
 		r = meta(s, now, e);

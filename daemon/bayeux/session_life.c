@@ -260,6 +260,24 @@ void life_handshake_forbidden(struct session *s, uint64_t now, const struct enve
 
 /* ---- a connect that got lost ---- */
 
+/* What is good in between says nothing of what is broken: only time does. */
+uint64_t life_unreadable_pause(struct session *s, uint64_t now)
+{
+	if (s->unreadable_at && now - s->unreadable_at > 2 * s->o.backoff_max)
+		backoff_reset(&s->unreadable_backoff);
+	s->unreadable_at = due_later(now, 1);
+	return backoff_next(&s->unreadable_backoff, &s->jitter);
+}
+
+void life_connect_cut(struct session *s, uint64_t now, const struct session_failure *f)
+{
+	if (!state_is_up(s) || s->due != DUE_CONNECT)
+		return;
+	state_lost_messages(s);
+	if (f->unreadable)
+		s->due_at = due_later(s->due_at, now + life_unreadable_pause(s, now));
+}
+
 void life_connect_lost(struct session *s, uint64_t now, enum session_transport transport,
 		       const struct session_failure *f)
 {
@@ -282,17 +300,19 @@ void life_connect_lost(struct session *s, uint64_t now, enum session_transport t
 	due_connect_failed(s, now);
 	if (leave_url(s, now, transport, f))
 		return;
+	uint64_t least = f->unreadable ? life_unreadable_pause(s, now) : 0;
+	least = due_later(least, due_retry_after(f));
 	/* with ack, what cannot be read is sent again at each resume: give it up, and tell the gap */
 	if (f->unreadable && ++s->unreadable >= UNREADABLE_MAX) {
 		s->unreadable = 0;
-		due_handshake(s, now, backoff_next(&s->backoff, &s->jitter), NULL);
+		due_handshake(s, now, due_later(backoff_next(&s->backoff, &s->jitter), least), NULL);
 		return;
 	}
 	/* a server that is away says nothing against the transport: first try to resume */
 	if ((sent || f->unsupported) && transports_failed(&s->transports, transport, f, now))
-		due_handshake(s, now, due_retry_after(f), NULL);
+		due_handshake(s, now, least, NULL);
 	else
-		retry_connect(s, now, due_retry_after(f), NULL);
+		retry_connect(s, now, least, NULL);
 }
 
 void life_probe(struct session *s, uint64_t now)

@@ -70,6 +70,8 @@ static void commands_lost(struct session *s, uint64_t now, struct exchange *x,
 	uint64_t pause = backoff_next(&s->command_backoff, &s->jitter);
 	bool unsent = is_unsent(s, x, f);
 	tell_extensions(s, x);
+	if (f->unreadable)
+		pause = due_later(pause, life_unreadable_pause(s, now));
 	s->commands_at = now + due_later(pause, due_retry_after(f));
 	if (f->kind == SESSION_TOO_LARGE) {
 		s->commands_at = now;
@@ -128,8 +130,13 @@ void loss_of_exchange(struct session *s, uint64_t now, struct exchange *x,
 	bool awaited = !list_empty(&x->requests);
 	giveup_requests(s, x, true, "");
 	exchange_free(x);
-	if (!awaited || s->state == SESSION_OFF)
+	if (s->state == SESSION_OFF)
 		return;
+	if (!awaited) {
+		if (batch.kind == SESSION_BATCH_CONNECT && f->kind == SESSION_BROKEN)
+			life_connect_cut(s, now, f);
+		return;
+	}
 	if (batch.kind == SESSION_BATCH_DISCONNECT) {
 		life_off(s, now);
 	} else if (s->state != SESSION_DISCONNECTING) {

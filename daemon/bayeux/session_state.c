@@ -44,15 +44,23 @@ void state_reason(struct session *s, const char *format, ...)
 	va_end(args);
 }
 
-void state_reason_of_reply(struct session *s, const struct envelope *e, const char *what)
+void state_write_reason(char ret[SESSION_REASON_MAX], const struct envelope *e, const char *what)
 {
 	struct envelope_error error = envelope_error_parse(e->error);
+	int n;
 	if (error.code)
-		state_reason(s, "%s: %u %.*s", what, error.code, SLICE_ARG(error.text));
+		n = snprintf(ret, SESSION_REASON_MAX, "%s: %u %.*s", what, error.code,
+			     SLICE_ARG(error.text));
 	else if (error.text.n)
-		state_reason(s, "%s: %.*s", what, SLICE_ARG(error.text));
+		n = snprintf(ret, SESSION_REASON_MAX, "%s: %.*s", what, SLICE_ARG(error.text));
 	else
-		state_reason(s, "%s", what);
+		n = snprintf(ret, SESSION_REASON_MAX, "%s", what);
+	end_text(ret, n);
+}
+
+void state_reason_of_reply(struct session *s, const struct envelope *e, const char *what)
+{
+	state_write_reason(s->reason, e, what);
 }
 
 /* The one door through which the state changes. */

@@ -88,31 +88,91 @@ static int encode_event(struct hub *h, struct hub_server *server, const struct s
 	return r;
 }
 
-static void deliver(struct hub *h, struct hub_server *server, const struct session_event *event)
+/* The frame that says of one message why nobody receives it. */
+static int encode_lost(struct hub *h, const struct hub_server *server, struct slice channel,
+		       enum protocol_error code, struct chunk_frame *ret)
+{
+	struct message m;
+	int r;
+
+	message_init(&m, PROTOCOL_OP_LOST);
+	m.server = server->by_name.key;
+	m.count = 1;
+	m.first = m.last = server->seq;
+	m.code = slice_of(protocol_error_code(code));
+	m.channel = channel;
+	m.has = PROTOCOL_F(SERVER) | PROTOCOL_F(COUNT) | PROTOCOL_F(FIRST) | PROTOCOL_F(LAST) |
+		PROTOCOL_F(CODE) | (channel.n ? PROTOCOL_F(CHANNEL) : 0);
+	r = chunk_message(&h->chunk, &m, ret);
+	message_fini(&m);
+	if (r == 0)
+		h->stats.encoded_bytes += ret->n;
+	return r;
+}
+
+/* The frame takes the place of the message in each queue; `failed`: there is none. */
+static void push(struct hub *h, const struct hub_server *server, struct list *hits, int failed,
+		 const struct chunk_frame *frame)
 {
 	struct slice name = server->by_name.key;
+
+	LIST_EACH_SAFE(m, hits, struct member, hit) {
+		list_remove(&m->hit);
+		if (failed) {
+			outbox_push_lost(&m->outbox, name, server->seq);
+			continue;
+		}
+		outbox_push_message(&m->outbox, frame->blob, frame->offset, frame->n, name,
+				    server->seq, m->hit_overflow);
+		h->stats.delivered_frames++;
+	}
+}
+
+static void collect_channel(struct hub_server *server, struct slice channel, struct list *hits)
+{
+	trie_collect(server->trie, channel, collect, hits);
+	collect_filtered(server, channel, hits);
+}
+
+static void deliver(struct hub *h, struct hub_server *server, const struct session_event *event)
+{
+	struct slice channel = event->envelope->channel;
 	struct list hits = LIST_INIT(hits);
 	struct chunk_frame frame;
 	int r;
 
 	server->seq++;
 	h->stats.received++;
-	trie_collect(server->trie, event->envelope->channel, collect, &hits);
-	collect_filtered(server, event->envelope->channel, &hits);
+	collect_channel(server, channel, &hits);
 	if (list_empty(&hits))
 		return;
 	h->stats.heard++;
 	r = encode_event(h, server, event, &frame);
-	LIST_EACH_SAFE(m, &hits, struct member, hit) {
-		list_remove(&m->hit);
-		if (r) {
-			outbox_push_lost(&m->outbox, name, server->seq);
-			continue;
-		}
-		outbox_push_message(&m->outbox, frame.blob, frame.offset, frame.n, name,
-				    server->seq, m->hit_overflow);
-		h->stats.delivered_frames++;
-	}
+	if (r == -EMSGSIZE)
+		r = encode_lost(h, server, channel, PROTOCOL_E_TOO_LARGE, &frame);
+	push(h, server, &hits, r, &frame);
+}
+
+/* A message that the session could not read takes a number all the same; without its channel it may
+   have been for any subscription. */
+static void report_lost(struct hub *h, struct hub_server *server,
+			const struct session_event *event)
+{
+	enum protocol_error code = event->loss == SESSION_LOSS_TOO_LARGE ? PROTOCOL_E_TOO_LARGE
+									  : PROTOCOL_E_UNREADABLE;
+	struct list hits = LIST_INIT(hits);
+	struct chunk_frame frame;
+
+	server->seq++;
+	if (event->channel.n)
+		collect_channel(server, event->channel, &hits);
+	else
+		LIST_EACH(m, &h->member_list, struct member, link)
+			LIST_EACH(s, &m->subscriptions, struct subscription, of_member)
+				if (s->server == server)
+					collect(&hits, &s->entry);
+	if (!list_empty(&hits))
+		push(h, server, &hits, encode_lost(h, server, event->channel, code, &frame), &frame);
 }
 
 /* ---- outcomes ---- */
@@ -386,6 +446,9 @@ void hub_take(struct hub *h, struct hub_server *server, const struct session_eve
 		break;
 	case SESSION_EVENT_STATE:
 		state_changed(h, server, now, unix_ms);
+		break;
+	case SESSION_EVENT_LOST:
+		report_lost(h, server, event);
 		break;
 	case SESSION_EVENT_ABORT:
 	case SESSION_EVENT_NOTE:

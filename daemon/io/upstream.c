@@ -143,6 +143,10 @@ static void take_event(struct upstream *u, const struct session_event *event)
 		auth_get(u->auth, &u->waiter);
 		return;
 	}
+	if (event->kind == SESSION_EVENT_LOST)
+		log_msg(LOG_L_WARNING,
+			LOG_FIELDS({"server", slice_of(u->name)}, {"channel", event->channel}),
+			"a message is left out: %.*s", SLICE_ARG(event->text));
 	if (event->kind == SESSION_EVENT_STATE)
 		log_state(u);
 	hub_take(u->hub, u->server, event, loop_now(u->loop), clock_unix_ms());
@@ -186,10 +190,12 @@ static void on_text(void *ctx, uint64_t batch, struct slice text)
 	uint64_t now = loop_now(u->loop);
 
 	session_wall_clock(u->session, now, clock_unix_ms());
-	/* in place: the text lies in a buffer of the transport, and nobody has read it yet */
-	mask_messages(http_client_mask(u->client), (char *)text.p, text.n);
 	int r = session_feed(u->session, now, batch, text);
 
+	if (r == 0 && batch)
+		session_batch_end(u->session, now, batch);
+	else if (r == 0)
+		session_text_end(u->session, now);
 	if (r == 0)
 		r = pull(u);
 	if (r)
@@ -360,6 +366,13 @@ static int set_members(struct session *s, enum session_ext kind, const struct up
 	return r;
 }
 
+static void mask_message(void *ctx, char *message, size_t n)
+{
+	struct upstream *u = ctx;
+
+	mask_messages(http_client_mask(u->client), message, n);
+}
+
 static int make_session(struct upstream *u, const struct upstream_options *o)
 {
 	struct session_options session = o->session;
@@ -367,6 +380,9 @@ static int make_session(struct upstream *u, const struct upstream_options *o)
 	session.credentials = u->auth != NULL;
 	session.urls = sites_shown(u->sites);
 	session.n_urls = sites_count(u->sites);
+	session.message_max = o->http.body_max;
+	session.mask = mask_message;
+	session.mask_ctx = u;
 	session.publish_apart = endpoints_publish_apart(&o->endpoints);
 	if (getrandom(&session.seed, sizeof(session.seed), 0) != sizeof(session.seed))
 		return -errno;

@@ -110,6 +110,24 @@ static void say_state(struct sub *s, const struct cometd_event *e)
 	s->troubled = away;
 }
 
+static void say_lost(const struct cometd_event *e)
+{
+	fputs("cometctl: ", stderr);
+	print_name(stderr, e->server);
+	if (e->count == 1)
+		fprintf(stderr, ": 1 message lost (%llu)", (unsigned long long)e->first);
+	else
+		fprintf(stderr, ": %llu messages lost (%llu to %llu)", (unsigned long long)e->count,
+			(unsigned long long)e->first, (unsigned long long)e->last);
+	if (e->channel) {
+		fputs(" on ", stderr);
+		print_name(stderr, e->channel);
+	}
+	fputs(": ", stderr);
+	print_name(stderr, e->text ? e->text : "no reason given");
+	fputc('\n', stderr);
+}
+
 static void say(struct sub *s, const struct cometd_event *e)
 {
 	switch (e->type) {
@@ -117,13 +135,7 @@ static void say(struct sub *s, const struct cometd_event *e)
 		say_state(s, e);
 		return;
 	case COMETD_EVENT_LOST:
-		fputs("cometctl: ", stderr);
-		print_name(stderr, e->server);
-		fprintf(stderr, ": %llu messages lost (%llu to %llu): ",
-			(unsigned long long)e->count, (unsigned long long)e->first,
-			(unsigned long long)e->last);
-		print_name(stderr, e->text ? e->text : "no reason given");
-		fputc('\n', stderr);
+		say_lost(e);
 		return;
 	case COMETD_EVENT_SUBSCRIPTION:
 		if (e->error)

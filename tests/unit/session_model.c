@@ -512,6 +512,33 @@ void model_pull(struct model *m)
 	buf_fini(&out);
 }
 
+/* A text comes in up to three pieces, and between them the session goes on. */
+static void feed(struct model *m, const struct model_item *it)
+{
+	struct slice rest = slice_of(it->text);
+	for (int left = 2; rest.n; left--) {
+		size_t n = left > 0 ? 1 + model_random(m, rest.n) : rest.n;
+		char *piece = strndup(rest.p, n);
+		if (it->batch && !find_open(m, it->batch)) {
+			free(piece);
+			return;
+		}
+		assert_int_equal(session_feed(m->s, m->now, it->batch, slice_make(piece, n)), 0);
+		model_pull(m);
+		free(piece);
+		rest = slice_drop(rest, n);
+	}
+	if (!it->batch) {
+		session_text_end(m->s, m->now);
+		return;
+	}
+	uint64_t *open = find_open(m, it->batch);
+	if (!open)
+		return;
+	*open = 0;
+	session_batch_end(m->s, m->now, it->batch);
+}
+
 static void happen(struct model *m, const struct model_item *it)
 {
 	uint64_t *open = it->batch ? find_open(m, it->batch) : NULL;
@@ -525,10 +552,8 @@ static void happen(struct model *m, const struct model_item *it)
 	case MODEL_RESPONSE:
 		if (!open)
 			break;
-		*open = 0;
 		m->fed_events += it->n_events;
-		assert_int_equal(session_feed(m->s, m->now, it->batch, slice_of(it->text)), 0);
-		session_batch_end(m->s, m->now, it->batch);
+		feed(m, it);
 		break;
 	case MODEL_FAILURE:
 		if (!open)
@@ -540,7 +565,7 @@ static void happen(struct model *m, const struct model_item *it)
 		if (!m->socket || it->socket != m->socket)
 			break;
 		m->fed_events += it->n_events;
-		assert_int_equal(session_feed(m->s, m->now, 0, slice_of(it->text)), 0);
+		feed(m, it);
 		break;
 	case MODEL_CLOSE:
 		if (!m->socket || it->socket != m->socket)

@@ -93,6 +93,11 @@ static void say_event(struct player *p, const struct session_event *e)
 	case SESSION_EVENT_NOTE:
 		push(p, "note %.*s", SLICE_ARG(e->text));
 		break;
+	case SESSION_EVENT_LOST:
+		push(p, "lost %s%s%.*s: %.*s",
+		     e->loss == SESSION_LOSS_TOO_LARGE ? "too-large" : "unreadable",
+		     e->channel.n ? " " : "", SLICE_ARG(e->channel), SLICE_ARG(e->text));
+		break;
 	case SESSION_EVENT_UNAUTHORIZED:
 		push(p, "unauthorized%s%.*s", e->text.n ? ": " : "", SLICE_ARG(e->text));
 		break;
@@ -249,9 +254,14 @@ static struct session_failure failure(const char *line)
 	return f;
 }
 
-static void feed(struct player *p, uint64_t batch, struct slice t)
+/* in one piece, with or without its end */
+static void feed(struct player *p, uint64_t batch, struct slice t, bool end)
 {
 	assert_int_equal(session_feed(p->s, p->now, batch, t), 0);
+	if (end && batch)
+		session_batch_end(p->s, p->now, batch);
+	else if (end)
+		session_text_end(p->s, p->now);
 	tell_events(p);
 }
 
@@ -295,12 +305,13 @@ static void act_on_lane(struct player *p, struct slice verb, const char *rest)
 		session_batch_failed(p->s, p->now, batch, &f);
 		return;
 	}
-	if (!slice_eq(verb, SLICE("end")))
-		feed(p, batch, text(p, rest));
-	if (!slice_eq(verb, SLICE("late"))) {
+	bool end = !slice_eq(verb, SLICE("late"));
+	if (end)
 		p->open[lane] = false;
+	if (slice_eq(verb, SLICE("end")))
 		session_batch_end(p->s, p->now, batch);
-	}
+	else
+		feed(p, batch, text(p, rest), end);
 }
 
 static void act(struct player *p, const char *line)
@@ -331,7 +342,9 @@ static void act(struct player *p, const char *line)
 	} else if (slice_eq(verb, SLICE("publish")) || slice_eq(verb, SLICE("call"))) {
 		publish(p, rest, verb.p[0] == 'c');
 	} else if (slice_eq(verb, SLICE("frame"))) {
-		feed(p, 0, text(p, rest));
+		feed(p, 0, text(p, rest), true);
+	} else if (slice_eq(verb, SLICE("part"))) {
+		feed(p, 0, text(p, rest), false);
 	} else if (slice_eq(verb, SLICE("closed"))) {
 		struct session_failure f = failure(rest);
 		session_closed(p->s, p->now, &f);

@@ -13,6 +13,8 @@
  *     > late LANE TEXT           the same without its end
  *     > end LANE                 the end of a response
  *     > heard LANE|websocket     bytes came for that batch, or on the WebSocket
+ *     > part TEXT                a piece of a message over the WebSocket; what follows may be
+ *                                another, or a frame, or a close
  *     > frame TEXT               one message over the WebSocket
  *     > fail LANE KIND …         KIND: not-sent, broken, too-large; then any of:
  *     > closed KIND …            unsupported, status=N, retry=MS
@@ -27,6 +29,7 @@
  *     < channel CHANNEL STATUS[: TEXT]
  *     < abort all|connect|command
  *     < note TEXT
+ *     < lost CODE[ CHANNEL]: TEXT
  *     < unauthorized[: WHY]
  *     < KIND TRANSPORT[@N] TEXT  a batch: handshake, connect, commands, disconnect; N: the
  *                                number of its URL but for the first, 0

@@ -197,8 +197,69 @@ static void test_too_large_is_lost(void **state)
 	big[1000] = '\0';
 	say_message(&w, 0, "/a", big);
 	assert_non_null(strstr(heard(&w, 0),
-			       "{'op':'lost','server':'one','count':1,'first':1,'last':1,"
-			       "'code':'overflow'}\n{'op':'message','server':'one','seq':2,"));
+			       "{'op':'lost','server':'one','channel':'/a','count':1,"
+			       "'first':1,'last':1,'code':'too-large'}\n"
+			       "{'op':'message','server':'one','seq':2,"));
+	world_fini(&w);
+}
+
+static void say_lost(struct world *w, enum session_loss loss, const char *channel)
+{
+	struct session_event event = {.kind = SESSION_EVENT_LOST, .loss = loss,
+				      .channel = channel ? slice_of(channel) : SLICE_NULL};
+
+	hub_take(w->hub, w->servers[0], &event, 1000, 5000);
+}
+
+/* What could not be read is reported to those who would have received it, in its place. */
+static void test_unreadable_is_lost(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_init(&w);
+	listen_to(&w, 0, "/a");
+	listen_to(&w, 1, "/b");
+	say_message(&w, 0, "/a", "{}");
+	say_lost(&w, SESSION_LOSS_UNREADABLE, "/a");
+	say_lost(&w, SESSION_LOSS_TOO_LARGE, "/b");
+	say_lost(&w, SESSION_LOSS_UNREADABLE, "/nobody");
+	/* it may have been for any subscription of that server, but for no others */
+	say_lost(&w, SESSION_LOSS_UNREADABLE, NULL);
+	say_message(&w, 0, "/a", "{}");
+	assert_heard(&w, 0,
+		     "{'op':'message','server':'one','seq':1,'message':{}}\n"
+		     "{'op':'lost','server':'one','channel':'/a','count':1,"
+		     "'first':2,'last':2,'code':'unreadable'}\n"
+		     "{'op':'lost','server':'one','count':1,'first':5,'last':5,"
+		     "'code':'unreadable'}\n"
+		     "{'op':'message','server':'one','seq':6,'message':{}}\n");
+	assert_heard(&w, 1,
+		     "{'op':'lost','server':'one','channel':'/b','count':1,"
+		     "'first':3,'last':3,'code':'too-large'}\n"
+		     "{'op':'lost','server':'one','count':1,'first':5,'last':5,"
+		     "'code':'unreadable'}\n");
+	assert_heard(&w, 2, "");
+	world_fini(&w);
+}
+
+/* When its queue overflows, the loss is one of those that are reported together. */
+static void test_unreadable_is_counted_with_overflow(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_init(&w);
+	listen_to(&w, 0, "/a");
+	w.members[0].outbox.bytes_max = 300;
+	say_lost(&w, SESSION_LOSS_UNREADABLE, "/a");
+	for (int i = 0; i < 9; i++)
+		say_message(&w, 0, "/a", "{}");
+	const char *all = heard(&w, 0);
+	assert_non_null(strstr(all, "{'op':'lost','server':'one','count':"));
+	assert_non_null(strstr(all, "'first':1,'last':"));
+	assert_non_null(strstr(all, "'code':'overflow'}"));
+	assert_null(strstr(all, "unreadable"));
 	world_fini(&w);
 }
 
@@ -543,6 +604,8 @@ int main(void)
 		cmocka_unit_test(test_filters),
 		cmocka_unit_test(test_encoded_once_and_only_if_heard),
 		cmocka_unit_test(test_slow_member_keeps_its_bytes),
+		cmocka_unit_test(test_unreadable_is_lost),
+		cmocka_unit_test(test_unreadable_is_counted_with_overflow),
 		cmocka_unit_test(test_strictest_overflow_counts),
 		cmocka_unit_test(test_too_large_is_lost),
 		cmocka_unit_test(test_no_memory_to_deliver),

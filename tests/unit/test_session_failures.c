@@ -324,8 +324,8 @@ static void kicks_lead_back_after_a_pause(void **state)
 	PLAY(&options, UP, "> publish 1 /service/kick 9000 1", "< commands %",
 	     "> reply command [{'channel':'/meta/disconnect','successful':true},"
 	     "{'channel':'/service/kick','id':'4','successful':true}]",
-	     "< abort connect", "< state unconnected%: the server ended the session",
-	     "< outcome 1 ok", "> sleep 9000", "< +1000..1200", AGAIN);
+	     "< outcome 1 ok", "< abort connect",
+	     "< state unconnected%: the server ended the session", "> sleep 9000", "< +1000..1200", AGAIN);
 	/* only the connect says so */
 	PLAY(&options, UP,
 	     "> reply connect [{'advice':{'reconnect':'none'},'channel':'/meta/connect','id':'3',"

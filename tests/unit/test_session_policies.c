@@ -50,7 +50,7 @@ static void stop_is_for_good(void **state)
 	} ways[] = {
 		{KICK, ENDED, SESSION_STOP, SESSION_RETRY},
 		{KICK_BY_CONNECT, ENDED, SESSION_STOP, SESSION_RETRY},
-		{"> late connect [{'channel':'/meta/disconnect'}]", ENDED, SESSION_STOP,
+		{"> reply connect [{'channel':'/meta/disconnect'}]", ENDED, SESSION_STOP,
 		 SESSION_RETRY},
 		{FORBID, FORBIDDEN, SESSION_RETRY, SESSION_STOP},
 	};
@@ -59,7 +59,6 @@ static void stop_is_for_good(void **state)
 	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
 		options.on_disconnect = ways[i].on_disconnect;
 		options.on_none = ways[i].on_none;
-		bool open = i == 2;
 		PLAY_WITH("> want /a", "> publish 1 /a 60000 1", START,
 			  "< commands %", CONNECT_OK, "< state connected", CONNECT,
 			  "> publish 2 /a 60000 2", ways[i].act, "< abort all", ways[i].said,
@@ -67,7 +66,7 @@ static void stop_is_for_good(void **state)
 			  "< outcome 2 not-sent: the session with the server ended, and is not "
 			  "made again", REFUSED("/a"),
 			  /* nobody waits in vain, and nothing wakes it */
-			  open ? "> end connect" : "> wait 1", "> publish 3 /a 60000 3",
+			  "> wait 1", "> publish 3 /a 60000 3",
 			  "< outcome 3 not-sent: the session with the server ended, and is not "
 			  "made again",
 			  "> call 4 /service/a 60000 4", "< outcome 4 not-sent: the session%",

@@ -136,6 +136,7 @@ static void take_event(struct model *m, const struct session_event *e)
 		break;
 	case SESSION_EVENT_CHANNEL:
 	case SESSION_EVENT_ABORT:
+	case SESSION_EVENT_LOST:
 	case SESSION_EVENT_NOTE:
 	case SESSION_EVENT_UNAUTHORIZED:
 		break;

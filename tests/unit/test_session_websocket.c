@@ -112,7 +112,7 @@ static void closing_settles_all_that_was_on_it(void **state)
 	PLAY(&options, W_UP, W_CONNECT_OK, "> closed broken", "< state unconnected gap: cut",
 	     "> sleep 9000", "< +800..1200", W_PROBE);
 	/* what is no Bayeux closes it too */
-	PLAY(&options, W_UP, "> frame [{]", "< abort connect", "< state unconnected gap: %",
+	PLAY(&options, W_UP, "> frame [{", "< abort connect", "< state unconnected gap: %",
 	     "< note what the server sent is no Bayeux%", "> sleep 9000", "< +800..1200", W_PROBE);
 }
 

@@ -1,0 +1,52 @@
+/*
+ * Owns the texts that are being read, each with its own place: over long-polling
+ * the answers of both lanes come at the same time, a piece of one after a piece
+ * of the other. Knows nothing of what is in them.
+ */
+#include "bayeux/session_core.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+struct text *text_find(const struct session *s, uint64_t batch)
+{
+	LIST_EACH(t, &s->texts, struct text, link)
+		if (t->batch == batch)
+			return t;
+	return NULL;
+}
+
+struct text *text_of_connect(const struct session *s)
+{
+	LIST_EACH(t, &s->texts, struct text, link)
+		if (t->replied)
+			return t;
+	return NULL;
+}
+
+int text_new(size_t max, uint64_t batch, struct text **ret)
+{
+	struct text *t = calloc(1, sizeof(*t));
+	if (!t)
+		return -ENOMEM;
+	list_init(&t->link);
+	t->batch = batch;
+	elements_init(&t->elements, max);
+	*ret = t;
+	return 0;
+}
+
+void text_free(struct text *t)
+{
+	if (!t)
+		return;
+	list_remove(&t->link);
+	elements_fini(&t->elements);
+	free(t);
+}
+
+bool text_has_ended(const struct session *s, uint64_t batch)
+{
+	const struct text *t = text_find(s, batch);
+	return t && t->ended;
+}
