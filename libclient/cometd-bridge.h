@@ -383,7 +383,7 @@ COMETD_API int cometd_wait_state(struct cometd *c, const char *server, enum come
  *
  * server:     a configured server, or NULL for the default one. Name a server
  *             always in the same way.
- * channel:    "/like/this", at most 255 bytes.
+ * channel:    "/like/this", UTF-8, at most 2048 bytes.
  * data, len:  one JSON value, checked here (COMETD_E_JSON).
  * timeout_ms: deadline of the whole request from now, 1 to COMETD_TIMEOUT_MAX, or
  *             COMETD_TIMEOUT_DEFAULT. The wait for a lost daemon or server

@@ -29,7 +29,7 @@
 #define PROTOCOL_REQUEST_MAX (4u << 20)       /* any later frame of a peer */
 #define PROTOCOL_FRAME_MAX (16u << 20)        /* any frame of the daemon */
 #define PROTOCOL_DEPTH_MAX 32                 /* nesting of arrays and objects */
-#define PROTOCOL_CHANNEL_MAX 255              /* a channel name or pattern */
+#define PROTOCOL_CHANNEL_MAX 2048             /* a channel name or pattern */
 #define PROTOCOL_SEGMENTS_MAX 32              /* segments of a channel */
 #define PROTOCOL_CHANNELS_MAX 64              /* channels of one subscribe */
 #define PROTOCOL_NAME_MAX 64                  /* name of a peer or a server */

@@ -1,12 +1,13 @@
 /*
- * Owns the grammar of channel names: one walk over the bytes that says what is
- * wrong, and the matching of patterns. Guarantees that nothing it lets through
- * makes a server refuse the batch of somebody else: a name whose "?" CometD does
- * not like is refused by itself. Knows no subscriber, no session, no server.
+ * The grammar of channel names and the matching of patterns. Refuses only what no
+ * server has a use for, or what makes a server refuse the whole batch (an empty
+ * segment, a wildcard in the middle): which other characters a name may have
+ * differs from server to server, and each server says so itself.
  */
 #include "bayeux/channel.h"
 
 #include "protocol/protocol.h"
+#include "protocol/utf8.h"
 
 const char *channel_fault_text(int fault)
 {
@@ -14,7 +15,7 @@ const char *channel_fault_text(int fault)
 	case CHANNEL_E_SLASH:
 		return "must begin with \"/\", not end in it, and have no empty segment";
 	case CHANNEL_E_CHARACTER:
-		return "has a character that no Bayeux server accepts";
+		return "has a control character, or is not UTF-8";
 	case CHANNEL_E_FILTER:
 		return "may have a filter, \"?\" and more, only behind the one channel of a "
 		       "subscription";
@@ -28,12 +29,21 @@ const char *channel_fault_text(int fault)
 	return "is no channel";
 }
 
-/* what CometD's validator accepts (bayeux.md 2.1), "/" and "*" apart */
-static bool is_name_byte(unsigned char c)
+size_t channel_bad_character(struct slice s)
 {
-	if ((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'))
-		return true;
-	return c != '\0' && strchr(" !#$()*+-._@{}~", c);
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+		/* C1, U+0080 to U+009F, is 0xc2 and one of these in UTF-8 */
+		bool c1 = c == 0xc2 && i + 1 < s.n && (unsigned char)s.p[i + 1] < 0xa0;
+		if (c < ' ' || c == 0x7f || c1)
+			return i;
+	}
+	return s.n;
+}
+
+static bool is_text(struct slice s)
+{
+	return channel_bad_character(s) == s.n && utf8_valid(s);
 }
 
 static bool is_star(struct slice segment)
@@ -59,9 +69,6 @@ static int check_segment(struct slice segment, bool last, bool wild_allowed)
 {
 	if (segment.n == 0)
 		return CHANNEL_E_SLASH;
-	for (size_t i = 0; i < segment.n; i++)
-		if (!is_name_byte((unsigned char)segment.p[i]))
-			return CHANNEL_E_CHARACTER;
 	if (is_star(segment) && !(last && wild_allowed))
 		return CHANNEL_E_WILDCARD;
 	return 0;
@@ -74,6 +81,8 @@ static int check(struct slice s, bool wild_allowed)
 		return CHANNEL_E_SLASH;
 	if (s.n > PROTOCOL_CHANNEL_MAX)
 		return CHANNEL_E_LENGTH;
+	if (!is_text(s))
+		return CHANNEL_E_CHARACTER;
 	if (channel_is_meta(s) || slice_eq(s, SLICE("/meta")))
 		return CHANNEL_E_META;
 	unsigned segments = 0;
@@ -89,15 +98,12 @@ static int check(struct slice s, bool wild_allowed)
 	return 0;
 }
 
-/* behind the "?"; what it means is the server's business, and it is UTF-8 already */
+/* what follows the "?"; only the server knows what it means */
 static int check_filter(struct slice filter)
 {
 	if (filter.n == 0)
 		return CHANNEL_E_FILTER;
-	for (size_t i = 0; i < filter.n; i++)
-		if ((unsigned char)filter.p[i] < ' ' || filter.p[i] == 0x7f)
-			return CHANNEL_E_CHARACTER;
-	return 0;
+	return is_text(filter) ? 0 : CHANNEL_E_CHARACTER;
 }
 
 int channel_check_pattern(struct slice s)

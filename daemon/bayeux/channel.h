@@ -17,9 +17,7 @@
 enum channel_fault {
 	/* does not begin with "/", is "/" alone, has "//" or ends in "/" */
 	CHANNEL_E_SLASH = 1,
-	/* a byte that CometD's own validator refuses (bayeux.md 2.1), a control character in a
-	   filter */
-	CHANNEL_E_CHARACTER,
+	CHANNEL_E_CHARACTER,     /* a control character (C0, DEL, C1), or bytes that are not UTF-8 */
 	CHANNEL_E_FILTER,        /* one that is empty, on a pattern, or not allowed here */
 	/* "*" or "**" elsewhere than as the last segment, or not allowed here */
 	CHANNEL_E_WILDCARD,
@@ -30,10 +28,14 @@ enum channel_fault {
 /* words for people: "must begin with \"/\"" */
 const char *channel_fault_text(int fault);
 
+/* Where the first control character begins, in bytes from 0; s.n when there is none. */
+size_t channel_bad_character(struct slice s);
+
 /*
  * What a local peer may subscribe to: a channel, with or without a filter, or a
- * pattern, service channels included, /meta/… not. One bad name makes a CometD Java server refuse the whole
- * batch (bayeux.md 2.1), so nothing that fails here is ever sent. 0 or a fault.
+ * pattern, service channels included, /meta/… not. A CometD Java server refuses the whole batch because of
+ * one name with an empty segment or a wildcard in the middle (bayeux.md 2.1), so those are never sent. Names
+ * with characters that a server does not accept are refused by that server, one by one. 0 or a fault.
  */
 int channel_check_pattern(struct slice s);
 /* What a local peer may publish to: a channel without wildcard or filter, /meta/… not. 0 or a

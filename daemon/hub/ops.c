@@ -11,10 +11,14 @@
 #include "hub/payload.h"
 #include "hub/request.h"
 #include "hub/subscription.h"
+#include "protocol/utf8.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+
+/* bytes of a channel name that a refusal shows */
+#define CHANNEL_SHOWN_MAX 200
 
 /* the expected outcome of an op that cannot be done: see struct refusal */
 enum { OPS_E_REFUSED = 1 };
@@ -37,21 +41,34 @@ static int refuse(struct refusal *no, enum protocol_error code, const char *form
 	return OPS_E_REFUSED;
 }
 
-/* As much of a channel name as its refusal shows, and no character cut in two: half of one is no
-   UTF-8, and would make the refusal unspeakable. */
+/* As much of a channel name as its refusal shows. Cut at a character: half of one is not UTF-8, and the
+   refusal could not be sent. */
 static struct slice shown(struct slice name)
 {
-	size_t n = name.n < PROTOCOL_CHANNEL_MAX ? name.n : PROTOCOL_CHANNEL_MAX;
+	struct slice cut = slice_take(name, CHANNEL_SHOWN_MAX);
 
-	while (n > 0 && n < name.n && ((unsigned char)name.p[n] & 0xc0) == 0x80)
-		n--;
-	return slice_take(name, n);
+	return cut.n < name.n ? slice_take(cut, utf8_whole(cut)) : name;
 }
 
+/* what makes a name longer than it may be, or which character is wrong */
 static int bad_channel(struct refusal *no, struct slice channel, int fault)
 {
-	channel = shown(channel);
-	return refuse(no, PROTOCOL_E_BAD_CHANNEL, "channel \"%.*s\" %s", SLICE_ARG(channel),
+	size_t at = channel_bad_character(channel);
+	struct slice name = shown(channel);
+	const char *more = name.n < channel.n ? "…" : "";
+
+	if (fault == CHANNEL_E_LENGTH)
+		return refuse(no, PROTOCOL_E_BAD_CHANNEL,
+			      "channel \"%.*s%s\" is too long: at most %d bytes in %d segments",
+			      SLICE_ARG(name), more, PROTOCOL_CHANNEL_MAX, PROTOCOL_SEGMENTS_MAX);
+	if (fault == CHANNEL_E_CHARACTER && at < channel.n) {
+		unsigned char c = (unsigned char)channel.p[at];
+		return refuse(no, PROTOCOL_E_BAD_CHANNEL,
+			      "channel \"%.*s%s\" has a control character, U+%04X, after %zu bytes",
+			      SLICE_ARG(name), more,
+			      c == 0xc2 ? (unsigned char)channel.p[at + 1] : c, at);
+	}
+	return refuse(no, PROTOCOL_E_BAD_CHANNEL, "channel \"%.*s%s\" %s", SLICE_ARG(name), more,
 		      channel_fault_text(fault));
 }
 
@@ -418,7 +435,7 @@ static int check_channel(struct slice channel, bool call, struct refusal *no)
 	if (call && !channel_is_service(channel))
 		return refuse(no, PROTOCOL_E_BAD_CHANNEL,
 			      "channel \"%.*s\" is not below /service/, where calls go",
-			      SLICE_ARG(channel));
+			      SLICE_ARG(shown(channel)));
 	return 0;
 }
 

@@ -155,7 +155,7 @@ static void wrong_requests_are_answered(void **state)
 		{"subscribe", ",\"channel\":\"/a/*/b\"", "bad-channel"},
 		{"subscribe", ",\"channel\":\"/a/**/b\"", "bad-channel"},
 		{"subscribe", ",\"channel\":\"/a\\u0000b\"", "bad-channel"},
-		{"subscribe", ",\"channel\":\"/ключ\"", "bad-channel"},
+		{"subscribe", ",\"channel\":\"/ключ\"", "refused"},
 		{"subscribe", ",\"channel\":\"/meta/connect\"", "bad-channel"},
 		{"subscribe", ",\"channels\":[\"/fine\",\"bad\"]", "bad-channel"},
 		{"subscribe", ",\"channel\":\"/x\",\"server\":\"nowhere\"", "unknown-server"},

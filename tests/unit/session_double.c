@@ -2,6 +2,7 @@
  * Owns the wishes of a session that has no server. Guarantees only what
  * bayeux/session.h says of these functions. Knows nothing of Bayeux.
  */
+#include "protocol/protocol.h"
 #include "tests/unit/session_double.h"
 #include "tests/unit/testing.h"
 
@@ -12,7 +13,7 @@
 struct double_wish {
 	struct list link;
 	enum session_channel_status status;
-	char channel[256];
+	char channel[PROTOCOL_CHANNEL_MAX + 1];
 };
 
 void session_double_init(struct session *s)

@@ -69,7 +69,7 @@ static void test_bad_requests(void **state)
 					   "123456789012345678901234567890"};
 	char deep[80] = "";
 	struct request *r;
-	char name[300];
+	char name[PROTOCOL_CHANNEL_MAX + 1];
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
@@ -92,7 +92,7 @@ static void test_bad_requests(void **state)
 	assert_int_equal(new_ping(SLICE(""), SLICE_NULL, &r), COMETD_E_UNKNOWN_SERVER);
 	assert_int_equal(new_ping(slice_make(name, 65), SLICE_NULL, &r),
 			 COMETD_E_UNKNOWN_SERVER);
-	assert_int_equal(new_ping(SLICE_NULL, slice_make(name, 256), &r),
+	assert_int_equal(new_ping(SLICE_NULL, slice_make(name, sizeof(name)), &r),
 			 COMETD_E_BAD_CHANNEL);
 	assert_int_equal(new_ping(SLICE_NULL, SLICE("/\377"), &r),
 			 COMETD_E_BAD_CHANNEL);

@@ -68,18 +68,21 @@ static void test_bad_requests(void **state)
 /* a long name is shown in part, and never half a character of it */
 static void test_long_bad_channel(void **state)
 {
-	char name[400] = "/", json[600];
+	char name[PROTOCOL_CHANNEL_MAX + 200] = "/", json[PROTOCOL_CHANNEL_MAX + 400];
 	struct world *w = world_new();
 
 	(void)state;
-	for (size_t i = 1; i < 390; i += 2)
+	for (size_t i = 1; i < PROTOCOL_CHANNEL_MAX + 190; i += 2)
 		memcpy(name + i, "\xc3\xa4", 3);
 	for (unsigned shift = 0; shift < 2; shift++) {
 		snprintf(json, sizeof(json), "{'op':'subscribe','id':1,'channel':'%s%s'}",
 			 shift ? "/" : "", name);
 		assert_int_equal(ask(w, 0, json), 0);
-		assert_non_null(strstr(heard(w, 0), "'bad-channel','message':'channel"));
+		assert_non_null(strstr(heard(w, 0), "is too long: at most 2048 bytes"));
 	}
+	assert_asked(w, 0, "{'op':'subscribe','id':1,'channel':'/\xc3\xa4\\u009b'}",
+		     REFUSED(1, "bad-channel", "channel \\'/\xc3\xa4\xc2\x9b\\' has a control "
+					       "character, U+009B, after 3 bytes"));
 	assert_false(w->members[0].outbox.overrun);
 	world_drop(w);
 }

@@ -68,6 +68,9 @@ static void not_every_id_can_be_a_segment(void **state)
 	assert_false(own_segment_possible(SLICE("a\"b")));
 	assert_false(own_segment_possible(SLICE("a\\b")));
 	assert_false(own_segment_possible(SLICE("*")));
+	assert_false(own_segment_possible(SLICE("**")));
+	assert_false(own_segment_possible(SLICE("\xc3\xa4")));
+	assert_false(own_segment_possible(SLICE("a?b")));
 }
 
 static void what_does_not_fit_changes_nothing(void **state)
