@@ -126,6 +126,7 @@ struct walk {
 	yajl_callbacks calls;      /* yajl looks into it at each token, see watch() */
 	bool watching;
 	size_t mark;               /* behind the last key, bracket or value */
+	size_t root_end;           /* behind the array or object that is the text; 0: not there yet */
 	unsigned depth, depth_max; /* arrays and objects open */
 	unsigned level;
 	bool root;                 /* the text is of the shape asked for */
@@ -299,6 +300,8 @@ static int ends(struct walk *w, bool object)
 	int go_on = 1;
 
 	w->depth--;
+	if (w->depth == 0)
+		w->root_end = end;
 	/* the element that closes still says whether its members were watched */
 	if (w->root && w->depth == w->level)
 		go_on = element_ends(w, kind, end);
@@ -390,6 +393,15 @@ static const yajl_callbacks calls_depth = {
 	.yajl_end_array = on_array_end,
 };
 
+/* yajl accepts a token that is cut short behind the end, as in {}" */
+static bool is_blank_behind(const struct walk *w)
+{
+	for (size_t i = w->root_end; i < w->text.n; i++)
+		if (!memchr(" \t\r\n", w->text.p[i], 4))
+			return false;
+	return true;
+}
+
 static int parse(struct walk *w, struct memory *m)
 {
 	yajl_alloc_funcs funcs = {memory_alloc, memory_realloc, memory_free, m};
@@ -407,7 +419,7 @@ static int parse(struct walk *w, struct memory *m)
 	}
 	if (w->result)
 		return w->result;
-	if (status != yajl_status_ok)
+	if (status != yajl_status_ok || (w->root_end && !is_blank_behind(w)))
 		return JSON_E_SYNTAX;
 	if (!w->root)
 		blame(w, JSON_E_SHAPE);
