@@ -28,6 +28,8 @@ struct exchange;
 struct request {
 	struct pending_node pending;    /* its id and deadline */
 	enum request_kind kind;
+	/* HTTP 401 rejected it with this credential, counted from 1; 0: with none */
+	uint64_t rejected_with;
 	struct exchange *exchange;      /* NULL while it is not in flight */
 	struct list link;               /* in the exchange, in the order of sending */
 };

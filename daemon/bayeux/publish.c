@@ -152,6 +152,11 @@ void publish_unsent(struct publishes *p, struct publish *pub)
 	}
 	list_insert_after(before, &pub->link);
 	give_turn(p, pub->share);
+	if (pub->share->back_at)
+		return;
+	/* it has not had its turn */
+	list_remove(&pub->share->turn);
+	list_prepend(&p->turns, &pub->share->turn);
 }
 
 void publish_keep_back(struct publishes *p, struct publish *pub, uint64_t until,

@@ -76,6 +76,7 @@ static void init_tools(struct session *s)
 	backoff_init(&s->command_backoff, o->backoff_min, o->backoff_max);
 	backoff_init(&s->unreadable_backoff, o->backoff_min, o->backoff_max);
 	backoff_init(&s->suspicion, o->backoff_min, o->backoff_max);
+	backoff_init(&s->renewal, o->backoff_min, o->backoff_max);
 	backoff_init(&s->halt_backoff, o->halt_retry, 10 * o->halt_retry);
 	transports_init(&s->transports, o);
 	urls_init(&s->urls, o);
@@ -208,7 +209,7 @@ void session_probe(struct session *s, uint64_t now)
 
 void session_authorized(struct session *s, uint64_t now)
 {
-	if (!s->unauthorized)
+	if (!s->unauthorized && !s->renewing)
 		return;
 	credentials_came(s, now);
 	wake_up(&s->wake);

@@ -348,8 +348,9 @@ enum session_event_kind {
 	/* a message that cannot be handed over: loss, text (why), channel where it could be read, else
 	   SLICE_NULL */
 	SESSION_EVENT_LOST,
-	/* only with the option credentials: the session waits for some, for session_authorized();
-	   text: how the server rejected those it had, empty at the start */
+	/* only with the option credentials: the session needs others, see session_authorized(). It waits
+	   for them, or (HTTP 401 to one command) goes on with those it has; text: how the server
+	   rejected those, empty at the start */
 	SESSION_EVENT_UNAUTHORIZED,
 };
 enum session_outcome {

@@ -85,7 +85,8 @@ struct session {
 	enum session_due due;
 	uint64_t due_at;
 	bool due_probe;                 /* the connect says timeout 0 */
-	struct backoff backoff, halt_backoff, command_backoff, suspicion, unreadable_backoff;
+	struct backoff backoff, halt_backoff, command_backoff, suspicion, renewal,
+		unreadable_backoff;
 	struct jitter jitter;
 	struct transports transports;   /* of the URL in use */
 	struct urls urls;
@@ -105,6 +106,9 @@ struct session {
 	bool turned_away;               /* … since a connect proved good, too */
 	bool spared;                    /* … in HTTP, since a connect proved good: the session stayed */
 	uint64_t credential;            /* how often others came; an exchange tells which it shows */
+	uint64_t proven;                /* the last one with a good answer, counted from 1 */
+	bool renewing;                  /* another credential is asked for, and the session goes on */
+	uint64_t renew_at;              /* not again before then, for it may be in vain */
 
 	/* the connect */
 	struct request handshake, connect, disconnect;
@@ -302,8 +306,11 @@ bool credentials_are_rejected(const struct session *s, const struct exchange *x,
 			      const struct session_failure *f);
 /* The session is over and waits for credentials; `rejected`: the reason, as it is, tells why. */
 void credentials_await(struct session *s, uint64_t now, const struct envelope *e, bool rejected);
-/* HTTP rejected a request: of the session itself that says nothing. */
+/* HTTP rejected a connect: of the session itself that says nothing. */
 void credentials_rejected(struct session *s, uint64_t now);
+/* HTTP 401 rejected a command: asks for another credential, while the session goes on. Until when the
+   command waits, unless one comes sooner. */
+uint64_t credentials_renew(struct session *s, uint64_t now);
 /* There are others. */
 void credentials_came(struct session *s, uint64_t now);
 
@@ -312,6 +319,8 @@ void credentials_came(struct session *s, uint64_t now);
 void life_off(struct session *s, uint64_t now);
 /* The link is doubted: ask by a connect that returns at once. */
 void life_probe(struct session *s, uint64_t now);
+/* The same because of a reply, after growing pauses. */
+void life_suspect(struct session *s, uint64_t now);
 
 void life_handshake_done(struct session *s, uint64_t now, const struct envelope *e);
 void life_handshake_refused(struct session *s, uint64_t now, const struct envelope *e);

@@ -11,8 +11,9 @@
 bool credentials_are_rejected(const struct session *s, const struct exchange *x,
 			      const struct session_failure *f)
 {
-	/* what was under way with the old ones says nothing of the new ones */
-	if (x && x->credential != s->credential)
+	/* what was under way with the old ones says nothing of the new ones, and one command nothing
+	   of the others: see commands_lost() */
+	if (x && (x->credential != s->credential || exchange_of_commands(x)))
 		return false;
 	return s->o.credentials && !s->unauthorized && s->state != SESSION_OFF &&
 	       s->state != SESSION_DISCONNECTING &&
@@ -25,7 +26,10 @@ static void wait_for_credentials(struct session *s, uint64_t now, const struct e
 	char why[SESSION_REASON_MAX];
 	snprintf(why, sizeof(why), "%s", s->reason);
 	state_reason(s, "waiting for credentials%s%s", rejected ? ": " : "", rejected ? why : "");
-	s->unauthorized = s->unauthorized_news = true;
+	s->unauthorized = true;
+	/* those that are asked for already will do */
+	s->unauthorized_news |= !s->renewing;
+	s->renewing = false;
 	s->rejected = rejected;
 	state_set(s, now, SESSION_UNCONNECTED, e);
 	/* also when it tried to resume, and is in this state already */
@@ -60,14 +64,33 @@ void credentials_rejected(struct session *s, uint64_t now)
 }
 
 /*
+ * The credential may have expired, or a gateway refuses this request whatever the credential: only
+ * another one tells. Others are not held up meanwhile. One that was in vain makes the next one wait.
+ */
+uint64_t credentials_renew(struct session *s, uint64_t now)
+{
+	if (s->unauthorized || s->renewing)
+		return SESSION_NEVER;
+	if (now < s->renew_at)
+		return s->renew_at;
+	s->renew_at = now + backoff_next(&s->renewal, &s->jitter);
+	s->renewing = s->unauthorized_news = true;
+	return SESSION_NEVER;
+}
+
+/*
  * The pause breaks the loop in which credential after credential is rejected. The first may have
  * ended while the server was away: however long the pauses were by then, others go at once.
  */
 void credentials_came(struct session *s, uint64_t now)
 {
 	uint64_t pause = 0;
-	s->unauthorized = s->unauthorized_news = false;
+	bool only_renewed = !s->unauthorized;
+	s->unauthorized = s->unauthorized_news = s->renewing = false;
 	s->credential++;
+	publishes_go_on(&s->publishes, SHARE_BACK_CREDENTIAL);
+	if (only_renewed)
+		return;
 	if (s->rejected && s->turned_away)
 		pause = backoff_next(&s->backoff, &s->jitter);
 	else if (s->rejected && backoff_fresh(&s->backoff))

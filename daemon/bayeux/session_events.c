@@ -94,8 +94,10 @@ static int tell_note(struct session *s, struct session_event *ret)
 
 static int tell_unauthorized(struct session *s, struct session_event *ret)
 {
+	const char *why = !s->unauthorized ? "HTTP status 401 to a request"
+			: s->rejected	   ? s->reason : "";
 	*ret = (struct session_event){.kind = SESSION_EVENT_UNAUTHORIZED,
-				      .text = slice_of(s->rejected ? s->reason : "")};
+				      .text = slice_of(why)};
 	s->unauthorized_news = false;
 	return 0;
 }

@@ -59,7 +59,7 @@ static struct request *answered(struct session *s, struct request *r, const stru
 static void settle(struct session *s, struct request *r)
 {
 	if (r->exchange)
-		r->exchange->answered = true;
+		r->exchange->answered = true, s->proven = r->exchange->credential + 1;
 	pending_remove(&s->pending, &r->pending);
 	request_leave(r);
 }
@@ -387,22 +387,11 @@ static void all_is_well(struct session *s, struct request *r)
 	if (r->exchange->bytes >= s->batch_max - s->batch_max / 4)
 		s->batch_doubt = false;
 	r->exchange->answered = true;
+	s->proven = r->exchange->credential + 1;
+	if (r->rejected_with)
+		backoff_reset(&s->renewal);
+	r->rejected_with = 0;
 	backoff_reset(&s->command_backoff);
-}
-
-/*
- * A reply makes us doubt the session: ask by a connect at once. Each doubt there was before in this
- * session was unfounded, and some servers refuse with the words of those that forgot us: so it
- * takes longer each time, for over long-polling the connect that is held may be lost with events.
- */
-static void suspect(struct session *s, uint64_t now)
-{
-	if (!state_is_up(s) || now < s->suspect_at)
-		return;
-	s->suspect_at = now + backoff_next(&s->suspicion, &s->jitter);
-	s->suspected = true;
-	s->suspected_after = s->connects;
-	life_probe(s, now);
 }
 
 /* 5xx, here or in Salesforce's ext: the server is busy, and asks to be asked again. */
@@ -456,7 +445,7 @@ static int subscription_reply(struct session *s, uint64_t now, const struct enve
 		wanted_accepted(&s->wanted, wanted_of(r), e);
 	} else if (forgotten) {
 		wanted_forgotten(&s->wanted, wanted_of(r), now, s->connects, e);
-		suspect(s, now);
+		life_suspect(s, now);
 	} else if (later) {
 		wanted_deferred(&s->wanted, wanted_of(r), now, e, "the server is busy");
 	} else {
@@ -487,7 +476,7 @@ static void publish_disowned(struct session *s, struct publish *pub, uint64_t no
 	pub->disowned_after = s->connects;
 	publish_unsent(&s->publishes, pub);
 	publish_keep_back(&s->publishes, pub, now + s->o.backoff_min, SHARE_BACK_CONNECT);
-	suspect(s, now);
+	life_suspect(s, now);
 }
 
 static int publish_reply(struct session *s, uint64_t now, const struct envelope *e)
@@ -502,7 +491,7 @@ static int publish_reply(struct session *s, uint64_t now, const struct envelope 
 	} else if (!is_ok(e)) {
 		publish_done(&s->publishes, pub, SESSION_REFUSED, e, "refused by the server");
 		if (is_session_unknown(e))
-			suspect(s, now);
+			life_suspect(s, now);
 	} else if (pub->call) {
 		publish_delivered(pub);
 	} else {

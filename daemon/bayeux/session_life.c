@@ -342,12 +342,27 @@ void life_probe(struct session *s, uint64_t now)
 	due_connect(s, now, true);
 }
 
+/*
+ * A reply makes us doubt the session: ask by a connect at once. Each doubt there was before in this
+ * session was unfounded, and some servers refuse with the words of those that forgot us: so it
+ * takes longer each time, for over long-polling the connect that is held may be lost with events.
+ */
+void life_suspect(struct session *s, uint64_t now)
+{
+	if (!state_is_up(s) || now < s->suspect_at)
+		return;
+	s->suspect_at = now + backoff_next(&s->suspicion, &s->jitter);
+	s->suspected = true;
+	s->suspected_after = s->connects;
+	life_probe(s, now);
+}
+
 /* ---- the end ---- */
 
 void life_off(struct session *s, uint64_t now)
 {
 	giveup_session(s);
-	s->unauthorized = s->unauthorized_news = false;
+	s->unauthorized = s->unauthorized_news = s->renewing = false;
 	due_set(s, DUE_NOTHING, SESSION_NEVER);
 	s->gap_next = s->generation > 0;
 	state_set(s, now, SESSION_OFF, NULL);

@@ -17,12 +17,16 @@
 
 /* ---- commands ---- */
 
-/* A 401 says that the request was not applied (RFC 9110, 15.5.2): others will let it in. */
-static bool is_unsent(const struct session *s, const struct exchange *x,
-		      const struct session_failure *f)
+static bool is_unsent(const struct exchange *x, const struct session_failure *f)
 {
-	return f->kind == SESSION_NOT_SENT || (f->kind == SESSION_TOO_LARGE && x->n_sent > 1) ||
-	       (f->http_status == 401 && s->o.credentials);
+	return f->kind == SESSION_NOT_SENT || (f->kind == SESSION_TOO_LARGE && x->n_sent > 1);
+}
+
+/* HTTP says that nothing was applied, and why: RFC 9110, 15.5.2 and 15.5.4, RFC 6585, 4. */
+static bool is_denied(const struct exchange *x, const struct session_failure *f)
+{
+	return x->batch.transport == SESSION_LONG_POLLING && f->kind == SESSION_BROKEN &&
+	       (f->http_status == 401 || f->http_status == 403 || f->http_status == 429);
 }
 
 /* Back to the front, the last one first, so that their order stays; channels by themselves. */
@@ -37,15 +41,75 @@ static void take_back(struct session *s, struct exchange *x)
 	}
 }
 
+static void refuse(struct session *s, struct request *r, const char *text)
+{
+	if (r->kind == REQUEST_PUBLISH)
+		publish_done(&s->publishes, publish_of(r), SESSION_REFUSED, NULL, text);
+	else
+		wanted_refused(&s->wanted, wanted_of(r), NULL, text);
+}
+
+/* It is sent again, and only its owner waits for that. */
+static void try_later(struct session *s, uint64_t now, struct request *r, uint64_t until,
+		      enum share_back why)
+{
+	if (r->kind == REQUEST_PUBLISH) {
+		publish_unsent(&s->publishes, publish_of(r));
+		publish_keep_back(&s->publishes, publish_of(r), until, why);
+	} else {
+		wanted_deferred(&s->wanted, wanted_of(r), now, NULL,
+				why == SHARE_BACK_TIME ? "the server is busy (HTTP status 429)"
+						       : "HTTP status 401");
+	}
+}
+
+/*
+ * A 401 with one credential may pass with another. With another one, too, it is the request that is
+ * refused, if anything else was answered well with that; else a connect has to tell.
+ */
+static void rejected(struct session *s, uint64_t now, struct request *r, uint64_t shown)
+{
+	static const char text[] = "refused with HTTP status 401";
+	if (!s->o.credentials) {
+		refuse(s, r, text);
+	} else if (!r->rejected_with || r->rejected_with == shown) {
+		r->rejected_with = shown;
+		try_later(s, now, r, credentials_renew(s, now), SHARE_BACK_CREDENTIAL);
+	} else if (s->proven == shown) {
+		refuse(s, r, text);
+	} else {
+		try_later(s, now, r, now + s->o.network_delay, SHARE_BACK_CONNECT);
+		life_suspect(s, now);
+	}
+}
+
+/* A batch is sent again one by one, to find the one that is meant; the others go on at once. */
+static void commands_denied(struct session *s, uint64_t now, struct exchange *x,
+			    const struct session_failure *f)
+{
+	bool renewed = f->http_status == 401 && x->credential != s->credential;
+	if (x->n_sent > 1 || renewed) {
+		s->singly = renewed ? 0 : x->n_sent;
+		take_back(s, x);
+		return;
+	}
+	/* its own reply may have come before the failure */
+	if (list_empty(&x->requests))
+		return;
+	struct request *r = LIST_OF(x->requests.next, struct request, link);
+	uint64_t pause = backoff_next(&s->command_backoff, &s->jitter);
+	if (f->http_status == 401)
+		rejected(s, now, r, x->credential + 1);
+	else if (f->http_status == 403)
+		refuse(s, r, "refused with HTTP status 403");
+	else
+		try_later(s, now, r, now + due_later(pause, due_retry_after(f)), SHARE_BACK_TIME);
+}
+
 static void refuse_too_large(struct session *s, struct exchange *x)
 {
-	static const char text[] = "too large for the server";
-	LIST_EACH_SAFE(r, &x->requests, struct request, link) {
-		if (r->kind == REQUEST_PUBLISH)
-			publish_done(&s->publishes, publish_of(r), SESSION_REFUSED, NULL, text);
-		else
-			wanted_refused(&s->wanted, wanted_of(r), NULL, text);
-	}
+	LIST_EACH_SAFE(r, &x->requests, struct request, link)
+		refuse(s, r, "too large for the server");
 }
 
 static void tell_extensions(struct session *s, const struct exchange *x)
@@ -64,15 +128,39 @@ static void make_batches_smaller(struct session *s, const struct exchange *x)
 		s->singly = x->n_sent;
 }
 
+static struct publish *first_publish(const struct exchange *x)
+{
+	return publish_of(LIST_OF(x->requests.next, struct request, link));
+}
+
+/* One publish alone failed, while others were answered well just before: its peer waits, and nobody
+   else. */
+static bool is_isolated(const struct session *s, const struct exchange *x,
+			const struct session_failure *f)
+{
+	return f->http_status >= 500 && f->kind == SESSION_BROKEN && x->n_sent == 1 &&
+	       !list_empty(&x->requests) && backoff_fresh(&s->command_backoff) &&
+	       LIST_OF(x->requests.next, struct request, link)->kind == REQUEST_PUBLISH;
+}
+
 static void commands_lost(struct session *s, uint64_t now, struct exchange *x,
 			  const struct session_failure *f)
 {
-	uint64_t pause = backoff_next(&s->command_backoff, &s->jitter);
-	bool unsent = is_unsent(s, x, f);
 	tell_extensions(s, x);
+	if (is_denied(x, f)) {
+		commands_denied(s, now, x, f);
+		return;
+	}
+	bool isolated = is_isolated(s, x, f);
+	uint64_t pause = backoff_next(&s->command_backoff, &s->jitter);
 	if (f->unreadable)
 		pause = due_later(pause, life_unreadable_pause(s, now));
-	s->commands_at = now + due_later(pause, due_retry_after(f));
+	bool unsent = is_unsent(x, f);
+	if (isolated)
+		publish_keep_back(&s->publishes, first_publish(x),
+				  now + due_later(pause, due_retry_after(f)), SHARE_BACK_TIME);
+	else
+		s->commands_at = now + due_later(pause, due_retry_after(f));
 	if (f->kind == SESSION_TOO_LARGE) {
 		s->commands_at = now;
 		if (x->n_sent > 1)
@@ -258,8 +346,6 @@ void loss_by_rejection(struct session *s, uint64_t now, struct exchange *x,
 		s->websocket = false;
 		transports_failed(&s->transports, SESSION_WEBSOCKET, f, now);
 		x = lose_commands(s, now, NULL, f);
-	} else if (exchange_of_commands(x)) {
-		loss_of_exchange(s, now, TAKE(x), f);
 	}
 	if (x) {
 		x->kept = true;

@@ -26,6 +26,8 @@
 enum share_back {
 	SHARE_BACK_NOTHING,
 	SHARE_BACK_CONNECT,     /* a good connect, or a new session */
+	SHARE_BACK_CREDENTIAL,  /* another credential */
+	SHARE_BACK_TIME,        /* nothing */
 };
 
 struct share {

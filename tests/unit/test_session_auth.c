@@ -188,43 +188,80 @@ static void what_only_looks_like_it(void **state)
 	     "< channel /a refused: refused by the server");
 }
 
-/* a 401 says that nothing was done: what was in the request goes out again, once */
 #define REJECTED_STATE "< state unconnected gap: waiting for credentials: cut", "< unauthorized%"
+#define PUBLISHED(n) "> publish " #n " /a 60000 " #n, "< commands %'data':" #n "%"
+#define DONE(n) "> reply command [{'channel':'/a','successful':true}]", "< outcome " #n " ok"
+#define DENIED(status) "> fail command broken status=" #status
 
+/* A 401 says that nothing was done: what was in the request goes out again with another credential,
+   while the session and the other peers go on. */
 static void publishes_survive_the_rejection(void **state)
 {
 	(void)state;
-	PLAY(&options, CONNECTED, "> wait 20000", "> publish 1 /a 60000 1", "< commands %'data':1%",
-	     "> fail command broken status=401", "< abort connect",
-	     "< state unconnected gap: waiting for credentials: cut", "< unauthorized%",
-	     "> authorized", PROBE, CONNECT_OK, "< state connected gap", CONNECT,
-	     "< commands %'data':1%", "> reply command [{'channel':'/a','successful':true}]",
-	     "< outcome 1 ok");
+	PLAY(&options, CONNECTED, "> wait 20000", PUBLISHED(1), DENIED(401),
+	     "< unauthorized: HTTP status 401 to a request", "> publish 2 /a 60000 2", "> peer 1",
+	     PUBLISHED(3), DONE(3), "> wait 5000", "> authorized",
+	     "< commands %'data':1%'data':2%", "> peer 2", "> publish 4 /a 60000 4",
+	     "> reply command [{'channel':'/a','id':'4','successful':true},"
+	     "{'channel':'/a','id':'5','successful':true}]", "< outcome 1 ok", "< outcome 2 ok",
+	     "< commands %'data':4%", DONE(4));
+	/* all are answered so, whoever they are: each waits, and nothing is lost */
+	PLAY(&options, CONNECTED, "> wait 20000", PUBLISHED(1), DENIED(401), "< unauthorized%",
+	     "> peer 1", PUBLISHED(2), DENIED(401), "> peer 2", PUBLISHED(3), "> want /b",
+	     DENIED(401), "< commands %'/b'%", DENIED(401), "< channel /b pending: HTTP status 401",
+	     "> authorized", "< commands %'data':1%'data':2%'data':3%");
 	/* the credential ended while both lanes were busy: the second answer, which comes before
 	   there is a new one or after, be it all in one millisecond, is no rejection of the new one */
-	PLAY(&options, CONNECTED, "> wait 20000", "> publish 1 /a 60000 1", "< commands %'data':1%",
-	     "> fail connect broken status=401", REJECTED_STATE, "> wait 10",
-	     "> fail command broken status=401", "> authorized", PROBE, CONNECT_OK,
-	     "< state connected gap", CONNECT, "> sleep 9000", "< +100..2000",
-	     "< commands %'data':1%", "> reply command [{'channel':'/a','successful':true}]",
-	     "< outcome 1 ok");
-	PLAY(&options, CONNECTED, "> wait 20000", "> publish 1 /a 60000 1", "< commands %'data':1%",
-	     "> fail connect broken status=401", REJECTED_STATE, "> authorized", PROBE, CONNECT_OK,
-	     "< state connected gap", CONNECT, "> fail command broken status=401",
-	     "> sleep 9000", "< +100..2000", "< commands %'data':1%",
-	     "> reply command [{'channel':'/a','successful':true}]", "< outcome 1 ok");
-	/* connects are let in and commands are not: no storm */
-	PLAY(&options, CONNECTED, "> wait 20000", "> publish 1 /a 60000 1", "< commands %'data':1%",
-	     "> fail command broken status=401", "< abort connect", REJECTED_STATE, "> wait 10",
-	     "> authorized", PROBE, CONNECT_OK, "< state connected gap", CONNECT,
-	     "< commands %'data':1%", "> fail command broken status=401", "< abort all",
-	     REJECTED_STATE, "> wait 10", "> authorized", "> sleep 9000", "< +960..1440",
-	     "< state handshaking gap%", HANDSHAKE);
-	/* of a 403 nobody knows */
-	PLAY(&options, CONNECTED, "> wait 20000", "> publish 1 /a 60000 1", "< commands %'data':1%",
-	     "> fail command broken status=403", "< abort connect",
-	     "< state unconnected gap: waiting for credentials: cut", "< unauthorized%",
-	     "< outcome 1 unknown: sent, but the reply was lost");
+	PLAY(&options, CONNECTED, "> wait 20000", PUBLISHED(1), "> fail connect broken status=401",
+	     REJECTED_STATE, "> wait 10", DENIED(401), "> authorized", PROBE, CONNECT_OK,
+	     "< state connected gap", CONNECT, "< commands %'data':1%", DONE(1));
+	PLAY(&options, CONNECTED, "> wait 20000", PUBLISHED(1), "> fail connect broken status=401",
+	     REJECTED_STATE, "> authorized", PROBE, CONNECT_OK, "< state connected gap", CONNECT,
+	     DENIED(401), "< commands %'data':1%", DONE(1));
+}
+
+/* A gateway refuses one request whatever the credential: its publisher is told, and nobody waits. */
+static void one_request_is_refused(void **state)
+{
+	(void)state;
+	/* in a batch it is found one by one */
+	PLAY(&options, CONNECTED, "> wait 20000", PUBLISHED(1), "> peer 1", "> publish 2 /bad 60000 2",
+	     "> peer 2", "> publish 3 /a 60000 3", DONE(1), "< commands %'data':2%'data':3%",
+	     DENIED(403), "< commands %'data':2}]", DENIED(403),
+	     "< outcome 2 refused: refused with HTTP status 403", "< commands %'data':3}]", DONE(3),
+	     "> want /bad", "< commands %'/bad'%", DENIED(403),
+	     "< channel /bad refused: refused with HTTP status 403",
+	     /* with 401, when another credential has shown to be good */
+	     "> peer 1", PUBLISHED(4), DENIED(401), "< unauthorized%", "> authorized",
+	     "< commands %'data':4%", "> peer 2", "> publish 5 /a 60000 5", DENIED(401),
+	     "< abort connect", "< state connected gap", PROBE, "< commands %'data':5%", DONE(5),
+	     CONNECT_OK, CONNECT, "< commands %'data':4%", DENIED(401),
+	     "< outcome 4 refused: refused with HTTP status 401",
+	     /* the next one does not ask for another one at once */
+	     "> peer 1", PUBLISHED(6), DENIED(401), "> peer 2", PUBLISHED(7), DONE(7),
+	     "> sleep 9000", "< +800..1200", "< commands %'data':6%", DENIED(401),
+	     "< unauthorized%");
+	/* without a credential to renew it is a refusal */
+	options.credentials = false;
+	PLAY(&options, UP, PUBLISHED(1), DENIED(401),
+	     "< outcome 1 refused: refused with HTTP status 401");
+}
+
+/* Told to slow down, or met by a fault of the server, one peer waits. */
+static void only_its_owner_waits(void **state)
+{
+	(void)state;
+	PLAY(&options, CONNECTED, "> peer 1", PUBLISHED(1), "> publish 2 /a 60000 2",
+	     "> fail command broken status=429 retry=20000", "> peer 2", PUBLISHED(3), DONE(3),
+	     "> wait 15000", PUBLISHED(4), DONE(4), "> sleep 9000", "< +5000..5000",
+	     "< commands %'data':1%'data':2%");
+	PLAY(&options, CONNECTED, "> peer 1", PUBLISHED(1), "> publish 2 /a 60000 2", DENIED(500),
+	     "< outcome 1 unknown%", "> peer 2", PUBLISHED(3), DONE(3), "> sleep 9000",
+	     "< +800..1200", "< commands %'data':2%", DENIED(500), "< outcome 2 unknown%",
+	     PUBLISHED(4), DENIED(500), "< outcome 4 unknown%",
+	     /* the server is at fault */
+	     "> peer 3", "> publish 5 /a 60000 5", "> sleep 9000", "< +800..2000",
+	     "< commands %'data':5%");
 }
 
 static void rejected_upgrade(void **state)
@@ -258,6 +295,8 @@ int main(void)
 		AUTH_TEST(rejected_after_an_outage),
 		AUTH_TEST(what_only_looks_like_it),
 		AUTH_TEST(publishes_survive_the_rejection),
+		AUTH_TEST(one_request_is_refused),
+		AUTH_TEST(only_its_owner_waits),
 		AUTH_TEST(rejected_upgrade),
 	};
 
