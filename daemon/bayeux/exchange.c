@@ -55,6 +55,17 @@ struct exchange *exchange_on_lane(const struct exchanges *all, enum session_lane
 	return NULL;
 }
 
+struct exchange *exchange_first_due(const struct exchanges *all, const struct exchange *without)
+{
+	struct exchange *first = NULL;
+	LIST_EACH(x, &all->list, struct exchange, link)
+		if (x != without && x->batch.transport == SESSION_LONG_POLLING &&
+		    x->batch.lane != SESSION_LANE_CONNECT &&
+		    (!first || x->deadline < first->deadline))
+			first = x;
+	return first;
+}
+
 void request_init(struct request *r, enum request_kind kind)
 {
 	*r = (struct request){.kind = kind};

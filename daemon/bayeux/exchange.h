@@ -64,10 +64,13 @@ struct exchange *exchange_find(const struct exchanges *all, uint64_t batch);
 /* whether it holds subscribes, unsubscribes and publishes */
 static inline bool exchange_of_commands(const struct exchange *x)
 {
-	return x->batch.lane == SESSION_LANE_COMMAND && x->batch.kind != SESSION_BATCH_DISCONNECT;
+	return x->batch.lane != SESSION_LANE_CONNECT && x->batch.kind != SESSION_BATCH_DISCONNECT;
 }
 /* the one on that lane of long-polling, or NULL */
 struct exchange *exchange_on_lane(const struct exchanges *all, enum session_lane lane);
+/* Of those of long-polling but the connect's, and but `without` (may be NULL), the one whose deadline
+   is first; NULL for none. */
+struct exchange *exchange_first_due(const struct exchanges *all, const struct exchange *without);
 
 void request_init(struct request *r, enum request_kind kind);
 /* The request goes out as part of `x`. */

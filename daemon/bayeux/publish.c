@@ -22,6 +22,23 @@ void publishes_init(struct publishes *p, struct pending *pending, size_t max, ui
 	calls_init(&p->calls, guess);
 }
 
+static size_t *count_of(const struct publish *pub)
+{
+	const struct exchange *x = pub->request.exchange;
+	if (!x || x->batch.transport != SESSION_LONG_POLLING)
+		return NULL;
+	return x->batch.lane == SESSION_LANE_COMMAND ? &pub->share->on_command
+						     : &pub->share->on_call;
+}
+
+static void leave_exchange(struct publish *pub)
+{
+	size_t *count = count_of(pub);
+	if (count)
+		--*count;
+	request_leave(&pub->request);
+}
+
 /* Leaves the list it is in. A peer without anything waiting has no turn. */
 static void leave_list(struct publish *pub)
 {
@@ -32,7 +49,7 @@ static void leave_list(struct publish *pub)
 
 static void take_out(struct publishes *p, struct publish *pub)
 {
-	request_leave(&pub->request);
+	leave_exchange(pub);
 	pending_remove(p->pending, &pub->request.pending);
 	leave_list(pub);
 	shares_give_back(&p->shares, pub->share, pub->bytes);
@@ -127,6 +144,26 @@ struct publish *publishes_next(const struct publishes *p)
 	return LIST_FIRST(&share->waiting, struct publish, link);
 }
 
+static struct publish *next_of(const struct publishes *p, bool call)
+{
+	LIST_EACH(share, &p->turns, struct share, turn) {
+		struct publish *pub = LIST_FIRST(&share->waiting, struct publish, link);
+		if (pub->call == call && share->on_call == 0 && (!call || share->on_command == 0))
+			return pub;
+	}
+	return NULL;
+}
+
+struct publish *publishes_next_command(const struct publishes *p)
+{
+	return next_of(p, false);
+}
+
+struct publish *publishes_next_call(const struct publishes *p)
+{
+	return next_of(p, true);
+}
+
 void publish_sent(struct publishes *p, struct publish *pub, struct exchange *x)
 {
 	struct share *share = pub->share;
@@ -138,12 +175,15 @@ void publish_sent(struct publishes *p, struct publish *pub, struct exchange *x)
 	}
 	pub->session = p->calls.session;
 	request_enter(&pub->request, x);
+	size_t *count = count_of(pub);
+	if (count)
+		++*count;
 }
 
 void publish_unsent(struct publishes *p, struct publish *pub)
 {
 	struct list *before = &pub->share->waiting;
-	request_leave(&pub->request);
+	leave_exchange(pub);
 	list_remove(&pub->link);
 	LIST_EACH(other, &pub->share->waiting, struct publish, link) {
 		if (other->request.pending.id > pub->request.pending.id)
@@ -218,14 +258,14 @@ void publishes_end_waiting(struct publishes *p, const char *text)
 
 void publish_delivered(struct publish *pub)
 {
-	request_leave(&pub->request);
+	leave_exchange(pub);
 	pub->delivered = true;
 }
 
 void publish_done(struct publishes *p, struct publish *pub, enum session_outcome outcome,
 		  const struct envelope *e, const char *text)
 {
-	request_leave(&pub->request);
+	leave_exchange(pub);
 	pending_remove(p->pending, &pub->request.pending);
 	leave_list(pub);
 	list_append(&p->done, &pub->link);

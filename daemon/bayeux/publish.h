@@ -65,6 +65,12 @@ int publish_new(struct publishes *p, uint64_t id, const struct publish_wish *wis
  * share only; what one peer publishes keeps its order.
  */
 struct publish *publishes_next(const struct publishes *p);
+/*
+ * The same over long-polling, for the lane of commands: the next one whose peer has nothing under way
+ * elsewhere; and for one of calls: a call whose peer has nothing under way at all.
+ */
+struct publish *publishes_next_command(const struct publishes *p);
+struct publish *publishes_next_call(const struct publishes *p);
 /* whether any waits to be sent, now or later */
 static inline bool publishes_wait(const struct publishes *p)
 {

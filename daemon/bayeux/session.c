@@ -190,9 +190,9 @@ void session_stop(struct session *s, uint64_t now)
 		life_off(s, now);
 	} else {
 		/* the goodbye goes behind what is under way, unless that takes too long */
-		struct exchange *x = exchange_on_lane(&s->exchanges, SESSION_LANE_COMMAND);
-		if (x)
-			x->deadline = earliest(x->deadline, now + STOP_MS / 2);
+		LIST_EACH(x, &s->exchanges.list, struct exchange, link)
+			if (x->batch.transport == SESSION_LONG_POLLING && exchange_of_commands(x))
+				x->deadline = earliest(x->deadline, now + STOP_MS / 2);
 		s->stop_at = now + STOP_MS;
 		s->due = DUE_DISCONNECT;
 		s->due_at = now;
@@ -314,8 +314,9 @@ int session_take_batch(struct session *s, uint64_t now, struct buf *out, struct 
 /* What has to wait for an exchange to end is woken by that end, not by time. */
 static uint64_t due_deadline(const struct session *s)
 {
-	bool busy = exchange_on_lane(&s->exchanges, s->due == DUE_CONNECT ? SESSION_LANE_CONNECT
-									   : SESSION_LANE_COMMAND);
+	bool busy = s->due == DUE_CONNECT
+		? exchange_on_lane(&s->exchanges, SESSION_LANE_CONNECT) != NULL
+		: exchange_first_due(&s->exchanges, NULL) != NULL;
 	switch (s->due) {
 	case DUE_HANDSHAKE:
 		return s->due_at;
@@ -331,7 +332,7 @@ static uint64_t due_deadline(const struct session *s)
 
 static uint64_t exchange_deadline(const struct session *s)
 {
-	struct exchange *x = exchange_on_lane(&s->exchanges, SESSION_LANE_COMMAND);
+	struct exchange *x = exchange_first_due(&s->exchanges, NULL);
 	return x ? x->deadline : SESSION_NEVER;
 }
 
@@ -366,14 +367,14 @@ uint64_t session_deadline(const struct session *s)
  */
 static void expire_exchanges(struct session *s, uint64_t now)
 {
-	struct exchange *x = exchange_on_lane(&s->exchanges, SESSION_LANE_COMMAND);
-	if (!x || x->deadline > now)
-		return;
-	/* a session that is being stopped has no time for that */
-	if (s->state != SESSION_DISCONNECTING && x->heard_at + request_time(s) > now)
-		x->deadline = x->heard_at + request_time(s);
-	else
-		loss_by_deadline(s, now, x);
+	struct exchange *x;
+	while ((x = exchange_first_due(&s->exchanges, NULL)) && x->deadline <= now) {
+		/* a session that is being stopped has no time for that */
+		if (s->state != SESSION_DISCONNECTING && x->heard_at + request_time(s) > now)
+			x->deadline = x->heard_at + request_time(s);
+		else
+			loss_by_deadline(s, now, x);
+	}
 }
 
 /* When a request whose deadline passed is given up, after what came meanwhile. */

@@ -249,6 +249,10 @@ enum session_lane {
 	SESSION_LANE_CONNECT,    /* handshakes and the held connect */
 	/* everything else, in order, one batch at a time on long-polling */
 	SESSION_LANE_COMMAND,
+	/* on long-polling, calls, and what their peer publishes after them: a service may take its
+	   time to answer. A batch is of one peer, which sends nothing else meanwhile */
+	SESSION_LANE_CALL,
+	SESSION_LANES = SESSION_LANE_CALL + 4,
 };
 /* what a batch holds, for who sends each kind somewhere else */
 enum session_batch_kind {

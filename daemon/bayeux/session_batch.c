@@ -310,6 +310,7 @@ static int take_disconnect(struct session *s, uint64_t now, struct buf *out,
 /* ---- a batch of commands ---- */
 
 struct plan {
+	enum session_lane lane;
 	size_t channels;                /* taken from the front of their queue */
 	size_t publishes;               /* which are part of the exchange already */
 	size_t subscribes;              /* of the channels */
@@ -359,6 +360,30 @@ static int delete_subscribe(struct session *s, const struct plan *plan, struct w
 	return SESSION_E_NONE;
 }
 
+static bool has_lanes(const struct session *s)
+{
+	return s->transport == SESSION_LONG_POLLING;
+}
+
+/* the next publish for the lane of commands */
+static struct publish *next_command(const struct session *s)
+{
+	return has_lanes(s) ? publishes_next_command(&s->publishes)
+			    : publishes_next(&s->publishes);
+}
+
+/* A batch on a lane of calls is of one peer: of whoever calls first. */
+static struct publish *next_on_lane(const struct session *s, const struct plan *plan,
+				    const struct exchange *x)
+{
+	if (plan->lane == SESSION_LANE_COMMAND)
+		return next_command(s);
+	if (plan->publishes == 0)
+		return publishes_next_call(&s->publishes);
+	struct request *last = LIST_OF(x->requests.prev, struct request, link);
+	return LIST_FIRST(&publish_of(last)->share->waiting, struct publish, link);
+}
+
 /*
  * Neither channels nor publishes may shut the others out: while both wait, channels have half of a
  * batch, and nothing of the next one when no publish found room. Ahead of all publishes go only the
@@ -369,7 +394,7 @@ static void halve(const struct session *s, struct plan *plan)
 	bool apart = s->o.publish_apart && s->transport == SESSION_LONG_POLLING;
 	plan->channel_room = plan->room;
 	plan->channel_bytes = SIZE_MAX;
-	if (!publishes_next(&s->publishes))
+	if (!next_command(s))
 		return;
 	if (!s->channels_turn)
 		plan->channel_room = 0;
@@ -385,6 +410,8 @@ static bool may_plan(const struct plan *plan, const struct wanted *w, const stru
 
 static int plan_channels(struct session *s, uint64_t now, struct plan *plan, struct buf *out)
 {
+	if (plan->lane != SESSION_LANE_COMMAND)
+		return 0;
 	LIST_EACH(w, &s->wanted.todo, struct wanted, link) {
 		if (!may_plan(plan, w, out))
 			break;
@@ -409,7 +436,7 @@ static int plan_channels(struct session *s, uint64_t now, struct plan *plan, str
 static int plan_publishes(struct session *s, uint64_t now, struct plan *plan, struct exchange *x,
 			  struct buf *out)
 {
-	for (struct publish *pub; (pub = publishes_next(&s->publishes));) {
+	for (struct publish *pub; (pub = next_on_lane(s, plan, x));) {
 		struct message m = {
 			.kind = REQUEST_PUBLISH, .id = pub->request.pending.id,
 			.channel = pub->channel, .data = pub->data, .ext = pub->ext,
@@ -467,8 +494,9 @@ static void commit(struct session *s, uint64_t now, const struct plan *plan, str
 	/* on long-polling the HTTP exchange has the deadline, for all of them together */
 	uint64_t deadline = websocket ? now + request_time(s) : SESSION_NEVER;
 	if (!websocket) {
+		if (!exchange_first_due(&s->exchanges, x))
+			ext_busy(&s->exts, true);
 		x->deadline = now + request_time(s);
-		ext_busy(&s->exts, true);
 	}
 	x->batch.kind = kind_of(plan);
 	x->batch.requests = plan->channels + plan->publishes;
@@ -481,7 +509,8 @@ static void commit(struct session *s, uint64_t now, const struct plan *plan, str
 		wanted_sent(w, x);
 	}
 	list_splice(&x->requests, &publishes);
-	s->channels_turn = plan->publishes > 0 || !publishes_next(&s->publishes);
+	if (plan->lane == SESSION_LANE_COMMAND)
+		s->channels_turn = plan->publishes > 0 || !next_command(s);
 	if (s->singly)
 		s->singly--;
 }
@@ -499,14 +528,15 @@ static size_t command_room(const struct session *s)
 	return room < REQUESTS_MAX ? room : REQUESTS_MAX;
 }
 
-static int take_commands(struct session *s, uint64_t now, struct buf *out,
+static int take_commands(struct session *s, uint64_t now, enum session_lane lane, struct buf *out,
 			 struct session_batch *ret)
 {
-	struct plan plan = {.room = command_room(s), .start = buf_len(out), .id = s->next_id};
+	struct plan plan = {.lane = lane, .room = command_room(s), .start = buf_len(out), .id = s->next_id};
 	struct exchange *x = NULL;
 	int r = open_exchange(s, now, SESSION_BATCH_MIXED, s->transport, plan.room, &x);
 	if (r)
 		return r;
+	x->batch.lane = lane;
 	halve(s, &plan);
 	r = plan_channels(s, now, &plan, out);
 	if (r == 0 && !must_follow(s, &plan))
@@ -538,13 +568,23 @@ static uint64_t doubt_ends(const struct session *s)
 	return end;
 }
 
+/* a lane on which something waits to go out, or SESSION_LANES */
+static enum session_lane ready_lane(const struct session *s)
+{
+	bool waits = !list_empty(&s->wanted.todo) || next_command(s);
+	if (waits && !exchange_on_lane(&s->exchanges, SESSION_LANE_COMMAND))
+		return SESSION_LANE_COMMAND;
+	if (!has_lanes(s) || !publishes_next_call(&s->publishes))
+		return SESSION_LANES;
+	unsigned lane = SESSION_LANE_CALL;
+	while (lane < SESSION_LANES && exchange_on_lane(&s->exchanges, (enum session_lane)lane))
+		lane++;
+	return (enum session_lane)lane;
+}
+
 uint64_t batch_commands_at(const struct session *s)
 {
-	if (!state_is_up(s) || command_room(s) == 0)
-		return SESSION_NEVER;
-	if (list_empty(&s->wanted.todo) && !publishes_next(&s->publishes))
-		return SESSION_NEVER;
-	if (exchange_on_lane(&s->exchanges, SESSION_LANE_COMMAND))
+	if (!state_is_up(s) || command_room(s) == 0 || ready_lane(s) == SESSION_LANES)
 		return SESSION_NEVER;
 	return due_later(s->commands_at, doubt_ends(s));
 }
@@ -564,7 +604,7 @@ static int take_due(struct session *s, uint64_t now, struct buf *out, struct ses
 		return exchange_on_lane(&s->exchanges, SESSION_LANE_CONNECT) || text_of_connect(s)
 			? SESSION_E_NONE : take_connect(s, now, out, ret);
 	case DUE_DISCONNECT:
-		return exchange_on_lane(&s->exchanges, SESSION_LANE_COMMAND)
+		return exchange_first_due(&s->exchanges, NULL)
 			? SESSION_E_NONE : take_disconnect(s, now, out, ret);
 	case DUE_NOTHING:
 		break;
@@ -576,6 +616,6 @@ int batch_take(struct session *s, uint64_t now, struct buf *out, struct session_
 {
 	int r = take_due(s, now, out, ret);
 	if (r == SESSION_E_NONE && batch_commands_at(s) <= now)
-		r = take_commands(s, now, out, ret);
+		r = take_commands(s, now, ready_lane(s), out, ret);
 	return r;
 }

@@ -177,7 +177,7 @@ struct session {
 	bool state_news;
 	bool unauthorized_news;
 	const struct envelope *state_envelope;
-	uint64_t aborts[2];             /* by lane */
+	uint64_t aborts[SESSION_LANES]; /* by lane */
 	bool abort_all;
 	char notes[SESSION_NOTES][SESSION_REASON_MAX];
 	unsigned notes_first, notes_n;

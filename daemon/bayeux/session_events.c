@@ -18,7 +18,10 @@
 
 static bool has_aborts(const struct session *s)
 {
-	return s->abort_all || s->aborts[0] || s->aborts[1];
+	bool any = s->abort_all;
+	for (int lane = 0; lane < SESSION_LANES; lane++)
+		any |= s->aborts[lane] != 0;
+	return any;
 }
 
 static bool has_news(const struct session *s)
@@ -47,10 +50,12 @@ static int tell_abort(struct session *s, struct session_event *ret)
 	*ret = (struct session_event){.kind = SESSION_EVENT_ABORT};
 	if (s->abort_all) {
 		s->abort_all = false;
-		s->aborts[0] = s->aborts[1] = 0;
+		memset(s->aborts, 0, sizeof(s->aborts));
 		return 0;
 	}
-	unsigned lane = s->aborts[0] ? 0 : 1;
+	unsigned lane = 0;
+	while (!s->aborts[lane])
+		lane++;
 	ret->batch = s->aborts[lane];
 	s->aborts[lane] = 0;
 	return 0;
@@ -158,7 +163,7 @@ static void settle_text(struct session *s, uint64_t now, struct text *t)
 	text_free(t);
 	/* the verdict on a disconnect may have ended it */
 	x = x ? exchange_find(&s->exchanges, x->batch.id) : NULL;
-	if (x && exchange_of_commands(x))
+	if (x && exchange_of_commands(x) && !exchange_first_due(&s->exchanges, x))
 		ext_busy(&s->exts, false);
 	ext_settled(&s->exts);
 	s->release_due = true;

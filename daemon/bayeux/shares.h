@@ -39,6 +39,7 @@ struct share {
 	struct list waiting, turn;
 	uint64_t back_at;
 	enum share_back back_for;
+	size_t on_command, on_call;     /* publishes in flight over long-polling, by lane */
 };
 
 struct shares {

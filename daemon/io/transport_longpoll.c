@@ -1,6 +1,7 @@
 /*
- * Owns the two HTTP connections of long-polling: one that the server holds, one
- * for everything else, so that no command waits behind a held connect. Guarantees
+ * Owns the HTTP connections of long-polling: one that the server holds, one for
+ * commands, and a few for calls, so that no command waits for a held connect or
+ * for the answer to another peer's call. Guarantees
  * that a status other than 200 is a failure with its reason. Must never know
  * what a text says.
  */
@@ -14,7 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define LANES 2
+#define LANES SESSION_LANES
 
 struct longpoll;
 

@@ -220,6 +220,25 @@ static void call_is_answered_to_its_caller(void **state)
 	world_free(w);
 }
 
+/* The service takes its time: others publish and subscribe meanwhile. */
+static void a_slow_call_delays_its_caller(void **state)
+{
+	struct world *w = up(state);
+	struct wire *a = world_peer(w, "a"), *b = world_peer(w, "b");
+
+	fake_command(w->fake, "rule type=publish channel=/service/echo times=1 hold");
+	uint64_t call = wire_request(a, "call", ",\"channel\":\"/service/echo\",\"data\":1");
+	fake_await(w->fake, "parked", NULL, 1);
+	wire_ok(b, "subscribe", ",\"channel\":\"/b\"");
+	wire_ok(b, "publish", ",\"channel\":\"/b\",\"data\":2");
+	assert_message(b, "{\"data\":2,\"channel\":\"/b\"}");
+	fake_command(w->fake, "release");
+	wire_reply_ok(a, call);
+	wire_close(a);
+	wire_close(b);
+	world_free(w);
+}
+
 /* Its publish is answered long before the deadline, the first one having paved the way. */
 static void call_in_vain(struct wire *a, const char *channel)
 {
@@ -400,6 +419,7 @@ int main(void)
 		ON_BOTH(refused_publish_and_subscribe_say_why),
 		ON_BOTH(data_in_a_reply_is_the_publishers),
 		ON_BOTH(call_is_answered_to_its_caller),
+		ON_BOTH(a_slow_call_delays_its_caller),
 		ON_BOTH(call_without_answer_times_out),
 		ON_BOTH(late_answers_are_nobodys),
 		ON_BOTH(calls_go_to_services_alone),

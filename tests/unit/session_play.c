@@ -20,8 +20,9 @@ struct player {
 	const char *line;               /* of the script, for messages */
 	char out[LINES][LINE];          /* said by the session and not yet expected */
 	unsigned first, n;
-	uint64_t batch[2];              /* last on each lane */
-	bool open[2];                   /* an HTTP exchange is under way there */
+	uint64_t batch[SESSION_LANES];  /* last on each lane */
+	bool open[SESSION_LANES];       /* an HTTP exchange is under way there */
+	unsigned commands;              /* the lane of the last batch that was no connect */
 	struct buf text;
 };
 
@@ -51,10 +52,10 @@ static void say_abort(struct player *p, uint64_t batch)
 	bool known = false;
 	if (batch == 0) {
 		push(p, "abort all");
-		p->open[0] = p->open[1] = false;
+		memset(p->open, 0, sizeof(p->open));
 		return;
 	}
-	for (int lane = 0; lane < 2; lane++)
+	for (int lane = 0; lane < SESSION_LANES; lane++)
 		if (p->batch[lane] == batch) {
 			push(p, "abort %s", lane ? "command" : "connect");
 			p->open[lane] = false;
@@ -162,6 +163,8 @@ static void say_batch(struct player *p, const struct session_batch *b, struct sl
 		p->open[b->lane] = true;
 	}
 	p->batch[b->lane] = b->id;
+	if (b->lane != SESSION_LANE_CONNECT)
+		p->commands = b->lane;
 }
 
 static void pull(struct player *p)
@@ -198,9 +201,14 @@ static uint64_t number(const char **line)
 	return strtoull(word(line).p, NULL, 10);
 }
 
-static unsigned lane_word(const char **line)
+static unsigned lane_word(struct player *p, const char **line)
 {
-	return slice_eq(word(line), SLICE("command"));
+	struct slice name = word(line);
+	if (slice_eq(name, SLICE("commands")))
+		return SESSION_LANE_COMMAND;
+	if (slice_starts(name, SLICE("call")))
+		return SESSION_LANE_CALL + (unsigned)(name.p[4] - '1');
+	return slice_eq(name, SLICE("command")) ? p->commands : SESSION_LANE_CONNECT;
 }
 
 /* the rest of the line with its quotation marks, until the next turn */
@@ -297,7 +305,7 @@ static void pass_time(struct player *p, uint64_t ms, bool until_output)
 
 static void act_on_lane(struct player *p, struct slice verb, const char *rest)
 {
-	unsigned lane = lane_word(&rest);
+	unsigned lane = lane_word(p, &rest);
 	uint64_t batch = p->batch[lane];
 	if (slice_eq(verb, SLICE("fail"))) {
 		struct session_failure f = failure(rest);
@@ -322,7 +330,7 @@ static void act(struct player *p, const char *line)
 		session_start(p->s, p->now);
 	} else if (slice_eq(verb, SLICE("heard"))) {
 		session_heard(p->s, p->now,
-			      strstr(rest, "websocket") ? 0 : p->batch[lane_word(&rest)]);
+			      strstr(rest, "websocket") ? 0 : p->batch[lane_word(p, &rest)]);
 	} else if (slice_eq(verb, SLICE("stop"))) {
 		session_stop(p->s, p->now);
 	} else if (slice_eq(verb, SLICE("probe"))) {

@@ -9,7 +9,8 @@
  *     > publish COOKIE CHANNEL MS DATA [EXT]  | call …     (MS until its deadline)
  *     > peer N                   who publishes from now on (0)
  *     > reply LANE TEXT          the whole HTTP response to the batch last taken on
- *                                that lane ("connect" or "command")
+ *                                that lane: "connect", "commands", "call1" to "call4", or
+ *                                "command" for the last batch that was no connect
  *     > late LANE TEXT           the same without its end
  *     > end LANE                 the end of a response
  *     > heard LANE|websocket     bytes came for that batch, or on the WebSocket

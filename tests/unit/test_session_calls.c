@@ -100,6 +100,39 @@ static void a_service_may_fail(void **state)
 	     "< outcome 2 ok 5");
 }
 
+/* Over long-polling the service holds the answer, and with it the HTTP response: its caller waits, and
+   keeps its order; nobody else does, until all lanes of calls are busy, and then only calls. */
+static void a_slow_call_delays_its_caller(void **state)
+{
+	(void)state;
+#define SLOW(peer, cookie)                                                                         \
+	"> peer " #peer, "> call " #cookie " /service/slow 9000 " #cookie, "< commands %"
+#define TAKEN(channel) "> reply commands [{'channel':'" channel "','successful':true}]"
+#define ANSWERED(lane, id, cookie)                                                                 \
+	"> reply call" #lane " [{'channel':'/service/slow','id':'" #id "','data':7},"              \
+		"{'channel':'/service/slow','id':'" #id "','successful':true}]",                   \
+		"< outcome " #cookie " ok 7"
+	PLAY(&options, UP, SLOW(1, 1), "> publish 2 /a 9000 2", "> call 3 /service/slow 9000 3",
+	     "> peer 2", "> publish 4 /b 9000 4", "< commands %'data':4}]", TAKEN("/b"),
+	     "< outcome 4 ok", "> want /c", "< commands %'/c'}]",
+	     "> reply commands [{'channel':'/meta/subscribe','subscription':'/c','successful':true}]",
+	     "< channel /c active", "> wait 8000", ANSWERED(1, 4, 1),
+	     /* a call waits for what its peer published before it */
+	     "< commands %'data':2}]", TAKEN("/a"), "< outcome 2 ok", "< commands %'data':3}]");
+	PLAY(&options, UP, SLOW(1, 1), SLOW(2, 2), SLOW(3, 3), SLOW(4, 4), "> peer 5",
+	     "> call 5 /service/slow 9000 5", "> peer 6", "> publish 6 /a 9000 6",
+	     "< commands %'data':6}]", TAKEN("/a"), "< outcome 6 ok", ANSWERED(3, 6, 3),
+	     "< commands %'data':5}]", ANSWERED(3, 8, 5),
+	     /* a lane that is silent ends by itself, and its peer goes on */
+	     "> peer 1", "> publish 7 /a 90000 7", "> sleep 20000", "< +9000..9000",
+	     "< outcome 1 unknown%", "< outcome 4 unknown%", "< outcome 2 unknown%",
+	     "< commands %'data':7}]");
+	/* what a caller publishes right after it goes along */
+	PLAY(&options, UP, "> publish 1 /p 9000 1", "< commands %", "> call 2 /service/slow 9000 2",
+	     "> publish 3 /q 9000 3", TAKEN("/p"), "< outcome 1 ok",
+	     "< commands %'data':2%'data':3}]");
+}
+
 /* Out of order, and among other messages of the channel: the id says it all. */
 static void ids_are_exact(void **state)
 {
@@ -257,6 +290,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(calls_are_answered, setup),
 		cmocka_unit_test_setup(a_service_may_fail, setup),
+		cmocka_unit_test_setup(a_slow_call_delays_its_caller, setup),
 		cmocka_unit_test_setup(ids_are_exact, setup),
 		cmocka_unit_test_setup(late_answers_are_left_out, setup),
 		cmocka_unit_test_setup(late_answers_without_id_are_not_taken_for_others, setup),

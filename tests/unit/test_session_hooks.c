@@ -170,7 +170,7 @@ static void a_deleted_publish_is_answered(void **state)
 	PLAY(&options, UP, "> publish 1 /delete 9000 1", "> sleep 10", "< +0",
 	     "< outcome 1 refused: 404::message_deleted");
 	PLAY(&options, UP, "> publish 1 /a 9000 1", PUBLISH("/a", "'data':1"),
-	     "> publish 2 /b 9000 1", "> call 3 /delete 9000 1", "> publish 4 /c 9000 1",
+	     "> publish 2 /b 9000 1", "> publish 3 /delete 9000 1", "> publish 4 /c 9000 1",
 	     "> reply command [{'channel':'/a','successful':true}]", "< outcome 1 ok",
 	     "< commands long-polling [{%/b%},{%/c%}]",
 	     "< outcome 3 refused: 404::message_deleted",
