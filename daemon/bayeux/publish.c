@@ -226,8 +226,40 @@ void publishes_go_on(struct publishes *p, enum share_back why)
 			go_on(p, share);
 }
 
+void publishes_peer_left(struct publishes *p, uint64_t peer)
+{
+	struct share *share = shares_of(&p->shares, peer);
+	if (!share || list_empty(&share->waiting))
+		return;
+	share->left = p->any_left = true;
+}
+
+static void cut_short(struct publishes *p, struct list *turns, uint64_t deadline)
+{
+	LIST_EACH_SAFE(share, turns, struct share, turn) {
+		if (!share->left)
+			continue;
+		share->left = false;
+		LIST_EACH_SAFE(pub, &share->waiting, struct publish, link) {
+			struct pending_node *node = &pub->request.pending;
+			if (pub->call) {
+				publish_done(p, pub, SESSION_OUTCOME_NOT_SENT, NULL,
+					     "the caller is gone");
+			} else if (node->deadline > deadline) {
+				pending_remove(p->pending, node);
+				pending_put(p->pending, node, node->id, deadline);
+			}
+		}
+	}
+}
+
 void publishes_tick(struct publishes *p, uint64_t now)
 {
+	if (p->any_left) {
+		p->any_left = false;
+		cut_short(p, &p->turns, now + SESSION_LEFT_MS);
+		cut_short(p, &p->kept_back, now + SESSION_LEFT_MS);
+	}
 	if (now < p->back_at)
 		return;
 	p->back_at = UINT64_MAX;

@@ -38,6 +38,7 @@ struct publishes {
 	   it is the next one's turn */
 	struct list turns;
 	struct list kept_back;          /* share::turn of those who wait for their back_at */
+	bool any_left;                  /* share::left of some */
 	uint64_t back_at;               /* not after the earliest of those */
 	/* in the order of sending: in flight, or a call delivered */
 	struct list sent;
@@ -85,6 +86,8 @@ void publish_unsent(struct publishes *p, struct publish *pub);
 void publish_keep_back(struct publishes *p, struct publish *pub, uint64_t until,
 		       enum share_back why);
 void publishes_go_on(struct publishes *p, enum share_back why);
+/* That peer is gone: see session_peer_left(). It takes effect with the next publishes_tick(). */
+void publishes_peer_left(struct publishes *p, uint64_t peer);
 /* Those whose time has come may send again. */
 void publishes_tick(struct publishes *p, uint64_t now);
 /* All that waits to be sent ends as not sent; `text` is static. */

@@ -297,6 +297,12 @@ int session_publish(struct session *s, uint64_t now, struct slice channel, struc
 	return 0;
 }
 
+void session_peer_left(struct session *s, uint64_t peer)
+{
+	publishes_peer_left(&s->publishes, peer);
+	wake_up(&s->wake);
+}
+
 /* ---- output ---- */
 
 int session_take_batch(struct session *s, uint64_t now, struct buf *out, struct session_batch *ret)
@@ -345,7 +351,7 @@ static uint64_t text_deadline(const struct session *s)
 
 uint64_t session_deadline(const struct session *s)
 {
-	if (events_waiting(s))
+	if (events_waiting(s) || s->publishes.any_left)
 		return 0;
 	const struct pending_node *first = pending_first(&s->pending);
 	uint64_t at = earliest(due_deadline(s), batch_commands_at(s));

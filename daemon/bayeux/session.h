@@ -244,6 +244,14 @@ int session_publish(struct session *s, uint64_t now, struct slice channel, struc
 		    struct slice ext, bool call, uint64_t deadline, uint64_t peer,
 		    uint64_t cookie);
 
+/*
+ * That peer is gone. Its calls that were not sent end as not sent, for nobody is left to get their
+ * answers. What it published is still sent, but within SESSION_LEFT_MS at the latest, so that its room
+ * in the queue becomes free while the server is away.
+ */
+#define SESSION_LEFT_MS 30000u
+void session_peer_left(struct session *s, uint64_t peer);
+
 /* ---- output ---- */
 enum session_lane {
 	SESSION_LANE_CONNECT,    /* handshakes and the held connect */

@@ -29,7 +29,7 @@ static struct slice key_of(const uint64_t *peer)
 	return slice_make(peer, sizeof(*peer));
 }
 
-static struct share *find(const struct shares *s, uint64_t peer)
+struct share *shares_of(const struct shares *s, uint64_t peer)
 {
 	struct strmap_node *found = strmap_get(&s->by_peer, key_of(&peer));
 	return found ? STRMAP_OF(found, struct share, by_peer) : NULL;
@@ -59,7 +59,7 @@ static int share_new(struct shares *s, uint64_t peer, struct share **ret)
 
 int shares_take(struct shares *s, uint64_t peer, size_t n, struct share **ret)
 {
-	struct share *share = find(s, peer);
+	struct share *share = shares_of(s, peer);
 	size_t left = s->max - s->held;
 	if (n > left || !is_fair(s, (share ? share->held : 0) + n, left - n))
 		return SESSION_E_FULL;

@@ -39,6 +39,7 @@ struct share {
 	struct list waiting, turn;
 	uint64_t back_at;
 	enum share_back back_for;
+	bool left;                      /* the peer is gone, which publishes_tick() will see to */
 	size_t on_command, on_call;     /* publishes in flight over long-polling, by lane */
 };
 
@@ -54,6 +55,8 @@ void shares_fini(struct shares *s);
 
 /* `n` is not 0. 0 and whose it is, SESSION_E_FULL or -ENOMEM. */
 int shares_take(struct shares *s, uint64_t peer, size_t n, struct share **ret);
+/* What this peer holds, or NULL for nothing. */
+struct share *shares_of(const struct shares *s, uint64_t peer);
 void shares_give_back(struct shares *s, struct share *share, size_t n);
 
 #endif

@@ -259,6 +259,8 @@ void hub_remove_member(struct hub *h, struct member *m)
 	}
 	LIST_EACH_SAFE(s, &m->subscriptions, struct subscription, of_member)
 		subscription_free(s);
+	LIST_EACH(server, &h->server_list, struct hub_server, link)
+		session_peer_left(server->session, m->id);
 	strmap_fini(&m->requests);
 	strmap_fini(&m->by_pattern);
 	strmap_remove(&h->members, &m->by_id);

@@ -85,7 +85,8 @@ void hub_tick(struct hub *h, struct hub_server *server, uint64_t now, uint64_t u
 /* ---- the peers' side ---- */
 /* The outbox must be initialised. From now on the member hears every state event. 0, -ENOMEM. */
 int hub_add_member(struct hub *h, struct member *m);
-/* Ends its subscriptions; replies still under way are dropped. The outbox is left alone. */
+/* Ends its subscriptions; replies still under way are dropped, and the sessions learn that it is gone.
+   The outbox is left alone. */
 void hub_remove_member(struct hub *h, struct member *m);
 /* For an end that does not wait: whatever still waits is answered, a publish or call unknown-outcome
    with these words, a subscribe pending. What the sessions know better must have been taken before:

@@ -106,6 +106,11 @@ bool session_is_up(const struct session *s)
 	return s->up;
 }
 
+void session_peer_left(struct session *s, uint64_t peer)
+{
+	s->left = peer;
+}
+
 int session_publish(struct session *s, uint64_t now, struct slice channel, struct slice data,
 		    struct slice ext, bool call, uint64_t deadline, uint64_t peer,
 		    uint64_t cookie)

@@ -22,6 +22,7 @@ struct session {
 	bool call;
 	uint64_t deadline, peer, cookie;
 	int publish_result;
+	uint64_t left;                  /* the last peer that was said to be gone */
 };
 
 void session_double_init(struct session *s);

@@ -343,6 +343,8 @@ static void act(struct player *p, const char *line)
 		session_wall_clock(p->s, p->now, number(&rest));
 	} else if (slice_eq(verb, SLICE("peer"))) {
 		p->peer = number(&rest);
+	} else if (slice_eq(verb, SLICE("left"))) {
+		session_peer_left(p->s, number(&rest));
 	} else if (slice_eq(verb, SLICE("want"))) {
 		assert_int_equal(session_want(p->s, text(p, rest)), 0);
 	} else if (slice_eq(verb, SLICE("unwant"))) {

@@ -8,6 +8,7 @@
  *     > want CHANNEL | unwant CHANNEL
  *     > publish COOKIE CHANNEL MS DATA [EXT]  | call …     (MS until its deadline)
  *     > peer N                   who publishes from now on (0)
+ *     > left N                   that one is gone
  *     > reply LANE TEXT          the whole HTTP response to the batch last taken on
  *                                that lane: "connect", "commands", "call1" to "call4", or
  *                                "command" for the last batch that was no connect

@@ -104,7 +104,9 @@ static void test_answers_find_their_askers(void **state)
 		assert_asked(w, i, "{'op':'call','id':1,'channel':'/service/x','data':2}", "");
 		cookies[i] = w->sessions[0].cookie;
 	}
+	uint64_t gone = w->members[1].id;
 	hub_remove_member(w->hub, &w->members[1]);
+	assert_int_equal(w->sessions[0].left, gone);
 	say_outcome(w, 0, cookies[2], SESSION_OK, "2", NULL);
 	say_outcome(w, 0, cookies[1], SESSION_OK, "1", NULL);
 	assert_heard(w, 0, "");

@@ -172,6 +172,21 @@ static void texts_are_cut_to_the_limit(void **state)
 	     "< commands % [{%'" TEN TEN "'},{%'data':3}]");
 }
 
+/* What a peer published before it left is done, but does not hold its room for an hour. */
+static void a_peer_leaves(void **state)
+{
+	(void)state;
+	PLAY(&options, "> peer 1", "> publish 1 /a 3600000 1", "> call 2 /service/x 3600000 2",
+	     "> publish 3 /a 5000 3", "> peer 2", "> publish 4 /a 3600000 4", "> left 1", "> left 9",
+	     "> sleep 90000", "< +0..0", "< outcome 2 not-sent: the caller is gone",
+	     "> sleep 90000", "< +5000..5000", "< outcome 3 not-sent%", "> sleep 90000",
+	     "< +25000..25000", "< outcome 1 not-sent%", "> sleep 90000");
+	PLAY(&options, UP, "> publish 9 /p 9000 9", "< commands %", "> peer 1",
+	     "> publish 1 /a 3600000 1", "> publish 2 /a 3600000 2", "> left 1",
+	     "> reply command [{'channel':'/p','successful':true}]", "< outcome 9 ok",
+	     "< commands %'data':1%'data':2%");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -182,6 +197,7 @@ int main(void)
 		cmocka_unit_test_setup(any_data_counts_on_a_websocket, setup),
 		cmocka_unit_test_setup(wishes_are_told, setup),
 		cmocka_unit_test_setup(texts_are_cut_to_the_limit, setup),
+		cmocka_unit_test_setup(a_peer_leaves, setup),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
