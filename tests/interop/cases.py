@@ -191,6 +191,20 @@ def call(s):
     assert s.server.stats()["subscribes"] == {}
 
 
+@case(only=("faye", "cometd-nodejs"))
+def token(s):
+    """A reply with data is the publisher's alone, and no message for those who subscribed."""
+    publisher, subscriber = s.peer("publisher"), s.peer("subscriber")
+    subscriber.subscribe("/token")
+    for n in range(3):
+        result = publisher.publish("/token", n)
+        same(result["bayeux"]["data"], {"userToken": "t1"})
+        assert result["bayeux"]["successful"] is True, result
+    same(data_of(subscriber.take(3)), [0, 1, 2])
+    nothing_more(s, subscriber, "/token")
+    assert not publisher.messages
+
+
 @case()
 def remote_call(s):
     """Remote calls: results and failures, in any order; one that comes too late is nobody's."""

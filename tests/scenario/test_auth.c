@@ -174,6 +174,42 @@ static void expiry_in_the_middle(void **state)
 }
 
 /* Salesforce's ways: 401 beside none, the same in failureReason, and both in HTTP */
+/* A gateway answers one request with 403, or with 401 whatever the credential: its publisher is told, and
+   the session of all goes on with one handshake. */
+static void a_rejected_request_is_its_publishers(void **state)
+{
+	struct world *w = prepare(state, "cometd", "credential = bearer\n" FILE_SOURCE);
+	const struct message *m;
+
+	put_file(w, "token", 0600, "first");
+	fake_command(w->fake, "rule type=publish channel=/forbidden times=all status 403");
+	fake_command(w->fake, "rule type=publish channel=/rejected times=all status 401");
+	fake_command(w->fake, "rule type=subscribe channel=/forbidden times=all status 403");
+	world_start(w);
+	struct wire *a = world_peer(w, "a"), *b = world_peer(w, "b");
+	wire_ok(a, "subscribe", ",\"channel\":\"/fine\"");
+	for (int i = 0; i < 5; i++) {
+		uint64_t bad = wire_request(b, "publish", ",\"channel\":\"/forbidden\",\"data\":1");
+		uint64_t good = wire_request(b, "publish", ",\"channel\":\"/fine\",\"data\":%d", i);
+		wire_ok(a, "publish", ",\"channel\":\"/fine\",\"data\":1");
+		m = wire_reply(b, bad);
+		wire_assert_error(m, "refused");
+		assert_non_null(memmem(m->error.p, m->error.n, "HTTP status 403", 15));
+		wire_reply_ok(b, good);
+	}
+	wire_assert_error(wire_ask(b, "subscribe", ",\"channel\":\"/forbidden\""), "refused");
+	uint64_t bad = wire_request(b, "publish", ",\"channel\":\"/rejected\",\"data\":1");
+	fake_await(w->fake, "publish", "/rejected", 2);
+	wire_ok(a, "publish", ",\"channel\":\"/fine\",\"data\":1");
+	m = wire_reply(b, bad);
+	wire_assert_error(m, "refused");
+	assert_non_null(memmem(m->error.p, m->error.n, "HTTP status 401", 15));
+	assert_int_equal(fake_count(w->fake, "handshake", NULL), 1);
+	wire_close(a);
+	wire_close(b);
+	world_free(w);
+}
+
 static void salesforce_rejects(void **state)
 {
 	static const char *const rules[] = {
@@ -375,6 +411,7 @@ int main(void)
 		ON_BOTH(in_the_handshake),
 		ON_BOTH(expiry_in_the_middle),
 		LONG_POLLING(salesforce_rejects),
+		LONG_POLLING(a_rejected_request_is_its_publishers),
 		ON_BOTH(kicked_for_other_credentials),
 		LONG_POLLING(bad_sources),
 		ON_BOTH(rejected_again_and_again),

@@ -26,6 +26,12 @@ server.addExtension({
 		counters.count(message);
 		callback(undefined, true);
 	},
+	/* replies to what is published on /token bring data for the publisher alone */
+	outgoing: (self, sender, session, message, callback) => {
+		if (message.channel === '/token' && message.successful !== undefined)
+			message.data = {userToken: 't1'};
+		callback(undefined, true);
+	},
 });
 if (options.ack)
 	server.addExtension(new AckExtension.AcknowledgedMessagesExtension());

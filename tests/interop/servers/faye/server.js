@@ -51,6 +51,12 @@ adapter.addExtension({
 			services[message.channel](message);
 		callback(message);
 	},
+	/* replies to what is published on /token bring data for the publisher alone */
+	outgoing: (message, callback) => {
+		if (message.channel === '/token' && message.successful !== undefined)
+			message.data = {userToken: 't1'};
+		callback(message);
+	},
 });
 
 const server = control.createServer();
