@@ -430,6 +430,9 @@ static void expire_requests(struct session *s, uint64_t now)
 void session_heard(struct session *s, uint64_t now, uint64_t batch)
 {
 	struct exchange *x = batch ? exchange_find(&s->exchanges, batch) : NULL;
+	struct text *t = text_find(s, batch);
+	if (t)
+		t->fed_at = now;
 	if (x)
 		x->heard_at = now;
 	else if (batch == 0)

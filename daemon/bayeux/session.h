@@ -303,6 +303,8 @@ int session_feed(struct session *s, uint64_t now, uint64_t batch, struct slice p
 /* The WebSocket message is complete; of an HTTP answer session_batch_end() says so. */
 void session_text_end(struct session *s, uint64_t now);
 
+/* Whether a piece is not looked through yet. */
+bool session_has_text(const struct session *s);
 /* The piece goes away before session_next() said none, for there is no memory: what was not looked
    at is left out. session_batch_failed() or session_closed() must follow. */
 void session_forget_text(struct session *s);

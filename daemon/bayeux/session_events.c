@@ -241,6 +241,11 @@ void events_text_stalled(struct session *s, uint64_t now, struct text *t)
 		loss_by_fault(s, now, &stalled);
 }
 
+bool session_has_text(const struct session *s)
+{
+	return s->in_text && s->in_text != s->released_text;
+}
+
 void session_forget_text(struct session *s)
 {
 	/* what was released is no text of the driver's */

@@ -77,6 +77,7 @@ static int server_new(struct hub *h, struct slice name, struct hub_server **ret)
 	list_init(&s->link);
 	list_init(&s->filtered);
 	list_init(&s->requests);
+	list_init(&s->crowd);
 	strmap_init(&s->wishes);
 	memcpy(s->name, name.p, name.n);
 	r = trie_new(&s->trie);
@@ -232,6 +233,8 @@ int hub_add_member(struct hub *h, struct member *m)
 
 	list_init(&m->subscriptions);
 	list_init(&m->hit);
+	list_init(&m->crowded);
+	m->dismissed_at = UINT64_MAX;
 	strmap_init(&m->by_pattern);
 	strmap_init(&m->requests);
 	m->n_subscriptions = 0;
@@ -265,6 +268,7 @@ void hub_remove_member(struct hub *h, struct member *m)
 	strmap_fini(&m->by_pattern);
 	strmap_remove(&h->members, &m->by_id);
 	list_remove(&m->link);
+	list_remove(&m->crowded);
 	m->id = 0;
 }
 

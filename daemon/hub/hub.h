@@ -37,6 +37,9 @@ struct member {
 	struct strmap requests;         /* by request id: waiting for their reply */
 	struct strmap_node by_id;       /* hub's map */
 	struct list link;               /* hub's list, in order of arrival */
+	struct list crowded;            /* hub_server::crowd */
+	uint64_t written_seen;          /* outbox.written when asked last, while crowded */
+	uint64_t dismissed_at;          /* … when nobody waited for it any more */
 	struct list hit;                /* collected for the message in hand */
 	enum outbox_overflow hit_overflow;
 };
@@ -76,6 +79,21 @@ uint64_t hub_server_seq(const struct hub_server *s);   /* of the newest message 
    request, tell a channel's holders, announce a state. `now`: loop time, `unix_ms`: time of day. */
 void hub_take(struct hub *h, struct hub_server *server, const struct session_event *event,
 	      uint64_t now, uint64_t unix_ms);
+
+/*
+ * Receivers that fall behind: messages of this server fill more than half of their outbox, and
+ * their socket still takes something. Whoever brings the messages may wait for them a little.
+ */
+bool hub_is_crowded(const struct hub_server *server);
+/* How many bytes their sockets took since it was asked last. Those that are not behind any more
+   do not count any more. */
+uint64_t hub_crowd_progress(struct hub_server *server);
+/* Nobody waits for them: none of them counts before its socket takes something again. */
+void hub_crowd_dismiss(struct hub_server *server);
+/* Whether reading from the server waits for them now, and for how many ms it did in all: what
+   status shows. */
+void hub_set_paused(struct hub_server *server, bool paused, uint64_t total);
+bool hub_server_paused(const struct hub_server *server, uint64_t *ret_total);
 
 /* When to call hub_tick(): UINT64_MAX for never. */
 uint64_t hub_deadline(const struct hub_server *server);

@@ -39,6 +39,9 @@ struct hub_server {
 	struct strmap wishes;           /* wish::by_pattern */
 	struct list filtered;           /* subscription::of_filtered */
 	struct list requests;           /* request::of_server */
+	struct list crowd;              /* member::crowded */
+	bool paused;                    /* reading from it waits for them */
+	uint64_t paused_ms;             /* in all */
 	char name[];                    /* the key of by_name */
 };
 

@@ -646,6 +646,7 @@ static size_t advance_first(struct outbox *o, struct outbox_span *s, size_t n)
 
 void outbox_advance(struct outbox *o, size_t n)
 {
+	o->written += n;
 	while (n > 0) {
 		assert(!list_empty(&o->spans));
 		n -= advance_first(o, LIST_OF(o->spans.next, struct outbox_span, link), n);

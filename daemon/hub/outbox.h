@@ -65,6 +65,7 @@ struct outbox {
 	uint64_t delivered;      /* messages written whole to the socket */
 	uint64_t lost;           /* messages dropped and reported (or about to be) */
 	uint64_t lost_unreported;/* … whose lost frame has not been written yet */
+	uint64_t written;        /* bytes taken by the socket */
 	size_t bytes_peak;
 	uint64_t bytes_pushed;   /* all that was ever queued */
 };

@@ -5,6 +5,7 @@
  * hears it once however many of its patterns match, and that what could not be
  * encoded is told as lost. Must never know how events come about.
  */
+#include "hub/crowd.h"
 #include "hub/hub.h"
 
 #include "bayeux/binary.h"
@@ -111,7 +112,7 @@ static int encode_lost(struct hub *h, const struct hub_server *server, struct sl
 }
 
 /* The frame takes the place of the message in each queue; `failed`: there is none. */
-static void push(struct hub *h, const struct hub_server *server, struct list *hits, int failed,
+static void push(struct hub *h, struct hub_server *server, struct list *hits, int failed,
 		 const struct chunk_frame *frame)
 {
 	struct slice name = server->by_name.key;
@@ -124,6 +125,7 @@ static void push(struct hub *h, const struct hub_server *server, struct list *hi
 		}
 		outbox_push_message(&m->outbox, frame->blob, frame->offset, frame->n, name,
 				    server->seq, m->hit_overflow);
+		crowd_note(server, m);
 		h->stats.delivered_frames++;
 	}
 }

@@ -2,7 +2,7 @@
  * Owns one easy handle and the request on it. Guarantees that a request is given
  * to a connection at most once, that the answer is complete, inflated and within
  * its ceilings (of an error its status says most, so its body is cut at a lower
- * one), and that "not sent" is said only when it is certain. Must never know what
+ * one), that no more of an answer that is pulled is held than two pieces, and that "not sent" is said only when it is certain. Must never know what
  * the bodies mean.
  *
  * libcurl by itself sends a POST again, up to five times, when a connection that
@@ -23,6 +23,7 @@
 #include "base/errors.h"
 #include "base/log.h"
 #include "io/http_text.h"
+#include "io/inflate.h"
 #include "io/redirect.h"
 
 #include <errno.h>
@@ -31,12 +32,20 @@
 #include <string.h>
 #include <strings.h>
 
+/* With as much held, libcurl is asked to read no more. A call of it brings 16 KB at most. */
+#define HELD_MAX (64u << 10)
+/* what is around the bytes of a body: six bytes for a chunk of one, and room for odd servers */
+#define AROUND_MAX 16
+
+enum coding { CODING_NONE, CODING_GZIP, CODING_UNKNOWN };
+
 struct http_post {
 	struct curl_loop *loop;
 	struct http_client *client;
 	struct curl_transfer transfer;
 	void (*done)(void *ctx, const struct http_result *r);
 	void (*heard)(void *ctx);        /* or NULL */
+	void (*ready)(void *ctx);        /* answers are pulled; or NULL */
 	void *ctx;
 
 	/* the request under way; the answer stays until the next one */
@@ -53,6 +62,18 @@ struct http_post {
 	unsigned hops;                   /* redirects followed */
 	const char *too_large;           /* which of the answer's ceilings was met */
 	bool garbled;                    /* the answer has a status that is none */
+	/* an answer that is pulled */
+	enum coding coding;
+	struct inflater inflater;
+	struct buf held;                 /* of the body as it came, not pulled */
+	struct buf giving;               /* taken from there: what comes meanwhile moves no view of it */
+	size_t given;                    /* of the front of it, by the last call */
+	size_t body_bytes;               /* that came, without what is around them */
+	char *piece;                     /* HTTP_PIECE_MAX bytes, while something is inflated */
+	bool full;                       /* there may be more in the inflater */
+	bool paused;                     /* libcurl keeps what comes */
+	bool ended;                      /* `result` is to be pulled, after what is held */
+	struct http_result result;
 	char told[128];                  /* where a redirect led that was logged last */
 	char error[CURL_ERROR_SIZE];
 };
@@ -75,8 +96,16 @@ static bool is_error(const struct http_post *p)
 	return p->status >= 400;
 }
 
+/* whether this answer is pulled */
+static bool is_pulled(const struct http_post *p)
+{
+	return p->ready && p->status == 200;
+}
+
 static size_t body_max(const struct http_post *p)
 {
+	if (is_pulled(p))
+		return SIZE_MAX;
 	return is_error(p) && p->answer.max > HTTP_ERROR_MAX ? HTTP_ERROR_MAX : p->answer.max;
 }
 
@@ -86,7 +115,7 @@ static size_t body_too_large(struct http_post *p)
 	if (is_error(p))
 		p->enough = true;
 	else
-		p->too_large = "the answer is too large";
+		p->too_large = "the answer is too large (max-message)";
 	return 0;
 }
 
@@ -108,6 +137,17 @@ static unsigned read_status(const char *line, size_t n)
 	return status;
 }
 
+/* the rest of a header line, up to CR and LF */
+static enum coding coding_of(struct slice name)
+{
+	while (name.n && (name.p[name.n - 1] == '\r' || name.p[name.n - 1] == '\n'))
+		name.n--;
+	name = http_trim(name);
+	if (name.n == 0 || http_is(name, "identity"))
+		return CODING_NONE;
+	return http_is(name, "gzip") || http_is(name, "x-gzip") ? CODING_GZIP : CODING_UNKNOWN;
+}
+
 /* What a line of a header means to us; it ends in CR and LF. 0, -ENOMEM, -EBADMSG. */
 static int read_line(struct http_post *p, const char *line, size_t n)
 {
@@ -115,7 +155,10 @@ static int read_line(struct http_post *p, const char *line, size_t n)
 		p->status = read_status(line, n);
 		p->length = 0;
 		p->garbled = p->status == 0;
+		p->coding = CODING_NONE;
 		return p->garbled ? -EBADMSG : 0;
+	} else if (n > 17 && strncasecmp(line, "Content-Encoding:", 17) == 0) {
+		p->coding = coding_of(slice_make(line + 17, n - 17));
 	} else if (n > 15 && strncasecmp(line, "Content-Length:", 15) == 0) {
 		p->length = strtoull(line + 15, NULL, 10);
 	} else if (n > 11 && strncasecmp(line, "Set-Cookie:", 11) == 0) {
@@ -146,10 +189,31 @@ static size_t on_header(char *data, size_t size, size_t n, void *ctx)
 	return n;
 }
 
+/* A piece of an answer that is pulled. */
+static size_t hold(struct http_post *p, struct slice data)
+{
+	if (p->coding == CODING_UNKNOWN) {
+		p->too_large = "the answer is compressed in a way that was not asked for "
+			       "(Content-Encoding)";
+		return 0;
+	}
+	if (buf_len(&p->held) && buf_len(&p->held) + data.n > HELD_MAX) {
+		p->paused = true;
+		return CURL_WRITEFUNC_PAUSE;
+	}
+	if (buf_put(&p->held, data))
+		return 0;
+	p->body_bytes += data.n;
+	p->ready(p->ctx);
+	return data.n;
+}
+
 static size_t on_body(char *data, size_t size, size_t n, void *ctx)
 {
 	struct http_post *p = ctx;
 
+	if (is_pulled(p))
+		return hold(p, slice_make(data, n * size));
 	size_t room = body_max(p) - buf_len(&p->answer);
 
 	n *= size;
@@ -182,15 +246,20 @@ static int on_progress(void *ctx, curl_off_t down_max, curl_off_t down, curl_off
 {
 	struct http_post *p = ctx;
 	size_t raw = p->raw_bytes > HTTP_HEADER_MAX ? p->raw_bytes - HTTP_HEADER_MAX : 0;
+	/* a body without limit: what is around it has one */
+	bool around = is_pulled(p) && raw / AROUND_MAX > p->body_bytes;
 
 	(void)down_max;
 	(void)down;
 	(void)up_max;
 	(void)up;
 	/* what is around a body may be as much as it */
-	if (raw / 2 <= body_max(p))
+	if (!around && raw / 2 <= body_max(p))
 		return 0;
-	body_too_large(p);
+	if (around)
+		p->too_large = "the answer is too large: nearly all of it is chunk headers";
+	else
+		body_too_large(p);
 	return 1;
 }
 
@@ -255,10 +324,22 @@ static void log_redirect(struct http_post *p, const char *from, const char *to)
 		"redirected; a url that says so saves the detour");
 }
 
+static void clear_pulled(struct http_post *p)
+{
+	buf_clear(&p->held);
+	buf_clear(&p->giving);
+	inflater_fini(&p->inflater);
+	free(TAKE(p->piece));
+	p->given = p->body_bytes = 0;
+	p->coding = CODING_NONE;
+	p->full = p->paused = p->ended = false;
+}
+
 /* what belongs to one sending, but not to the request */
 static void clear_answer(struct http_post *p)
 {
 	buf_clear(&p->answer);
+	clear_pulled(p);
 	p->header_bytes = 0;
 	p->raw_bytes = 0;
 	p->length = 0;
@@ -327,7 +408,102 @@ static void on_done(void *ctx, CURLcode code)
 		result.reason = slice_of(remark(p, result.status));
 	}
 	curl_loop_remove(&p->transfer);
-	p->done(p->ctx, &result);
+	if (!p->ready) {
+		p->done(p->ctx, &result);
+		return;
+	}
+	p->result = result;
+	p->ended = true;
+	p->ready(p->ctx);
+}
+
+/* --- an answer that is pulled --- */
+
+/* It ends here, whatever would still come. */
+static int break_off(struct http_post *p, const char *why, struct http_result *ret)
+{
+	curl_loop_remove(&p->transfer);
+	clear_pulled(p);
+	*ret = (struct http_result){.outcome = HTTP_BROKEN, .unreadable = true, .status = p->status,
+				    .reason = slice_of(why)};
+	return HTTP_E_DONE;
+}
+
+/* 0 and *ret, empty when more is needed; INFLATE_E_BROKEN, -ENOMEM */
+static int inflate_piece(struct http_post *p, struct slice *ret)
+{
+	struct slice in = buf_slice(&p->giving);
+	size_t n = 0;
+	int r = 0;
+
+	if (!p->inflater.made)
+		r = inflater_init(&p->inflater, INFLATE_GZIP);
+	if (!p->piece)
+		p->piece = malloc(HTTP_PIECE_MAX);
+	if (r || !p->piece)
+		return -ENOMEM;
+	r = inflater_step(&p->inflater, &in, p->piece, HTTP_PIECE_MAX, &n);
+	if (r)
+		return r;
+	buf_consume(&p->giving, buf_len(&p->giving) - in.n);
+	p->full = n == HTTP_PIECE_MAX;
+	*ret = slice_make(p->piece, n);
+	return 0;
+}
+
+/* The next piece of what is held; empty when there is none. */
+static int next_piece(struct http_post *p, struct slice *ret)
+{
+	*ret = SLICE_NULL;
+	buf_consume(&p->giving, p->given);
+	p->given = 0;
+	if (buf_len(&p->giving) == 0) {
+		struct buf empty = p->giving;
+
+		p->giving = p->held;
+		p->held = empty;
+	}
+	if (p->coding == CODING_GZIP)
+		return buf_len(&p->giving) || p->full ? inflate_piece(p, ret) : 0;
+	*ret = slice_take(buf_slice(&p->giving), HTTP_PIECE_MAX);
+	p->given = ret->n;
+	return 0;
+}
+
+bool http_post_holds(const struct http_post *p)
+{
+	return buf_len(&p->held) || buf_len(&p->giving) || p->full || p->paused || p->ended;
+}
+
+int http_post_next(struct http_post *p, struct slice *ret_piece, struct http_result *ret_result)
+{
+	for (;;) {
+		int r = next_piece(p, ret_piece);
+
+		if (r)
+			return break_off(p, r < 0 ? "out of memory"
+						  : "the answer cannot be inflated", ret_result);
+		if (ret_piece->n)
+			return 0;
+		/* what inflates to nothing */
+		if (buf_len(&p->held) || buf_len(&p->giving))
+			continue;
+		if (!p->paused)
+			break;
+		p->paused = false;
+		/* what libcurl kept comes from within this call */
+		if (curl_easy_pause(p->transfer.easy, CURLPAUSE_CONT))
+			return break_off(p, "out of memory", ret_result);
+		if (buf_len(&p->held) == 0)
+			break;
+	}
+	if (!p->ended)
+		return HTTP_E_NONE;
+	if (p->result.outcome == HTTP_ANSWERED && p->inflater.made && !p->inflater.whole)
+		return break_off(p, "the compressed answer ended too early", ret_result);
+	*ret_result = p->result;
+	clear_pulled(p);
+	return HTTP_E_DONE;
 }
 
 /* --- life --- */
@@ -335,8 +511,6 @@ static void on_done(void *ctx, CURLcode code)
 static bool set_request(struct http_post *p, CURL *easy)
 {
 	return !curl_easy_setopt(easy, CURLOPT_POST, 1L) &&
-	       /* whatever curl can inflate; the ceiling counts inflated bytes */
-	       !curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "") &&
 	       !curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS) &&
 	       !curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, p->error) &&
 	       !curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, before_sending) &&
@@ -373,6 +547,8 @@ int http_post_new(struct curl_loop *loop, struct http_client *client,
 	curl_transfer_init(&p->transfer, easy, on_done, p);
 	buf_init(&p->request, SIZE_MAX / 2);
 	buf_init(&p->answer, http_client_options(client)->body_max);
+	buf_init(&p->held, 2 * HELD_MAX);
+	buf_init(&p->giving, 2 * HELD_MAX);
 	if (!set_request(p, easy)) {
 		http_post_free(p);
 		return -ENOMEM;
@@ -384,6 +560,11 @@ int http_post_new(struct curl_loop *loop, struct http_client *client,
 void http_post_on_heard(struct http_post *p, void (*heard)(void *ctx))
 {
 	p->heard = heard;
+}
+
+void http_post_stream(struct http_post *p, void (*ready)(void *ctx))
+{
+	p->ready = ready;
 }
 
 void http_post_forms(struct http_post *p)
@@ -401,6 +582,10 @@ void http_post_free(struct http_post *p)
 	/* there may have been a secret in them */
 	buf_wipe(&p->request);
 	buf_wipe(&p->answer);
+	buf_fini(&p->held);
+	buf_fini(&p->giving);
+	inflater_fini(&p->inflater);
+	free(p->piece);
 	free(p);
 }
 
@@ -434,6 +619,14 @@ static int set_headers(struct http_post *p)
 	return http_client_headers(p->client, &p->headers, p->error);
 }
 
+/* An answer that comes whole is inflated by libcurl, whatever it can; one that is pulled by us, as
+   far as it is pulled, for libcurl makes of one read as much as it will. */
+static bool set_coding(struct http_post *p, CURL *easy)
+{
+	return curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, p->ready ? "gzip" : "") ||
+	       curl_easy_setopt(easy, CURLOPT_HTTP_CONTENT_DECODING, p->ready ? 0L : 1L);
+}
+
 int http_post_start(struct http_post *p, const char *url, struct slice body)
 {
 	CURL *easy = p->transfer.easy;
@@ -453,7 +646,7 @@ int http_post_start(struct http_post *p, const char *url, struct slice body)
 		r = buf_room(&p->answer, p->answer.max, &room);
 	if (r)
 		return r;
-	if (curl_easy_setopt(easy, CURLOPT_URL, url) ||
+	if (curl_easy_setopt(easy, CURLOPT_URL, url) || set_coding(p, easy) ||
 	    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, p->headers) ||
 	    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body.n ? buf_slice(&p->request).p : "") ||
 	    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.n))
@@ -469,4 +662,6 @@ const char *http_post_reason(const struct http_post *p)
 void http_post_abort(struct http_post *p)
 {
 	curl_loop_remove(&p->transfer);
+	/* a piece that was pulled is still looked at: its memory stays until the next start */
+	p->paused = p->ended = false;
 }

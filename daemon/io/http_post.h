@@ -1,5 +1,6 @@
 /*
- * One POST after another, of JSON if nothing else is said, over HTTP, with the answer whole or not at all.
+ * One POST after another, of JSON if nothing else is said, over HTTP, with the answer whole or not
+ * at all, or, where that is asked for, in pieces as it comes in.
  * A post is a lane: it has at most one request under way, and keeps its
  * connection for the next. Who starts one sets the deadline, by http_post_abort().
  */
@@ -44,6 +45,23 @@ void http_post_free(struct http_post *p);
 /* From now on heard(ctx) is called for each read that brings a part of an answer, and each write
    that takes a part of a request. It comes from within libcurl: nothing of the post may be called. */
 void http_post_on_heard(struct http_post *p, void (*heard)(void *ctx));
+
+/*
+ * From now on the body of an answer of 200 has no size that is too large, and is pulled by
+ * http_post_next(), which also brings the end; done() is not called. ready(ctx) says when there may
+ * be something, also from within libcurl: nothing of the post may be called from it. What is not
+ * pulled is not read, and so waits in the kernel and at the server.
+ */
+void http_post_stream(struct http_post *p, void (*ready)(void *ctx));
+enum { HTTP_E_NONE = 1, HTTP_E_DONE = 2 };
+/*
+ * 0: *ret_piece, of HTTP_PIECE_MAX bytes at most, until the next call; HTTP_E_NONE: nothing now;
+ * HTTP_E_DONE: the request ended as *ret_result says, which stays until the next start.
+ */
+int http_post_next(struct http_post *p, struct slice *ret_piece, struct http_result *ret_result);
+#define HTTP_PIECE_MAX (64u << 10)
+/* Bytes of an answer wait to be pulled. */
+bool http_post_holds(const struct http_post *p);
 
 /* From now on it posts forms (application/x-www-form-urlencoded). They and their answers are
    secrets: no copy is left in memory once the post is freed. */

@@ -18,6 +18,7 @@ struct site {
 
 struct sites {
 	size_t n;
+	size_t next;                    /* the transport to be asked first */
 	char **shown;
 	struct site v[];
 };
@@ -123,6 +124,28 @@ int sites_each_url(const struct sites *s, int (*each)(void *ctx, const struct ur
 struct transport *sites_transport(struct sites *s, const struct session_batch *batch)
 {
 	return s->v[batch->url].transports[batch->transport];
+}
+
+int sites_next(struct sites *s, struct transport_input *ret)
+{
+	size_t all = s->n * SESSION_TRANSPORTS;
+
+	for (size_t i = 0; i < all; i++) {
+		size_t at = s->next;
+
+		s->next = (at + 1) % all;
+		if (transport_next(s->v[at / SESSION_TRANSPORTS].transports[at % SESSION_TRANSPORTS],
+				   ret) == 0)
+			return 0;
+	}
+	return TRANSPORT_E_NONE;
+}
+
+void sites_hold(struct sites *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		for (int t = 0; t < SESSION_TRANSPORTS; t++)
+			transport_hold(s->v[i].transports[t]);
 }
 
 void sites_abort_websocket(struct sites *s)

@@ -36,6 +36,10 @@ int sites_each_url(const struct sites *s, int (*each)(void *ctx, const struct ur
 
 /* what this batch goes out through */
 struct transport *sites_transport(struct sites *s, const struct session_batch *batch);
+/* What came next from any of them, in turn; see transport_next(). 0 or TRANSPORT_E_NONE. */
+int sites_next(struct sites *s, struct transport_input *ret);
+/* Nothing is pulled at the moment; see transport_hold(). */
+void sites_hold(struct sites *s);
 /* Ends the exchange of `batch`, on a WebSocket that connection; 0: everything everywhere. */
 void sites_abort(struct sites *s, uint64_t batch);
 /* Closes the WebSocket, wherever there is one. */

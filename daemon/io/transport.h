@@ -3,9 +3,8 @@
  * uses. Long-polling maps the two lanes to two HTTP connections; WebSocket
  * maps both to one socket, opened with the first batch.
  *
- * A transport reads no JSON: it is told the lane. Its callbacks come from the
- * loop, never from within send or abort; each may call send and abort, text() only
- * abort, none free.
+ * A transport reads no JSON: it is told the lane. What came is pulled from it, in
+ * pieces and in its order; what is not pulled is not read from the network.
  */
 #ifndef IO_TRANSPORT_H
 #define IO_TRANSPORT_H
@@ -20,21 +19,31 @@
 
 struct transport;
 
+/* From the loop and from within libcurl: nothing of the transport may be called from them. */
 struct transport_events {
-	/* A text from the server: the HTTP response of `batch`, or (0) one WebSocket message. */
-	void (*text)(void *ctx, uint64_t batch, struct slice text);
-	/* Bytes came for the HTTP exchange of `batch`, or (0) on the WebSocket: it is alive. Comes
-	   also from within libcurl: nothing of the transport may be called. */
+	/* There may be something for transport_next(). */
+	void (*ready)(void *ctx);
+	/* Bytes came for the HTTP exchange of `batch`, or (0) on the WebSocket: it is alive. */
 	void (*heard)(void *ctx, uint64_t batch);
-	/* The HTTP response of `batch` was told completely. */
-	void (*end)(void *ctx, uint64_t batch);
-	/* The exchange of `batch` failed; nothing more comes of it. */
-	void (*failed)(void *ctx, uint64_t batch, const struct session_failure *f);
-	/* The WebSocket is gone, or could not be opened; and every batch on it. The next send opens
-	   a new one. */
-	void (*closed)(void *ctx, const struct session_failure *f);
 	void *ctx;
 };
+
+enum transport_input_kind {
+	TRANSPORT_PIECE,         /* of the HTTP response of `batch`, or (0) of a WebSocket message */
+	TRANSPORT_TEXT_END,      /* the WebSocket message is complete */
+	TRANSPORT_END,           /* the HTTP response of `batch` is */
+	TRANSPORT_FAILED,        /* the exchange of `batch` failed; nothing more comes of it */
+	/* the WebSocket is gone, or could not be opened; and every batch on it. The next send opens
+	   a new one */
+	TRANSPORT_CLOSED,
+};
+struct transport_input {
+	enum transport_input_kind kind;
+	uint64_t batch;
+	struct slice piece;
+	const struct session_failure *failure;
+};
+enum { TRANSPORT_E_NONE = 1 };
 
 /* What both kinds are made of; all must outlive the transport. */
 struct transport_parts {
@@ -51,8 +60,13 @@ struct transport_type {
 	   is not touched: a WebSocket goes on. */
 	int (*send)(struct transport *t, const struct session_batch *batch, struct slice text,
 		    char *why);
+	/* What came next; its views live until the next call of next or abort. 0, or
+	   TRANSPORT_E_NONE: nothing now. */
+	int (*next)(struct transport *t, struct transport_input *ret);
+	/* Nothing is pulled at the moment: what waits for that is no silence, and heard() says so. */
+	void (*hold)(struct transport *t);
 	/* Ends the exchange of `batch` (on WebSocket: the connection), or of all of them for 0; whether
-	   there was one. No callback follows for what was ended. */
+	   there was one. What came of it and was not pulled is gone, too. */
 	bool (*abort)(struct transport *t, uint64_t batch);
 	void (*free)(struct transport *t);
 };
@@ -71,6 +85,16 @@ static inline int transport_send(struct transport *t, const struct session_batch
 				 struct slice text, char *why)
 {
 	return t->type->send(t, batch, text, why);
+}
+
+static inline int transport_next(struct transport *t, struct transport_input *ret)
+{
+	return t->type->next(t, ret);
+}
+
+static inline void transport_hold(struct transport *t)
+{
+	t->type->hold(t);
 }
 
 static inline bool transport_abort(struct transport *t, uint64_t batch)

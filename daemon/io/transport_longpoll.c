@@ -30,6 +30,9 @@ struct longpoll {
 	struct transport_events events;
 	const struct endpoints *endpoints;
 	struct lane lanes[LANES];
+	int next;                        /* the lane to be asked first: neither keeps the other waiting */
+	struct session_failure failure;
+	char reason[64];
 };
 
 /* 413 is an answer to the size alone; any other status says nothing of what happened */
@@ -46,46 +49,80 @@ static unsigned status_of(const struct http_result *r)
 	return r->outcome == HTTP_BROKEN && r->status == 200 ? 0 : r->status;
 }
 
-static void tell_failure(struct longpoll *l, uint64_t batch, const struct http_result *r)
+static const struct session_failure *explain(struct longpoll *l, const struct http_result *r)
 {
-	char reason[64];
-	struct session_failure f = {.kind = kind_of(r), .unreadable = r->unreadable,
-				    .http_status = status_of(r),
-				    .retry_after = r->retry_after, .reason = r->reason};
-
+	l->failure = (struct session_failure){
+		.kind = kind_of(r), .unreadable = r->unreadable, .http_status = status_of(r),
+		.retry_after = r->retry_after, .reason = r->reason};
 	if (r->reason.n == 0) {
-		snprintf(reason, sizeof(reason), "HTTP status %u", r->status);
-		f.reason = slice_of(reason);
+		snprintf(l->reason, sizeof(l->reason), "HTTP status %u", r->status);
+		l->failure.reason = slice_of(l->reason);
 	}
 	/* where WebSocket may work: "no such method here", as a server without long-polling says */
-	f.unsupported = r->status == 405 || r->status == 501;
-	l->events.failed(l->events.ctx, batch, &f);
+	l->failure.unsupported = r->status == 405 || r->status == 501;
+	return &l->failure;
 }
 
 static void on_heard(void *ctx)
 {
 	struct lane *lane = ctx;
 
-	lane->owner->events.heard(lane->owner->events.ctx, lane->batch);
+	if (lane->batch)
+		lane->owner->events.heard(lane->owner->events.ctx, lane->batch);
 }
 
-static void on_done(void *ctx, const struct http_result *r)
+static void on_ready(void *ctx)
 {
 	struct lane *lane = ctx;
-	struct longpoll *l = lane->owner;
-	uint64_t batch = lane->batch;
 
-	if (r->outcome != HTTP_ANSWERED || r->status != 200) {
-		lane->batch = 0;
-		tell_failure(l, batch, r);
-		return;
+	lane->owner->events.ready(lane->owner->events.ctx);
+}
+
+static int lane_next(struct lane *lane, struct transport_input *ret)
+{
+	struct http_result result;
+	struct slice piece;
+	int r = lane->batch ? http_post_next(lane->post, &piece, &result) : HTTP_E_NONE;
+
+	if (r == HTTP_E_NONE)
+		return TRANSPORT_E_NONE;
+	*ret = (struct transport_input){.batch = lane->batch};
+	if (r == 0) {
+		ret->kind = TRANSPORT_PIECE;
+		ret->piece = piece;
+		return 0;
 	}
-	l->events.text(l->events.ctx, batch, r->body);
-	/* the text itself may have led to an abort */
-	if (lane->batch != batch)
-		return;
 	lane->batch = 0;
-	l->events.end(l->events.ctx, batch);
+	if (result.outcome == HTTP_ANSWERED && result.status == 200) {
+		ret->kind = TRANSPORT_END;
+	} else {
+		ret->kind = TRANSPORT_FAILED;
+		ret->failure = explain(lane->owner, &result);
+	}
+	return 0;
+}
+
+static int longpoll_next(struct transport *t, struct transport_input *ret)
+{
+	struct longpoll *l = LIST_OF(t, struct longpoll, transport);
+
+	for (int i = 0; i < LANES; i++) {
+		struct lane *lane = &l->lanes[l->next];
+
+		l->next = (l->next + 1) % LANES;
+		if (lane_next(lane, ret) == 0)
+			return 0;
+	}
+	return TRANSPORT_E_NONE;
+}
+
+static void longpoll_hold(struct transport *t)
+{
+	struct longpoll *l = LIST_OF(t, struct longpoll, transport);
+
+	for (int i = 0; i < LANES; i++)
+		if (http_post_holds(l->lanes[i].post))
+			on_heard(&l->lanes[i]);
 }
 
 static int longpoll_send(struct transport *t, const struct session_batch *batch, struct slice text,
@@ -126,7 +163,8 @@ static void longpoll_free(struct transport *t)
 	free(l);
 }
 
-static const struct transport_type longpoll_type = {longpoll_send, longpoll_abort, longpoll_free};
+static const struct transport_type longpoll_type = {longpoll_send, longpoll_next, longpoll_hold,
+						    longpoll_abort, longpoll_free};
 
 static void longpoll_freep(struct longpoll **l)
 {
@@ -146,10 +184,11 @@ int transport_longpoll_new(const struct transport_parts *parts,
 	l->endpoints = parts->endpoints;
 	for (int i = 0; i < LANES; i++) {
 		l->lanes[i].owner = l;
-		int r = http_post_new(parts->curl, parts->client, on_done, &l->lanes[i],
+		int r = http_post_new(parts->curl, parts->client, NULL, &l->lanes[i],
 				      &l->lanes[i].post);
 		if (r)
 			return r;
+		http_post_stream(l->lanes[i].post, on_ready);
 		http_post_on_heard(l->lanes[i].post, on_heard);
 	}
 	*ret = &TAKE(l)->transport;

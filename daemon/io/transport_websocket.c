@@ -1,7 +1,7 @@
 /*
  * Owns the one WebSocket that carries both lanes, and its opening: the first
  * batch opens it, and what is sent meanwhile follows in order. Guarantees one
- * closed() for each socket that ends by itself, with how much of it the server
+ * TRANSPORT_CLOSED for each socket that ends by itself, with how much of it the server
  * may have seen. Must never know what a text says.
  */
 #include "io/transport.h"
@@ -10,6 +10,7 @@
 #include "base/list.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define CLOSE_TOO_LARGE 1009
@@ -19,13 +20,15 @@ struct socket_pipe {
 	struct transport_parts parts;
 	struct transport_events events;
 	struct websocket *websocket;    /* NULL while none is open or opening */
+	struct session_failure failure; /* of the one that ended last */
+	char reason[CURL_ERROR_SIZE];
 };
 
-static void on_text(void *ctx, struct slice text)
+static void on_ready(void *ctx)
 {
 	struct socket_pipe *p = ctx;
 
-	p->events.text(p->events.ctx, 0, text);
+	p->events.ready(p->events.ctx);
 }
 
 static void on_heard(void *ctx)
@@ -35,10 +38,9 @@ static void on_heard(void *ctx)
 	p->events.heard(p->events.ctx, 0);
 }
 
-static void on_closed(void *ctx, const struct websocket_end *end)
+static void take_end(struct socket_pipe *p, const struct websocket_end *end)
 {
-	struct socket_pipe *p = ctx;
-	struct session_failure f = {
+	p->failure = (struct session_failure){
 		.kind = !end->opened ? SESSION_NOT_SENT
 			: end->close_code == CLOSE_TOO_LARGE ? SESSION_TOO_LARGE : SESSION_BROKEN,
 		.unsupported = end->unsupported,
@@ -46,19 +48,45 @@ static void on_closed(void *ctx, const struct websocket_end *end)
 		.http_status = end->http_status,
 		.close_code = end->close_code,
 		.retry_after = end->retry_after,
-		.reason = end->reason,
 	};
-	struct websocket *dead = TAKE(p->websocket);
+	snprintf(p->reason, sizeof(p->reason), "%.*s", SLICE_ARG(end->reason));
+	p->failure.reason = slice_of(p->reason);
+	websocket_free(TAKE(p->websocket));
+}
 
-	p->events.closed(p->events.ctx, &f);
-	websocket_free(dead);
+static int pipe_next(struct transport *t, struct transport_input *ret)
+{
+	static const enum transport_input_kind kinds[] = {
+		[WEBSOCKET_PIECE] = TRANSPORT_PIECE,
+		[WEBSOCKET_TEXT_END] = TRANSPORT_TEXT_END,
+		[WEBSOCKET_CLOSED] = TRANSPORT_CLOSED,
+	};
+	struct socket_pipe *p = LIST_OF(t, struct socket_pipe, transport);
+	struct websocket_input in;
+
+	if (!p->websocket || websocket_next(p->websocket, &in))
+		return TRANSPORT_E_NONE;
+	*ret = (struct transport_input){.kind = kinds[in.kind], .piece = in.piece};
+	if (in.kind == WEBSOCKET_CLOSED) {
+		take_end(p, in.end);
+		ret->failure = &p->failure;
+	}
+	return 0;
+}
+
+static void pipe_hold(struct transport *t)
+{
+	struct socket_pipe *p = LIST_OF(t, struct socket_pipe, transport);
+
+	if (p->websocket && websocket_holds(p->websocket))
+		on_heard(p);
 }
 
 static int pipe_send(struct transport *t, const struct session_batch *batch, struct slice text,
 		     char *why)
 {
 	struct socket_pipe *p = LIST_OF(t, struct socket_pipe, transport);
-	const struct websocket_events events = {on_text, on_heard, on_closed, p};
+	const struct websocket_events events = {on_ready, on_heard, p};
 
 	(void)batch;
 	*why = 0;
@@ -70,7 +98,7 @@ static int pipe_send(struct transport *t, const struct session_batch *batch, str
 			return r;
 	}
 	int r = websocket_send(p->websocket, text);
-	/* its end is known but not told yet: closed() comes and takes this batch along */
+	/* its end is known but not pulled yet, and takes this batch along */
 	return r == -EPIPE ? 0 : r;
 }
 
@@ -92,7 +120,8 @@ static void pipe_free(struct transport *t)
 	free(p);
 }
 
-static const struct transport_type pipe_type = {pipe_send, pipe_abort, pipe_free};
+static const struct transport_type pipe_type = {pipe_send, pipe_next, pipe_hold, pipe_abort,
+						pipe_free};
 
 int transport_websocket_new(const struct transport_parts *parts,
 			    const struct transport_events *events, struct transport **ret)

@@ -1,9 +1,10 @@
 /*
  * Owns one server's session, its transports, and the moments when they are
- * moved: text in, events to the hub, batches out at the end of the turn, ticks
- * when due. Guarantees that every batch the session gave out ends in exactly one
- * of text+end, failed or closed, or was aborted by the session itself. Must never
- * look into a text, nor log one.
+ * moved, all at the end of a turn: pieces of texts in, events to the hub, batches
+ * out, ticks when due. Guarantees that every batch the session gave out ends in
+ * exactly one of its end, failed or closed, or was aborted by the session itself;
+ * and that no server takes more than its share of a turn. Never looks into a
+ * text, nor logs one.
  */
 #include "io/upstream.h"
 
@@ -23,10 +24,41 @@
 #define SUSPEND_MS 30000
 /* the timer comes at least so often, for one that is far away notices no sleep */
 #define TICK_MS 30000
+/* The share of one server in one turn of the loop: what is left waits for the next, and the other
+   sources have theirs in between. */
+#define TURN_MS 5
+#define TURN_BYTES (1u << 20)
+#define TURN_EVENTS 4096
+/* ms that reading waits for receivers at once, and that must be left for it to begin */
+#define PAUSE_MAX 1000
+#define PAUSE_LEAST 10
+/* a receiver whose socket took nothing for so long is not waited for; and how often to look */
+#define PAUSE_STALLED 50
+#define PAUSE_TICK 2
+/* bytes a millisecond that make a pause cost nothing */
+#define PAUSE_FREE (16u << 10)
 /* how long to leave memory to come back */
 #define SHORTAGE_MS 100
 /* the largest publish there can be, and the message around it */
 #define BATCH_MAX (PROTOCOL_REQUEST_MAX + (64u << 10))
+
+/* what was done in one turn */
+struct turn {
+	uint64_t number;                /* loop_turns() */
+	uint64_t began;                 /* clock_boot_ms() */
+	size_t bytes;                   /* pieces of texts, inflated */
+	unsigned events;
+	bool aborted;                   /* an exchange was, perhaps the one whose piece is in hand */
+};
+
+/* reading waits for receivers that fall behind */
+struct pace {
+	bool paused;
+	uint64_t settled_at;            /* the credit is as it was then */
+	uint64_t progress_at;           /* a receiver took something */
+	uint64_t credit;                /* ms */
+	uint64_t total;                 /* ms of all pauses */
+};
 
 struct upstream {
 	char *name;
@@ -43,6 +75,10 @@ struct upstream {
 	char *subprotocol;              /* or NULL */
 	struct loop_timer *timer;
 	uint64_t timer_at;
+	bool tick_due;                  /* the timer fired */
+	struct turn turn;
+	struct pace pace;
+	uint64_t piece_of;              /* the batch of the piece fed last */
 	struct loop_hook hook;          /* end of the turn: pull and send */
 	struct buf out;
 	enum session_state state;       /* as logged last */
@@ -130,6 +166,8 @@ static void log_note(struct upstream *u, struct slice note)
 static void take_event(struct upstream *u, const struct session_event *event)
 {
 	if (event->kind == SESSION_EVENT_ABORT) {
+		/* the piece in hand goes away with the turn: the rest of it is looked at now */
+		u->turn.aborted = true;
 		sites_abort(u->sites, event->batch);
 		return;
 	}
@@ -152,14 +190,29 @@ static void take_event(struct upstream *u, const struct session_event *event)
 	hub_take(u->hub, u->server, event, loop_now(u->loop), clock_unix_ms());
 }
 
+/* Whether this turn has had its share; then the others have theirs. */
+static bool is_spent(const struct upstream *u)
+{
+	return u->turn.events >= TURN_EVENTS || u->turn.bytes >= TURN_BYTES ||
+	       clock_boot_ms() - u->turn.began >= TURN_MS;
+}
+
+enum { PULL_SPENT = 1 };
+
+/* 0: the session has nothing more to report; PULL_SPENT; -ENOMEM */
 static int pull(struct upstream *u)
 {
 	struct session_event event;
-	int r;
+	int r = 0;
 
-	while ((r = session_next(u->session, loop_now(u->loop), &event)) == 0)
+	while (!is_spent(u) || u->turn.aborted) {
+		r = session_next(u->session, loop_now(u->loop), &event);
+		if (r)
+			return r < 0 ? r : 0;
+		u->turn.events++;
 		take_event(u, &event);
-	return r < 0 ? r : 0;
+	}
+	return PULL_SPENT;
 }
 
 /* ---- what the transports tell ---- */
@@ -184,30 +237,9 @@ static void on_credential(void *ctx, const char *why)
 static const struct session_failure short_of_memory = {
 	.kind = SESSION_BROKEN, .reason = {"out of memory", 13}};
 
-static void on_text(void *ctx, uint64_t batch, struct slice text)
+static void on_ready(void *ctx)
 {
-	struct upstream *u = ctx;
-	uint64_t now = loop_now(u->loop);
-
-	session_wall_clock(u->session, now, clock_unix_ms());
-	int r = session_feed(u->session, now, batch, text);
-
-	if (r == 0 && batch)
-		session_batch_end(u->session, now, batch);
-	else if (r == 0)
-		session_text_end(u->session, now);
-	if (r == 0)
-		r = pull(u);
-	if (r)
-		session_forget_text(u->session);
-	if (r && batch) {
-		session_batch_failed(u->session, now, batch, &short_of_memory);
-	} else if (r) {
-		/* a text that cannot be read is a hole in the pipe: better a new one */
-		sites_abort_websocket(u->sites);
-		session_closed(u->session, now, &short_of_memory);
-	}
-	come_round(u);
+	come_round(ctx);
 }
 
 static void on_heard(void *ctx, uint64_t batch)
@@ -215,14 +247,6 @@ static void on_heard(void *ctx, uint64_t batch)
 	struct upstream *u = ctx;
 
 	session_heard(u->session, loop_now(u->loop), batch);
-}
-
-static void on_end(void *ctx, uint64_t batch)
-{
-	struct upstream *u = ctx;
-
-	session_batch_end(u->session, loop_now(u->loop), batch);
-	come_round(u);
 }
 
 /* A failure as it may be told: the reason may be the server's own words. */
@@ -246,22 +270,68 @@ static const struct session_failure *tell(struct upstream *u, const struct sessi
 	return &to->failure;
 }
 
-static void on_failed(void *ctx, uint64_t batch, const struct session_failure *f)
+/* There is no memory for what came: the exchange is given up. What is missed that way comes again
+   or is reported. */
+static void give_up_text(struct upstream *u, uint64_t batch)
 {
-	struct upstream *u = ctx;
-	struct told told;
+	uint64_t now = loop_now(u->loop);
 
-	session_batch_failed(u->session, loop_now(u->loop), batch, tell(u, f, &told));
-	come_round(u);
+	session_forget_text(u->session);
+	if (batch) {
+		sites_abort(u->sites, batch);
+		session_batch_failed(u->session, now, batch, &short_of_memory);
+	} else {
+		/* a text that cannot be read is a hole in the pipe: better a new one */
+		sites_abort_websocket(u->sites);
+		session_closed(u->session, now, &short_of_memory);
+	}
 }
 
-static void on_closed(void *ctx, const struct session_failure *f)
-{
-	struct upstream *u = ctx;
-	struct told told;
+/* ---- the pace of the receivers ---- */
 
-	session_closed(u->session, loop_now(u->loop), tell(u, f, &told));
-	come_round(u);
+/*
+ * Pauses are paid from a credit, which grows by a millisecond for each one without a pause: so
+ * they last PAUSE_MAX at once and half of the time in all, at most, however slow a receiver is. A
+ * millisecond in which the receivers took PAUSE_FREE bytes costs nothing: nobody is held up much.
+ */
+static void settle_pause(struct upstream *u)
+{
+	struct pace *p = &u->pace;
+	uint64_t now = loop_now(u->loop), ms = now - p->settled_at;
+
+	p->settled_at = now;
+	if (!p->paused) {
+		p->credit = p->credit + ms < PAUSE_MAX ? p->credit + ms : PAUSE_MAX;
+		return;
+	}
+	uint64_t taken = hub_crowd_progress(u->server);
+	p->total += ms;
+	if (taken)
+		p->progress_at = now;
+	if (taken / PAUSE_FREE < ms)
+		p->credit -= p->credit < ms ? p->credit : ms;
+	if (p->credit == 0 || now - p->progress_at >= PAUSE_STALLED)
+		hub_crowd_dismiss(u->server);
+	p->paused = hub_is_crowded(u->server);
+	hub_set_paused(u->server, p->paused, p->total);
+}
+
+/* Whether nothing is read at the moment. */
+static bool is_paused(struct upstream *u)
+{
+	struct pace *p = &u->pace;
+
+	if (p->paused || !hub_is_crowded(u->server))
+		return p->paused;
+	if (p->credit < PAUSE_LEAST) {
+		hub_crowd_dismiss(u->server);
+		return false;
+	}
+	p->paused = true;
+	p->progress_at = loop_now(u->loop);
+	hub_crowd_progress(u->server);
+	hub_set_paused(u->server, true, p->total);
+	return true;
 }
 
 /* ---- the end of the turn ---- */
@@ -302,8 +372,8 @@ static void tell_stopped(struct upstream *u)
 	stopped(u->stopped_ctx);
 }
 
-/* `least`: ms that must pass at least */
-static void set_timer(struct upstream *u, uint64_t least)
+/* `least`: ms that must pass at least, `most`: at most */
+static void set_timer(struct upstream *u, uint64_t least, uint64_t most)
 {
 	uint64_t now = loop_now(u->loop), at = session_deadline(u->session);
 
@@ -311,10 +381,79 @@ static void set_timer(struct upstream *u, uint64_t least)
 		at = hub_deadline(u->server);
 	if (at != UINT64_MAX && at > now + TICK_MS)
 		at = now + TICK_MS;
+	if (at > now && at - now > most)
+		at = now + most;
 	if (at < now + least)
 		at = now + least;
 	u->timer_at = at;
 	loop_timer_at(u->timer, at);
+}
+
+/* One thing that the transports have. False when there is none, or it has to wait. */
+static bool take_input(struct upstream *u)
+{
+	uint64_t now = loop_now(u->loop);
+	struct transport_input in;
+	struct told told;
+
+	if (is_spent(u) || is_paused(u) || sites_next(u->sites, &in))
+		return false;
+	u->turn.bytes += in.piece.n;
+	switch (in.kind) {
+	case TRANSPORT_PIECE:
+		u->piece_of = in.batch;
+		if (session_feed(u->session, now, in.batch, in.piece))
+			give_up_text(u, in.batch);
+		break;
+	case TRANSPORT_TEXT_END:
+		session_text_end(u->session, now);
+		break;
+	case TRANSPORT_END:
+		session_batch_end(u->session, now, in.batch);
+		break;
+	case TRANSPORT_FAILED:
+		session_batch_failed(u->session, now, in.batch, tell(u, in.failure, &told));
+		break;
+	case TRANSPORT_CLOSED:
+		session_closed(u->session, now, tell(u, in.failure, &told));
+		break;
+	}
+	return true;
+}
+
+static void tick(struct upstream *u)
+{
+	uint64_t now = loop_now(u->loop);
+
+	u->tick_due = false;
+	/* what waits because of us is no silence */
+	sites_hold(u->sites);
+	session_tick(u->session, now);
+	hub_tick(u->hub, u->server, now, clock_unix_ms());
+}
+
+/*
+ * Moves what there is, until nothing is left or the turn has had its share: first what the session
+ * has to report, then what is to be sent, then the next piece of what came. Time passes for the
+ * session after what came in the same turn: that came in time. 0, PULL_SPENT, -ENOMEM.
+ */
+static int work(struct upstream *u)
+{
+	for (;;) {
+		int r = pull(u);
+
+		/* without memory, and with a piece in hand: it has to go */
+		if (r < 0 && session_has_text(u->session))
+			give_up_text(u, u->piece_of);
+		else if (r)
+			return r;
+		else if (take_input(u) || send_one(u))
+			continue;
+		else if (u->tick_due)
+			tick(u);
+		else
+			return is_spent(u) ? PULL_SPENT : 0;
+	}
 }
 
 static void on_turn_end(void *ctx)
@@ -324,12 +463,15 @@ static void on_turn_end(void *ctx)
 
 	session_wall_clock(u->session, loop_now(u->loop), clock_unix_ms());
 	ext_files_refresh(&u->ext_files, u->session, loop_now(u->loop));
-	/* ends soon: the session limits what is in flight */
-	while ((r = pull(u)) == 0 && send_one(u))
-		;
+	settle_pause(u);
+	/* this may run more than once in a turn */
+	if (u->turn.number != loop_turns(u->loop) || u->turn.began == 0)
+		u->turn = (struct turn){.number = loop_turns(u->loop), .began = clock_boot_ms()};
+	r = work(u);
 	buf_clear(&u->out);
 	cookie_jar_touch(u->cookies);
-	set_timer(u, r ? SHORTAGE_MS : 0);
+	set_timer(u, r < 0 ? SHORTAGE_MS : 0,
+		  r == PULL_SPENT ? 0 : u->pace.paused ? PAUSE_TICK : UINT64_MAX);
 	tell_stopped(u);
 }
 
@@ -342,8 +484,7 @@ static void on_timer(void *ctx)
 		log_msg(LOG_L_NOTICE, FIELDS(u), "the machine slept: the link is probed");
 		session_probe(u->session, now);
 	}
-	session_tick(u->session, now);
-	hub_tick(u->hub, u->server, now, clock_unix_ms());
+	u->tick_due = true;
 	come_round(u);
 }
 
@@ -395,12 +536,11 @@ static int make_session(struct upstream *u, const struct upstream_options *o)
 static int make_transports(struct upstream *u, struct curl_loop *curl,
 			   const struct upstream_options *o)
 {
-	const struct transport_events events = {on_text, on_heard, on_end, on_failed, on_closed, u};
+	const struct transport_events events = {on_ready, on_heard, u};
 	struct transport_parts parts = {.loop = u->loop, .curl = curl, .client = u->client};
 
 	websocket_options_default(&parts.websocket);
 	parts.websocket.subprotocol = u->subprotocol;
-	parts.websocket.message_max = o->http.body_max;
 	parts.websocket.compression = o->websocket_compression;
 	parts.websocket.ping_interval = o->websocket_ping;
 	return sites_open(u->sites, &parts, &events);

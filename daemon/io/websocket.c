@@ -1,17 +1,17 @@
 /*
- * Owns one stream, from its dialling on, and the framing by wslay. Guarantees that
- * it ends with closed() exactly once, that silence is noticed, and that neither
- * direction holds more than its ceiling. Must never know what the texts mean.
+ * Owns one stream, from its dialling on, and the sending of frames by wslay; the
+ * receiving is in io/ws_reader. Guarantees that its end is told exactly once and
+ * last, that silence is noticed, and that neither direction holds more than its
+ * ceiling. Knows nothing of what the texts mean.
  *
- * wslay buffers nothing for us (no_buffering): it would take one allocation per
- * fragment, and a million fragments of one byte are a lot of memory. So the
- * ceiling of a message is kept here.
+ * The socket is watched for reading only while all that came was asked for: what
+ * is not asked for is not read.
  */
 #include "io/websocket.h"
 
 #include "base/errors.h"
 #include "io/ws_dial.h"
-#include "io/ws_text.h"
+#include "io/ws_reader.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -22,19 +22,18 @@
 
 /* what one read brings at most */
 #define READ_SIZE (64u << 10)
-/* bytes read in one turn; then the others have theirs */
-#define TURN_MAX (512u << 10)
 /* framed bytes on their way to the socket */
 #define OUT_MAX (128u << 10)
 /* answers to pings that wait: who pings and does not read must not fill our memory */
 #define PONGS_MAX 64
-#define TOO_LARGE "the server sent a text that is too large"
+/* reads made by one websocket_next() when nothing comes of them: control frames, say */
+#define READS_MAX 8
 
 enum ws_state {
 	WS_DIALLING,
 	WS_OPEN,
 	WS_CLOSING,              /* our close frame is on its way; nothing is read any more */
-	WS_CLOSED,               /* over: closed() was called, or nobody wants it */
+	WS_CLOSED,               /* over: its end is told, or will be, or nobody wants it */
 };
 
 struct websocket {
@@ -46,19 +45,20 @@ struct websocket {
 	struct ws_dial *dial;            /* while dialling */
 	struct stream *stream;           /* after it */
 	struct loop_timer *silence;
-	struct loop_timer *again;        /* more to read, but the turn was long */
+	struct loop_timer *again;        /* there is more to read, in another turn */
 	struct loop_hook flush;
 	struct loop_corpse corpse;
 
-	wslay_event_context_ptr frames;
-	struct buf in;                   /* read, not yet parsed */
-	struct ws_text text;             /* the one that comes in, and one that goes out */
+	wslay_event_context_ptr frames;  /* those that go out */
+	struct ws_reader *reader;        /* once it is open */
+	struct ws_deflate *deflate;      /* NULL: texts travel as they are */
+	struct buf in;                   /* read, not yet taken apart */
+	struct buf packed;               /* a text that goes out, compressed */
 	struct buf out;                  /* framed */
-	size_t turn_bytes;               /* read in this turn */
 	unsigned pongs;                  /* queued since all had left */
-	bool stalled;                    /* reading stopped, though there may be more */
-	bool data_frame;                 /* the frame that is coming in is no control frame */
-	bool broken;                     /* reading failed; the reason is set */
+	bool readable;                   /* there may be more in the socket, or in libcurl */
+	bool refused;                    /* nothing that came is looked at any more */
+	bool told;                       /* the end was */
 	bool pinged;                     /* and nothing came since */
 	uint64_t heard, pinged_at;       /* when the last byte came; when we asked */
 	struct websocket_end end;
@@ -70,7 +70,6 @@ void websocket_options_default(struct websocket_options *o)
 	*o = (struct websocket_options){
 		.ping_interval = 25000,
 		.pong_timeout = 10000,
-		.message_max = 16u << 20,
 		.queue_max = 16u << 20,
 	};
 }
@@ -95,7 +94,7 @@ static void set_reason(struct websocket *w, const char *text)
 		snprintf(w->reason, sizeof(w->reason), "%s", text);
 }
 
-/* The one way to closed(). What set_reason() said first is the reason. */
+/* The one way to the end. What set_reason() said first is the reason. */
 static void finish(struct websocket *w, const char *reason)
 {
 	if (w->state == WS_CLOSED)
@@ -103,7 +102,18 @@ static void finish(struct websocket *w, const char *reason)
 	set_reason(w, reason);
 	shut(w);
 	w->end.reason = slice_of(w->reason);
-	w->events.closed(w->events.ctx, &w->end);
+}
+
+static void tell(struct websocket *w)
+{
+	w->events.ready(w->events.ctx);
+}
+
+/* … outside websocket_next(), which would find it by itself */
+static void finish_and_tell(struct websocket *w, const char *reason)
+{
+	finish(w, reason);
+	tell(w);
 }
 
 /* --- bytes --- */
@@ -113,17 +123,16 @@ static void request_flush(struct websocket *w)
 	loop_at_end(w->loop, &w->flush);
 }
 
-/* 0, -EAGAIN, or another negative errno after which all is over */
+/* Called when all that was read is taken apart. 0, -EAGAIN, or another negative errno after which
+   all is over. */
 static int read_more(struct websocket *w)
 {
-	size_t before = buf_len(&w->in);
-	int r = stream_read(w->stream, &w->in, READ_SIZE - before);
+	int r = stream_read(w->stream, &w->in, READ_SIZE);
 
 	if (r == -EPIPE)
 		set_reason(w, stream_reason(w->stream));
 	if (r)
 		return r;
-	w->turn_bytes += buf_len(&w->in) - before;
 	w->heard = loop_now(w->loop);
 	w->pinged = false;
 	w->events.heard(w->events.ctx);
@@ -140,32 +149,6 @@ static int write_out(struct websocket *w)
 }
 
 /* --- wslay's view of them --- */
-
-static ssize_t ws_recv(wslay_event_context_ptr frames, uint8_t *to, size_t max, int flags,
-		       void *ctx)
-{
-	struct websocket *w = ctx;
-	struct slice s;
-	int r = 0;
-
-	(void)flags;
-	if (w->state != WS_OPEN) {
-		wslay_event_set_error(frames, WSLAY_ERR_CALLBACK_FAILURE);
-		return -1;
-	}
-	if (buf_len(&w->in) == 0)
-		r = w->turn_bytes >= TURN_MAX || w->pongs > PONGS_MAX ? -EAGAIN : read_more(w);
-	w->broken = r && r != -EAGAIN;
-	if (r) {
-		wslay_event_set_error(frames, w->broken ? WSLAY_ERR_CALLBACK_FAILURE
-							: WSLAY_ERR_WOULDBLOCK);
-		return -1;
-	}
-	s = slice_take(buf_slice(&w->in), max);
-	memcpy(to, s.p, s.n);
-	buf_consume(&w->in, s.n);
-	return (ssize_t)s.n;
-}
 
 /* Frames are collected, so that those of one turn leave together, header and all. */
 static ssize_t ws_send(wslay_event_context_ptr frames, const uint8_t *data, size_t n, int flags,
@@ -193,142 +176,140 @@ static int ws_mask(wslay_event_context_ptr frames, uint8_t *to, size_t n, void *
 	return -1;
 }
 
-/* says why and lets no more in; the close frame leaves with the next flush */
-static void refuse(struct websocket *w, unsigned code, const char *why)
+/* --- what the server sends --- */
+
+/* a server that does not let the close frame out is not waited for, pings or not */
+static void begin_closing(struct websocket *w, unsigned code)
 {
-	if (w->state != WS_OPEN)
-		return;
-	set_reason(w, why);
-	w->end.unreadable = code != WSLAY_CODE_INTERNAL_SERVER_ERROR;
+	w->state = WS_CLOSING;
+	w->refused = true;
 	wslay_event_queue_close(w->frames, (uint16_t)code, NULL, 0);
-	wslay_event_shutdown_read(w->frames);
-	w->state = WS_CLOSING;
-}
-
-static void ws_frame(wslay_event_context_ptr frames,
-		     const struct wslay_event_on_frame_recv_start_arg *arg, void *ctx)
-{
-	struct websocket *w = ctx;
-
-	(void)frames;
-	w->data_frame = !wslay_is_ctrl_frame(arg->opcode);
-	/* Bayeux is text. To ignore it would be to lose messages in silence. */
-	if (arg->opcode == WSLAY_BINARY_FRAME)
-		refuse(w, WSLAY_CODE_UNSUPPORTED_DATA, "the server sent binary data");
-	else if (w->data_frame && !ws_text_has_room(&w->text, arg->payload_length))
-		refuse(w, WSLAY_CODE_MESSAGE_TOO_BIG, TOO_LARGE);
-}
-
-static void ws_chunk(wslay_event_context_ptr frames,
-		     const struct wslay_event_on_frame_recv_chunk_arg *arg, void *ctx)
-{
-	struct websocket *w = ctx;
-
-	(void)frames;
-	if (w->state != WS_OPEN || !w->data_frame)
-		return;
-	if (ws_text_add(&w->text, slice_make(arg->data, arg->data_length)))
-		refuse(w, WSLAY_CODE_INTERNAL_SERVER_ERROR, "out of memory");
-}
-
-static void on_close_frame(struct websocket *w, const struct wslay_event_on_msg_recv_arg *arg)
-{
-	/* 2 bytes of code, then words */
-	int n = arg->msg_length > 2 ? (int)arg->msg_length - 2 : 0;
-
-	w->end.close_code = arg->status_code ? arg->status_code : WSLAY_CODE_NO_STATUS_RCVD;
-	if (!w->reason[0])
-		snprintf(w->reason, sizeof(w->reason), "the server closed the WebSocket (%u%s%.*s)",
-			 w->end.close_code, n ? ": " : "", n, n ? (const char *)arg->msg + 2 : "");
-	w->state = WS_CLOSING;
-}
-
-static void hand_over(struct websocket *w, bool packed)
-{
-	static const struct {
-		unsigned code;
-		const char *why;
-	} faults[] = {
-		[WS_DEFLATE_E_TOO_LARGE] = {WSLAY_CODE_MESSAGE_TOO_BIG, TOO_LARGE},
-		[WS_DEFLATE_E_BROKEN] = {WSLAY_CODE_INVALID_FRAME_PAYLOAD_DATA,
-					 "the server sent a text that cannot be inflated"},
-	};
-	struct slice text;
-	int r = ws_text_whole(&w->text, packed, &text);
-
-	if (r == 0)
-		w->events.text(w->events.ctx, text);
-	else if (r > 0)
-		refuse(w, faults[r].code, faults[r].why);
-	else
-		refuse(w, WSLAY_CODE_INTERNAL_SERVER_ERROR, "out of memory");
-	ws_text_next(&w->text);
-}
-
-static void ws_message(wslay_event_context_ptr frames,
-		       const struct wslay_event_on_msg_recv_arg *arg, void *ctx)
-{
-	struct websocket *w = ctx;
-
-	(void)frames;
-	if (w->state != WS_OPEN)
-		return;
-	if (arg->opcode == WSLAY_CONNECTION_CLOSE)
-		on_close_frame(w, arg);
-	if (arg->opcode == WSLAY_PING)
-		w->pongs++;
-	if (arg->opcode == WSLAY_TEXT_FRAME)
-		hand_over(w, wslay_get_rsv1(arg->rsv));
-}
-
-/* --- open: reading and writing --- */
-
-/* what wslay closed by itself: it says with which code */
-static void explain_close(struct websocket *w)
-{
-	if (w->state != WS_OPEN || wslay_event_get_read_enabled(w->frames))
-		return;
-	w->state = WS_CLOSING;
-	w->end.unreadable = true;
-	set_reason(w, "the server broke the WebSocket protocol");
-}
-
-static void read_frames(struct websocket *w)
-{
-	int r;
-
-	loop_timer_stop(w->again);
-	w->turn_bytes = 0;
-	r = wslay_event_recv(w->frames);
-	if (w->state == WS_CLOSED)
-		return;
-	if (w->broken || r == WSLAY_ERR_NOMEM) {
-		finish(w, "out of memory");
-		return;
-	}
-	explain_close(w);
-	/* a server that does not let the close frame out is not waited for, pings or not */
-	if (w->state == WS_CLOSING)
-		loop_timer_at(w->silence, loop_now(w->loop) + w->o.pong_timeout);
-	w->stalled = w->turn_bytes >= TURN_MAX || w->pongs > PONGS_MAX;
+	loop_timer_at(w->silence, loop_now(w->loop) + w->o.pong_timeout);
 	request_flush(w);
 }
 
-/* Whether more may be read now: the reading stopped by itself, and what stopped it is over. */
+static void on_fault(struct websocket *w, const struct ws_read_result *fault)
+{
+	set_reason(w, fault->why);
+	w->end.unreadable = fault->code != WSLAY_CODE_INTERNAL_SERVER_ERROR;
+	begin_closing(w, fault->code);
+}
+
+static void on_close_frame(struct websocket *w, const struct ws_read_result *close)
+{
+	struct slice words = close->bytes;
+
+	w->end.close_code = close->code;
+	if (!w->reason[0])
+		snprintf(w->reason, sizeof(w->reason), "the server closed the WebSocket (%u%s%.*s)",
+			 close->code, words.n ? ": " : "", SLICE_ARG(words));
+	/* the same code back; 1005 stands for none, and must not be sent */
+	begin_closing(w, close->code == WSLAY_CODE_NO_STATUS_RCVD ? 0 : close->code);
+}
+
+static void on_ping(struct websocket *w, struct slice payload)
+{
+	struct wslay_event_msg m = {.opcode = WSLAY_PONG, .msg = (const uint8_t *)payload.p,
+				    .msg_length = payload.n};
+
+	w->pongs++;
+	/* without memory there is none; a server that misses it asks again, or closes */
+	wslay_event_queue_msg(w->frames, &m);
+	request_flush(w);
+}
+
+/* What is in `in` first. Whether it is for the caller: true, and *ret. */
+static bool take_apart(struct websocket *w, struct websocket_input *ret)
+{
+	struct ws_read_result said;
+
+	for (;;) {
+		switch (ws_reader_next(w->reader, &w->in, &said)) {
+		case WS_READ_NOTHING:
+			return false;
+		case WS_READ_PIECE:
+			*ret = (struct websocket_input){.kind = WEBSOCKET_PIECE, .piece = said.bytes};
+			return true;
+		case WS_READ_END:
+			*ret = (struct websocket_input){.kind = WEBSOCKET_TEXT_END};
+			return true;
+		case WS_READ_PING:
+			if (w->state == WS_OPEN)
+				on_ping(w, said.bytes);
+			break;
+		case WS_READ_PONG:
+			break;
+		case WS_READ_CLOSE:
+			w->refused = true;
+			if (w->state == WS_OPEN)
+				on_close_frame(w, &said);
+			return false;
+		case WS_READ_FAULT:
+			w->refused = true;
+			if (w->state == WS_OPEN)
+				on_fault(w, &said);
+			return false;
+		}
+	}
+}
+
 static bool may_read(const struct websocket *w)
 {
 	return w->state == WS_OPEN && w->pongs <= PONGS_MAX;
 }
 
+/* Reads once. Whether something came, or the end. */
+static bool refill(struct websocket *w)
+{
+	int r = read_more(w);
+
+	if (r == -EAGAIN) {
+		w->readable = false;
+		/* the watch is settled there */
+		request_flush(w);
+		return false;
+	}
+	if (r)
+		finish(w, "out of memory");
+	return true;
+}
+
+int websocket_next(struct websocket *w, struct websocket_input *ret)
+{
+	/* what came before the end is told before it */
+	for (unsigned reads = 0; w->reader && !w->refused; reads++) {
+		if (take_apart(w, ret))
+			return 0;
+		if (w->refused || !may_read(w) || !w->readable)
+			break;
+		if (reads == READS_MAX) {
+			loop_timer_at(w->again, loop_now(w->loop));
+			break;
+		}
+		if (!refill(w))
+			break;
+	}
+	if (w->state != WS_CLOSED || w->told)
+		return WEBSOCKET_E_NONE;
+	w->told = true;
+	*ret = (struct websocket_input){.kind = WEBSOCKET_CLOSED, .end = &w->end};
+	return 0;
+}
+
+bool websocket_holds(const struct websocket *w)
+{
+	return w->reader && !w->refused && (w->readable || buf_len(&w->in) > 0);
+}
+
+/* --- open: writing --- */
+
 static void settle_watch(struct websocket *w, bool blocked)
 {
-	unsigned events = (may_read(w) ? LOOP_READ : 0) | (blocked ? LOOP_WRITE : 0);
+	unsigned events = (may_read(w) && !w->readable ? LOOP_READ : 0) |
+			  (blocked ? LOOP_WRITE : 0);
 
 	if (stream_watch(w->stream, events))
-		finish(w, "out of memory");
-	/* libcurl or we may hold bytes that the descriptor does not tell of */
-	else if (may_read(w) && w->stalled)
-		loop_timer_at(w->again, loop_now(w->loop));
+		finish_and_tell(w, "out of memory");
 }
 
 /* 0 when all has left, -EAGAIN when the socket takes no more, or why it is over */
@@ -349,15 +330,20 @@ static int send_frames(struct websocket *w)
 static void flush_frames(struct websocket *w)
 {
 	int r = send_frames(w);
+	bool flooded = w->pongs > PONGS_MAX;
 
 	if (r == 0)
 		w->pongs = 0;
-	if (r && r != -EAGAIN)
-		finish(w, "out of memory");
-	else if (r == 0 && w->state == WS_CLOSING)
-		finish(w, "the WebSocket was closed");
-	else
+	if (r && r != -EAGAIN) {
+		finish_and_tell(w, "out of memory");
+	} else if (r == 0 && w->state == WS_CLOSING) {
+		finish_and_tell(w, "the WebSocket was closed");
+	} else {
 		settle_watch(w, r == -EAGAIN);
+		/* what stopped the reading is over */
+		if (flooded && may_read(w))
+			tell(w);
+	}
 }
 
 static void on_flush(void *ctx)
@@ -370,10 +356,7 @@ static void on_flush(void *ctx)
 
 static void on_again(void *ctx)
 {
-	struct websocket *w = ctx;
-
-	if (w->state == WS_OPEN)
-		read_frames(w);
+	tell(ctx);
 }
 
 /* --- the silence --- */
@@ -403,13 +386,18 @@ static void on_silence(void *ctx)
 	uint64_t now = loop_now(w->loop);
 
 	if (w->state == WS_CLOSING) {
-		finish(w, "the server did not let us say goodbye");
+		finish_and_tell(w, "the server did not let us say goodbye");
 		return;
+	}
+	/* what we do not read is no silence of the server's */
+	if (w->readable) {
+		w->heard = now;
+		w->pinged = false;
 	}
 	if (w->pinged && now >= w->pinged_at + w->o.pong_timeout) {
 		snprintf(w->reason, sizeof(w->reason), "the server has been silent for %u s",
 			 (unsigned)((now - w->heard) / 1000));
-		finish(w, w->reason);
+		finish_and_tell(w, w->reason);
 		return;
 	}
 	if (!w->pinged && w->o.ping_interval && now >= w->heard + w->o.ping_interval)
@@ -423,10 +411,11 @@ static void on_ready(void *ctx, unsigned events)
 {
 	struct websocket *w = ctx;
 
-	if (w->state == WS_OPEN && (events & LOOP_READ))
-		read_frames(w);
-	else
-		request_flush(w);
+	if (w->state == WS_OPEN && (events & LOOP_READ)) {
+		w->readable = true;
+		tell(w);
+	}
+	request_flush(w);
 }
 
 static void open_up(struct websocket *w, struct ws_dialled *d)
@@ -439,15 +428,18 @@ static void open_up(struct websocket *w, struct ws_dialled *d)
 	w->end.opened = true;
 	w->state = WS_OPEN;
 	w->heard = loop_now(w->loop);
-	if (ws_text_agree(&w->text, &d->deflate)) {
-		finish(w, "out of memory");
+	if ((d->deflate.agreed && ws_deflate_new(&d->deflate, &w->deflate)) ||
+	    ws_reader_new(w->deflate, &w->reader)) {
+		finish_and_tell(w, "out of memory");
 		return;
 	}
-	if (d->deflate.agreed)
+	if (w->deflate)
 		wslay_event_config_set_allowed_rsv_bits(w->frames, WSLAY_RSV1_BIT);
 	watch_silence(w);
-	/* frames may have come right behind the answer */
-	read_frames(w);
+	/* frames may have come right behind the answer, and what was queued may leave */
+	w->readable = true;
+	tell(w);
+	request_flush(w);
 }
 
 static void on_dialled(void *ctx, struct ws_dialled *d)
@@ -462,7 +454,7 @@ static void on_dialled(void *ctx, struct ws_dialled *d)
 	w->end.unsupported = d->unsupported;
 	w->end.http_status = d->http_status;
 	w->end.retry_after = d->retry_after;
-	finish(w, d->reason);
+	finish_and_tell(w, d->reason);
 }
 
 /* --- life --- */
@@ -470,19 +462,12 @@ static void on_dialled(void *ctx, struct ws_dialled *d)
 static int make_frames(struct websocket *w)
 {
 	struct wslay_event_callbacks callbacks = {
-		.recv_callback = ws_recv,
 		.send_callback = ws_send,
 		.genmask_callback = ws_mask,
-		.on_frame_recv_start_callback = ws_frame,
-		.on_frame_recv_chunk_callback = ws_chunk,
-		.on_msg_recv_callback = ws_message,
 	};
 
 	if (wslay_event_context_client_init(&w->frames, &callbacks, w))
 		return -ENOMEM;
-	wslay_event_config_set_no_buffering(w->frames, 1);
-	/* the ceiling is ours to watch, in ws_frame() */
-	wslay_event_config_set_max_recv_msg_length(w->frames, INT64_MAX);
 	return 0;
 }
 
@@ -502,7 +487,7 @@ int websocket_new(struct loop *loop, struct curl_loop *curl, struct http_client 
 	w->events = *events;
 	loop_hook_init(&w->flush, on_flush, w);
 	buf_init(&w->in, READ_SIZE);
-	ws_text_init(&w->text, o->message_max, o->queue_max);
+	buf_init(&w->packed, o->queue_max);
 	buf_init(&w->out, OUT_MAX);
 	r = loop_timer_new(loop, on_silence, w, &w->silence);
 	if (!r)
@@ -527,16 +512,19 @@ static int queue_text(struct websocket *w, struct slice text, uint8_t rsv)
 	return wslay_event_queue_msg_ex(w->frames, &m, rsv);
 }
 
-/* What is queued while we dial goes as it is: nobody knows yet what the server understands. */
+/* What is queued while we dial goes as it is: nobody knows yet what the server understands. Without
+   memory it does, too. */
 static int queue_packed(struct websocket *w, struct slice text)
 {
-	struct slice packed;
 	int r;
 
-	if (!ws_text_pack(&w->text, text, &packed))
+	if (!w->deflate || ws_deflate_pack(w->deflate, text, &w->packed))
 		return queue_text(w, text, WSLAY_RSV_NONE);
-	r = queue_text(w, packed, WSLAY_RSV1_BIT);
-	ws_text_packed_done(&w->text, r == 0);
+	r = queue_text(w, buf_slice(&w->packed), WSLAY_RSV1_BIT);
+	buf_clear(&w->packed);
+	/* what does not leave is never referred to by a later one */
+	if (r)
+		ws_deflate_unsent(w->deflate);
 	return r;
 }
 
@@ -563,7 +551,9 @@ static void bury(void *ctx)
 
 	wslay_event_context_free(w->frames);
 	buf_fini(&w->in);
-	ws_text_fini(&w->text);
+	ws_reader_free(w->reader);
+	ws_deflate_free(w->deflate);
+	buf_fini(&w->packed);
 	buf_fini(&w->out);
 	free(w);
 }
@@ -583,6 +573,6 @@ void websocket_free(struct websocket *w)
 	if (w->state == WS_OPEN)
 		say_goodbye(w);
 	shut(w);
-	/* this may be one of its own callbacks, with wslay on the stack */
+	/* this may be one of its own callbacks, and its last words may still be read */
 	loop_reap(w->loop, &w->corpse, bury, w);
 }

@@ -1,7 +1,8 @@
 /*
  * One WebSocket as a pipe of texts: it opens itself, carries texts both ways,
- * and ends once, with a reason. Whatever a server may do wrong is either
- * tolerated here or is the end of the pipe.
+ * and ends once, with a reason. What the server sends is pulled: what nobody
+ * asks for is not read, and so waits in the kernel and at the server. Whatever a
+ * server may do wrong is either tolerated here or is the end of the pipe.
  */
 #ifndef IO_WEBSOCKET_H
 #define IO_WEBSOCKET_H
@@ -19,7 +20,6 @@ struct websocket_options {
 	bool compression;                /* permessage-deflate is offered (false) */
 	uint64_t ping_interval;          /* ms of silence, then we ping (25 s: proxies cut at 60); 0: never */
 	uint64_t pong_timeout;           /* ms of silence after that, then it is dead (10 s) */
-	size_t message_max;              /* a text from the server, inflated (16 MiB) */
 	size_t queue_max;                /* texts that have not left yet (16 MiB) */
 };
 void websocket_options_default(struct websocket_options *o);
@@ -35,13 +35,24 @@ struct websocket_end {
 	struct slice reason;             /* words for people */
 };
 
-/* Called by the loop, never from within a function below. Each may free the websocket. */
+/* Nothing of the websocket may be called from within them. */
 struct websocket_events {
-	void (*text)(void *ctx, struct slice text);
-	/* bytes came, of whatever kind; nothing of the websocket may be called from here */
+	/* there may be something for websocket_next() */
+	void (*ready)(void *ctx);
+	/* bytes came, of whatever kind */
 	void (*heard)(void *ctx);
-	void (*closed)(void *ctx, const struct websocket_end *end);   /* once, the last one */
 	void *ctx;
+};
+
+enum websocket_input_kind {
+	WEBSOCKET_PIECE,         /* of a text: `piece` */
+	WEBSOCKET_TEXT_END,      /* the text is complete */
+	WEBSOCKET_CLOSED,        /* once, the last one: `end` */
+};
+struct websocket_input {
+	enum websocket_input_kind kind;
+	struct slice piece;
+	const struct websocket_end *end;
 };
 
 struct websocket;
@@ -59,6 +70,14 @@ int websocket_new(struct loop *loop, struct curl_loop *curl, struct http_client 
  * 0, -ENOMEM, -EMSGSIZE beyond queue_max, -EPIPE when it has ended.
  */
 int websocket_send(struct websocket *w, struct slice text);
+/*
+ * What came next, in its order; the views live until the next call, or the end of the turn in which
+ * the websocket is freed. 0, or WEBSOCKET_E_NONE: nothing now, ready() says when to ask again.
+ */
+enum { WEBSOCKET_E_NONE = 1 };
+int websocket_next(struct websocket *w, struct websocket_input *ret);
+/* There is, or may be, something for websocket_next(). */
+bool websocket_holds(const struct websocket *w);
 /* NULL is fine. An open one says goodbye (1000), as far as that leaves at once.
    No event follows. */
 void websocket_free(struct websocket *w);

@@ -1,13 +1,12 @@
 /*
  * Owns the two streams of zlib of one WebSocket. Guarantees that no answer of a
- * server makes us speak terms that were not offered, and that what a few bytes
- * swell to is counted while they swell: a bomb ends at the ceiling of the buffer
- * that it is unpacked to. The only user of zlib. Must never know frames.
+ * server makes us use terms that were not offered. Knows no frames.
  */
 #include "io/ws_deflate.h"
 
 #include "base/errors.h"
 #include "io/http_text.h"
+#include "io/inflate.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -20,13 +19,13 @@
 #define PACK_MIN 64
 #define CHUNK 16384
 /* what a sync flush ends with; it does not travel (RFC 7692, 7.2.1) */
-#define TAIL "\x00\x00\xff\xff"
 #define TAIL_SIZE 4
 
 struct ws_deflate {
 	struct ws_deflate_terms terms;
-	z_stream in, out;
-	bool has_in, has_out;
+	struct inflater in;
+	z_stream out;
+	bool has_out;
 };
 
 /* --- the terms --- */
@@ -118,9 +117,7 @@ int ws_deflate_new(const struct ws_deflate_terms *terms, struct ws_deflate **ret
 	if (!d)
 		return -ENOMEM;
 	d->terms = *terms;
-	/* a larger window than the server's does no harm, and zlib has none of 8 bits */
-	d->has_in = inflateInit2(&d->in, -MAX_WBITS) == Z_OK;
-	if (!d->has_in)
+	if (inflater_init(&d->in, INFLATE_RAW))
 		return -ENOMEM;
 	if (terms->bits_out > 8)
 		d->has_out = deflateInit2(&d->out, Z_DEFAULT_COMPRESSION, Z_DEFLATED,
@@ -135,8 +132,7 @@ void ws_deflate_free(struct ws_deflate *d)
 {
 	if (!d)
 		return;
-	if (d->has_in)
-		inflateEnd(&d->in);
+	inflater_fini(&d->in);
 	if (d->has_out)
 		deflateEnd(&d->out);
 	free(d);
@@ -188,36 +184,16 @@ void ws_deflate_unsent(struct ws_deflate *d)
 
 /* --- in --- */
 
-/* All of `packed`, which may hold several streams, one behind the other. */
-static int unpack(struct ws_deflate *d, struct slice packed, struct buf *out)
+int ws_deflate_unpack(struct ws_deflate *d, struct slice *packed, char *to, size_t room,
+		      size_t *ret_n)
 {
-	unsigned char chunk[CHUNK];
-	int r = 0;
+	int r = inflater_step(&d->in, packed, to, room, ret_n);
 
-	d->in.next_in = (z_const Bytef *)(uintptr_t)packed.p;
-	d->in.avail_in = (uInt)packed.n;
-	do {
-		d->in.next_out = chunk;
-		d->in.avail_out = sizeof(chunk);
-		int z = inflate(&d->in, Z_SYNC_FLUSH);
-		if (z == Z_STREAM_END)
-			z = inflateReset(&d->in);
-		if (z == Z_MEM_ERROR)
-			return -ENOMEM;
-		if (z != Z_OK && z != Z_BUF_ERROR)
-			return WS_DEFLATE_E_BROKEN;
-		r = buf_put(out, slice_make(chunk, sizeof(chunk) - d->in.avail_out));
-	} while (r == 0 && (d->in.avail_in > 0 || d->in.avail_out == 0));
-	return r == -EMSGSIZE ? WS_DEFLATE_E_TOO_LARGE : r;
+	return r > 0 ? WS_DEFLATE_E_BROKEN : r;
 }
 
-int ws_deflate_unpack(struct ws_deflate *d, struct slice packed, struct buf *out)
+void ws_deflate_unpacked(struct ws_deflate *d)
 {
-	int r = packed.n > UINT_MAX ? WS_DEFLATE_E_TOO_LARGE : unpack(d, packed, out);
-
-	if (r == 0)
-		r = unpack(d, slice_make(TAIL, TAIL_SIZE), out);
-	if (r == 0 && d->terms.forget_in)
-		inflateReset(&d->in);
-	return r;
+	if (d->terms.forget_in)
+		inflater_reset(&d->in);
 }

@@ -33,8 +33,7 @@ void ws_deflate_free(struct ws_deflate *d);
 
 enum {
 	WS_DEFLATE_E_PLAIN = 1,
-	WS_DEFLATE_E_TOO_LARGE = 2,
-	WS_DEFLATE_E_BROKEN = 3,
+	WS_DEFLATE_E_BROKEN = 2,
 };
 /*
  * Appends the compressed form of `text` to `out`. 0; WS_DEFLATE_E_PLAIN when it goes out as it is
@@ -45,10 +44,15 @@ int ws_deflate_pack(struct ws_deflate *d, struct slice text, struct buf *out);
 /* What was packed last does not leave: nothing later may refer to it. */
 void ws_deflate_unsent(struct ws_deflate *d);
 
+/* What belongs behind each compressed message and does not travel (RFC 7692, 7.2.2). */
+#define WS_DEFLATE_TAIL SLICE("\x00\x00\xff\xff")
 /*
- * Appends the text of the whole compressed message `packed` to `out`. 0; WS_DEFLATE_E_TOO_LARGE
- * beyond out's ceiling; WS_DEFLATE_E_BROKEN; -ENOMEM. After an error the connection must end.
+ * Inflates a piece of a compressed message as inflater_step() does: at most `room` bytes. 0,
+ * WS_DEFLATE_E_BROKEN, -ENOMEM. After an error the connection must end.
  */
-int ws_deflate_unpack(struct ws_deflate *d, struct slice packed, struct buf *out);
+int ws_deflate_unpack(struct ws_deflate *d, struct slice *packed, char *to, size_t room,
+		      size_t *ret_n);
+/* The message was unpacked, its tail included. */
+void ws_deflate_unpacked(struct ws_deflate *d);
 
 #endif

@@ -23,7 +23,8 @@ struct world {
 	struct transport *t;
 	char diary[1024];                /* what was called back */
 	bool news;
-	bool abort_in_text;
+	struct loop_hook pull;
+	bool abort_in_piece;
 	unsigned heard[8];               /* calls, by batch */
 	struct session_failure failure;
 	char reason[256];                /* of it, copied */
@@ -41,25 +42,11 @@ static void note(struct world *w, const char *format, ...)
 	w->news = true;
 }
 
-static void on_text(void *ctx, uint64_t batch, struct slice text)
-{
-	struct world *w = ctx;
-
-	note(w, "text %d %.*s;", (int)batch, SLICE_ARG(text));
-	if (w->abort_in_text)
-		assert_true(transport_abort(w->t, batch));
-}
-
 static void on_heard(void *ctx, uint64_t batch)
 {
 	struct world *w = ctx;
 
 	w->heard[batch]++;
-}
-
-static void on_end(void *ctx, uint64_t batch)
-{
-	note(ctx, "end %d;", (int)batch);
 }
 
 static void take_failure(struct world *w, const struct session_failure *f)
@@ -69,16 +56,41 @@ static void take_failure(struct world *w, const struct session_failure *f)
 	snprintf(w->reason, sizeof(w->reason), "%.*s", SLICE_ARG(f->reason));
 }
 
-static void on_failed(void *ctx, uint64_t batch, const struct session_failure *f)
+static void pull(void *ctx)
 {
-	take_failure(ctx, f);
-	note(ctx, "failed %d;", (int)batch);
+	struct world *w = ctx;
+	struct transport_input in;
+
+	while (transport_next(w->t, &in) == 0) {
+		if (in.failure)
+			take_failure(w, in.failure);
+		switch (in.kind) {
+		case TRANSPORT_PIECE:
+			note(w, "piece %d %.*s;", (int)in.batch, SLICE_ARG(in.piece));
+			if (w->abort_in_piece)
+				assert_true(transport_abort(w->t, in.batch));
+			break;
+		case TRANSPORT_TEXT_END:
+			note(w, "text end;");
+			break;
+		case TRANSPORT_END:
+			note(w, "end %d;", (int)in.batch);
+			break;
+		case TRANSPORT_FAILED:
+			note(w, "failed %d;", (int)in.batch);
+			break;
+		case TRANSPORT_CLOSED:
+			note(w, "closed;");
+			break;
+		}
+	}
 }
 
-static void on_closed(void *ctx, const struct session_failure *f)
+static void on_ready(void *ctx)
 {
-	take_failure(ctx, f);
-	note(ctx, "closed;");
+	struct world *w = ctx;
+
+	loop_at_end(w->loop, &w->pull);
 }
 
 static int setup(void **state)
@@ -97,6 +109,7 @@ static int setup(void **state)
 		return -1;
 	w->parts = (struct transport_parts){w->loop, w->curl, w->client, &w->endpoints, .websocket = {0}};
 	websocket_options_default(&w->parts.websocket);
+	loop_hook_init(&w->pull, pull, w);
 	*state = w;
 	return 0;
 }
@@ -106,6 +119,7 @@ static int teardown(void **state)
 	struct world *w = *state;
 
 	transport_free(w->t);
+	loop_hook_cancel(&w->pull);
 	http_client_free(w->client);
 	curl_loop_free(w->curl);
 	wire_free(w->wire);
@@ -117,7 +131,7 @@ static int teardown(void **state)
 
 static void make(struct world *w, enum session_transport kind)
 {
-	const struct transport_events events = {on_text, on_heard, on_end, on_failed, on_closed, w};
+	const struct transport_events events = {on_ready, on_heard, w};
 
 	if (kind == SESSION_WEBSOCKET)
 		assert_int_equal(transport_websocket_new(&w->parts, &events, &w->t), 0);
@@ -172,14 +186,14 @@ static void test_two_lanes(void **state)
 	/* one at a time on each lane */
 	assert_int_equal(try_send(w, 3, SESSION_LANE_COMMAND, SLICE("[3]")), -EBUSY);
 	answer(c, 200, "[\"two\"]");
-	expect(w, "text 2 [\"two\"];end 2;");
+	expect(w, "piece 2 [\"two\"];end 2;");
 	answer(held, 200, "[\"one\"]");
-	expect(w, "text 1 [\"one\"];end 1;");
+	expect(w, "piece 1 [\"one\"];end 1;");
 	/* nothing to read is for the session to judge */
 	send_on(w, 4, SESSION_LANE_CONNECT, "[4]");
 	wire_request(held);
 	answer(held, 200, "");
-	expect(w, "text 4 ;end 4;");
+	expect(w, "end 4;");
 }
 
 /* each read of an answer says that it is alive, its header and what is not complete included */
@@ -288,12 +302,12 @@ static void test_longpoll_abort(void **state)
 	wire_gone(c);
 	assert_string_equal(w->diary, "");
 	/* by what its own text says: the end is not told then */
-	w->abort_in_text = true;
+	w->abort_in_piece = true;
 	send_on(w, 4, SESSION_LANE_COMMAND, "[]");
 	c = wire_accept(w->wire);
 	wire_request(c);
 	answer(c, 200, "[]");
-	expect(w, "text 4 [];");
+	expect(w, "piece 4 [];");
 }
 
 /* --- WebSocket --- */
@@ -348,7 +362,7 @@ static void test_one_socket(void **state)
 	send_on(w, 3, SESSION_LANE_COMMAND, "[3]");
 	assert_string_equal(hear_short(c), "[3]");
 	wire_say_bytes(c, "\x81\x02[]", 4);
-	expect(w, "text 0 [];");
+	expect(w, "piece 0 [];text end;");
 	before = w->heard[0];
 	assert_true(before > 0);
 	wire_say_bytes(c, "\x89\x00", 2);
@@ -408,11 +422,11 @@ static void test_websocket_abort(void **state)
 	wire_gone(c);
 	assert_string_equal(w->diary, "");
 	/* from within its own text */
-	w->abort_in_text = true;
+	w->abort_in_piece = true;
 	send_on(w, 2, SESSION_LANE_CONNECT, "[2]");
 	c = upgrade(w);
 	wire_say_bytes(c, "\x81\x02[]\x81\x02[]", 8);
-	expect(w, "text 0 [];");
+	expect(w, "piece 0 [];");
 	wire_gone(c);
 }
 
@@ -474,7 +488,7 @@ static void test_header_file(void **state)
 static void test_each_allocation(void **state)
 {
 	struct world *w = *state;
-	const struct transport_events events = {on_text, on_heard, on_end, on_failed, on_closed, w};
+	const struct transport_events events = {on_ready, on_heard, w};
 
 	FAIL_EACH_ALLOCATION {
 		struct transport *lp = NULL, *ws = NULL;

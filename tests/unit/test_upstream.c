@@ -90,6 +90,148 @@ static void test_burst(void **state)
 	}
 }
 
+/* --- the share of a turn, and the pace of the receivers --- */
+
+static uint64_t received(struct world *w)
+{
+	struct hub_stats stats;
+
+	hub_stats(w->hub, &stats);
+	return stats.received;
+}
+
+/* A turn in which the clock stands still has its limit, too: so many messages, and then the others
+   have their turn. Nothing is lost or handled twice by that. */
+static void share_of_a_turn(struct world *w, enum session_transport transport)
+{
+	uint64_t before, base = clock_boot_ms();
+
+	use(w, transport, 1);
+	start(w);
+	subscribe(w, "/a");
+	until_connected(w);
+	await(w, "held", NULL, 1);
+	clock_fake(1700000000000, base);
+	fake_command(w->fake, "burst /a 20000 m");
+	do {
+		before = received(w);
+		assert_int_equal(loop_turn(w->loop, true), 0);
+		assert_in_range(received(w) - before, 0, 4096);
+	} while (received(w) < 20000);
+	hear(w, "\"m-20000\"");
+	assert_int_equal(count(&w->heard, "\"data\":\"m-"), 20000);
+	assert_int_equal(received(w), 20000);
+	/* what it sends gets through meanwhile, and the session is well */
+	assert_true(is_in(w, SESSION_CONNECTED));
+	assert_int_equal(info_of(w).generation, 1);
+}
+
+static void test_share_longpoll(void **state)
+{
+	share_of_a_turn(*state, SESSION_LONG_POLLING);
+}
+
+static void test_share_websocket(void **state)
+{
+	share_of_a_turn(*state, SESSION_WEBSOCKET);
+}
+
+/* 100 messages of 60 KB for a member that keeps 1 MiB */
+static void publish_much(struct world *w)
+{
+	static char data[60001];
+
+	memset(data, 'x', sizeof(data) - 1);
+	w->member.outbox.bytes_max = 1u << 20;
+	start(w);
+	subscribe(w, "/a");
+	until_connected(w);
+	await(w, "held", NULL, 1);
+	for (int i = 0; i < 100; i++)
+		fake_command(w->fake, "publish /a \"%s\"", data);
+}
+
+static bool is_paused(struct world *w)
+{
+	uint64_t total;
+
+	return hub_server_paused(hub_find_server(w->hub, SLICE("one")), &total);
+}
+
+/* A receiver that keeps reading loses nothing: the server has to wait. */
+static void pace_of_a_reader(struct world *w, enum session_transport transport)
+{
+	bool paused = false;
+
+	use(w, transport, 1);
+	publish_much(w);
+	for (unsigned turns = 0; w->member.outbox.delivered < 100; turns++) {
+		assert_int_equal(loop_turn(w->loop, false), 0);
+		paused |= is_paused(w);
+		/* not each turn: so little comes in one that nobody would have to wait */
+		if (is_paused(w) || turns % 100 == 99)
+			heard(w, "-");
+	}
+	assert_int_equal(w->member.outbox.lost, 0);
+	assert_true(paused);
+	UNTIL(!is_paused(w) || heard(w, "never"));
+}
+
+static void test_pace_longpoll(void **state)
+{
+	pace_of_a_reader(*state, SESSION_LONG_POLLING);
+}
+
+static void test_pace_websocket(void **state)
+{
+	pace_of_a_reader(*state, SESSION_WEBSOCKET);
+}
+
+/* One that stopped is waited for 50 ms, once, and loses messages; the others have theirs. */
+static void test_stopped_reader(void **state)
+{
+	struct world *w = *state;
+	uint64_t base = clock_boot_ms(), total;
+
+	clock_fake(1700000000000, base);
+	publish_much(w);
+	UNTIL((wire_settle(w->loop), is_paused(w)));
+	clock_fake(1700000000000, base + 49);
+	wire_settle(w->loop);
+	assert_true(is_paused(w));
+	clock_fake(1700000000000, base + 60);
+	UNTIL((wire_settle(w->loop), received(w) == 100));
+	assert_false(hub_server_paused(hub_find_server(w->hub, SLICE("one")), &total));
+	assert_int_equal(total, 60);
+	assert_true(w->member.outbox.lost > 0);
+}
+
+/* One that takes a byte now and then holds the server up for a second, and then half of the time
+   at most. */
+static void test_trickling_reader(void **state)
+{
+	struct world *w = *state;
+	uint64_t base = clock_boot_ms(), now = base, total = 0;
+	struct iovec iov;
+	size_t n;
+
+	clock_fake(1700000000000, base);
+	publish_much(w);
+	UNTIL((wire_settle(w->loop), is_paused(w)));
+	while (received(w) < 100) {
+		assert_int_equal(outbox_peek(&w->member.outbox, &iov, 1, &n), 0);
+		outbox_advance(&w->member.outbox, 1);
+		now += 10;
+		clock_fake(1700000000000, now);
+		assert_int_equal(loop_turn(w->loop, false), 0);
+		assert_int_equal(loop_turn(w->loop, false), 0);
+		hub_server_paused(hub_find_server(w->hub, SLICE("one")), &total);
+		assert_in_range(total, 0, 1010 + (now - base - total));
+	}
+	assert_in_range(total, 500, 10000);
+	assert_true(is_in(w, SESSION_CONNECTED));
+}
+
 /* --- the clock --- */
 
 static void test_suspend(void **state)
@@ -252,6 +394,12 @@ int main(void)
 		UPSTREAM_TEST(test_websocket),
 		UPSTREAM_TEST(test_fallback),
 		UPSTREAM_TEST(test_burst),
+		UPSTREAM_TEST(test_share_longpoll),
+		UPSTREAM_TEST(test_share_websocket),
+		UPSTREAM_TEST(test_pace_longpoll),
+		UPSTREAM_TEST(test_pace_websocket),
+		UPSTREAM_TEST(test_stopped_reader),
+		UPSTREAM_TEST(test_trickling_reader),
 		UPSTREAM_TEST(test_stop_unanswered),
 		UPSTREAM_TEST(test_stop_early),
 		UPSTREAM_TEST(test_refused_options),

@@ -137,7 +137,7 @@ static void expect_packed(struct world *w, struct ws_deflate *other, struct slic
 		;
 	assert_int_equal(first, PACKED);
 	assert_true(s.n < text.n);
-	assert_int_equal(ws_deflate_unpack(other, s, &plain), 0);
+	unpack(other, s, &plain);
 	assert_true(slice_eq(buf_slice(&plain), text));
 	buf_fini(&plain);
 }
@@ -174,21 +174,18 @@ static void test_packed(void **state)
 
 static void test_packed_faults(void **state)
 {
-	static char big[100000];
+	static char big[10u << 20];
 	struct world *w = *state;
 	struct ws_deflate *other;
 
-	w->options.message_max = 50000;
+	/* a few bytes become many, a piece at a time */
 	other = open_packed(w, "Sec-WebSocket-Extensions: permessage-deflate\r\n");
-	say_packed(w, other, slice_make(big, 50000));
+	say_packed(w, other, slice_make(big, sizeof(big)));
 	wire_until(w->loop, &w->got_text);
-	assert_int_equal(buf_len(&w->text), 50000);
-	say_packed(w, other, slice_make(big, 50001));
-	until_closed(w, "too large");
-	assert_true(w->end.unreadable);
+	assert_int_equal(buf_len(&w->text), sizeof(big));
+	assert_true(w->pieces >= sizeof(big) >> 16);
 	ws_deflate_free(other);
-	wire_gone(w->c);
-	wire_close(w->c);
+	redial(w);
 
 	other = open_packed(w, "Sec-WebSocket-Extensions: permessage-deflate\r\n");
 	say_frame(w, PACKED, "\xff\xff\xff\xff", 4);

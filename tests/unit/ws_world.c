@@ -13,32 +13,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void on_text(void *ctx, struct slice text)
+static void take_text(struct world *w)
 {
-	struct world *w = ctx;
-
 	w->texts++;
 	w->got_text = true;
-	w->total += text.n;
+	w->total += buf_len(&w->coming);
 	buf_clear(&w->text);
-	assert_int_equal(buf_put(&w->text, text), 0);
+	assert_int_equal(buf_put(&w->text, buf_slice(&w->coming)), 0);
+	buf_clear(&w->coming);
 	if (w->free_on_text) {
 		websocket_free(w->ws);
 		w->ws = NULL;
 	}
 }
 
-static void on_heard(void *ctx)
+static void take_end(struct world *w, const struct websocket_end *end)
 {
-	struct world *w = ctx;
-
-	w->heard++;
-}
-
-static void on_closed(void *ctx, const struct websocket_end *end)
-{
-	struct world *w = ctx;
-
 	w->closes++;
 	w->closed = true;
 	w->end = *end;
@@ -47,6 +37,38 @@ static void on_closed(void *ctx, const struct websocket_end *end)
 		websocket_free(w->ws);
 		w->ws = NULL;
 	}
+}
+
+void pull(void *ctx)
+{
+	struct world *w = ctx;
+	struct websocket_input in;
+
+	while (!w->hold && w->ws && websocket_next(w->ws, &in) == 0) {
+		if (in.kind == WEBSOCKET_CLOSED) {
+			take_end(w, in.end);
+		} else if (in.kind == WEBSOCKET_TEXT_END) {
+			take_text(w);
+		} else {
+			w->pieces++;
+			assert_in_range(in.piece.n, 1, 64u << 10);
+			assert_int_equal(buf_put(&w->coming, in.piece), 0);
+		}
+	}
+}
+
+static void on_ready(void *ctx)
+{
+	struct world *w = ctx;
+
+	loop_at_end(w->loop, &w->pull);
+}
+
+static void on_heard(void *ctx)
+{
+	struct world *w = ctx;
+
+	w->heard++;
 }
 
 int ws_world_setup(void **state)
@@ -61,6 +83,8 @@ int ws_world_setup(void **state)
 	w->http.connect_timeout = 3600000;
 	websocket_options_default(&w->options);
 	buf_init(&w->text, 64u << 20);
+	buf_init(&w->coming, 64u << 20);
+	loop_hook_init(&w->pull, pull, w);
 	*state = w;
 	return 0;
 }
@@ -70,12 +94,14 @@ int ws_world_teardown(void **state)
 	struct world *w = *state;
 
 	websocket_free(w->ws);
+	loop_hook_cancel(&w->pull);
 	http_client_free(w->client);
 	curl_loop_free(w->curl);
 	wire_free(w->wire);
 	loop_free(w->loop);
 	url_fini(&w->url);
 	buf_fini(&w->text);
+	buf_fini(&w->coming);
 	free(w->payload);
 	free(w);
 	clock_fake(UINT64_MAX, UINT64_MAX);
@@ -86,7 +112,7 @@ int ws_world_teardown(void **state)
 
 int try_dial(struct world *w)
 {
-	struct websocket_events events = {.text = on_text, .heard = on_heard, .closed = on_closed, .ctx = w};
+	struct websocket_events events = {.ready = on_ready, .heard = on_heard, .ctx = w};
 
 	return websocket_new(w->loop, w->curl, w->client, &w->url, &w->options, &events, w->why, &w->ws);
 }
@@ -143,6 +169,7 @@ void redial(struct world *w)
 {
 	websocket_free(w->ws);
 	w->ws = NULL;
+	buf_clear(&w->coming);
 	wire_gone(w->c);
 	wire_close(w->c);
 }
@@ -224,6 +251,20 @@ unsigned hear_frame(struct world *w, struct slice *ret)
 	return first;
 }
 
+void unpack(struct ws_deflate *d, struct slice packed, struct buf *out)
+{
+	struct slice parts[] = {packed, WS_DEFLATE_TAIL};
+	char to[1000];
+	size_t n;
+
+	for (int i = 0; i < 2; i++)
+		do {
+			assert_int_equal(ws_deflate_unpack(d, &parts[i], to, sizeof(to), &n), 0);
+			assert_int_equal(buf_put(out, slice_make(to, n)), 0);
+		} while (n == sizeof(to) || parts[i].n);
+	ws_deflate_unpacked(d);
+}
+
 void expect_text(struct world *w, const char *text)
 {
 	struct slice s;
@@ -258,6 +299,7 @@ void until_closed(struct world *w, const char *reason)
 	assert_int_equal(websocket_send(w->ws, SLICE("too late")), -EPIPE);
 	websocket_free(w->ws);
 	w->ws = NULL;
+	buf_clear(&w->coming);
 }
 
 void fill(char *text, size_t n)

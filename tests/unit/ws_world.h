@@ -7,6 +7,7 @@
 #define TESTS_WS_WORLD_H
 
 #include "io/websocket.h"
+#include "io/ws_deflate.h"
 #include "tests/unit/wire.h"
 
 enum { CONT = 0, TEXT = 1, BINARY = 2, CLOSE = 8, PING = 9, PONG = 10, FIN = 0x80 };
@@ -23,9 +24,11 @@ struct world {
 	struct websocket *ws;
 	char why[CURL_ERROR_SIZE];
 	/* what came */
-	unsigned texts, closes, heard;
+	unsigned texts, closes, heard, pieces;
+	bool hold;                       /* nothing is pulled */
+	struct loop_hook pull;
 	bool got_text, closed, free_on_text, free_on_closed;
-	struct buf text;                 /* the last one */
+	struct buf text, coming;         /* the last one, and the one that comes in */
 	size_t total;
 	struct websocket_end end;
 	char reason[512];
@@ -58,6 +61,10 @@ void say_close(struct world *w, unsigned code, const char *reason);
 unsigned hear_frame(struct world *w, struct slice *ret);
 void expect_text(struct world *w, const char *text);
 void expect_close(struct world *w, unsigned code);
+/* Pulls what there is; by itself at the end of each turn that brings something. */
+void pull(void *w);
+/* Appends the text of a whole compressed message. */
+void unpack(struct ws_deflate *d, struct slice packed, struct buf *out);
 void until_text(struct world *w, const char *text);
 /* The WebSocket ended, its reason holds this; it is freed. */
 void until_closed(struct world *w, const char *reason);

@@ -1,0 +1,13 @@
+/*
+ * Which receivers of a server are falling behind; the questions that others ask
+ * about them are in hub.h.
+ */
+#ifndef HUB_CROWD_H
+#define HUB_CROWD_H
+
+#include "hub/hub.h"
+
+/* A message of `server` was queued for `m`. */
+void crowd_note(struct hub_server *server, struct member *m);
+
+#endif
