@@ -468,8 +468,9 @@ static void resume_reading(struct peer *p)
 	if (p->deaf || (outbox->n_replies == 0 && !p->postponed))
 		p->suspended &= ~(unsigned)PEER_SUSPEND_REPLY;
 	/* what was read already comes first */
-	if (p->suspended != before && !(p->suspended & (PEER_SUSPEND_OUTBOX | PEER_SUSPEND_REPLY)))
-		add_work(p);
+	if (p->suspended != before && !(p->suspended & (PEER_SUSPEND_OUTBOX | PEER_SUSPEND_REPLY)) &&
+	    p->state < PEER_CLOSING && !must_pause(p))
+		work_queue_resume(p->queue, &p->work);
 }
 
 void peer_retry(struct peer *p)

@@ -161,17 +161,27 @@ void work_item_init(struct work_item *item, const struct work_functions *functio
 	list_init(&item->link);
 }
 
-void work_queue_add(struct work_queue *q, struct work_item *item)
+static void add_to(struct work_queue *q, struct list *list, struct work_item *item)
 {
 	if (item->busy)
 		return;
 	set_busy(q, item, true);
 	if (!list_linked(&item->link)) {
 		item->credit = WORK_QUANTUM_US;
-		list_append(&q->fresh, &item->link);
+		list_append(list, &item->link);
 	}
 	if (q->n_busy == 1)
 		loop_timer_at(q->timer, loop_now(q->loop));
+}
+
+void work_queue_add(struct work_queue *q, struct work_item *item)
+{
+	add_to(q, &q->fresh, item);
+}
+
+void work_queue_resume(struct work_queue *q, struct work_item *item)
+{
+	add_to(q, &q->waiting, item);
 }
 
 void work_queue_cancel(struct work_queue *q, struct work_item *item)

@@ -59,6 +59,8 @@ struct loop *work_queue_loop(const struct work_queue *q);
 void work_item_init(struct work_item *item, const struct work_functions *functions, void *ctx);
 /* There is something to do; its steps begin in this turn, after the descriptors. */
 void work_queue_add(struct work_queue *q, struct work_item *item);
+/* The same for an item that had to pause in the middle of its work: it does not count as idle. */
+void work_queue_resume(struct work_queue *q, struct work_item *item);
 /* No step and no rest() comes after it; needed before the item's memory goes. May be called from
    its own functions. */
 void work_queue_cancel(struct work_queue *q, struct work_item *item);

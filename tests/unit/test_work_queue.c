@@ -200,7 +200,26 @@ static void test_idle_ones_go_first(void **state)
 	close_world(world);
 }
 
-/* … but many of these do not starve the others */
+/* One that had to pause waits for its turn: many that resume at once keep no idle one waiting. */
+static void test_resumed_ones_are_not_idle(void **state)
+{
+	struct world *world = open_world();
+
+	(void)state;
+	for (unsigned i = 1; i < ITEMS; i++) {
+		world->w[i].cost = 1;
+		world->w[i].left = 1;
+		work_queue_resume(world->queue, &world->w[i].item);
+		assert_true(work_item_busy(&world->w[i].item));
+	}
+	add(&world->w[0], 1);
+	turn(world);
+	assert_int_equal(world->w[0].done, 1);
+	assert_int_equal(all_done(world), 2);
+	close_world(world);
+}
+
+/* Many idle ones do not starve the others. */
 static void test_idle_ones_leave_half(void **state)
 {
 	struct world *world = open_world();
@@ -262,6 +281,7 @@ int main(void)
 		cmocka_unit_test(test_bytes_cost),
 		cmocka_unit_test(test_shares_are_equal),
 		cmocka_unit_test(test_idle_ones_go_first),
+		cmocka_unit_test(test_resumed_ones_are_not_idle),
 		cmocka_unit_test(test_idle_ones_leave_half),
 		cmocka_unit_test(test_ends_others_and_itself),
 		cmocka_unit_test(test_no_memory),
