@@ -464,6 +464,7 @@ void session_info(const struct session *s, struct session_info *ret)
 		.since = s->since,
 		.retry_at = waits && s->due != DUE_NOTHING ? s->due_at : SESSION_NEVER,
 		.generation = s->generation,
+		.client_id = buf_slice(&s->client_id),
 		.gap = s->state == SESSION_CONNECTED ? s->gap : s->gap_next,
 		.reason = slice_of(s->reason),
 		.wanted = s->wanted.n,

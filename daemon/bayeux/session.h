@@ -413,6 +413,7 @@ struct session_info {
 	uint64_t since;              /* now-time of the last change of state */
 	uint64_t retry_at;           /* now-time of the next try, UINT64_MAX when none is planned */
 	uint64_t generation;         /* handshakes that succeeded */
+	struct slice client_id;      /* of the last of them: who knows it can act as this session */
 	/* messages may have been missed since the last time it was connected */
 	bool gap;
 	struct slice reason;         /* of the last trouble; empty when there is none */

@@ -32,6 +32,7 @@ struct ring {
 
 struct mask {
 	struct ring ours, cookies;
+	struct ring client_id;          /* one, as it is written and as it is meant */
 	unsigned n_short;               /* of ours: shorter than a run */
 	uint64_t filter[(1u << FILTER_BITS) / 64];
 };
@@ -58,6 +59,7 @@ void mask_free(struct mask *m)
 	for (unsigned i = 0; i < MASK_SECRETS_MAX; i++) {
 		forget(m, &m->ours, i);
 		forget(m, &m->cookies, i);
+		forget(m, &m->client_id, i);
 	}
 	explicit_bzero(m, sizeof(*m));
 	free(m);
@@ -112,6 +114,7 @@ static void keep(struct mask *m, struct ring *r, char *copy, size_t n, size_t mi
 	memset(m->filter, 0, sizeof(m->filter));
 	fill_filter(m, &m->ours);
 	fill_filter(m, &m->cookies);
+	fill_filter(m, &m->client_id);
 }
 
 /* As it is written, or as it is meant: the length that counts is that of the result. */
@@ -152,6 +155,18 @@ int mask_add_cookie(struct mask *m, struct slice value)
 	while (n < value.n && !strchr(";\r\n", value.p[n]))
 		n++;
 	return add(m, &m->cookies, slice_take(value, n), MASK_RUN, 0);
+}
+
+int mask_set_client_id(struct mask *m, struct slice id)
+{
+	struct ring before = m->client_id;
+	int r;
+
+	m->client_id = (struct ring){.n = 0};
+	r = add(m, &m->client_id, id, MASK_RUN, 0);
+	for (unsigned i = 0; i < before.n; i++)
+		forget(m, &before, i);
+	return r;
 }
 
 /* The password; and so much before it that one which is short is found where the user stands by it. */
@@ -269,6 +284,11 @@ int mask_add_json(struct mask *m, struct slice json)
 
 /* --- texts --- */
 
+static bool has_secrets(const struct mask *m)
+{
+	return m->ours.n + m->cookies.n + m->client_id.n > 0;
+}
+
 static bool ring_has(const struct ring *r, const void *run)
 {
 	for (unsigned i = 0; i < r->n; i++)
@@ -284,7 +304,8 @@ static bool is_secret(const struct mask *m, uint64_t run)
 	_Static_assert(sizeof(bytes) == MASK_RUN, "a run is one number");
 	if (!(m->filter[bit_of(run) / 64] >> bit_of(run) % 64 & 1))
 		return false;
-	return ring_has(&m->ours, &bytes) || ring_has(&m->cookies, &bytes);
+	return ring_has(&m->ours, &bytes) || ring_has(&m->cookies, &bytes) ||
+	       ring_has(&m->client_id, &bytes);
 }
 
 static bool is_inside(const char *text, size_t i, size_t n)
@@ -379,7 +400,7 @@ static void scan(const struct mask *m, char *text, size_t n, unsigned decode)
 
 void mask_text(const struct mask *m, char *text, size_t n)
 {
-	if (m->ours.n + m->cookies.n == 0)
+	if (!has_secrets(m))
 		return;
 	scan(m, text, n, MASK_JSON | MASK_PERCENT);
 	scan(m, text, n, 0);
@@ -457,6 +478,6 @@ void mask_messages(const struct mask *m, char *text, size_t n)
 	struct messages all = {m, text, text};
 
 	memcpy(fields, message_fields, sizeof(fields));
-	if (m->ours.n + m->cookies.n && may_have(m, slice_make(text, n)))
+	if (has_secrets(m) && may_have(m, slice_make(text, n)))
 		json_read_objects(slice_make(text, n), fields, FIELDS, mask_message, &all);
 }

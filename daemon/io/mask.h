@@ -36,6 +36,8 @@ int mask_add_header(struct mask *m, const char *line);
 /* The same for the value of a cookie, up to its first ";" or the end of its line, when it is as long as
    a run, also without its escapes. */
 int mask_add_cookie(struct mask *m, struct slice value);
+/* The same for the client id of a session, in place of the one before. */
+int mask_set_client_id(struct mask *m, struct slice id);
 /* The same for each string of a JSON text, but keys, that is as long as a run without its escapes. */
 int mask_add_json(struct mask *m, struct slice json);
 

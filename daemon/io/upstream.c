@@ -82,6 +82,7 @@ struct upstream {
 	struct loop_hook hook;          /* end of the turn: pull and send */
 	struct buf out;
 	enum session_state state;       /* as logged last */
+	uint64_t masked_generation;     /* whose client id is masked */
 	char trouble[128];              /* the reason logged since it was connected last */
 	struct wake changed;
 	void (*stopped)(void *ctx);
@@ -131,12 +132,21 @@ static enum log_level level_of(struct upstream *u, const struct session_info *in
 	}
 }
 
+/* Whoever knows it can end the session, or read along; a server may repeat it in any error. */
+static void mask_client_id(struct upstream *u, const struct session_info *info)
+{
+	if (info->generation != u->masked_generation &&
+	    mask_set_client_id(http_client_mask(u->client), info->client_id) == 0)
+		u->masked_generation = info->generation;
+}
+
 static void log_state(struct upstream *u)
 {
 	struct session_info info;
 
 	session_info(u->session, &info);
 	wake_up(&u->changed);
+	mask_client_id(u, &info);
 	if (info.state == u->state)
 		return;
 	u->state = info.state;

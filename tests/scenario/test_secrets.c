@@ -253,6 +253,34 @@ static void cookies_and_redirects(void **state)
 	world_free(w);
 }
 
+/* Who knows the client id can act as the session: it is as good as a credential while that lives. */
+static void client_id(void **state)
+{
+	struct world *w = world_new(NULL);
+	char server[256];
+
+	snprintf(server, sizeof(server), QUICK "transports = %s\n", (const char *)*state);
+	world_configure(w, NULL, server, NULL);
+	world_start(w);
+	struct wire *a = world_peer(w, "a");
+	for (int i = 0; i < 2; i++) {
+		fake_command(w->fake, "rule type=publish channel=/x reply {\"channel\":\"/x\",\"id\":$id,"
+			     "\"successful\":false,\"error\":\"403:${clientId}:no ${clientId}\","
+			     "\"ext\":{\"of\":$clientId}}");
+		const struct message *m = wire_ask(a, "publish", ",\"channel\":\"/x\",\"data\":1");
+		assert_false(m->ok);
+		assert_non_null(memmem(m->error.p, m->error.n, ":********", 9));
+		assert_non_null(memmem(m->error.p, m->error.n, "no ********", 11));
+		assert_non_null(memmem(m->error.p, m->error.n, "{\"of\":\"********", 15));
+		/* and that of the next session */
+		fake_command(w->fake, "expire");
+		fake_command(w->fake, "cut");
+		wire_state(a, "demo", "connected");
+	}
+	wire_close(a);
+	world_free(w);
+}
+
 /* what programs publish and hear is theirs, whatever is in it */
 static void messages_are_left_as_they_are(void **state)
 {
@@ -397,6 +425,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		ON_BOTH(servers_that_repeat_it),
 		ON_BOTH(cookies_and_redirects),
+		ON_BOTH(client_id),
 		ON_BOTH(messages_are_left_as_they_are),
 		ON_BOTH(token_servers_that_repeat_it),
 		cmocka_unit_test(configurations),

@@ -159,6 +159,17 @@ static void cookies(void **state)
 	assert_masked("/abc/def/ghi", "/abc/def/ghi");
 }
 
+static void client_ids(void **state)
+{
+	(void)state;
+	assert_int_equal(mask_set_client_id(m, SLICE("1a2b3c4d5e")), 0);
+	assert_masked("402:1a2b3c4d5e:unknown", "402:**********:unknown");
+	assert_int_equal(mask_set_client_id(m, SLICE("12%2F4567890")), 0);
+	assert_masked("1a2b3c4d5e is 12%2F4567890 is 12/4567890", "1a2b3c4d5e is ************ is **********");
+	assert_int_equal(mask_set_client_id(m, SLICE("short")), 0);
+	assert_masked("12%2F4567890 short", "12%2F4567890 short");
+}
+
 static void headers(void **state)
 {
 	(void)state;
@@ -319,6 +330,7 @@ int main(void)
 		MASK_TEST(short_ones),
 		MASK_TEST(logins),
 		MASK_TEST(cookies),
+		MASK_TEST(client_ids),
 		MASK_TEST(headers),
 		MASK_TEST(messages),
 		MASK_TEST(many),
