@@ -14,6 +14,7 @@
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <time.h>
 #include <unistd.h>
 
 #define WINDOW_MS 60000
@@ -333,6 +334,27 @@ static void put_value(struct room *to, struct slice value)
 	put(to, "\"", 1);
 }
 
+/* For a program that reads the log (the journal), or for a person at a terminal. */
+static void put_level(struct room *to, enum log_level level)
+{
+	static const char *const names[] = {[LOG_L_ERROR] = "error", [LOG_L_WARNING] = "warning",
+					    [LOG_L_NOTICE] = "notice", [LOG_L_INFO] = "info",
+					    [LOG_L_DEBUG] = "debug"};
+	time_t now = (time_t)(clock_unix_ms() / 1000);
+	struct tm tm;
+	char text[64];
+	int n;
+
+	if (!isatty(STDERR_FILENO) || !localtime_r(&now, &tm))
+		n = snprintf(text, sizeof(text), "<%d>", (int)level);
+	else
+		n = snprintf(text, sizeof(text), "%04d-%02d-%02d %02d:%02d:%02d %s: ",
+			     tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min,
+			     tm.tm_sec, names[level]);
+	if (n > 0 && (size_t)n < sizeof(text))
+		put(to, text, (size_t)n);
+}
+
 void log_to_stderr(void *ctx, const struct log_line *line)
 {
 	/* what a pipe that is ready takes without waiting, and in one piece */
@@ -342,7 +364,8 @@ void log_to_stderr(void *ctx, const struct log_line *line)
 	ssize_t ignored;
 
 	(void)ctx;
-	to.at += snprintf(bytes, sizeof(bytes), "<%d>%s", (int)line->level, line->text);
+	put_level(&to, line->level);
+	put(&to, line->text, strlen(line->text));
 	for (size_t i = 0; i < line->n_fields; i++) {
 		put(&to, " ", 1);
 		put(&to, line->fields[i].name, strlen(line->fields[i].name));

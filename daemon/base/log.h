@@ -52,7 +52,7 @@ struct log_line {
 
 /*
  * Where lines go. The default, and what NULL gives back, writes "<level>text field=value" to
- * stderr; it never waits for a reader of stderr, but drops the line. A sink must not log.
+ * stderr, with time and name of the level instead of the number on a terminal; it never waits for a reader of stderr, but drops the line. A sink must not log.
  */
 typedef void log_sink(void *ctx, const struct log_line *line);
 void log_set_sink(log_sink *sink, void *ctx);

@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 static struct {
@@ -309,6 +311,36 @@ static void test_plain_sink(void **state)
 	close(pipe_fds[0]);
 }
 
+static void test_plain_sink_on_a_terminal(void **state)
+{
+	char line[512];
+	int terminal = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK);
+	ssize_t n;
+
+	(void)state;
+	assert_true(terminal >= 0);
+	assert_int_equal(grantpt(terminal), 0);
+	assert_int_equal(unlockpt(terminal), 0);
+	setenv("TZ", "UTC", 1);
+	tzset();
+	saved_stderr = dup(2);
+	pipe_fds[1] = open(ptsname(terminal), O_WRONLY | O_NOCTTY);
+	assert_true(pipe_fds[1] >= 0);
+	dup2(pipe_fds[1], 2);
+	log_set_sink(NULL, NULL);
+	clock_fake(1700000000123, 5);
+	log_msg(LOG_L_NOTICE, LOG_FIELDS({"server", SLICE("demo")}), "connected");
+	log_msg(LOG_L_WARNING, LOG_NO_FIELDS, "careful");
+	clock_fake(UINT64_MAX, UINT64_MAX);
+	n = read(terminal, line, sizeof(line) - 1);
+	stderr_back();
+	assert_true(n > 0);
+	line[n] = 0;
+	assert_string_equal(line, "2023-11-14 22:13:20 notice: connected server=demo\r\n"
+				  "2023-11-14 22:13:20 warning: careful\r\n");
+	close(terminal);
+}
+
 static void test_plain_sink_does_not_wait(void **state)
 {
 	char fill[4096] = {0};
@@ -357,6 +389,7 @@ int main(void)
 		cmocka_unit_test_setup(test_held_back_is_told_in_time, setup),
 		cmocka_unit_test_setup(test_errno_survives, setup),
 		cmocka_unit_test_setup(test_plain_sink, setup),
+		cmocka_unit_test_setup(test_plain_sink_on_a_terminal, setup),
 		cmocka_unit_test_setup(test_plain_sink_does_not_wait, setup),
 		cmocka_unit_test_setup(test_plain_sink_longest, setup),
 	};
