@@ -55,7 +55,7 @@ struct daemon {
 	size_t n_listeners;
 	struct list peers;              /* peer_link() */
 	size_t n_peers;
-	struct loop_signal *sigterm, *sigint;
+	struct loop_signal *sigterm, *sigint, *sighup;
 	struct loop_timer *watchdog, *stop_timer;
 	struct loop_timer *held;        /* log lines were held back */
 	struct loop_hook status;        /* the status line is to be told anew */
@@ -387,12 +387,22 @@ static int listen_somewhere(struct daemon *d, char *why, size_t why_size)
 	return r > 0 ? -EADDRINUSE : r;
 }
 
+static void on_hangup_signal(void *ctx, int signo)
+{
+	(void)ctx;
+	log_msg(LOG_L_WARNING, LOG_FIELDS({"signal", slice_of(strsignal(signo))}),
+		"the configuration is not read again while the daemon runs; restart it to use a "
+		"changed one");
+}
+
 static int make_timers(struct daemon *d)
 {
 	int r = loop_signal_new(d->loop, SIGTERM, on_stop_signal, d, &d->sigterm);
 
 	if (r == 0)
 		r = loop_signal_new(d->loop, SIGINT, on_stop_signal, d, &d->sigint);
+	if (r == 0)
+		r = loop_signal_new(d->loop, SIGHUP, on_hangup_signal, d, &d->sighup);
 	if (r == 0)
 		r = loop_timer_new(d->loop, on_stop_timeout, d, &d->stop_timer);
 	if (r == 0)
@@ -491,6 +501,7 @@ void daemon_free(struct daemon *d)
 	loop_timer_free(d->held);
 	loop_timer_free(d->watchdog);
 	loop_timer_free(d->stop_timer);
+	loop_signal_free(d->sighup);
 	loop_signal_free(d->sigint);
 	loop_signal_free(d->sigterm);
 	peer_ops_fini(&d->ops);

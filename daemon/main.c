@@ -147,9 +147,13 @@ static void keep_secrets(void)
 
 static void prepare_process(void)
 {
+	/* what does not end the daemon on purpose must not end it at all: systemd takes the end by
+	   SIGHUP or SIGALRM for a clean one, and does not start it again */
+	static const int ignored[] = {SIGPIPE, SIGHUP, SIGUSR1, SIGUSR2, SIGALRM};
 	struct rlimit limit;
 
-	signal(SIGPIPE, SIG_IGN);
+	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+		signal(ignored[i], SIG_IGN);
 	umask(0077);
 	/* many peers need many descriptors; the hard limit is the administrator's word */
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {

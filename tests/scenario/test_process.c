@@ -270,6 +270,23 @@ static void stopping_without_a_server_answers_too(void **state)
 	world_free(w);
 }
 
+/* A signal that asks for something which the daemon cannot do does not end it. */
+static void other_signals_change_nothing(void **state)
+{
+	static const int signals[] = {SIGUSR1, SIGUSR2, SIGALRM, SIGPIPE, SIGHUP};
+	struct world *w = world_up(NULL, NULL);
+	struct wire *a = world_peer(w, "a");
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		assert_int_equal(kill(w->daemon, signals[i]), 0);
+	for (int i = 0; i < 10000 && !world_log_has(w, "restart it to use a changed one"); i++)
+		wire_ok(a, "ping", "%s", "");
+	assert_true(world_log_has(w, "restart it to use a changed one"));
+	wire_close(a);
+	world_free(w);
+}
+
 /* SIGTERM with everything under way: still 0, still told, still quick */
 static void stopping_under_load(void **state)
 {
@@ -381,6 +398,7 @@ int main(void)
 		cmocka_unit_test(stopping_answers_what_waits),
 		cmocka_unit_test(stopping_without_a_server_answers_too),
 		cmocka_unit_test(stopping_under_load),
+		cmocka_unit_test(other_signals_change_nothing),
 		cmocka_unit_test(connections_leave_nothing_behind),
 		cmocka_unit_test(crowds_leave_descriptors_to_the_session),
 		cmocka_unit_test(nothing_listens_on_the_network),
