@@ -121,6 +121,9 @@ static enum log_level level_of(struct upstream *u, const struct session_info *in
 	switch (info->state) {
 	case SESSION_UNCONNECTED:
 	case SESSION_HALTED:
+		/* no failure yet; one of the credential's source is logged there, with its reason */
+		if (slice_eq(info->reason, SLICE("waiting for credentials")))
+			return LOG_L_DEBUG;
 		return is_known_trouble(u, info->reason) ? LOG_L_DEBUG : LOG_L_WARNING;
 	case SESSION_CONNECTED:
 		u->trouble[0] = 0;
@@ -158,7 +161,7 @@ static void log_state(struct upstream *u)
 	log_msg(level,
 		LOG_FIELDS({"server", slice_of(u->name)},
 			   {"transport", slice_of(session_transport_name(info.transport))},
-			   {"reason", info.reason}),
+			   {info.reason.n ? "reason" : NULL, info.reason}),
 		"%s", session_state_name(info.state));
 }
 

@@ -404,6 +404,23 @@ static void no_secret_is_seen(void **state)
 	{"long-polling: " #test, test, NULL, NULL, (void *)"long-polling"}
 #define LONG_POLLING(test) {#test, test, NULL, NULL, (void *)"long-polling"}
 
+/* A credential that comes at once is nothing to be warned of. */
+static void a_healthy_start_warns_of_nothing(void **state)
+{
+	struct world *w = world_new(NULL);
+	char server[256];
+
+	(void)state;
+	snprintf(server, sizeof(server), "credential-command = /bin/echo token\n");
+	world_configure(w, NULL, server, NULL);
+	world_start(w);
+	wire_close(world_peer(w, "a"));
+	assert_true(world_log_has(w, "<5>connected server=demo"));
+	assert_false(world_log_has(w, "<4>"));
+	assert_false(world_log_has(w, "reason=\"\""));
+	world_free(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -416,6 +433,7 @@ int main(void)
 		LONG_POLLING(bad_sources),
 		ON_BOTH(rejected_again_and_again),
 		ON_BOTH(no_secret_is_seen),
+		LONG_POLLING(a_healthy_start_warns_of_nothing),
 	};
 
 	return scenario_run("auth", tests, NULL, NULL);
