@@ -679,6 +679,9 @@ static void finish(struct play *play)
 	struct hub_stats stats;
 
 	stop_session(play);
+	/* every deadline is over */
+	for (int i = 0; i < MEMBERS; i++)
+		FUZZ_CHECK(play->players[i].gone || play->players[i].member.requests.n == 0);
 	hub_end_requests(play->hub, SLICE("the daemon stops"));
 	settle(play);
 	for (int i = 0; i < MEMBERS; i++) {
