@@ -32,7 +32,7 @@ static const char *const channels[CHANNELS] = {
 /* a message that a member should receive */
 struct due {
 	uint64_t seq, sum;
-	bool large;                     /* more than message_max: it can only be lost */
+	bool lost;                      /* unreadable or above message_max: only reported */
 };
 
 struct player {
@@ -103,6 +103,25 @@ static bool is_for(const struct player *p, struct slice channel)
 	return false;
 }
 
+static bool holds_any(const struct player *p)
+{
+	return memchr(p->held, true, sizeof(p->held));
+}
+
+/* Without a channel (of what could not be read) it is for all who hold something. */
+static void expect_due(struct play *play, struct slice channel, const struct due *due)
+{
+	for (int i = 0; i < MEMBERS; i++) {
+		struct player *p = &play->players[i];
+
+		if (p->gone || !(channel.n ? is_for(p, channel) : holds_any(p)))
+			continue;
+		p->due = realloc(p->due, (p->n_due + 1) * sizeof(*due));
+		FUZZ_CHECK(p->due);
+		p->due[p->n_due++] = *due;
+	}
+}
+
 /* A message came from the session: notes for whom. */
 static void expect(struct play *play, const struct envelope *e)
 {
@@ -113,16 +132,8 @@ static void expect(struct play *play, const struct envelope *e)
 		due.sum = sum_of(due.sum, e->pieces[i]);
 		n += e->pieces[i].n;
 	}
-	due.large = n > MESSAGE_MAX;
-	for (int i = 0; i < MEMBERS; i++) {
-		struct player *p = &play->players[i];
-
-		if (p->gone || !is_for(p, e->channel))
-			continue;
-		p->due = realloc(p->due, (p->n_due + 1) * sizeof(due));
-		FUZZ_CHECK(p->due);
-		p->due[p->n_due++] = due;
-	}
+	due.lost = n > MESSAGE_MAX;
+	expect_due(play, e->channel, &due);
 }
 
 static int channel_of(struct slice name)
@@ -148,7 +159,7 @@ static void receive_message(struct player *p, const struct message *m)
 {
 	struct due *due = &p->due[p->received];
 
-	FUZZ_CHECK(p->received < p->n_due && !due->large);
+	FUZZ_CHECK(p->received < p->n_due && !due->lost);
 	FUZZ_CHECK(m->seq == due->seq && sum_of(0, m->message) == due->sum);
 	p->received++;
 }
@@ -264,6 +275,8 @@ static void handle_event(struct play *play, const struct session_event *e)
 {
 	if (e->kind == SESSION_EVENT_MESSAGE)
 		expect(play, e->envelope);
+	else if (e->kind == SESSION_EVENT_LOST)
+		expect_due(play, e->channel, &(struct due){.seq = ++play->seq, .lost = true});
 	else if (e->kind == SESSION_EVENT_CHANNEL && e->status == SESSION_CHANNEL_REFUSED)
 		forget_refused(play, e->channel);
 	else if (e->kind == SESSION_EVENT_ABORT)
