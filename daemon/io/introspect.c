@@ -41,6 +41,22 @@ static void put_disabled(struct json_write *w, const struct session *session)
 	json_array_end(w);
 }
 
+/* that reading from it waits for receivers whose outbox fills, and how long it did */
+static void put_paused(struct json_write *w, const struct hub_server *server)
+{
+	uint64_t total;
+	bool paused = hub_server_paused(server, &total);
+
+	if (total)
+		put_u64(w, "paused_ms", total);
+	if (!paused)
+		return;
+	json_key(w, "paused");
+	json_array_begin(w);
+	json_put_str(w, "receivers");
+	json_array_end(w);
+}
+
 static void put_server(struct json_write *w, struct hub_server *server, uint64_t now,
 		       uint64_t unix_ms)
 {
@@ -60,6 +76,7 @@ static void put_server(struct json_write *w, struct hub_server *server, uint64_t
 	put_u64(w, "failures", info.failures);
 	put_u64(w, "deleted", info.deleted);
 	put_u64(w, "late_answers", info.late_answers);
+	put_paused(w, server);
 	put_disabled(w, hub_server_session(server));
 	json_object_end(w);
 }
