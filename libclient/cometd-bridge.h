@@ -175,9 +175,12 @@ enum cometd_event_type {
 	COMETD_EVENT_STATE = 2,
 	/*
 	 * What became of a subscription after cometd_subscribe() returned: the
-	 * server accepted (error 0) or refused it (error, text). Refused or not,
-	 * it stays wanted until you unsubscribe: the next connection to the
-	 * daemon asks for it again. server (NULL: default), channel, error, text.
+	 * server accepted (error 0) or refused it (error, text). With pending
+	 * the refusal is for the moment: the daemon asks again after a pause, and
+	 * a further event tells what becomes of it. Otherwise COMETD_E_REFUSED,
+	 * COMETD_E_DENIED and COMETD_E_BAD_CHANNEL end the subscription; after any
+	 * other error the next connection to the daemon asks for it again.
+	 * server (NULL: default), channel, error, text, pending.
 	 */
 	COMETD_EVENT_SUBSCRIPTION = 3,
 	/*
@@ -238,6 +241,7 @@ struct cometd_event {
 	int binary_more;            /* further pieces follow in messages of their own */
 	const char *binary_meta;    /* raw JSON that came along, or NULL */
 	size_t binary_meta_len;
+	int pending;                /* refused for the moment: the daemon asks the server again */
 };
 
 /*

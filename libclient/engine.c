@@ -388,6 +388,8 @@ static int on_replayed(struct engine *e, struct want *want)
 		give_up(e, COMETD_E_PROTOCOL, SLICE("an error too large to tell"));
 	want->asked = 0;
 	want->unconfirmed = false;
+	if (result.error)
+		outgoing_refused(&e->outgoing, want->server, false, want->channel, result.error);
 	return NOTHING;
 }
 
@@ -435,6 +437,10 @@ static int on_event(struct engine *e, struct engine_item *ret)
 	struct cometd_event *event = &ret->event;
 	int r = event_of_message(&e->message, e->text, &e->texts, event);
 
+	if (!r && event->type == COMETD_EVENT_SUBSCRIPTION && event->error && !event->pending)
+		outgoing_refused(&e->outgoing, slice_of(event->server ? event->server : ""),
+				 servers_is_default(&e->servers, event->server),
+				 slice_of(event->channel), event->error);
 	if (!r && event->type == COMETD_EVENT_STATE) {
 		r = servers_note(&e->servers, event->server, event->state);
 		event->is_default = servers_is_default(&e->servers, event->server);

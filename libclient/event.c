@@ -110,8 +110,9 @@ static int read_error(const struct message *m, struct buf *scratch, struct comet
 	*ret_text = SLICE_NULL;
 	if (m->op == PROTOCOL_OP_LOST)
 		e->error = error_of_protocol(protocol_error_of(m->code));
-	if (m->op != PROTOCOL_OP_SUBSCRIPTION || m->ok)
+	if (m->op != PROTOCOL_OP_SUBSCRIPTION || (m->ok && !m->pending))
 		return 0;
+	e->pending = m->pending;
 	e->error = COMETD_E_REFUSED;
 	if (!message_has(m, PROTOCOL_FIELD_ERROR))
 		return 0;

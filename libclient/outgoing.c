@@ -48,10 +48,45 @@ void outgoing_fini(struct outgoing *o)
 
 /* ---- the end of a request ---------------------------------------------- */
 
+/* The daemon will not give another answer: what ended so is no longer wanted. */
+static bool is_final(int error)
+{
+	return error == COMETD_E_REFUSED || error == COMETD_E_DENIED ||
+	       error == COMETD_E_BAD_CHANNEL;
+}
+
 static void forget_want(struct outgoing *o, const struct request *r, int error)
 {
-	if (r->op == PROTOCOL_OP_SUBSCRIBE && r->serial && error)
+	if (r->op == PROTOCOL_OP_SUBSCRIBE && error && (r->serial || is_final(error)))
 		wants_remove(&o->wants, r->server, r->channel, r->serial);
+}
+
+static bool is_subscribing(const struct request_list *l, const struct want *want)
+{
+	for (const struct request *r = l->first; r; r = r->next)
+		if (r->op == PROTOCOL_OP_SUBSCRIBE && slice_eq(r->channel, want->channel) &&
+		    !r->server.p == !want->server.p && slice_eq(r->server, want->server))
+			return true;
+	return false;
+}
+
+static void end_want(struct outgoing *o, struct slice server, struct slice channel)
+{
+	struct want *want = wants_find(&o->wants, server, channel);
+
+	if (want && !want->asked && !is_subscribing(&o->flight, want) &&
+	    !is_subscribing(&o->queue, want))
+		wants_remove(&o->wants, server, channel, want->serial);
+}
+
+void outgoing_refused(struct outgoing *o, struct slice server, bool is_default,
+		      struct slice channel, int error)
+{
+	if (!is_final(error))
+		return;
+	end_want(o, server, channel);
+	if (is_default)
+		end_want(o, SLICE_NULL, channel);
 }
 
 void outgoing_end(struct outgoing *o, struct request_list *from, struct request *r, int error)

@@ -32,6 +32,10 @@ void outgoing_fini(struct outgoing *o);
 
 /* Takes the request (frees it when it fails). Results as engine_request. */
 int outgoing_add(struct outgoing *o, struct request *r, bool up);
+/* The subscription of `channel` ended with this error: a final one ends the want, unless it is asked
+   for right now. `is_default`: `server` is what SLICE_NULL means. */
+void outgoing_refused(struct outgoing *o, struct slice server, bool is_default,
+		      struct slice channel, int error);
 /* A connection begins: hello into the empty `out`, its id to *ret_id. 0 or -ENOMEM. */
 int outgoing_hello(struct outgoing *o, struct slice name, uint64_t *ret_id);
 /* The daemon greeted and allows that many requests at once: all wants are to be asked for again. */

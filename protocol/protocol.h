@@ -65,6 +65,7 @@
 	X(OK, ok, "ok", BOOL, "whether the request succeeded")                                     \
 	X(RESULT, result, "result", OBJECT, "what a request that succeeded brought")               \
 	X(ERROR, error, "error", OBJECT, "code, message and, from the server, bayeux")             \
+	X(PENDING, pending, "pending", BOOL, "whether the server is asked again after a pause")    \
 	X(SEQ, seq, "seq", U64, "number of a message, counted per server from 1")                  \
 	X(MESSAGE, message, "message", ANY, "the Bayeux message")                                   \
 	X(BINARY, binary, "binary", OBJECT, "bytes: data in base64, last and meta")                \
@@ -120,7 +121,8 @@
 		  PROTOCOL_F(URL) | PROTOCOL_F(GENERATION),                                        \
 	  "the session with a server changed")                                                     \
 	X(SUBSCRIPTION, "subscription", PROTOCOL_FROM_DAEMON | PROTOCOL_OPEN,                      \
-	  PROTOCOL_F(SERVER) | PROTOCOL_F(CHANNEL) | PROTOCOL_F(OK), PROTOCOL_F(ERROR),            \
+	  PROTOCOL_F(SERVER) | PROTOCOL_F(CHANNEL) | PROTOCOL_F(OK),                               \
+	  PROTOCOL_F(ERROR) | PROTOCOL_F(PENDING),                                                 \
 	  "what the server said of a channel after the reply to subscribe")                        \
 	X(LOST, "lost", PROTOCOL_FROM_DAEMON | PROTOCOL_OPEN,                                      \
 	  PROTOCOL_F(SERVER) | PROTOCOL_F(COUNT) | PROTOCOL_F(FIRST) | PROTOCOL_F(LAST) |          \

@@ -272,6 +272,11 @@ enum session_channel_status session_channel(const struct session *s, struct slic
 	return wanted_status(&s->wanted, channel);
 }
 
+bool session_channel_is_deferred(const struct session *s, struct slice channel)
+{
+	return wanted_is_deferred(&s->wanted, channel);
+}
+
 bool session_is_up(const struct session *s)
 {
 	return state_is_up(s);

@@ -225,6 +225,8 @@ enum session_channel_status {
 	SESSION_CHANNEL_REFUSED,
 };
 enum session_channel_status session_channel(const struct session *s, struct slice channel);
+/* whether its subscribe failed for the moment, and is sent again after a pause */
+bool session_channel_is_deferred(const struct session *s, struct slice channel);
 /* whether a subscribe sent now would be answered soon */
 bool session_is_up(const struct session *s);
 
@@ -388,6 +390,7 @@ struct session_event {
 	enum session_channel_status status;
 	struct slice channel;
 	struct slice text;
+	bool repeated;               /* of a pending channel: so was the try before */
 	uint64_t batch;
 	bool binary;                 /* by the option: look for bytes in the envelope */
 };

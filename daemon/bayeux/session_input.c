@@ -394,12 +394,61 @@ static void all_is_well(struct session *s, struct request *r)
 	backoff_reset(&s->command_backoff);
 }
 
-/* 5xx, here or in Salesforce's ext: the server is busy, and asks to be asked again. */
+/* whether `word` is at the front of `s`, and no part of a longer word but its plural; a space in
+   it also stands for "_" and "-" */
+static bool starts_with_word(struct slice s, const char *word)
+{
+	size_t n = strlen(word);
+	if (s.n < n)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		bool separator = word[i] == ' ' && (s.p[i] == '_' || s.p[i] == '-');
+		if (!separator && strncasecmp(s.p + i, word + i, 1) != 0)
+			return false;
+	}
+	s = slice_drop(s, n);
+	if (s.n && s.p[0] == 's')
+		s = slice_drop(s, 1);
+	return s.n == 0 || s.p[0] < 'a' || s.p[0] > 'z';
+}
+
+/* the words of a limit, or of a server that is not ready */
+static bool asks_to_come_later(struct slice text)
+{
+	static const char *const words[] = {
+		"limit", "quota", "exceeded", "too many", "rate limited", "throttled", "busy",
+		"overloaded", "later", "try again", "retry", "temporary", "temporarily",
+		"unavailable", "not ready", "starting",
+	};
+	bool inside = false;
+	for (; text.n; text = slice_drop(text, 1)) {
+		bool letter = (text.p[0] >= 'a' && text.p[0] <= 'z') ||
+			      (text.p[0] >= 'A' && text.p[0] <= 'Z');
+		for (size_t i = 0; !inside && i < sizeof(words) / sizeof(words[0]); i++)
+			if (starts_with_word(text, words[i]))
+				return true;
+		inside = letter;
+	}
+	return false;
+}
+
+static bool is_temporary_error(struct slice error)
+{
+	struct envelope_error e = envelope_error_parse(error);
+	if (e.code >= 500 || e.code == 408 || e.code == 429)
+		return true;
+	return e.code != 400 && e.code != 404 && asks_to_come_later(e.text);
+}
+
+/*
+ * The one rule for a refused subscribe (PROTOCOL.md, "Refusals"). It is temporary, and asked again
+ * after growing pauses, when the code of the error or of Salesforce's ext.sfdc.failureReason is
+ * 408, 429 or 5xx, or when its text speaks of a limit or asks to come later; 400 and 404 are final
+ * whatever the text. All else is final too: the holders of the channel lose it.
+ */
 static bool is_temporary(const struct envelope *e, struct slice why)
 {
-	unsigned code = envelope_error_parse(e->error).code;
-	unsigned inner = envelope_error_parse(why).code;
-	return code >= 500 || inner >= 500 || code == 408 || code == 429;
+	return is_temporary_error(e->error) || is_temporary_error(why);
 }
 
 /* The server does not retain what we would have gone on behind: what came since may be missed. */
@@ -447,7 +496,8 @@ static int subscription_reply(struct session *s, uint64_t now, const struct enve
 		wanted_forgotten(&s->wanted, wanted_of(r), now, s->connects, e);
 		life_suspect(s, now);
 	} else if (later) {
-		wanted_deferred(&s->wanted, wanted_of(r), now, e, "the server is busy");
+		wanted_deferred(&s->wanted, wanted_of(r), now, e,
+				"the server refuses it for now");
 	} else {
 		wanted_refused(&s->wanted, wanted_of(r), e, "refused by the server");
 	}

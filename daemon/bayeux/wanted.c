@@ -173,6 +173,15 @@ static void tell(struct wanted_table *t, struct wanted *w, const struct envelope
 	list_append(&t->news, &w->news);
 }
 
+/* Its subscribe failed for the moment. */
+static void tell_deferred(struct wanted_table *t, struct wanted *w, const struct envelope *e,
+			  const char *text)
+{
+	w->deferred_before = w->deferred;
+	w->deferred = true;
+	tell(t, w, e, text);
+}
+
 /* Back to pending is no news by itself: the session's state says that, or a text does. */
 static void compare(struct wanted_table *t, struct wanted *w, const struct envelope *e,
 		    const char *text)
@@ -263,7 +272,7 @@ int wanted_want(struct wanted_table *t, struct slice channel)
 	if (r)
 		return r;
 	w->wanted = true;
-	w->renewed = false;
+	w->renewed = w->deferred = false;
 	w->told = SESSION_CHANNEL_PENDING;
 	t->n++;
 	ripple(t, w, NULL, "");
@@ -286,6 +295,12 @@ enum session_channel_status wanted_status(const struct wanted_table *t, struct s
 	return w ? status_of(t, w) : SESSION_CHANNEL_NONE;
 }
 
+bool wanted_is_deferred(const struct wanted_table *t, struct slice channel)
+{
+	const struct wanted *w = wanted_find(t, channel);
+	return w && w->deferred && status_of(t, w) == SESSION_CHANNEL_PENDING;
+}
+
 void wanted_reset(struct wanted_table *t, bool covering)
 {
 	t->covering = covering;
@@ -296,7 +311,7 @@ void wanted_reset(struct wanted_table *t, bool covering)
 		list_remove(&w->news);
 		w->upstream = WANTED_NONE;
 		w->told = SESSION_CHANNEL_PENDING;
-		w->again = w->doubt = w->repeat = false;
+		w->again = w->doubt = w->repeat = w->deferred = false;
 		w->disowned = 0;
 		backoff_reset(&w->backoff);
 		if (is_over(w))
@@ -323,7 +338,7 @@ void wanted_accepted(struct wanted_table *t, struct wanted *w, const struct enve
 {
 	settle(t, w);
 	w->doubt = w->repeat && w->upstream == WANTED_SUBSCRIBING;
-	w->again = w->repeat = false;
+	w->again = w->repeat = w->deferred = false;
 	w->disowned = 0;
 	backoff_reset(&w->backoff);
 	w->upstream = w->upstream == WANTED_SUBSCRIBING ? WANTED_ON : WANTED_NONE;
@@ -335,7 +350,7 @@ void wanted_refused(struct wanted_table *t, struct wanted *w, const struct envel
 		    const char *text)
 {
 	settle(t, w);
-	w->again = w->doubt = false;
+	w->again = w->doubt = w->deferred = false;
 	w->disowned = 0;
 	backoff_reset(&w->backoff);
 	w->upstream = w->upstream == WANTED_SUBSCRIBING ? WANTED_REFUSED : WANTED_NONE;
@@ -344,7 +359,7 @@ void wanted_refused(struct wanted_table *t, struct wanted *w, const struct envel
 
 void wanted_deleted(struct wanted_table *t, struct wanted *w, const char *text)
 {
-	w->again = w->doubt = false;
+	w->again = w->doubt = w->deferred = false;
 	w->upstream = WANTED_REFUSED;
 	ripple(t, w, NULL, text);
 }
@@ -376,7 +391,7 @@ void wanted_deferred(struct wanted_table *t, struct wanted *w, uint64_t now,
 	w->upstream = w->doubt ? WANTED_ON : WANTED_NONE;
 	ask_later(t, w, now);
 	if (subscribing && w->wanted)
-		tell(t, w, e, text);
+		tell_deferred(t, w, e, text);
 	ripple(t, w, NULL, "");
 }
 
@@ -412,7 +427,7 @@ void wanted_unanswered(struct wanted_table *t, struct wanted *w, uint64_t now)
 	w->again = true;
 	if (again && w->wanted) {
 		ask_later(t, w, now);
-		tell(t, w, NULL, "the server does not answer the subscribe");
+		tell_deferred(t, w, NULL, "the server does not answer the subscribe");
 	}
 	wanted_broken(t, w, true);
 }

@@ -38,6 +38,8 @@ struct wanted {
 	unsigned disowned;
 	uint64_t disowned_after;
 	enum wanted_upstream upstream;
+	bool deferred;                  /* it failed for the moment, and was told so */
+	bool deferred_before;           /* of news: so was the try before */
 	bool repeat;                    /* once it is answered, ask again */
 	/* it is asked for the first time in this session, which goes ahead of all publishes */
 	bool renewed;
@@ -73,6 +75,8 @@ void wanted_fini(struct wanted_table *t);
 int wanted_want(struct wanted_table *t, struct slice channel);
 void wanted_unwant(struct wanted_table *t, struct slice channel);
 enum session_channel_status wanted_status(const struct wanted_table *t, struct slice channel);
+/* whether its subscribe failed for the moment and is sent again after a pause */
+bool wanted_is_deferred(const struct wanted_table *t, struct slice channel);
 
 /* A new session, in which the server knows of no channel. Pending ones are told when answered. */
 void wanted_reset(struct wanted_table *t, bool covering);

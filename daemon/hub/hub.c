@@ -128,7 +128,8 @@ static void end_subscription(struct hub *h, struct subscription *s, struct slice
 
 	/* who waits for it learns it from the reply */
 	if (list_empty(&s->waiting)) {
-		r = error.n ? send_encode_subscription(h, s->server, s->pattern, error, &frame) :
+		r = error.n ? send_encode_subscription(h, s->server, s->pattern,
+						       SESSION_CHANNEL_REFUSED, error, &frame) :
 			      -ENOMEM;
 		send_frame(s->member, r, &frame);
 	}

@@ -261,7 +261,7 @@ static void settle(const struct subscribe *s, struct subscription *sub, struct r
 		request_answer(item, REQUEST_OK, 0, SLICE_NULL);
 	} else if (session_channel(session, sub->pattern) == SESSION_CHANNEL_ACTIVE) {
 		request_answer(item, REQUEST_OK, 0, SLICE_NULL);
-	} else if (session_is_up(session)) {
+	} else if (session_is_up(session) && !session_channel_is_deferred(session, sub->pattern)) {
 		request_wait(item, sub);
 	} else {
 		sub->pending = true;

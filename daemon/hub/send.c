@@ -102,7 +102,8 @@ void hub_refuse(struct hub *h, struct member *member, uint64_t id, enum protocol
 }
 
 int send_encode_subscription(struct hub *h, const struct hub_server *server, struct slice pattern,
-			     struct slice error, struct chunk_frame *ret)
+			     enum session_channel_status status, struct slice error,
+			     struct chunk_frame *ret)
 {
 	struct message m;
 	int r;
@@ -110,10 +111,11 @@ int send_encode_subscription(struct hub *h, const struct hub_server *server, str
 	message_init(&m, PROTOCOL_OP_SUBSCRIPTION);
 	m.server = server->by_name.key;
 	m.channel = pattern;
-	m.ok = error.n == 0;
+	m.ok = status != SESSION_CHANNEL_REFUSED;
+	m.pending = status == SESSION_CHANNEL_PENDING;
 	m.error = error;
 	m.has = PROTOCOL_F(SERVER) | PROTOCOL_F(CHANNEL) | PROTOCOL_F(OK) |
-		(error.n ? PROTOCOL_F(ERROR) : 0);
+		(error.n ? PROTOCOL_F(ERROR) : 0) | (m.pending ? PROTOCOL_F(PENDING) : 0);
 	r = encode(h, &m, ret);
 	message_fini(&m);
 	return r;

@@ -12,9 +12,10 @@
    or SLICE_NULL. What cannot be said becomes a refusal. */
 void send_reply(struct hub *h, struct member *member, uint64_t id, struct slice result,
 		struct slice error);
-/* Encodes the event `subscription`; `error` as above. Results as message_encode. */
+/* Encodes the event `subscription`; `error` as above, empty when ACTIVE. Results as
+   message_encode. */
 int send_encode_subscription(struct hub *h, const struct hub_server *server, struct slice pattern,
-			     struct slice error, struct chunk_frame *ret);
+			     enum session_channel_status status, struct slice error, struct chunk_frame *ret);
 /* Queues an encoded frame for this member, or gives the member up when `r` says there is none. */
 void send_frame(struct member *member, int r, const struct chunk_frame *frame);
 

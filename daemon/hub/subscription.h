@@ -38,6 +38,7 @@ struct subscription {
 	enum outbox_overflow overflow;  /* of the messages it brings */
 	struct list waiting;            /* request_item::of_subscription, till the server answers */
 	bool pending;                   /* its member was told so: what the server says is news */
+	bool postponed;                 /* … and why, by an event */
 	struct slice pattern;           /* view of the key */
 	char key[];                     /* the server's address, then the pattern */
 };

@@ -291,22 +291,29 @@ static void complete(struct hub *h, const struct session_event *event)
 
 /* ---- channels ---- */
 
-/*
- * News for the holders, but not for those who learn it from a reply: a refusal for all of them, a
- * confirmation for those who were told pending. Encoded once, and only for somebody; `failed`: it
- * cannot be.
- */
+/* Whether the status is news for this holder, who does not learn it from a reply. */
+static bool is_news(const struct subscription *s, enum session_channel_status status)
+{
+	if (!list_empty(&s->waiting))
+		return false;
+	if (status == SESSION_CHANNEL_ACTIVE)
+		return s->pending;
+	return status != SESSION_CHANNEL_PENDING || !s->postponed;
+}
+
+/* An event for the holders to whom it is news. Encoded once, and only for somebody; `failed`: it
+   cannot be. */
 static void tell_holders(struct hub *h, const struct hub_server *server, struct wish *wish,
-			 bool ok, struct slice error, int failed)
+			 enum session_channel_status status, struct slice error, int failed)
 {
 	struct chunk_frame frame = {0};
 
 	LIST_EACH(s, &wish->holders, struct subscription, of_wish) {
-		if (!list_empty(&s->waiting) || (ok && !s->pending))
+		if (!is_news(s, status))
 			continue;
 		if (!failed && !frame.blob)
-			failed = send_encode_subscription(h, server, wish->by_pattern.key, error,
-							  &frame);
+			failed = send_encode_subscription(h, server, wish->by_pattern.key, status,
+							  error, &frame);
 		send_frame(s->member, failed, &frame);
 	}
 }
@@ -319,9 +326,9 @@ static void confirm(struct hub *h, const struct hub_server *server, struct wish 
 	buf_init(&bayeux, SUBSCRIBED_MAX);
 	if (event->envelope && put_envelope(&bayeux, event->envelope))
 		buf_clear(&bayeux);
-	tell_holders(h, server, wish, true, SLICE_NULL, 0);
+	tell_holders(h, server, wish, SESSION_CHANNEL_ACTIVE, SLICE_NULL, 0);
 	LIST_EACH(s, &wish->holders, struct subscription, of_wish) {
-		s->pending = false;
+		s->pending = s->postponed = false;
 		request_answer_all(s, REQUEST_OK, 0, buf_slice(&bayeux));
 	}
 	buf_fini(&bayeux);
@@ -336,7 +343,7 @@ static void reject(struct hub *h, const struct hub_server *server, struct wish *
 
 	buf_init(&error, PROTOCOL_FRAME_MAX);
 	r = put_refusal(&error, event);
-	tell_holders(h, server, wish, false, buf_slice(&error), r);
+	tell_holders(h, server, wish, SESSION_CHANNEL_REFUSED, buf_slice(&error), r);
 	/* with its last holder the wish goes */
 	for (size_t n = wish->n_holders; n > 0; n--) {
 		struct subscription *s = LIST_OF(wish->holders.next, struct subscription, of_wish);
@@ -347,13 +354,22 @@ static void reject(struct hub *h, const struct hub_server *server, struct wish *
 	buf_fini(&error);
 }
 
-/* The server says not now, or nothing at all: it will be asked again, but nobody waits for that. */
-static void postpone(struct wish *wish)
+/* The server says not now, or nothing at all. It is asked again after a pause, which no request
+   waits for: each holder is told once, until it is confirmed. */
+static void postpone(struct hub *h, const struct hub_server *server, struct wish *wish,
+		     const struct session_event *event)
 {
-	LIST_EACH(s, &wish->holders, struct subscription, of_wish) {
-		s->pending = s->pending || !list_empty(&s->waiting);
+	struct buf error;
+	int r;
+
+	buf_init(&error, PROTOCOL_FRAME_MAX);
+	r = put_refusal(&error, event);
+	LIST_EACH(s, &wish->holders, struct subscription, of_wish)
 		request_answer_all(s, REQUEST_PENDING, 0, SLICE_NULL);
-	}
+	tell_holders(h, server, wish, SESSION_CHANNEL_PENDING, buf_slice(&error), r);
+	LIST_EACH(s, &wish->holders, struct subscription, of_wish)
+		s->pending = s->postponed = true;
+	buf_fini(&error);
 }
 
 static void channel_changed(struct hub *h, struct hub_server *server,
@@ -368,7 +384,7 @@ static void channel_changed(struct hub *h, struct hub_server *server,
 	else if (event->status == SESSION_CHANNEL_REFUSED)
 		reject(h, server, wish, event);
 	else
-		postpone(wish);
+		postpone(h, server, wish, event);
 }
 
 /* ---- state ---- */

@@ -176,6 +176,30 @@ static void log_note(struct upstream *u, struct slice note)
 	log_msg(LOG_L_WARNING, FIELDS(u), "%.*s", (int)note.n, text);
 }
 
+/*
+ * A channel that the server refuses, once however many hold it, and once for a refusal that lasts.
+ * The words are the server's and may repeat what we sent.
+ */
+static void log_refusal(struct upstream *u, const struct session_event *event)
+{
+	char text[CURL_ERROR_SIZE];
+	struct slice why = event->text;
+	bool refused = event->status == SESSION_CHANNEL_REFUSED;
+
+	if (event->status == SESSION_CHANNEL_ACTIVE || event->repeated)
+		return;
+	if (event->envelope && event->envelope->error.n)
+		why = event->envelope->error;
+	why = slice_take(why, sizeof(text));
+	memcpy(text, why.p, why.n);
+	mask_text(http_client_mask(u->client), text, why.n);
+	log_msg(LOG_L_WARNING,
+		LOG_FIELDS({"server", slice_of(u->name)}, {"channel", event->channel}),
+		"%s: %.*s", refused ? "the server refuses the channel, which its subscribers lose"
+				    : "the channel is not subscribed yet, and asked for again",
+		(int)why.n, text);
+}
+
 static void take_event(struct upstream *u, const struct session_event *event)
 {
 	if (event->kind == SESSION_EVENT_ABORT) {
@@ -200,6 +224,8 @@ static void take_event(struct upstream *u, const struct session_event *event)
 			"a message is left out: %.*s", SLICE_ARG(event->text));
 	if (event->kind == SESSION_EVENT_STATE)
 		log_state(u);
+	if (event->kind == SESSION_EVENT_CHANNEL)
+		log_refusal(u, event);
 	hub_take(u->hub, u->server, event, loop_now(u->loop), clock_unix_ms());
 }
 

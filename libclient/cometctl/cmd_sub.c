@@ -18,7 +18,6 @@
 struct pattern {
 	struct sub *sub;
 	const char *name;
-	bool accepted;
 };
 
 struct sub {
@@ -138,7 +137,13 @@ static void say(struct sub *s, const struct cometd_event *e)
 		say_lost(e);
 		return;
 	case COMETD_EVENT_SUBSCRIPTION:
-		if (e->error)
+		if (e->pending) {
+			fputs("cometctl: ", stderr);
+			print_name(stderr, e->channel);
+			fputs(": not subscribed yet, and asked for again: ", stderr);
+			print_name(stderr, e->text);
+			fputc('\n', stderr);
+		} else if (e->error)
 			complain(e->channel, e->error,
 				 &(struct cometd_result){.error = e->error, .text = e->text});
 		return;
@@ -158,19 +163,13 @@ static void say(struct sub *s, const struct cometd_event *e)
 	}
 }
 
-/* A pattern that was never accepted and is refused now fails as it would have at once. */
+/* The daemon tries again what the server refuses for the moment; any other refusal is the end, as it
+   is at the start. */
 static void on_verdict(struct sub *s, const struct cometd_event *e)
 {
-	for (int i = 0; i < s->ctl->n_args; i++) {
-		struct pattern *p = &s->patterns[i];
-
-		if (strcmp(p->name, e->channel))
-			continue;
-		if (!e->error)
-			p->accepted = true;
-		else if (!p->accepted)
+	for (int i = 0; i < s->ctl->n_args; i++)
+		if (!strcmp(s->ctl->args[i], e->channel))
 			finish(s, exit_code_of(e->error));
-	}
 }
 
 static void on_event(struct cometd *c, const struct cometd_event *e, void *user)
@@ -190,7 +189,7 @@ static void on_event(struct cometd *c, const struct cometd_event *e, void *user)
 		print_json(s->out.to, e->json, e->json_len), fputc('\n', s->out.to);
 	else
 		print_connection(s, e);
-	if (e->type == COMETD_EVENT_SUBSCRIPTION)
+	if (e->type == COMETD_EVENT_SUBSCRIPTION && e->error && !e->pending)
 		on_verdict(s, e);
 }
 
@@ -199,7 +198,6 @@ static void on_subscribed(struct cometd *c, const struct cometd_result *result, 
 	struct pattern *p = user;
 
 	(void)c;
-	p->accepted = !result->error && !result->pending;
 	if (result->error && !p->sub->done)
 		finish(p->sub, complain_about(p->sub->ctl, p->name, result->error, result));
 }

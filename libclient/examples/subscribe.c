@@ -7,6 +7,7 @@
 #include <cometd-bridge.h>
 
 #include <stdio.h>
+#include <stdlib.h>
 
 static int fail(const char *what, int error)
 {
@@ -35,6 +36,8 @@ static void print(const struct cometd_event *event)
 	case COMETD_EVENT_SUBSCRIPTION:
 		if (event->error)
 			fprintf(stderr, "%s: %s\n", event->channel, event->text);
+		if (event->error && !event->pending)
+			exit(1);
 		break;
 	case COMETD_EVENT_STATE:
 		fprintf(stderr, "%s is %s\n", event->server, event->state_name);

@@ -53,6 +53,10 @@ def main(channels):
             print(message["channel"], json.dumps(message.get("data")), flush=True)
         elif frame["op"] == "lost":
             print(frame["count"], "messages lost", file=sys.stderr)
+        elif frame["op"] == "subscription" and "error" in frame:
+            print(frame["channel"], frame["error"]["message"], file=sys.stderr)
+            if not frame["ok"]:
+                sys.exit(1)
         elif frame["op"] == "reply" and not frame["ok"]:
             sys.exit(frame["error"]["message"])
         elif frame["op"] == "closing":

@@ -181,6 +181,42 @@ static void expiry_noticed_by_a_publish(void **state)
 	world_free(w);
 }
 
+/* A limit in a later session is reported, the channel asked for again, and a denial is logged and
+   ends cometctl. */
+static void refused_in_a_later_session(void **state)
+{
+	struct world *w = up(state, "");
+	struct wire *a = world_peer(w, "a");
+	char *out, *err;
+
+	wire_ok(a, "subscribe", ",\"channel\":\"/r\"");
+	fake_await(w->fake, "held", NULL, 1);
+	fake_command(w->fake, "rule type=subscribe times=1 refuse \"403::limit\"");
+	fake_command(w->fake, "expire");
+	const struct message *m = wire_expect(a, PROTOCOL_OP_SUBSCRIPTION);
+	assert_true(m->ok && m->pending);
+	assert_non_null(memmem(m->error.p, m->error.n, "403::limit", 10));
+	m = wire_expect(a, PROTOCOL_OP_SUBSCRIPTION);
+	assert_true(m->ok && !m->pending);
+	assert_works(a, a, "/r", 1);
+	assert_true(world_log_has(w, "asked for again: 403::limit"));
+	/* it holds /r when it asks for /x */
+	const char *argv[] = {"cometctl", "sub", "/r", "/x", NULL};
+	struct process *p = world_run(w, argv);
+	fake_await(w->fake, "subscribe", "/x", 1);
+	fake_command(w->fake, "rule type=subscribe refuse \"403::denied\"");
+	fake_command(w->fake, "expire");
+	m = wire_expect(a, PROTOCOL_OP_SUBSCRIPTION);
+	assert_false(m->ok);
+	assert_int_equal(process_wait(p, &out, &err), 5);
+	assert_non_null(strstr(err, "403::denied"));
+	assert_true(world_log_has(w, "which its subscribers lose: 403::denied"));
+	free(out);
+	free(err);
+	wire_close(a);
+	world_free(w);
+}
+
 static void kicked_session_comes_back(void **state)
 {
 	struct world *w = up(state, "");
@@ -295,7 +331,10 @@ static bool is_subscribed(struct wire *a, const char *channel)
 
 	if (!m->ok || !memmem(m->result.p, m->result.n, "pending", 7))
 		return m->ok;
-	return wire_expect(a, PROTOCOL_OP_SUBSCRIPTION)->ok;
+	do
+		m = wire_expect(a, PROTOCOL_OP_SUBSCRIPTION);
+	while (m->pending);
+	return m->ok;
 }
 
 /* every way in which an HTTP answer can be wrong, on each kind of message */
@@ -492,6 +531,7 @@ int main(void)
 		ON_BOTH(cut_connections_are_resumed),
 		ON_BOTH(expired_session_is_made_anew),
 		ON_BOTH(expiry_noticed_by_a_publish),
+		ON_BOTH(refused_in_a_later_session),
 		ON_BOTH(unreadable_event_is_left_out),
 		ON_BOTH(kicked_session_comes_back),
 		ON_BOTH(end_is_the_end),

@@ -38,9 +38,9 @@ static void describe_event(const struct cometd_event *e, char *out, size_t size)
 			 e->reason ? e->reason : "-", (long long)e->retry_in);
 		return;
 	case COMETD_EVENT_SUBSCRIPTION:
-		snprintf(out, size, "subscription %s %s %s: %s", e->server ? e->server : "-",
-			 e->channel,
-			 cometd_error_name(e->error), e->text ? e->text : "-");
+		snprintf(out, size, "subscription %s %s %s%s: %s", e->server ? e->server : "-",
+			 e->channel, cometd_error_name(e->error),
+			 e->pending ? " pending" : "", e->text ? e->text : "-");
 		return;
 	case COMETD_EVENT_LOST:
 		snprintf(out, size, "lost %s %llu %llu-%llu %s", e->server,

@@ -101,6 +101,11 @@ enum session_channel_status session_channel(const struct session *s, struct slic
 	return w ? w->status : SESSION_CHANNEL_NONE;
 }
 
+bool session_channel_is_deferred(const struct session *s, struct slice channel)
+{
+	return s->deferred && session_channel(s, channel) == SESSION_CHANNEL_PENDING;
+}
+
 bool session_is_up(const struct session *s)
 {
 	return s->up;

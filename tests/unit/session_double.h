@@ -12,6 +12,7 @@
 
 struct session {
 	bool up;
+	bool deferred;                  /* each pending channel was refused for the moment */
 	bool binary;                    /* what its events say of bytes */
 	struct session_info info;
 	struct list wishes;

@@ -153,12 +153,24 @@ static const struct step reconnection[] = {
 	      "'error':{'code':'refused','message':'changed my mind'}}", 0},
 	{TELL, "subscription - /a refused: changed my mind", 0},
 	SUB_OK(9, "/b"), {TELL, "sub /b = ok" NO, 0}, {IDLE, 0, 0},
-	/* refused once, wanted still */
+	/* refused for good, wanted no more; for the moment, it is */
+	{SAY, "{'op':'subscription','server':'demo','channel':'/b','ok':true,'pending':true,"
+	      "'error':{'code':'refused','message':'limit'}}", 0},
+	{TELL, "subscription demo /b refused pending: limit", 0},
 	{LOST, 0, 0}, {TELL, "pub /a 2 = unknown-outcome: sent, but no answer came" NO, 0},
 	{TELL, "pub /a 3 = unknown-outcome: sent, but no answer came" NO, 0},
 	{TELL, "down disconnected: the daemon closed the connection", 0},
-	{CONNECTED, 0, 0}, HELLO_SAID(13), GREETED(13, ""), {TELL, "up gap=1", 0},
-	SUB(14, "/a"), SUB(15, "/b"), {HEAR, "{'op':'ping','id':16}", 0}, {SILENT, 0, 0},
+	{CONNECTED, 0, 0}, HELLO_SAID(13),
+	GREETED(13, "{'server':'demo','default':true,'state':'connected','since':5,'gap':false}"),
+	{TELL, "up gap=1", 0}, {TELL, "state demo connected/connected gap=0 default=1 reason=- retry=-1", 0},
+	SUB(14, "/b"), {HEAR, "{'op':'ping','id':15}", 0}, {SILENT, 0, 0},
+	SUB_OK(14, "/b"), {IDLE, 0, 0},
+	{SAY, "{'op':'subscription','server':'demo','channel':'/b','ok':false,"
+	      "'error':{'code':'refused','message':'no'}}", 0},
+	{TELL, "subscription demo /b refused: no", 0}, {LOST, 0, 0},
+	{TELL, "down disconnected: the daemon closed the connection", 0},
+	{CONNECTED, 0, 0}, HELLO_SAID(16), GREETED(16, ""), {TELL, "up gap=1", 0},
+	{HEAR, "{'op':'ping','id':17}", 0}, {SILENT, 0, 0},
 	{END, 0, 0},
 };
 
@@ -225,11 +237,11 @@ static const struct step deadlines[] = {
 	/* what a full window kept back is not forgotten either */
 	{LOST, 0, 0}, {TELL, "down disconnected: the daemon closed the connection", 0},
 	{CONNECTED, 0, 0}, HELLO_SAID(9),
-	{SAY, "{'op':'reply','id':9,'ok':true,'result':{'version':1,'limits':{'requests':4}}}", 0},
+	{SAY, "{'op':'reply','id':9,'ok':true,'result':{'version':1,'limits':{'requests':3}}}", 0},
 	{TELL, "up gap=1", 0}, {DO, "sub /w", 0},
-	SUB(10, "/a"), SUB(11, "/s"), SUB(12, "/t"), SUB(13, "/u"), {SILENT, 0, 0},
+	SUB(10, "/a"), SUB(11, "/s"), SUB(12, "/u"), {SILENT, 0, 0},
 	{AT, 0, 99000}, {TELL, "sub /w = ok pending" NO, 0}, {SILENT, 0, 0},
-	SUB_OK(10, "/a"), {IDLE, 0, 0}, SUB(14, "/w"), SUB_OK(14, "/w"),
+	SUB_OK(10, "/a"), {IDLE, 0, 0}, SUB(13, "/w"), SUB_OK(13, "/w"),
 	{TELL, "subscription - /w ok: -", 0}, {IDLE, 0, 0},
 	{END, 0, 0},
 };

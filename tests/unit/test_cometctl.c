@@ -76,6 +76,18 @@ static const struct example examples[] = {
 	 "no answer in time"},
 	{"pub /a 1 --timeout 0.3", "", SCRIPT({D_ACCEPT, 0, 0}, {D_HEAR, "hello", 0}, END), 6, "",
 	 "no answer in time"},
+	/* accepted, later refused for the moment, and at last for good */
+	{"sub /a", "", SCRIPT(GREET, D_SUBSCRIBE(2, "/a"),
+		{D_SAY, "{'op':'subscription','server':'demo','channel':'/a','ok':true,"
+			"'pending':true,'error':{'code':'refused','message':'403::limit'}}", 0},
+		{D_SAY, "{'op':'subscription','server':'demo','channel':'/a','ok':false,"
+			"'error':{'code':'refused','message':'403::no'}}", 0}, END),
+	 5, "", "/a: the server said no: 403::no"},
+	{"sub /a -n 1", "", SCRIPT(GREET, D_SUBSCRIBE(2, "/a"),
+		{D_SAY, "{'op':'subscription','server':'demo','channel':'/a','ok':true,"
+			"'pending':true,'error':{'code':'refused','message':'403::limit'}}", 0},
+		D_MESSAGE(1, "/a", "1"), END),
+	 0, "/a\t1\n", "cometctl: /a: not subscribed yet, and asked for again: 403::limit\n"},
 	{"sub /a --timeout 0.3", "", SCRIPT({D_ACCEPT, 0, 0}, {D_HEAR, "hello", 0}, END), 6, "",
 	 "no answer in time"},
 	{"status", "", SCRIPT({D_ACCEPT, 0, 0}, {D_HEAR, "hello", 0}, D_REFUSE(1, "denied", "no"),

@@ -72,6 +72,36 @@ static void test_example_python(void **state)
 	daemon_end(d);
 }
 
+/* A subscription that the server ends, ends the program; a refusal for the moment does not. */
+static void test_examples_refused(void **state)
+{
+	static const struct {
+		const char *top, *name, *error;
+	} examples[] = {
+		{"top_builddir", "subscribe", "/a: 403::limit\n/a: 403::no\n"},
+		{"top_srcdir", "subscribe.py", "/a 403::limit\n/a 403::no\n"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct daemon *d = daemon_start(SCRIPT(
+			{D_ACCEPT, 0, 0}, {D_HEAR, "'hello'", 0},
+			{D_SAY, "{'op':'reply','id':1,'ok':true,'result':{'version':1,'servers':[]}}", 0},
+			{D_HEAR, "/a", 0}, D_OK(2),
+			{D_SAY, "{'op':'subscription','server':'demo','channel':'/a','ok':true,"
+				"'pending':true,'error':{'code':'refused','message':'403::limit'}}", 0},
+			{D_SAY, "{'op':'subscription','server':'demo','channel':'/a','ok':false,"
+				"'error':{'code':'refused','message':'403::no'}}", 0}, END));
+		struct run r;
+
+		start_program(&r, path_of(examples[i].top, examples[i].name), daemon_path(d), "/a");
+		finish(&r);
+		assert_int_equal(WEXITSTATUS(r.status), 1);
+		assert_string_equal(r.text[1], examples[i].error);
+		daemon_end(d);
+	}
+}
+
 /* The examples in README, header and manual: each with its messages, and without a descriptor left. */
 static void test_example_in_documents(void **state)
 {
@@ -132,6 +162,7 @@ int main(void)
 		cmocka_unit_test(test_example_subscribe),
 		cmocka_unit_test(test_example_publish),
 		cmocka_unit_test(test_example_python),
+		cmocka_unit_test(test_examples_refused),
 		cmocka_unit_test(test_example_in_documents),
 		cmocka_unit_test(test_example_shell),
 	};

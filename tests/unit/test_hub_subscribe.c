@@ -160,7 +160,9 @@ static void test_postponed_by_the_server(void **state)
 	(void)state;
 	assert_int_equal(ask(w, 0, "{'op':'subscribe','id':1,'channel':'/a'}"), 0);
 	say_channel(w, 0, "/a", SESSION_CHANNEL_PENDING, NULL, "busy");
-	assert_heard(w, 0, CHANNELS(1, "{'channel':'/a','pending':true}"));
+	assert_heard(w, 0, CHANNELS(1, "{'channel':'/a','pending':true}")
+			   "{'op':'subscription','server':'one','channel':'/a','ok':true,"
+			   "'error':{'code':'refused','message':'busy'},'pending':true}\n");
 	say_channel(w, 0, "/a", SESSION_CHANNEL_PENDING, NULL, "busy");
 	assert_heard(w, 0, "");
 	confirm(w, "/a");
@@ -217,6 +219,43 @@ static void test_refused_though_held(void **state)
 			   "'error':" NO_A "}\n");
 	assert_asked(w, 0, "{'op':'unsubscribe','id':2,'channel':'/a'}",
 		     REFUSED(2, "not-subscribed", "not subscribed to \\'/a\\'"));
+	world_drop(w);
+}
+
+/* Each holder is told once that the server refuses for the moment, and why: one that waits, one that
+   held it from an earlier session, and one that comes later; and all when that ends. */
+static void test_refused_for_the_moment(void **state)
+{
+	struct world *w = world_new();
+#define POSTPONED                                                                                  \
+	"{'op':'subscription','server':'one','channel':'/a','ok':true,"                            \
+	"'error':{'code':'refused','message':'403::limit'},'pending':true}\n"
+
+	(void)state;
+	assert_int_equal(ask(w, 0, "{'op':'subscribe','id':1,'channel':'/a'}"), 0);
+	confirm(w, "/a");
+	heard(w, 0);
+	session_double_set(&w->sessions[0], "/a", SESSION_CHANNEL_PENDING);
+	assert_asked(w, 1, "{'op':'subscribe','id':1,'channel':'/a'}", "");
+	say_channel(w, 0, "/a", SESSION_CHANNEL_PENDING, NULL, "403::limit");
+	assert_heard(w, 0, POSTPONED);
+	assert_heard(w, 1, CHANNELS(1, "{'channel':'/a','pending':true}") POSTPONED);
+	w->sessions[0].deferred = true;
+	assert_asked(w, 2, "{'op':'subscribe','id':1,'channel':'/a'}",
+		     CHANNELS(1, "{'channel':'/a','pending':true}"));
+	say_channel(w, 0, "/a", SESSION_CHANNEL_PENDING, NULL, "403::limit");
+	assert_heard(w, 0, "");
+	assert_heard(w, 1, "");
+	assert_heard(w, 2, POSTPONED);
+	confirm(w, "/a");
+	for (unsigned i = 0; i < 3; i++)
+		assert_heard(w, i, CONFIRMED("/a"));
+	/* and again */
+	say_channel(w, 0, "/a", SESSION_CHANNEL_PENDING, NULL, "403::limit");
+	assert_heard(w, 0, POSTPONED);
+	refuse_a(w);
+	assert_heard(w, 2, POSTPONED "{'op':'subscription','server':'one','channel':'/a','ok':false,"
+			   "'error':" NO_A "}\n");
 	world_drop(w);
 }
 
@@ -315,6 +354,7 @@ int main(void)
 		cmocka_unit_test(test_postponed_by_the_server),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_refused_though_held),
+		cmocka_unit_test(test_refused_for_the_moment),
 		cmocka_unit_test(test_options_are_replaced),
 		cmocka_unit_test(test_same_channel_twice),
 		cmocka_unit_test(test_first_and_last_of_many),

@@ -95,6 +95,59 @@ static void refusals_are_told_once(void **state)
 	     "< channel /deny refused%", "> unwant /deny", "> want /deny", SUBSCRIBE("/deny"));
 }
 
+/* What is temporary by its code or its words, and what is final. */
+static void limits_pass_and_denials_do_not(void **state)
+{
+	(void)state;
+#define ASKED(error)                                                                               \
+	"> want /t", SUBSCRIBE("/t"),                                                              \
+		"> reply command [{'channel':'/meta/subscribe','subscription':'/t',"               \
+		"'successful':false,'error':'" error "'}]"
+#define TEMPORARY(error)                                                                           \
+	PLAY(&options, UP, ASKED(error), "< channel /t pending: the server refuses it for now",    \
+	     "> sleep 9000", "< +800..1200", SUBSCRIBE("/t"))
+#define FINAL(error)                                                                               \
+	PLAY(&options, UP, ASKED(error), "< channel /t refused: refused by the server",            \
+	     "> wait 30000", CONNECT_OK, CONNECT, "> wait 30000")
+	TEMPORARY("403::limit");
+	TEMPORARY("403:/t:Subscription limit exceeded");
+	TEMPORARY("403::LIMIT_EXCEEDED");
+	TEMPORARY("413::Too many subscriptions");
+	TEMPORARY("too_many_subscribers");
+	TEMPORARY("408::x");
+	TEMPORARY("429::x");
+	TEMPORARY("500::x");
+	TEMPORARY("503::x");
+	TEMPORARY("403::Please try again later");
+	TEMPORARY("403::service temporarily down");
+	FINAL("403::denied");
+	FINAL("403:denied_by_security_policy:subscribe_denied");
+	FINAL("403::limited to administrators");
+	FINAL("403::unlimited");
+	FINAL("404::unknown channel, retry elsewhere");
+	FINAL("400::try again");
+	FINAL("405:/t:Invalid channel");
+	FINAL("no");
+}
+
+/* A refusal in a later session is one as at first: it comes, stays, and goes. */
+static void refused_in_a_later_session(void **state)
+{
+	(void)state;
+#define LATER_REFUSED(id, error)                                                                   \
+	"> reply command [{'channel':'/meta/subscribe','id':'" #id "','successful':false,"         \
+	"'error':'" error "'}]"
+	PLAY(&options, UP, "> want /t", SUBSCRIBE("/t"), SUBSCRIBED(4), "< channel /t active",
+	     "> wait 30000", CONNECT_OK, CONNECT,
+	     "> reply connect [{'channel':'/meta/connect','successful':false,'error':'402::x'}]",
+	     "< state unconnected gap%", "< state handshaking gap%", HANDSHAKE, HANDSHAKE_OK, "< state connecting gap%", PROBE, SUBSCRIBE("/t"),
+	     CONNECT_OK, "< state connected gap", CONNECT, LATER_REFUSED(8, "403::limit"),
+	     "< channel /t pending: the server refuses it for now", "> sleep 9000", "< +800..1200",
+	     SUBSCRIBE("/t"), LATER_REFUSED(10, "403::limit"), "< channel /t pending%",
+	     "> sleep 9000", "< +1200..1800", SUBSCRIBE("/t"), SUBSCRIBED(11),
+	     "< channel /t active");
+}
+
 static void busy_servers_are_asked_again(void **state)
 {
 	(void)state;
@@ -102,11 +155,11 @@ static void busy_servers_are_asked_again(void **state)
 	     "> reply command [{'channel':'/meta/subscribe','id':'4','successful':false,"
 	     "'error':'403:denied_by_security_policy:subscribe_denied','ext':{'sfdc':"
 	     "{'failureReason':'503::Server is too busy'}}}]",
-	     "< channel /t pending: the server is busy", "> sleep 9000", "< +800..1200",
+	     "< channel /t pending: the server refuses it for now", "> sleep 9000", "< +800..1200",
 	     SUBSCRIBE("/t"),
 	     "> reply command [{'channel':'/meta/subscribe','id':'5','successful':false,"
 	     "'error':'500:/t:Internal server error'}]",
-	     "< channel /t pending: the server is busy", "> sleep 9000", "< +1200..1800",
+	     "< channel /t pending: the server refuses it for now", "> sleep 9000", "< +1200..1800",
 	     SUBSCRIBE("/t"), SUBSCRIBED(6), "< channel /t active");
 	/* nobody wants it any more */
 	PLAY(&options, UP, "> want /t", SUBSCRIBE("/t"),
@@ -243,7 +296,7 @@ static void what_is_planned_is_recorded(void **state)
 	PLAY(&options, UP, "> want /a/*", SUBSCRIBE("/a/*"),
 	     "> reply command [{'channel':'/meta/subscribe','subscription':'/a/*',"
 	     "'successful':false,'error':'503::busy'}]",
-	     "< channel /a/* pending: the server is busy", BUSY, "> wait 1300", "> want /a/b", FREE,
+	     "< channel /a/* pending: the server refuses it for now", BUSY, "> wait 1300", "> want /a/b", FREE,
 	     "< commands long-polling [{%/meta/subscribe%'/a/*'},{%/meta/subscribe%'/a/b'}]",
 	     "> reply command [{'channel':'/meta/subscribe','subscription':'/a/*',"
 	     "'successful':true},{'channel':'/meta/subscribe','subscription':'/a/b',"
@@ -300,7 +353,7 @@ static void a_refused_parent_leaves_its_children_to_themselves(void **state)
 	PLAY(&options, "> want /a/b", "> want /a/*", START, SUBSCRIBE("/a/*"),
 	     "> reply command [{'channel':'/meta/subscribe','id':'3','successful':false,"
 	     "'error':'503::busy'}]",
-	     "< channel /a/* pending: the server is busy", SUBSCRIBE("/a/b"), SUBSCRIBED(4),
+	     "< channel /a/* pending: the server refuses it for now", SUBSCRIBE("/a/b"), SUBSCRIBED(4),
 	     "< channel /a/b active", "> sleep 9000", "< +800..1200", SUBSCRIBE("/a/*"),
 	     SUBSCRIBED(5), "< channel /a/* active", UNSUBSCRIBE("/a/b"));
 }
@@ -351,6 +404,8 @@ int main(void)
 		cmocka_unit_test_setup(wishes_are_idempotent, setup),
 		cmocka_unit_test_setup(wishes_race_with_replies, setup),
 		cmocka_unit_test_setup(refusals_are_told_once, setup),
+		cmocka_unit_test_setup(limits_pass_and_denials_do_not, setup),
+		cmocka_unit_test_setup(refused_in_a_later_session, setup),
 		cmocka_unit_test_setup(busy_servers_are_asked_again, setup),
 		cmocka_unit_test_setup(a_refusal_may_sound_like_a_lost_session, setup),
 		cmocka_unit_test_setup(replies_without_id_are_understood, setup),

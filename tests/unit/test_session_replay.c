@@ -227,7 +227,7 @@ static void what_waits_for_nothing_is_told(void **state)
 	     TOLD("7"));
 	/* a server that is busy, or refuses, or is not heard of */
 	PLAY(&options, ASKED, "> reply connect [" E("7") "," DONE "]", "< state connected gap",
-	     CONNECT, REFUSED("/e", "503::busy"), "< channel /e pending: the server is busy",
+	     CONNECT, REFUSED("/e", "503::busy"), "< channel /e pending: the server refuses it for now",
 	     TOLD("7"));
 	PLAY(&options, ASKED, "> reply connect [" E("7") "," DONE "]", "< state connected gap",
 	     CONNECT, REFUSED("/e", "403::no"), "< channel /e refused: refused by the server",
