@@ -33,7 +33,7 @@
 #define PAUSE_MAX 1000
 #define PAUSE_LEAST 10
 /* a receiver whose socket took nothing for so long is not waited for; and how often to look */
-#define PAUSE_STALLED 50
+#define PAUSE_STALLED 200
 #define PAUSE_TICK 2
 /* bytes a millisecond that make a pause cost nothing */
 #define PAUSE_FREE (16u << 10)
@@ -330,8 +330,10 @@ static void give_up_text(struct upstream *u, uint64_t batch)
 
 /*
  * Pauses are paid from a credit, which grows by a millisecond for each one without a pause: so
- * they last PAUSE_MAX at once and half of the time in all, at most, however slow a receiver is. A
- * millisecond in which the receivers took PAUSE_FREE bytes costs nothing: nobody is held up much.
+ * they last PAUSE_MAX at once and half of the time in all, at most, however slow a receiver is.
+ * What the receivers take meanwhile is added to the credit, a millisecond for PAUSE_FREE bytes:
+ * receivers that take that much on average are waited for as long as they need, also when they
+ * take it in bursts.
  */
 static void settle_pause(struct upstream *u)
 {
@@ -347,8 +349,9 @@ static void settle_pause(struct upstream *u)
 	p->total += ms;
 	if (taken)
 		p->progress_at = now;
-	if (taken / PAUSE_FREE < ms)
-		p->credit -= p->credit < ms ? p->credit : ms;
+	uint64_t credit = p->credit + taken / PAUSE_FREE;
+	credit = credit > ms ? credit - ms : 0;
+	p->credit = credit < PAUSE_MAX ? credit : PAUSE_MAX;
 	if (p->credit == 0 || now - p->progress_at >= PAUSE_STALLED)
 		hub_crowd_dismiss(u->server);
 	p->paused = hub_is_crowded(u->server);

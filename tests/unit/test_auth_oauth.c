@@ -380,7 +380,7 @@ static void large_answers(void **state)
 	wire_say(w->conn, text);
 	wire_until(w->loop, &w->done);
 	wire_close(w->conn);
-	assert_string_equal(w->why, "the token server: the answer is too large");
+	assert_string_equal(w->why, "the token server: the answer is too large (max-message)");
 	free(text);
 }
 

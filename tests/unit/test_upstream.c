@@ -137,18 +137,24 @@ static void test_share_websocket(void **state)
 }
 
 /* 100 messages of 60 KB for a member that keeps 1 MiB */
-static void publish_much(struct world *w)
+/* 6 MB */
+static void publish_all(struct world *w)
 {
 	static char data[60001];
 
 	memset(data, 'x', sizeof(data) - 1);
+	for (int i = 0; i < 100; i++)
+		fake_command(w->fake, "publish /a \"%s\"", data);
+}
+
+static void publish_much(struct world *w)
+{
 	w->member.outbox.bytes_max = 1u << 20;
 	start(w);
 	subscribe(w, "/a");
 	until_connected(w);
 	await(w, "held", NULL, 1);
-	for (int i = 0; i < 100; i++)
-		fake_command(w->fake, "publish /a \"%s\"", data);
+	publish_all(w);
 }
 
 static bool is_paused(struct world *w)
@@ -187,7 +193,7 @@ static void test_pace_websocket(void **state)
 	pace_of_a_reader(*state, SESSION_WEBSOCKET);
 }
 
-/* One that stopped is waited for 50 ms, once, and loses messages; the others have theirs. */
+/* One that stopped is waited for 200 ms, once, and loses messages; the others have theirs. */
 static void test_stopped_reader(void **state)
 {
 	struct world *w = *state;
@@ -196,14 +202,38 @@ static void test_stopped_reader(void **state)
 	clock_fake(1700000000000, base);
 	publish_much(w);
 	UNTIL((wire_settle(w->loop), is_paused(w)));
-	clock_fake(1700000000000, base + 49);
+	clock_fake(1700000000000, base + 199);
 	wire_settle(w->loop);
 	assert_true(is_paused(w));
-	clock_fake(1700000000000, base + 60);
+	clock_fake(1700000000000, base + 210);
 	UNTIL((wire_settle(w->loop), received(w) == 100));
 	assert_false(hub_server_paused(hub_find_server(w->hub, SLICE("one")), &total));
-	assert_int_equal(total, 60);
+	assert_int_equal(total, 210);
 	assert_true(w->member.outbox.lost > 0);
+}
+
+/* One that takes half a mebibyte every 35 ms, and nothing in between, is waited for as long as it needs. */
+static void test_reader_in_bursts(void **state)
+{
+	struct world *w = *state;
+	uint64_t base = clock_boot_ms(), now = base, total = 0;
+
+	clock_fake(1700000000000, base);
+	publish_much(w);
+	UNTIL((wire_settle(w->loop), is_paused(w)));
+	for (unsigned i = 0; i < 7; i++)
+		publish_all(w);
+	for (unsigned i = 0; w->member.outbox.delivered + w->member.outbox.lost < 800; i++) {
+		now += 5;
+		clock_fake(1700000000000, now);
+		if (i % 7 == 6)
+			heard(w, "-");
+		assert_int_equal(loop_turn(w->loop, false), 0);
+		assert_int_equal(loop_turn(w->loop, false), 0);
+	}
+	hub_server_paused(hub_find_server(w->hub, SLICE("one")), &total);
+	assert_in_range(total, 2000, now - base);
+	assert_int_equal(w->member.outbox.lost, 0);
 }
 
 /* One that takes a byte now and then holds the server up for a second, and then half of the time
@@ -399,6 +429,7 @@ int main(void)
 		UPSTREAM_TEST(test_pace_longpoll),
 		UPSTREAM_TEST(test_pace_websocket),
 		UPSTREAM_TEST(test_stopped_reader),
+		UPSTREAM_TEST(test_reader_in_bursts),
 		UPSTREAM_TEST(test_trickling_reader),
 		UPSTREAM_TEST(test_stop_unanswered),
 		UPSTREAM_TEST(test_stop_early),
