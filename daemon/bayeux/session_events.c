@@ -156,14 +156,14 @@ static void enter_text(struct session *s, struct text *t)
 /* The text is looked through, and was whole: extensions may count it as handed over. */
 static void settle_text(struct session *s, uint64_t now, struct text *t)
 {
-	struct exchange *x = exchange_of(s, t);
 	bool reply_unreadable = t->reply_unreadable;
+	uint64_t batch = t->batch;
 	if (t->skipped)
 		state_note(s, "%u elements of a batch were no Bayeux messages", t->skipped);
 	input_text_end(s, now, t);
 	text_free(t);
 	/* the verdict on a disconnect may have ended it */
-	x = x ? exchange_find(&s->exchanges, x->batch.id) : NULL;
+	struct exchange *x = batch ? exchange_find(&s->exchanges, batch) : NULL;
 	if (x && exchange_of_commands(x) && !exchange_first_due(&s->exchanges, x))
 		ext_busy(&s->exts, false);
 	ext_settled(&s->exts);

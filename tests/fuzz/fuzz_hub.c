@@ -105,7 +105,10 @@ static bool is_for(const struct player *p, struct slice channel)
 
 static bool holds_any(const struct player *p)
 {
-	return memchr(p->held, true, sizeof(p->held));
+	for (size_t i = 0; i < sizeof(p->held) / sizeof(p->held[0]); i++)
+		if (p->held[i])
+			return true;
+	return false;
 }
 
 /* Without a channel (of what could not be read) it is for all who hold something. */

@@ -276,8 +276,8 @@ static void child_that_holds_stdout(void **state)
 		"sleep 1000 & echo early",
 		"setsid -f sleep 1000; echo early",
 		"setsid -f sh -c 'setsid -f sleep 1000; sleep 1000; sleep 1000'; echo early",
-		"for i in 1 2 3 4 5 6 7 8 9; do setsid -f sh -c 'sleep 1000 & sleep 1000 & wait'; done;"
-		" echo early",
+		("for i in 1 2 3 4 5 6 7 8 9; do setsid -f sh -c 'sleep 1000 & sleep 1000 & wait'; done;"
+		" echo early"),
 	};
 	struct world *w = *state;
 	char script[256];
