@@ -238,13 +238,17 @@ static bool is_spent(const struct upstream *u)
 
 enum { PULL_SPENT = 1 };
 
-/* 0: the session has nothing more to report; PULL_SPENT; -ENOMEM */
+/*
+ * 0: the session has nothing more to report; PULL_SPENT; -ENOMEM. When it stops, all it has to report
+ * is wanted at once, whatever the share: the daemon then ends the requests that have no outcome as
+ * unknown, although most of them were never sent.
+ */
 static int pull(struct upstream *u)
 {
 	struct session_event event;
 	int r = 0;
 
-	while (!is_spent(u) || u->turn.aborted) {
+	while (!is_spent(u) || u->turn.aborted || u->stopped) {
 		r = session_next(u->session, loop_now(u->loop), &event);
 		if (r)
 			return r < 0 ? r : 0;

@@ -251,6 +251,34 @@ static void stopping_answers_what_waits(void **state)
 	world_free(w);
 }
 
+/* More than a turn's share of what a session has to report: each that never left says so. */
+static void stopping_answers_many(void **state)
+{
+	enum { PEERS = 6, EACH = 900 };
+	struct world *w = world_up(NULL, "transports = long-polling\n");
+	struct wire *peers[PEERS];
+
+	(void)state;
+	fake_command(w->fake, "rule type=publish channel=/held silent");
+	for (unsigned i = 0; i < PEERS; i++)
+		peers[i] = world_peer(w, "many");
+	wire_request(peers[0], "publish", ",\"channel\":\"/held\",\"data\":1");
+	fake_await(w->fake, "publish", "/held", 1);
+	for (unsigned i = 1; i < PEERS; i++) {
+		for (unsigned k = 0; k < EACH; k++)
+			wire_send(peers[i], "{\"op\":\"publish\",\"id\":%u,\"channel\":\"/never\",\"data\":1}",
+				  k + 100);
+		wire_ok(peers[i], "ping", "%s", "");
+	}
+	assert_int_equal(world_stop(w), 0);
+	for (unsigned i = 1; i < PEERS; i++)
+		for (unsigned k = 0; k < EACH; k++)
+			wire_assert_error(wire_reply(peers[i], k + 100), "not-sent");
+	for (unsigned i = 0; i < PEERS; i++)
+		wire_close(peers[i]);
+	world_free(w);
+}
+
 /* the same while the server is away */
 static void stopping_without_a_server_answers_too(void **state)
 {
@@ -396,6 +424,7 @@ int main(void)
 		cmocka_unit_test(a_shell_without_its_descriptors),
 		cmocka_unit_test(a_shell_subscribes_and_publishes),
 		cmocka_unit_test(stopping_answers_what_waits),
+		cmocka_unit_test(stopping_answers_many),
 		cmocka_unit_test(stopping_without_a_server_answers_too),
 		cmocka_unit_test(stopping_under_load),
 		cmocka_unit_test(other_signals_change_nothing),
