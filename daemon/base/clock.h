@@ -11,17 +11,17 @@
 uint64_t clock_unix_ms(void);
 /* milliseconds of CLOCK_BOOTTIME: counts while the machine is suspended */
 uint64_t clock_boot_ms(void);
-/* microseconds of processor time of this thread: what a piece of work costs, and not how long other
-   processes kept it from being done */
+/* microseconds of processor time used by this thread: what a piece of work costs, without the time that
+   other processes had the processor */
 uint64_t clock_work_us(void);
-/* microseconds of CLOCK_MONOTONIC: cheaper to read, for saying when some work has taken long enough */
+/* microseconds of CLOCK_MONOTONIC: cheaper to read, for deciding when some work has taken long enough */
 uint64_t clock_mono_us(void);
-/* from now on the clocks say `unix_ms` and `boot_ms`, and those in microseconds the same as the latter;
-   UINT64_MAX gives the real ones back */
+/* from now on the clocks return `unix_ms` and `boot_ms`, and the microsecond clocks follow `boot_ms`;
+   UINT64_MAX restores the real clocks */
 void clock_fake(uint64_t unix_ms, uint64_t boot_ms);
 
-/* The time of day `age` ms before `unix_ms`; 0 when that is before 1970, for a machine may wake up
-   without knowing the time. */
+/* The time of day `age` ms before `unix_ms`; 0 when that is before 1970: a machine may start without
+   knowing the time. */
 static inline uint64_t clock_before(uint64_t unix_ms, uint64_t age)
 {
 	return unix_ms > age ? unix_ms - age : 0;
