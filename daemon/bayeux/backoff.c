@@ -9,7 +9,7 @@
  */
 #include "bayeux/backoff.h"
 
-/* the slow start: how long it lasts, and its longest pause */
+/* the slow start: how long it lasts, and the longest pause in it */
 #define SLOW_FOR_MS 60000u
 #define SLOW_MAX_MS 5000u
 

@@ -3,8 +3,8 @@
  * one before, from `min` to `max`, and jittered by a fifth either way, so that
  * a thousand daemons do not come back to a restarted server in one instant.
  *
- * A backoff that starts slowly grows by a fifth only, and to 5 s at most, until its
- * pauses add up to a minute: most outages are shorter, and end by a try.
+ * With a slow start, a pause grows by only a fifth each time, up to 5 s, until the pauses add up to one
+ * minute: most outages are shorter than that.
  */
 #ifndef BAYEUX_BACKOFF_H
 #define BAYEUX_BACKOFF_H
@@ -16,7 +16,7 @@ struct backoff {
 	uint64_t min, max;      /* milliseconds */
 	uint64_t next;          /* the coming pause before jitter, 0 after a reset */
 	uint64_t slow_for;      /* how long the slow start lasts; 0: there is none */
-	uint64_t paused;        /* the pauses since the reset add up to this, before jitter */
+	uint64_t paused;        /* sum of the pauses since the reset, before jitter */
 };
 
 /* of a daemon's own randomness, one per session: 1..2^64-1, never 0 */

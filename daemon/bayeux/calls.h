@@ -6,8 +6,9 @@
  * next. A channel once answered by id needs no such guess: what comes there
  * without id is an ordinary message.
  *
- * Publishes that ended without a reply are remembered here too: a late reply to
- * one of them may carry data for its publisher alone, and is no event.
+ * Publishes that ended without a reply are remembered here too: a late reply
+ * may carry data that is meant for its publisher only, so it must not be
+ * delivered as an event.
  *
  * Bounded: so many ended calls and publishes, and so many channels; the oldest
  * are forgotten first.
@@ -23,7 +24,7 @@ struct publish;
 struct publishes;
 
 struct calls {
-	/* publish::link: publishes and calls that were sent, are over, and were not answered */
+	/* publish::link: publishes and calls that were sent and ended without an answer */
 	struct list ended;
 	struct list by_id;              /* channels that are answered by id */
 	struct strmap by_id_map;
@@ -32,7 +33,7 @@ struct calls {
 	unsigned session;               /* no answer comes from one session into the next */
 };
 
-/* So many ended calls and publishes are remembered, and so many channels. */
+/* how many ended calls and publishes are remembered, and how many channels */
 #define CALLS_ENDED_MAX 256u
 #define CALLS_CHANNELS_MAX 256u
 
@@ -41,8 +42,8 @@ void calls_fini(struct calls *c);
 /* The session with the server is over: nothing of it is answered any more. */
 void calls_reset(struct calls *c);
 
-/* Takes over a publish or call that ended without answer, and is in no list; frees what it need not
-   keep. */
+/* Takes ownership of a publish or call that ended without an answer and is in no list; frees the fields
+   that are no longer needed. */
 void calls_keep(struct calls *c, struct publish *call, uint64_t now);
 
 /* Whether `e` has the id and the channel of a publish that ended without a reply. */

@@ -1,8 +1,8 @@
 /*
- * The grammar of channel names and the matching of patterns. Refuses only what no
- * server has a use for, or what makes a server refuse the whole batch (an empty
- * segment, a wildcard in the middle): which other characters a name may have
- * differs from server to server, and each server says so itself.
+ * The grammar of channel names and the matching of patterns. Refuses only names
+ * that no server accepts or that make a server refuse the whole batch (an empty
+ * segment, a wildcard in the middle). Which other characters a name may have
+ * differs between servers, so the server decides.
  */
 #include "bayeux/channel.h"
 
@@ -98,7 +98,7 @@ static int check(struct slice s, bool wild_allowed)
 	return 0;
 }
 
-/* what follows the "?"; only the server knows what it means */
+/* what follows the "?"; its meaning is defined by the server */
 static int check_filter(struct slice filter)
 {
 	if (filter.n == 0)

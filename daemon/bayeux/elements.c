@@ -1,7 +1,7 @@
 /*
- * Owns the place in a text where reading stands, and the part of an element that
- * is still incomplete. Guarantees that cuts make no difference to what comes out,
- * and that no more than `max` bytes are kept.
+ * Owns the reading position in a text, and the incomplete element at the end of
+ * the bytes read so far. Guarantees that the result does not depend on how the
+ * text is cut into pieces, and that at most `max` bytes are kept.
  */
 #include "bayeux/elements.h"
 
@@ -10,14 +10,14 @@
 enum state {
 	START,                  /* the array or the bare object is still to come */
 	MARK_2, MARK_3,         /* bytes of a byte order mark */
-	OPENS_COMMENT,          /* behind the "/" in front of everything */
-	FIRST,                  /* behind "[": an element, or the end */
-	NEXT,                   /* behind ",": an element */
+	OPENS_COMMENT,          /* after the "/" that opens a comment */
+	FIRST,                  /* after "[": an element, or the end */
+	NEXT,                   /* after ",": an element */
 	ELEMENT, SCALAR,        /* within one; SCALAR: it ends with what follows it */
 	BARE,                   /* within the bare object */
-	BEHIND,                 /* behind an element: "," or the end */
+	AFTER_ELEMENT,          /* after an element: "," or the end */
 	END,
-	CLOSES_COMMENT,         /* behind the "*" at the end */
+	CLOSES_COMMENT,         /* after the "*" at the end */
 	BROKEN,
 };
 
@@ -100,7 +100,7 @@ static enum state state_after(struct elements *s, char c)
 	case FIRST:
 	case NEXT:
 		return at_element(s, c);
-	case BEHIND:
+	case AFTER_ELEMENT:
 		return c == ',' ? NEXT : c == ']' ? END : BROKEN;
 	case END:
 		return c == '*' && s->in_comment ? CLOSES_COMMENT : BROKEN;
@@ -142,7 +142,7 @@ struct place {
 	bool in_string, escaped, ended;
 };
 
-/* How many bytes of `rest` belong to the string that is open; all of them when it goes on. */
+/* How many bytes of `rest` belong to the open string; all of them when it does not end here. */
 static size_t pass_string(struct place *at, struct slice rest)
 {
 	size_t i = 0;
@@ -164,7 +164,7 @@ static size_t pass_string(struct place *at, struct slice rest)
 		}
 		if (!escape)
 			break;
-		/* it is the last byte in front of the quotation mark, or of the piece */
+		/* it is the last byte before the quotation mark, or the last byte of the piece */
 		at->escaped = !quote;
 		i = end + 1;
 	}
@@ -192,7 +192,7 @@ static size_t pass_element(struct place *at, struct slice rest)
 	return i;
 }
 
-/* A number or a word, whatever it is, ends in front of what cannot be part of one. */
+/* A number or a word ends before the first byte that cannot be part of one. */
 static size_t pass_scalar(struct place *at, struct slice rest)
 {
 	size_t i = 0;
@@ -202,7 +202,7 @@ static size_t pass_scalar(struct place *at, struct slice rest)
 	return i;
 }
 
-/* Keeps a part of an element that does not lie within one piece, or is too large. */
+/* Copies part of an element that spans several pieces or is too large. */
 static int keep(struct elements *s, struct slice part)
 {
 	if (!s->too_large && s->size + part.n <= s->max)
@@ -224,7 +224,8 @@ static int keep(struct elements *s, struct slice part)
 	return 0;
 }
 
-/* The part of the element that lies in the piece. 0 when it is complete, or ELEMENTS_MORE. */
+/* Handles the part of the element that lies in this piece. 0 when the element is complete, else
+   ELEMENTS_MORE. */
 static int read_element(struct elements *s, struct element *ret)
 {
 	struct place at = {s->depth, s->in_string, s->escaped, false};
@@ -241,7 +242,7 @@ static int read_element(struct elements *s, struct element *ret)
 	s->piece = slice_drop(s->piece, n);
 	if (!at.ended)
 		return ELEMENTS_MORE;
-	s->state = s->state == BARE ? END : BEHIND;
+	s->state = s->state == BARE ? END : AFTER_ELEMENT;
 	s->given = !in_piece;
 	*ret = (struct element){
 		.raw = in_piece ? part : buf_slice(&s->kept), .size = s->size,

@@ -1,19 +1,20 @@
 /*
  * Cuts a text of a server into its messages before any of them is judged: bytes
- * go in as they arrive, in any cut, and the elements of the JSON array come out
- * one by one, or the one bare object. The end of an element is found by its
- * brackets, strings and escapes alone, so it is found in an element that is no
- * JSON, too: whoever reads it then fails on that one and not on its neighbours.
+ * go in as they arrive, in pieces of any size, and the elements of the JSON
+ * array (or the single bare object) come out one by one. The end of an element
+ * is found by its brackets, strings and escapes alone, so it is found even when
+ * the element is not valid JSON: parsing then fails for that element only, not
+ * for its neighbours.
  *
  * A byte order mark, white space, and a comment around the whole (old servers)
- * are tolerated. Anything else between elements is a fault of the text, which
- * ends there: what was complete before stays good.
+ * are tolerated. Anything else between elements is a fault and ends the text;
+ * the elements before it remain valid.
  *
  *     elements_begin(), then for each piece: elements_feed(), and
- *     elements_next() until it says ELEMENTS_MORE; elements_end() at the end.
+ *     elements_next() until it returns ELEMENTS_MORE; elements_end() at the end.
  *
- * An element that lies within one piece is a view of it; of any other a copy is
- * kept, of at most `max` bytes. A larger one is read to its end and not kept.
+ * An element that lies within one piece is a view of it; any other is copied,
+ * up to `max` bytes. A larger element is skipped up to its end.
  */
 #ifndef BAYEUX_ELEMENTS_H
 #define BAYEUX_ELEMENTS_H
@@ -23,11 +24,11 @@
 
 #include <stdbool.h>
 
-/* so much is kept of an element that is too large */
+/* how many bytes are kept of an element that is too large */
 #define ELEMENTS_HEAD 1024u
 
 struct element {
-	struct slice raw;               /* too large: its first bytes, ELEMENTS_HEAD at most */
+	struct slice raw;               /* when too large: its first bytes, at most ELEMENTS_HEAD */
 	size_t size;                    /* of the whole */
 	const struct glimpse *glimpse;  /* of one that is too large, else NULL */
 };
@@ -42,30 +43,31 @@ struct elements {
 	bool in_string, escaped;
 	bool too_large;
 	struct buf kept;                /* of it, from earlier pieces */
-	bool given;                     /* what is kept was given out, and may go */
+	bool given;                     /* `kept` was handed out and may be dropped */
 	struct glimpse glimpse;
 };
 
 /* An element of more than `max` bytes is too large. */
 void elements_init(struct elements *s, size_t max);
 void elements_fini(struct elements *s);
-/* A new text begins; what is left of the one before is forgotten. */
+/* Begins a new text and discards what is left of the previous one. */
 void elements_begin(struct elements *s);
-/* The next piece of the text; the one before must be used up. It must stay until it is, too. */
+/* Sets the next piece of the text; the previous piece must be used up. The bytes must stay valid until the
+   piece is used up. */
 void elements_feed(struct elements *s, struct slice piece);
 /* whether elements_next() has something left to look at */
 static inline bool elements_waiting(const struct elements *s) { return s->piece.n > 0; }
 
 enum {
 	ELEMENTS_MORE = 1,      /* the piece is used up */
-	ELEMENTS_FAULT = 2,     /* the text is broken from here on: no more elements come */
+	ELEMENTS_FAULT = 2,     /* the text is invalid from here on: no more elements follow */
 };
 /*
  * The next element; it lives until the next call with `s`, and as long as the piece. 0,
  * ELEMENTS_MORE, ELEMENTS_FAULT; -ENOMEM: call again, nothing is lost.
  */
 int elements_next(struct elements *s, struct element *ret);
-/* The text is at its end, the last piece used up: whether it was whole. 0 or ELEMENTS_FAULT. */
+/* Ends the text after its last piece was used up. 0 when it was complete, else ELEMENTS_FAULT. */
 int elements_end(const struct elements *s);
 
 #endif

@@ -19,13 +19,13 @@
 enum envelope_kind {
 	/* channel begins with /meta/: a reply, or the server's own disconnect */
 	ENVELOPE_META,
-	/* has "data" (even null): an event, or the answer to a call; with "successful" it may be a
-	   reply all the same, which only the session can tell */
+	/* has "data" (even null): an event, or the answer to a call; with "successful" it may still be a
+	   reply, which only the session can decide */
 	ENVELOPE_EVENT,
 	ENVELOPE_REPLY,         /* "successful" but no "data": the reply to a publish */
 	ENVELOPE_UNKNOWN,       /* neither */
-	/* no JSON, or too large: an event, as far as anybody can tell; only `raw`, `size`,
-	   `channel` and `replay_id` say anything */
+	/* not JSON, or too large: treated as an event; only `raw`, `size`, `channel` and `replay_id` are
+	   set */
 	ENVELOPE_UNREADABLE,
 };
 
@@ -49,7 +49,8 @@ struct envelope {
 	struct slice minimum_version;
 	enum json_kind successful;      /* JSON_TRUE, JSON_FALSE or JSON_ABSENT */
 	uint64_t x_messages;            /* events that accompany a handshake reply */
-	size_t size;                    /* unreadable: of the whole, of which raw may be a part */
+	size_t size;                    /* unreadable: size of the whole message, of which raw may be only a
+					   part */
 	struct slice replay_id;         /* unreadable: the digits of data.event.replayId */
 };
 

@@ -42,7 +42,8 @@ struct exchange {
 	size_t n_sent;                  /* requests when it left */
 	size_t bytes;                   /* of its text */
 	uint64_t sent_at;
-	uint64_t heard_at;              /* bytes of its HTTP answer came; sent_at before that */
+	uint64_t heard_at;              /* when the last bytes of its HTTP answer arrived; sent_at before
+					   that */
 	uint64_t credential;            /* the one it shows: 0 for the first, 1 for the next … */
 	uint64_t deadline;              /* of the whole, on long-polling; else UINT64_MAX */
 	bool kept;                      /* not freed by its last request: on long-polling always */
@@ -68,8 +69,8 @@ static inline bool exchange_of_commands(const struct exchange *x)
 }
 /* the one on that lane of long-polling, or NULL */
 struct exchange *exchange_on_lane(const struct exchanges *all, enum session_lane lane);
-/* Of those of long-polling but the connect's, and but `without` (may be NULL), the one whose deadline
-   is first; NULL for none. */
+/* The long-polling exchange with the earliest deadline, other than the connect's and `without` (may be
+   NULL); NULL for none. */
 struct exchange *exchange_first_due(const struct exchanges *all, const struct exchange *without);
 
 void request_init(struct request *r, enum request_kind kind);

@@ -29,7 +29,7 @@ enum ext_moment {
 	EXT_CONNECT_REPLY,      /* a good one, to the connect that is outstanding */
 	EXT_STALE_REPLY,        /* to a connect that a newer one has overtaken */
 	EXT_EVENT,              /* EXT_DROP keeps it from everybody */
-	EXT_UNREADABLE,         /* EXT_DROP: it came before, and its loss was reported then */
+	EXT_UNREADABLE,         /* with EXT_DROP: it came before, and its loss was reported then */
 };
 
 /* the same instant on two clocks, in ms: the one that only runs, and the one that people set */
@@ -58,8 +58,8 @@ struct ext_ops {
 	/* The channel is wanted from now on, or no longer. 0 or -errno. May be NULL. */
 	int (*want)(struct ext *x, struct slice channel);
 	void (*unwant)(struct ext *x, struct slice channel);
-	/* An event was handed over, to whoever it concerned: its hearers have it; or the loss of one
-	   that cannot be read was reported to them. 0 or -ENOMEM. May be NULL. */
+	/* An event was delivered to its receivers, or the loss of an unreadable one was reported to them.
+	   0 or -ENOMEM. May be NULL. */
 	int (*delivered)(struct ext *x, const struct envelope *e);
 	/* The server refused a subscribe. EXT_AGAIN: ask again at once, for it will be asked
 	   otherwise, and those behind are not asked; 0, -errno. May be NULL. */
@@ -84,10 +84,10 @@ struct ext_ops {
 	/* The outstanding connect was lost: what the server sent with it may come again. May be
 	   NULL. */
 	void (*lost)(struct ext *x);
-	/* What comes from now on is of the text with this number; or, when a batch is about to be
-	   written, so will be the next text that begins. Numbers grow. May be NULL. */
+	/* The messages that follow belong to the text with this number. Called before a batch is written,
+	   too: then it is the number of the next text that begins. Numbers grow. May be NULL. */
 	void (*text)(struct ext *x, uint64_t number);
-	/* All messages of the text were handed over, and it was whole. May be NULL. */
+	/* The text was complete and all its messages were handed over. May be NULL. */
 	void (*settled)(struct ext *x);
 	void (*free)(struct ext *x);
 };

@@ -26,7 +26,7 @@ struct ext_ack {
 	struct ext ext;
 	bool on;
 	struct batch_number done;      /* what the next connect acknowledges */
-	/* becomes done when the text it came with, or the awaited events, are through */
+	/* becomes `done` when the text that carried it, or the awaited events, were handed over */
 	struct batch_number coming;
 	/* the text that is read; the one that brought `coming`, and whether it came whole: while
 	   it is read, another may end */
@@ -56,7 +56,7 @@ static size_t marks_n(const struct ext_ack *a)
 	return buf_len(&a->marks) / sizeof(uint64_t);
 }
 
-/* Of an event that is too large only the beginning is there. */
+/* Only the beginning of a too large event is available. */
 static uint64_t mark_of(const struct envelope *e)
 {
 	return strmap_hash(e->raw) + e->size;

@@ -186,7 +186,7 @@ static int event(struct ext_replay *a, const struct envelope *e)
 	return r > 0 ? EXT_DROP : r;
 }
 
-/* Its place in the order is not kept: it is reported as lost when it comes, and once. */
+/* It is not held back for the order: it is reported as lost once, as soon as it comes. */
 static int unreadable(struct ext_replay *a, const struct envelope *e)
 {
 	struct replay_id id;

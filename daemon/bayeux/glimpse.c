@@ -1,6 +1,6 @@
 /*
- * Owns the tolerant look at one broken or oversized message. Guarantees that it
- * looks at each byte once, keeps a bounded part of them, and never fails.
+ * Searches one broken or oversized message for a few fields. Guarantees that it
+ * reads each byte once, keeps a bounded number of them, and never fails.
  */
 #include "bayeux/glimpse.h"
 
@@ -16,7 +16,7 @@ static bool is_near(const struct glimpse *g)
 	return g->depth > 0 && g->depth <= GLIMPSE_DEPTH;
 }
 
-/* What the key in `token` means where it stands. */
+/* The meaning of the key in `token` at this depth. */
 static enum key key_of(const struct glimpse *g)
 {
 	static const struct {
@@ -112,7 +112,7 @@ static void take_structure(struct glimpse *g, char c)
 	}
 }
 
-/* A long string that is nothing looked for: how many of its bytes may be left out. */
+/* How many bytes of a long string that is not searched for may be skipped. */
 static size_t plain_bytes(const struct glimpse *g, struct slice bytes)
 {
 	size_t n = 0;

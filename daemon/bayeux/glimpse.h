@@ -1,8 +1,8 @@
 /*
- * What can still be read of a message that is no JSON, or that is too large to
- * be kept: its channel, the replay id of its event, and whether it looks like a
- * reply. Bytes go in, in any cut; strings, brackets and escapes are followed, and
- * nothing else is asked of them. What it finds is a guess that the caller checks.
+ * What can still be read from a message that is not valid JSON, or that is too
+ * large to keep: its channel, the replay id of its event, and whether it looks
+ * like a reply. Bytes go in, in pieces of any size; only strings, brackets and
+ * escapes are recognized. The result is a guess that the caller checks.
  */
 #ifndef BAYEUX_GLIMPSE_H
 #define BAYEUX_GLIMPSE_H
@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* keys are looked at so deep: data.event.replayId */
+/* the depth to which keys are searched: data.event.replayId */
 #define GLIMPSE_DEPTH 3
 /* each byte of a channel may be written as an escape of two */
 #define GLIMPSE_TEXT (2 * PROTOCOL_CHANNEL_MAX + 2)
@@ -21,9 +21,8 @@
 struct glimpse {
 	size_t depth;                   /* objects and arrays open */
 	bool in_string, escaped;
-	unsigned char keys[GLIMPSE_DEPTH + 1];  /* of the member that is read, by depth */
-	/* the string or number read last, a string with its quotation marks; too long: without its
-	   end, and then it is nothing that is looked for */
+	unsigned char keys[GLIMPSE_DEPTH + 1];  /* of the member being read, by depth */
+	/* the last string (with its quotation marks) or number; a token too long to match anything is cut */
 	char token[GLIMPSE_TEXT + 1];
 	size_t token_n;
 	/* as written, with quotation marks */

@@ -16,7 +16,7 @@ static size_t slash(struct slice s)
 	return slice_starts(s, SLICE("/")) ? 1 : 0;
 }
 
-/* Looked for in raw JSON: so only bytes that no server escapes there. */
+/* It is searched for in raw JSON, so it may have only bytes that no server escapes. */
 bool own_segment_possible(struct slice client_id)
 {
 	if (client_id.n == 0 || client_id.n >= PROTOCOL_CHANNEL_MAX ||

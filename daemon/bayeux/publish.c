@@ -1,7 +1,7 @@
 /*
- * Owns every publish and call. Guarantees one outcome each, in the order in
- * which they became known, that all that is alive stays under the ceiling, with
- * room for everybody, and that peers take turns while each keeps its order. Must never know what failed, nor when to send.
+ * Owns every publish and call. Guarantees that each has one outcome, reported in the order in which outcomes
+ * become known; that the bytes held stay below the ceiling, with a share for every peer; and that peers take
+ * turns while each keeps its own order.
  */
 #include "bayeux/publish.h"
 
@@ -39,7 +39,7 @@ static void leave_exchange(struct publish *pub)
 	request_leave(&pub->request);
 }
 
-/* Leaves the list it is in. A peer without anything waiting has no turn. */
+/* Removes it from its list. A peer with nothing waiting gets no turn. */
 static void leave_list(struct publish *pub)
 {
 	list_remove(&pub->link);
@@ -55,7 +55,7 @@ static void take_out(struct publishes *p, struct publish *pub)
 	shares_give_back(&p->shares, pub->share, pub->bytes);
 }
 
-/* whether the server may still answer it, though the publisher has its outcome */
+/* whether the server may still answer it although its outcome was already reported */
 static bool may_be_answered(const struct publish *pub)
 {
 	return pub->outcome == SESSION_OUTCOME_TIMEOUT || pub->outcome == SESSION_OUTCOME_UNKNOWN;
@@ -97,7 +97,7 @@ static struct slice copy(char **to, struct slice s)
 	return at;
 }
 
-/* The peer has something waiting: it stands in line, or is kept back. */
+/* The peer has something waiting: queue it for its turn, or keep it back. */
 static void give_turn(struct publishes *p, struct share *share)
 {
 	if (list_linked(&share->turn))

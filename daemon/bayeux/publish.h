@@ -15,8 +15,8 @@ struct publish {
 	struct request request;         /* its deadline holds from birth to outcome */
 	struct list link;               /* in share::waiting, sent or done */
 	uint64_t cookie;
-	/* so often the server answered as if it did not know the session, although connects were
-	   good in between; last after so many good connects */
+	/* how often the server answered that it does not know the session although connects succeeded in
+	   between; and the number of good connects at the last such answer */
 	unsigned disowned;
 	uint64_t disowned_after;
 	bool call;
@@ -34,10 +34,9 @@ struct publish {
 
 struct publishes {
 	struct pending *pending;
-	/* share::turn of the peers with something to send: one publish of the first goes out, then
-	   it is the next one's turn */
+	/* share::turn of the peers with something to send, in round-robin order */
 	struct list turns;
-	struct list kept_back;          /* share::turn of those who wait for their back_at */
+	struct list kept_back;          /* share::turn of the peers that wait for their back_at */
 	bool any_left;                  /* share::left of some */
 	uint64_t back_at;               /* not after the earliest of those */
 	/* in the order of sending: in flight, or a call delivered */
@@ -62,8 +61,8 @@ struct publish_wish {
 int publish_new(struct publishes *p, uint64_t id, const struct publish_wish *wish);
 
 /*
- * The one to send next, or NULL. Peers take turns, so that a flood of one delays the others by its
- * share only; what one peer publishes keeps its order.
+ * The publish to send next, or NULL. Peers take turns, so a flood from one delays the others by one publish
+ * per turn only; the publishes of one peer keep their order.
  */
 struct publish *publishes_next(const struct publishes *p);
 /*
@@ -80,17 +79,17 @@ static inline bool publishes_wait(const struct publishes *p)
 
 /* The next one goes out as part of `x`, and its peer has had its turn. */
 void publish_sent(struct publishes *p, struct publish *pub, struct exchange *x);
-/* It was not sent after all, or not applied: back to its place among those of its peer. */
+/* It was not sent, or not applied: put it back in its place in the order of its peer. */
 void publish_unsent(struct publishes *p, struct publish *pub);
 /* Nothing of the peer of `pub` is sent before `until`, or before publishes_go_on() with `why`. */
 void publish_keep_back(struct publishes *p, struct publish *pub, uint64_t until,
 		       enum share_back why);
 void publishes_go_on(struct publishes *p, enum share_back why);
-/* That peer is gone: see session_peer_left(). It takes effect with the next publishes_tick(). */
+/* The peer is gone: see session_peer_left(). Takes effect at the next publishes_tick(). */
 void publishes_peer_left(struct publishes *p, uint64_t peer);
 /* Those whose time has come may send again. */
 void publishes_tick(struct publishes *p, uint64_t now);
-/* All that waits to be sent ends as not sent; `text` is static. */
+/* Ends everything that waits to be sent as not sent; `text` is static. */
 void publishes_end_waiting(struct publishes *p, const char *text);
 /* The server has taken a call and will answer it by an event. */
 void publish_delivered(struct publish *pub);

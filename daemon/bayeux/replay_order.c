@@ -24,7 +24,8 @@
 struct piece {
 	struct replay_id first, last;
 	uint64_t text;
-	bool alone;                     /* what lies between it and the next is not known */
+	bool alone;                     /* whether events are missing between it and the next one is not
+					   known */
 };
 
 struct held {
@@ -158,7 +159,7 @@ static bool grow(struct line *l)
 	return true;
 }
 
-/* The newest piece of this text, when the id goes on behind it. Texts may take turns. */
+/* The newest piece of this text, when the id continues after it. Texts may be interleaved. */
 static struct piece *piece_before(struct line *l, const struct replay_id *id, uint64_t text)
 {
 	for (size_t i = l->n_pieces; i > 0 && i + 4 > l->n_pieces; i--) {
@@ -517,7 +518,7 @@ void replay_order_told(struct replay_order *o, struct slice channel, const struc
 		l->newest = *id;
 }
 
-/* While older events are held, it says nothing of what lies in front of it. */
+/* While older events are held, it gives no information about what comes before it. */
 void replay_order_left_out(struct replay_order *o, struct slice channel,
 			   const struct replay_id *id)
 {

@@ -92,12 +92,12 @@ void replay_order_left_out(struct replay_order *o, struct slice channel,
 /* The newest id told, when the next subscribe may begin behind it; NULL while an older event may
    still come, or none was told. */
 const struct replay_id *replay_order_newest(const struct replay_order *o, struct slice channel);
-/* What comes from now on is of the text with this number, or, while none is read, of none before it.
-   Numbers grow by one with each text that begins; texts may take turns. */
+/* The events that follow belong to the text with this number, or, while no text is read, to a later one.
+   Numbers grow by one with each text that begins; texts may be interleaved. */
 void replay_order_text(struct replay_order *o, uint64_t number);
 /* The text was looked through. */
 void replay_order_settle(struct replay_order *o);
-/* whether an event with this id was told */
+/* whether an event with this id was delivered */
 bool replay_order_is_told(const struct replay_order *o, struct slice channel,
 			  const struct replay_id *id);
 /* Appends events whose turn has come to `out`, a JSON array, and is rid of them; nothing when there

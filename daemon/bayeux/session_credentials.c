@@ -11,8 +11,8 @@
 bool credentials_are_rejected(const struct session *s, const struct exchange *x,
 			      const struct session_failure *f)
 {
-	/* what was under way with the old ones says nothing of the new ones, and one command nothing
-	   of the others: see commands_lost() */
+	/* the outcome of requests sent with the old credentials does not apply to the new ones, and the
+	   outcome of one command does not apply to the others: see commands_lost() */
 	if (x && (x->credential != s->credential || exchange_of_commands(x)))
 		return false;
 	return s->o.credentials && !s->unauthorized && s->state != SESSION_OFF &&
@@ -27,7 +27,7 @@ static void wait_for_credentials(struct session *s, uint64_t now, const struct e
 	snprintf(why, sizeof(why), "%s", s->reason);
 	state_reason(s, "waiting for credentials%s%s", rejected ? ": " : "", rejected ? why : "");
 	s->unauthorized = true;
-	/* those that are asked for already will do */
+	/* a request for credentials is under way already */
 	s->unauthorized_news |= !s->renewing;
 	s->renewing = false;
 	s->rejected = rejected;
@@ -64,8 +64,9 @@ void credentials_rejected(struct session *s, uint64_t now)
 }
 
 /*
- * The credential may have expired, or a gateway refuses this request whatever the credential: only
- * another one tells. Others are not held up meanwhile. One that was in vain makes the next one wait.
+ * Either the credential has expired, or a gateway refuses this request whatever the credential: trying a
+ * fresh credential decides. Other requests continue meanwhile. After a fresh credential that did not help,
+ * the next one is requested only after a pause.
  */
 uint64_t credentials_renew(struct session *s, uint64_t now)
 {

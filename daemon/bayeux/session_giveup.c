@@ -44,7 +44,7 @@ static void give_up_all(struct session *s, const char *text)
 
 void giveup_abort(struct session *s, const struct exchange *x)
 {
-	/* of an answer that is complete there is nothing to end */
+	/* a complete answer needs no ending */
 	if (!text_has_ended(s, x->batch.id))
 		s->aborts[x->batch.lane] = x->batch.id;
 }

@@ -98,8 +98,8 @@ static uint64_t spin_pause(struct session *s, uint64_t now)
 }
 
 /*
- * At once the first time, whatever pauses an outage before it has led to: a server that answers is
- * back. One that asks for a handshake again before a connect was good is met with growing pauses.
+ * At once the first time, whatever pause the outage had reached: a server that answers is back. When the
+ * server asks for a handshake again before any connect succeeded, pauses grow.
  */
 static void handshake_as_told(struct session *s, uint64_t now, const struct envelope *e)
 {
@@ -260,7 +260,7 @@ void life_handshake_forbidden(struct session *s, uint64_t now, const struct enve
 
 /* ---- a connect that got lost ---- */
 
-/* What is good in between says nothing of what is broken: only time does. */
+/* A success in between does not reset the pause; only time does. */
 uint64_t life_unreadable_pause(struct session *s, uint64_t now)
 {
 	if (s->unreadable_at && now - s->unreadable_at > 2 * s->o.backoff_max)
@@ -343,9 +343,9 @@ void life_probe(struct session *s, uint64_t now)
 }
 
 /*
- * A reply makes us doubt the session: ask by a connect at once. Each doubt there was before in this
- * session was unfounded, and some servers refuse with the words of those that forgot us: so it
- * takes longer each time, for over long-polling the connect that is held may be lost with events.
+ * A reply suggests that the server lost the session: check with a connect at once. Some servers refuse other
+ * requests with the same words, so every unconfirmed suspicion makes the pause before the next check longer:
+ * over long-polling, the check aborts the held connect, which may lose events.
  */
 void life_suspect(struct session *s, uint64_t now)
 {

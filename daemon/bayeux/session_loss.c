@@ -22,7 +22,7 @@ static bool is_unsent(const struct exchange *x, const struct session_failure *f)
 	return f->kind == SESSION_NOT_SENT || (f->kind == SESSION_TOO_LARGE && x->n_sent > 1);
 }
 
-/* HTTP says that nothing was applied, and why: RFC 9110, 15.5.2 and 15.5.4, RFC 6585, 4. */
+/* These statuses mean that nothing was applied: RFC 9110, 15.5.2 and 15.5.4; RFC 6585, 4. */
 static bool is_denied(const struct exchange *x, const struct session_failure *f)
 {
 	return x->batch.transport == SESSION_LONG_POLLING && f->kind == SESSION_BROKEN &&
@@ -49,7 +49,7 @@ static void refuse(struct session *s, struct request *r, const char *text)
 		wanted_refused(&s->wanted, wanted_of(r), NULL, text);
 }
 
-/* It is sent again, and only its owner waits for that. */
+/* It is sent again; only its owner waits for that. */
 static void try_later(struct session *s, uint64_t now, struct request *r, uint64_t until,
 		      enum share_back why)
 {
@@ -64,8 +64,9 @@ static void try_later(struct session *s, uint64_t now, struct request *r, uint64
 }
 
 /*
- * A 401 with one credential may pass with another. With another one, too, it is the request that is
- * refused, if anything else was answered well with that; else a connect has to tell.
+ * A request that got a 401 may succeed with another credential. When it gets a 401 with that one too, the
+ * request itself is refused, provided that another request succeeded with the same credential; else a connect
+ * decides.
  */
 static void rejected(struct session *s, uint64_t now, struct request *r, uint64_t shown)
 {
@@ -83,7 +84,8 @@ static void rejected(struct session *s, uint64_t now, struct request *r, uint64_
 	}
 }
 
-/* A batch is sent again one by one, to find the one that is meant; the others go on at once. */
+/* The requests of the batch are sent again one by one, to find the rejected one; the others continue at
+   once. */
 static void commands_denied(struct session *s, uint64_t now, struct exchange *x,
 			    const struct session_failure *f)
 {
@@ -133,8 +135,7 @@ static struct publish *first_publish(const struct exchange *x)
 	return publish_of(LIST_OF(x->requests.next, struct request, link));
 }
 
-/* One publish alone failed, while others were answered well just before: its peer waits, and nobody
-   else. */
+/* Only one publish failed, while others just succeeded: only its peer waits. */
 static bool is_isolated(const struct session *s, const struct exchange *x,
 			const struct session_failure *f)
 {
@@ -239,7 +240,7 @@ void loss_of_exchange(struct session *s, uint64_t now, struct exchange *x,
 	}
 }
 
-/* Which option gave it how long. */
+/* Names the option that set the deadline. */
 static struct slice explain_silence(const struct session *s, const struct exchange *x,
 				    char text[SESSION_REASON_MAX])
 {

@@ -1,7 +1,7 @@
 /*
- * Owns the texts that are being read, each with its own place: over long-polling
- * the answers of both lanes come at the same time, a piece of one after a piece
- * of the other. Knows nothing of what is in them.
+ * Owns the texts that are being read, each with its own reading position: over
+ * long-polling, the answers of several lanes arrive at the same time, in
+ * interleaved pieces. Their contents do not matter here.
  */
 #include "bayeux/session_core.h"
 

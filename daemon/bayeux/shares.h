@@ -22,7 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* what lets a peer go on before its time, when its publishes are kept back */
+/* what ends the pause of a peer early while its publishes are kept back */
 enum share_back {
 	SHARE_BACK_NOTHING,
 	SHARE_BACK_CONNECT,     /* a good connect, or a new session */
@@ -34,12 +34,12 @@ struct share {
 	struct strmap_node by_peer;
 	uint64_t peer;
 	size_t held;
-	/* of those who use the room (publish.h): what waits to be sent, the place among the peers
-	   with something waiting, and until when it is kept back; 0: it is not */
+	/* for publish.h: the publishes that wait to be sent, the place among the peers with something
+	   waiting, and until when they are kept back (0: they are not) */
 	struct list waiting, turn;
 	uint64_t back_at;
 	enum share_back back_for;
-	bool left;                      /* the peer is gone, which publishes_tick() will see to */
+	bool left;                      /* the peer is gone; publishes_tick() handles that */
 	size_t on_command, on_call;     /* publishes in flight over long-polling, by lane */
 };
 
@@ -55,7 +55,7 @@ void shares_fini(struct shares *s);
 
 /* `n` is not 0. 0 and whose it is, SESSION_E_FULL or -ENOMEM. */
 int shares_take(struct shares *s, uint64_t peer, size_t n, struct share **ret);
-/* What this peer holds, or NULL for nothing. */
+/* The share of this peer, or NULL when it holds nothing. */
 struct share *shares_of(const struct shares *s, uint64_t peer);
 void shares_give_back(struct shares *s, struct share *share, size_t n);
 

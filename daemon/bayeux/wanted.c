@@ -173,7 +173,7 @@ static void tell(struct wanted_table *t, struct wanted *w, const struct envelope
 	list_append(&t->news, &w->news);
 }
 
-/* Its subscribe failed for the moment. */
+/* Its subscribe failed temporarily. */
 static void tell_deferred(struct wanted_table *t, struct wanted *w, const struct envelope *e,
 			  const char *text)
 {

@@ -38,10 +38,10 @@ struct wanted {
 	unsigned disowned;
 	uint64_t disowned_after;
 	enum wanted_upstream upstream;
-	bool deferred;                  /* it failed for the moment, and was told so */
-	bool deferred_before;           /* of news: so was the try before */
+	bool deferred;                  /* its subscribe failed temporarily, and that was reported */
+	bool deferred_before;           /* of news: the attempt before was deferred as well */
 	bool repeat;                    /* once it is answered, ask again */
-	/* it is asked for the first time in this session, which goes ahead of all publishes */
+	/* it is requested for the first time in this session, so it is sent before all publishes */
 	bool renewed;
 	/* "on" is a guess: a subscribe or unsubscribe was cut off */
 	bool doubt;
@@ -75,7 +75,7 @@ void wanted_fini(struct wanted_table *t);
 int wanted_want(struct wanted_table *t, struct slice channel);
 void wanted_unwant(struct wanted_table *t, struct slice channel);
 enum session_channel_status wanted_status(const struct wanted_table *t, struct slice channel);
-/* whether its subscribe failed for the moment and is sent again after a pause */
+/* whether its subscribe failed temporarily and is sent again after a pause */
 bool wanted_is_deferred(const struct wanted_table *t, struct slice channel);
 
 /* A new session, in which the server knows of no channel. Pending ones are told when answered. */
@@ -84,7 +84,7 @@ void wanted_reset(struct wanted_table *t, bool covering);
 /* ---- asking ---- */
 /* whether `w`, being in todo, is to be subscribed; else unsubscribed */
 bool wanted_subscribes(const struct wanted_table *t, const struct wanted *w);
-/* The first of todo goes out as part of `x`, as the subscribe or unsubscribe that its request says;
+/* Sends the first entry of todo as part of `x`, as the subscribe or unsubscribe that its request states;
    the request is in pending already. */
 void wanted_sent(struct wanted *w, struct exchange *x);
 
