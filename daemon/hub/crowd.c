@@ -1,7 +1,7 @@
 /*
- * Owns, for each server, which receivers are falling behind: messages of that
- * server fill more than half of their outbox, and their socket still takes what
- * it is given. Whether anybody waits for them is for others to decide.
+ * Owns, for each server, the list of slow receivers: messages of that server
+ * fill more than half of their outbox, but their socket still accepts data.
+ * Whether reading from the server waits for them is decided by the caller.
  */
 #include "hub/crowd.h"
 

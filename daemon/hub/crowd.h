@@ -1,6 +1,6 @@
 /*
- * Which receivers of a server are falling behind; the questions that others ask
- * about them are in hub.h.
+ * The list of slow receivers of a server; the functions that other modules use
+ * are in hub.h.
  */
 #ifndef HUB_CROWD_H
 #define HUB_CROWD_H

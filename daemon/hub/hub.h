@@ -39,7 +39,7 @@ struct member {
 	struct list link;               /* hub's list, in order of arrival */
 	struct list crowded;            /* hub_server::crowd */
 	uint64_t written_seen;          /* outbox.written when asked last, while crowded */
-	uint64_t dismissed_at;          /* … when nobody waited for it any more */
+	uint64_t dismissed_at;          /* … when reading stopped waiting for it */
 	struct list hit;                /* collected for the message in hand */
 	enum outbox_overflow hit_overflow;
 };
@@ -81,17 +81,16 @@ void hub_take(struct hub *h, struct hub_server *server, const struct session_eve
 	      uint64_t now, uint64_t unix_ms);
 
 /*
- * Receivers that fall behind: messages of this server fill more than half of their outbox, and
- * their socket still takes something. Whoever brings the messages may wait for them a little.
+ * Slow receivers: messages of this server fill more than half of their outbox, but their socket still accepts
+ * data. The caller may pause reading from the server for them.
  */
 bool hub_is_crowded(const struct hub_server *server);
-/* How many bytes their sockets took since it was asked last. Those that are not behind any more
-   do not count any more. */
+/* How many bytes their sockets accepted since the last call. Receivers that caught up are not counted any
+   more. */
 uint64_t hub_crowd_progress(struct hub_server *server);
-/* Nobody waits for them: none of them counts before its socket takes something again. */
+/* Reading does not wait for them any more: each counts again only after its socket accepts data. */
 void hub_crowd_dismiss(struct hub_server *server);
-/* Whether reading from the server waits for them now, and for how many ms it did in all: what
-   status shows. */
+/* Whether reading from the server waits for them now, and for how many ms in all; status shows both. */
 void hub_set_paused(struct hub_server *server, bool paused, uint64_t total);
 bool hub_server_paused(const struct hub_server *server, uint64_t *ret_total);
 
@@ -103,8 +102,8 @@ void hub_tick(struct hub *h, struct hub_server *server, uint64_t now, uint64_t u
 /* ---- the peers' side ---- */
 /* The outbox must be initialised. From now on the member hears every state event. 0, -ENOMEM. */
 int hub_add_member(struct hub *h, struct member *m);
-/* Ends its subscriptions; replies still under way are dropped, and the sessions learn that it is gone.
-   The outbox is left alone. */
+/* Ends its subscriptions, drops replies under way, and notifies the sessions that it is gone. Does not
+   touch the outbox. */
 void hub_remove_member(struct hub *h, struct member *m);
 /* For an end that does not wait: whatever still waits is answered, a publish or call unknown-outcome
    with these words, a subscribe pending. What the sessions know better must have been taken before:

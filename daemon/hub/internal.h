@@ -40,7 +40,7 @@ struct hub_server {
 	struct list filtered;           /* subscription::of_filtered */
 	struct list requests;           /* request::of_server */
 	struct list crowd;              /* member::crowded */
-	bool paused;                    /* reading from it waits for them */
+	bool paused;                    /* reading from the server waits for them */
 	uint64_t paused_ms;             /* in all */
 	char name[];                    /* the key of by_name */
 };

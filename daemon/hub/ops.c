@@ -41,8 +41,8 @@ static int refuse(struct refusal *no, enum protocol_error code, const char *form
 	return OPS_E_REFUSED;
 }
 
-/* As much of a channel name as its refusal shows. Cut at a character: half of one is not UTF-8, and the
-   refusal could not be sent. */
+/* The part of a channel name that the refusal shows. Cut between characters: half a character is not
+   UTF-8, and the refusal could not be sent. */
 static struct slice shown(struct slice name)
 {
 	struct slice cut = slice_take(name, CHANNEL_SHOWN_MAX);
@@ -50,7 +50,7 @@ static struct slice shown(struct slice name)
 	return cut.n < name.n ? slice_take(cut, utf8_whole(cut)) : name;
 }
 
-/* what makes a name longer than it may be, or which character is wrong */
+/* name the limit that was exceeded, or the wrong character */
 static int bad_channel(struct refusal *no, struct slice channel, int fault)
 {
 	size_t at = channel_bad_character(channel);

@@ -5,12 +5,13 @@
  * the oldest unsent messages go, and a `lost` frame tells the peer before the
  * next message of that server, with count and range of seq.
  *
- * Bytes, not messages, are the ceiling: bytes_max of its own frames fit, whatever
- * else its blobs hold. A short span keeps a whole blob of 16 KiB alive; so once
- * the queue holds 64 blobs, spans that take less than half of their blob are
- * copied out of it, and small ones merge. What a queue keeps in memory is thus at
- * most 1 MiB + 2 * bytes_max, and its list of spans. Replies and state are never
- * dropped: a peer that lets even those pile up past the ceiling is overrun.
+ * Bytes, not messages, are the ceiling: bytes_max of its own frames fit,
+ * whatever else its blobs hold. A short span keeps a whole blob of 16 KiB
+ * alive; so once the queue holds 64 blobs, spans that take less than half of
+ * their blob are copied out of it, and small ones merge. What a queue keeps in
+ * memory is thus at most 1 MiB + 2 * bytes_max, and its list of spans. Replies
+ * and state events are never dropped: a peer whose replies and state events
+ * exceed the ceiling is overrun (disconnected).
  *
  * Invariant: delivered + lost + still queued = pushed, for each server, and
  * whatever is lost stands in exactly one `lost` frame, written or to come.

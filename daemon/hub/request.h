@@ -36,7 +36,7 @@ struct request_item {
 	struct list of_subscription;    /* subscription::waiting */
 	enum request_answer answer;
 	enum protocol_error code;       /* of the failure */
-	/* raw JSON, malloc'ed: of a failure the error (empty: the code must do), of success the
+	/* raw JSON, malloc'ed: for a failure the error (empty: only the code is known), for a success the
 	   server's own reply, where there is one */
 	struct slice detail;
 };

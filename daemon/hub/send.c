@@ -10,7 +10,7 @@
 
 #include <errno.h>
 
-/* the prefix, the names and an id */
+/* room for the prefix, the member names and an id */
 #define REPLY_HEAD_MAX 128
 
 void send_frame(struct member *member, int r, const struct chunk_frame *frame)

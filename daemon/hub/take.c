@@ -89,7 +89,7 @@ static int encode_event(struct hub *h, struct hub_server *server, const struct s
 	return r;
 }
 
-/* The frame that says of one message why nobody receives it. */
+/* Encodes the `lost` frame of one message that cannot be delivered. */
 static int encode_lost(struct hub *h, const struct hub_server *server, struct slice channel,
 		       enum protocol_error code, struct chunk_frame *ret)
 {
@@ -111,7 +111,7 @@ static int encode_lost(struct hub *h, const struct hub_server *server, struct sl
 	return r;
 }
 
-/* The frame takes the place of the message in each queue; `failed`: there is none. */
+/* Queues the frame in place of the message; `failed`: it could not be made. */
 static void push(struct hub *h, struct hub_server *server, struct list *hits, int failed,
 		 const struct chunk_frame *frame)
 {
@@ -155,8 +155,8 @@ static void deliver(struct hub *h, struct hub_server *server, const struct sessi
 	push(h, server, &hits, r, &frame);
 }
 
-/* A message that the session could not read takes a number all the same; without its channel it may
-   have been for any subscription. */
+/* A message that the session could not read still uses a sequence number; without its channel it may have
+   been for any subscription. */
 static void report_lost(struct hub *h, struct hub_server *server,
 			const struct session_event *event)
 {
@@ -253,8 +253,8 @@ static int put_failure(struct buf *out, const struct session_event *event)
 				 words(event, SLICE("sent, but not answered")), SLICE_NULL);
 }
 
-/* {"bayeux":…}: the server's own reply to a publish. It is left out where there is no memory or no
-   room for it: the publish succeeded all the same. */
+/* {"bayeux":…}: the server's own reply to a publish. It is left out when there is no memory or no room for
+   it: the publish has succeeded anyway. */
 static void put_reply(struct buf *out, const struct session_event *event)
 {
 	int r = buf_put_str(out, "{\"bayeux\":");
@@ -291,7 +291,7 @@ static void complete(struct hub *h, const struct session_event *event)
 
 /* ---- channels ---- */
 
-/* Whether the status is news for this holder, who does not learn it from a reply. */
+/* Whether this holder needs an event because no reply reports the status to it. */
 static bool is_news(const struct subscription *s, enum session_channel_status status)
 {
 	if (!list_empty(&s->waiting))
@@ -301,8 +301,8 @@ static bool is_news(const struct subscription *s, enum session_channel_status st
 	return status != SESSION_CHANNEL_PENDING || !s->postponed;
 }
 
-/* An event for the holders to whom it is news. Encoded once, and only for somebody; `failed`: it
-   cannot be. */
+/* Sends an event to the holders that no reply informs. Encoded once, when the first one needs it;
+   `failed`: encoding failed. */
 static void tell_holders(struct hub *h, const struct hub_server *server, struct wish *wish,
 			 enum session_channel_status status, struct slice error, int failed)
 {
@@ -354,8 +354,8 @@ static void reject(struct hub *h, const struct hub_server *server, struct wish *
 	buf_fini(&error);
 }
 
-/* The server says not now, or nothing at all. It is asked again after a pause, which no request
-   waits for: each holder is told once, until it is confirmed. */
+/* The server refuses temporarily, or does not answer. The subscribe is sent again after a pause; no
+   request waits for that: each holder is notified once, until it is confirmed. */
 static void postpone(struct hub *h, const struct hub_server *server, struct wish *wish,
 		     const struct session_event *event)
 {
