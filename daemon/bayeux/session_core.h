@@ -388,6 +388,14 @@ int input_message(struct session *s, uint64_t now, struct envelope *message,
 /* A text was read to its end: the server's disconnect in it, if any, stands. */
 void input_text_end(struct session *s, uint64_t now, struct text *t);
 
+/* ---- session_commands.c ---- */
+/* The reply to a subscribe or unsubscribe, and to a publish. 0, -ENOMEM (look again). */
+int commands_subscription_reply(struct session *s, uint64_t now, const struct envelope *e);
+int commands_publish_reply(struct session *s, uint64_t now, const struct envelope *e);
+/* Whether an event is the answer to a call, which then ends, or came after the end of one; `deleted`
+   when an extension left it out. */
+bool commands_call_answer(struct session *s, uint64_t now, const struct envelope *e, bool deleted);
+
 /* ---- session_events.c ---- */
 /* whether session_next() has something to tell or to look at */
 bool events_waiting(const struct session *s);

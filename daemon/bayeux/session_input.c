@@ -1,52 +1,16 @@
 /*
- * Owns the reading of messages: whose reply it is, whether it is one at all,
- * and what it says. Guarantees that a reply nobody waits for changes nothing,
- * and that an event reaches its hearers once. Must never know what state comes
- * next: that is for session_life.c.
+ * Handles each message from the server: the replies to handshake, connect and disconnect here, those
+ * to commands in session_commands.c, and events. A reply that answers no request changes nothing; an
+ * event is delivered once.
  */
 #include "bayeux/session_core.h"
 
 #include "bayeux/channel.h"
+#include "bayeux/reply.h"
 #include "protocol/json_read.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <strings.h>
-
-/* a publish is answered so often with 402, although connects are good, until it counts as refused */
-#define DISOWNED_MAX 3u
-
-/* ---- telling replies apart ---- */
-
-/* Some servers leave "successful" out; then an error says that it failed. */
-static bool is_ok(const struct envelope *e)
-{
-	return e->successful == JSON_TRUE || (e->successful == JSON_ABSENT && e->error.n == 0);
-}
-
-static bool contains(struct slice s, const char *word)
-{
-	size_t n = strlen(word);
-	for (; s.n >= n; s = slice_drop(s, 1))
-		if (strncasecmp(s.p, word, n) == 0)
-			return true;
-	return false;
-}
-
-/*
- * Whether an error says that the server does not know our session: 402 of
- * CometD, 401 of Faye (whose 402 is a missing parameter), 403 of Salesforce, words of Lyrion.
- */
-static bool is_session_unknown(const struct envelope *e)
-{
-	struct envelope_error error = envelope_error_parse(e->error);
-	if (error.code == 402)
-		return !contains(error.text, "parameter");
-	/* Lyrion has no codes */
-	if (error.code == 0)
-		return contains(error.text, "invalid clientid");
-	return error.code == 401 || (error.code == 403 && contains(error.text, "unknown client"));
-}
 
 /* The request of that kind which this answers, or NULL. Servers may leave the id out. */
 static struct request *answered(struct session *s, struct request *r, const struct envelope *e)
@@ -167,36 +131,17 @@ static int handshake_done(struct session *s, uint64_t now, const struct envelope
 	return 0;
 }
 
-/* "401::Authentication invalid" of Salesforce, who hides it in ext.sfdc.failureReason */
-static int failure_reason(const struct envelope *e, struct slice *ret)
-{
-	struct json_field sfdc = {.name = "sfdc"}, reason = {.name = "failureReason"};
-	*ret = SLICE_NULL;
-	int r = e->ext.p ? json_read_object(e->ext, &sfdc, 1, false, NULL) : 0;
-	if (r == 0 && sfdc.value.kind == JSON_OBJECT)
-		r = json_read_object(sfdc.value.raw, &reason, 1, false, NULL);
-	if (r == 0 && reason.value.kind == JSON_STRING)
-		*ret = slice_make(reason.value.raw.p + 1, reason.value.raw.n - 2);
-	return r < 0 ? r : 0;
-}
-
-/*
- * Whether a handshake or connect was refused because of our credentials, and somebody has others.
- * Not for what looks alike: a session that is unknown, a quota that is used up.
- */
+/* Whether the credentials were rejected and the session has a source of others. */
 static bool is_rejection(const struct session *s, const struct envelope *e, struct slice why)
 {
-	struct envelope_error error = envelope_error_parse(why.n ? why : e->error);
-	if (!s->o.credentials || (error.code != 401 && error.code != 403))
-		return false;
-	return !contains(error.text, "unknown client") && !contains(error.text, "limit exceeded");
+	return s->o.credentials && reply_rejects_credentials(e, why);
 }
 
 static int handshake_refused(struct session *s, uint64_t now, const struct envelope *e)
 {
 	enum advice_reconnect reconnect;
 	struct slice why;
-	int r = failure_reason(e, &why);
+	int r = reply_failure_reason(e, &why);
 	if (r == 0)
 		r = take_advice(s, e, &reconnect);
 	if (r)
@@ -218,7 +163,7 @@ static int handshake_reply(struct session *s, uint64_t now, const struct envelop
 {
 	if (!answered(s, &s->handshake, e))
 		return 0;
-	if (is_ok(e) && e->client_id.n && e->client_id.n <= s->client_id.max)
+	if (reply_is_ok(e) && e->client_id.n && e->client_id.n <= s->client_id.max)
 		return handshake_done(s, now, e);
 	return handshake_refused(s, now, e);
 }
@@ -245,18 +190,11 @@ static int connect_done(struct session *s, uint64_t now, const struct envelope *
 	return 0;
 }
 
-/* Without advice an error that may mean an unknown session means that, and not "try again". */
-static enum advice_reconnect reconnect_by_error(const struct envelope *e)
-{
-	unsigned code = envelope_error_parse(e->error).code;
-	return code == 401 || code == 402 || code == 403 ? ADVICE_HANDSHAKE : ADVICE_RETRY;
-}
-
 static int connect_refused(struct session *s, uint64_t now, const struct envelope *e)
 {
 	enum advice_reconnect reconnect;
 	struct slice why;
-	int r = failure_reason(e, &why);
+	int r = reply_failure_reason(e, &why);
 	if (r == 0)
 		r = take_advice(s, e, &reconnect);
 	if (r)
@@ -269,11 +207,11 @@ static int connect_refused(struct session *s, uint64_t now, const struct envelop
 		credentials_await(s, now, e, true);
 		return 0;
 	}
-	if (s->state == SESSION_CONNECTING && is_session_unknown(e))
+	if (s->state == SESSION_CONNECTING && reply_is_session_unknown(e))
 		state_note(s, "the server forgot the session right after the handshake: do its "
 			     "cookies get lost, or does a balancer lead elsewhere?");
 	if (reconnect == ADVICE_ABSENT)
-		reconnect = reconnect_by_error(e);
+		reconnect = reply_reconnect(e);
 	if (reconnect == ADVICE_NONE)
 		life_connect_forbidden(s, now, e);
 	else
@@ -313,10 +251,10 @@ static int is_kicked(struct session *s, const struct envelope *e)
 	struct slice why = SLICE_NULL;
 	if (!s->in_text->kicked)
 		return 0;
-	int r = is_ok(e) ? 0 : failure_reason(e, &why);
+	int r = reply_is_ok(e) ? 0 : reply_failure_reason(e, &why);
 	if (r < 0)
 		return r;
-	if (!is_ok(e) && is_rejection(s, e, why)) {
+	if (!reply_is_ok(e) && is_rejection(s, e, why)) {
 		s->in_text->kicked = false;
 		return 0;
 	}
@@ -345,7 +283,7 @@ static int connect_reply(struct session *s, uint64_t now, const struct envelope 
 		input_text_end(s, now, s->in_text);
 		return 0;
 	}
-	int r = is_ok(e) ? connect_done(s, now, e) : connect_refused(s, now, e);
+	int r = reply_is_ok(e) ? connect_done(s, now, e) : connect_refused(s, now, e);
 	s->in_text->replied |= r == 0;
 	return r;
 }
@@ -361,192 +299,6 @@ static int disconnect_reply(struct session *s, uint64_t now, const struct envelo
 		}
 	} else if (e->id.n == 0 && buf_len(&s->client_id) && s->due != DUE_HANDSHAKE) {
 		server_disconnects(s, e);
-	}
-	return 0;
-}
-
-/* ---- commands ---- */
-
-/* An id says it; without one, the channel of whatever is in flight. */
-static struct request *find_command(struct session *s, const struct envelope *e)
-{
-	struct pending_node *node = pending_find_text(&s->pending, e->id);
-	if (e->id.n)
-		return node ? PENDING_OF(node, struct request, pending) : NULL;
-	if (e->kind == ENVELOPE_REPLY) {
-		struct publish *pub = publish_in_flight(&s->publishes, e->channel);
-		return pub ? &pub->request : NULL;
-	}
-	struct wanted *w = e->subscription.n ? wanted_find(&s->wanted, e->subscription) : NULL;
-	return w ? &w->request : NULL;
-}
-
-static void all_is_well(struct session *s, struct request *r)
-{
-	/* nearly as large as they are made: the guess was right */
-	if (r->exchange->bytes >= s->batch_max - s->batch_max / 4)
-		s->batch_doubt = false;
-	r->exchange->answered = true;
-	s->proven = r->exchange->credential + 1;
-	if (r->rejected_with)
-		backoff_reset(&s->renewal);
-	r->rejected_with = 0;
-	backoff_reset(&s->command_backoff);
-}
-
-/* whether `word` is at the front of `s`, and no part of a longer word but its plural; a space in
-   it also stands for "_" and "-" */
-static bool starts_with_word(struct slice s, const char *word)
-{
-	size_t n = strlen(word);
-	if (s.n < n)
-		return false;
-	for (size_t i = 0; i < n; i++) {
-		bool separator = word[i] == ' ' && (s.p[i] == '_' || s.p[i] == '-');
-		if (!separator && strncasecmp(s.p + i, word + i, 1) != 0)
-			return false;
-	}
-	s = slice_drop(s, n);
-	if (s.n && s.p[0] == 's')
-		s = slice_drop(s, 1);
-	return s.n == 0 || s.p[0] < 'a' || s.p[0] > 'z';
-}
-
-/* the words of a limit, or of a server that is not ready */
-static bool asks_to_come_later(struct slice text)
-{
-	static const char *const words[] = {
-		"limit", "quota", "exceeded", "too many", "rate limited", "throttled", "busy",
-		"overloaded", "later", "try again", "retry", "temporary", "temporarily",
-		"unavailable", "not ready", "starting",
-	};
-	bool inside = false;
-	for (; text.n; text = slice_drop(text, 1)) {
-		bool letter = (text.p[0] >= 'a' && text.p[0] <= 'z') ||
-			      (text.p[0] >= 'A' && text.p[0] <= 'Z');
-		for (size_t i = 0; !inside && i < sizeof(words) / sizeof(words[0]); i++)
-			if (starts_with_word(text, words[i]))
-				return true;
-		inside = letter;
-	}
-	return false;
-}
-
-static bool is_temporary_error(struct slice error)
-{
-	struct envelope_error e = envelope_error_parse(error);
-	if (e.code >= 500 || e.code == 408 || e.code == 429)
-		return true;
-	return e.code != 400 && e.code != 404 && asks_to_come_later(e.text);
-}
-
-/*
- * The one rule for a refused subscribe (PROTOCOL.md, "Refusals"). It is temporary, and asked again
- * after growing pauses, when the code of the error or of Salesforce's ext.sfdc.failureReason is
- * 408, 429 or 5xx, or when its text speaks of a limit or asks to come later; 400 and 404 are final
- * whatever the text. All else is final too: the holders of the channel lose it.
- */
-static bool is_temporary(const struct envelope *e, struct slice why)
-{
-	return is_temporary_error(e->error) || is_temporary_error(why);
-}
-
-/* The server does not retain what we would have gone on behind: what came since may be missed. */
-static void begin_elsewhere(struct session *s, struct wanted *w, const struct envelope *e)
-{
-	state_note(s, "%.*s begins anew: %.*s", SLICE_ARG(slice_take(w->node.key, 100)),
-		  SLICE_ARG(slice_take(e->error, 120)));
-	state_missed(s);
-	wanted_broken(&s->wanted, w, false);
-}
-
-/* 0, EXT_AGAIN, -errno */
-static int tell_extensions(struct session *s, struct slice channel, const struct envelope *e,
-			   bool later)
-{
-	int r = is_ok(e) ? 0 : ext_refused(&s->exts, channel, e);
-	if (r == 0 && !later)
-		r = ext_answered(&s->exts, channel);
-	else if (r == 0)
-		ext_unheard(&s->exts, channel, true);
-	return r;
-}
-
-static int subscription_reply(struct session *s, uint64_t now, const struct envelope *e)
-{
-	struct request *r = find_command(s, e);
-	struct slice why;
-	bool subscribe = slice_eq(e->channel, SLICE("/meta/subscribe"));
-	if (!r || !r->exchange || r->kind != (subscribe ? REQUEST_SUBSCRIBE : REQUEST_UNSUBSCRIBE))
-		return 0;
-	int result = failure_reason(e, &why);
-	bool forgotten = !is_ok(e) && is_session_unknown(e) &&
-			 !wanted_disowned(wanted_of(r), s->connects);
-	bool later = forgotten || (!is_ok(e) && is_temporary(e, why));
-	if (result == 0 && subscribe)
-		result = tell_extensions(s, wanted_of(r)->node.key, e, later);
-	if (result < 0)
-		return result;
-	all_is_well(s, r);
-	if (result == EXT_AGAIN) {
-		begin_elsewhere(s, wanted_of(r), e);
-	} else if (is_ok(e)) {
-		wanted_accepted(&s->wanted, wanted_of(r), e);
-	} else if (forgotten) {
-		wanted_forgotten(&s->wanted, wanted_of(r), now, s->connects, e);
-		life_suspect(s, now);
-	} else if (later) {
-		wanted_deferred(&s->wanted, wanted_of(r), now, e,
-				"the server refuses it for now");
-	} else {
-		wanted_refused(&s->wanted, wanted_of(r), e, "refused by the server");
-	}
-	return 0;
-}
-
-/*
- * Whether the server has not taken the publish because it does not know the session: then it goes
- * out again in the next session, or in this one when a connect proves that it lives. Said again after
- * that it is a refusal in the same words. A 402 is hardly a refusal; other codes are one also soon
- * after a doubt that turned out to be unfounded.
- */
-static bool is_disowned(const struct session *s, const struct publish *pub, uint64_t now,
-			const struct envelope *e)
-{
-	bool clear = envelope_error_parse(e->error).code == 402;
-	bool unfounded = s->suspected && s->connects > s->suspected_after && now < s->suspect_at;
-	bool lives = pub->disowned && s->connects > pub->disowned_after;
-	bool again = lives && pub->disowned >= (clear ? DISOWNED_MAX : 1);
-	return is_session_unknown(e) && !again && (clear || !unfounded);
-}
-
-static void publish_disowned(struct session *s, struct publish *pub, uint64_t now)
-{
-	pub->disowned += pub->disowned == 0 || s->connects > pub->disowned_after;
-	pub->disowned_after = s->connects;
-	publish_unsent(&s->publishes, pub);
-	publish_keep_back(&s->publishes, pub, now + s->o.backoff_min, SHARE_BACK_CONNECT);
-	life_suspect(s, now);
-}
-
-static int publish_reply(struct session *s, uint64_t now, const struct envelope *e)
-{
-	struct request *r = find_command(s, e);
-	if (!r || r->kind != REQUEST_PUBLISH || !r->exchange)
-		return 0;
-	struct publish *pub = publish_of(r);
-	all_is_well(s, r);
-	if (!is_ok(e) && is_disowned(s, pub, now, e)) {
-		publish_disowned(s, pub, now);
-	} else if (!is_ok(e)) {
-		publish_done(&s->publishes, pub, SESSION_REFUSED, e, "refused by the server");
-		if (is_session_unknown(e))
-			life_suspect(s, now);
-	} else if (pub->call) {
-		publish_delivered(pub);
-	} else {
-		s->published++;
-		publish_done(&s->publishes, pub, SESSION_OK, e, "");
 	}
 	return 0;
 }
@@ -576,44 +328,13 @@ static unsigned copies_before(const struct session *s, uint64_t mark)
 	return mark && t->last_event == mark ? t->copies + 1 : 0;
 }
 
-/* A remote call of CometD that failed is answered by data and successful:false. */
-static void answer_call(struct session *s, struct publish *call, const struct envelope *e,
-			bool deleted)
-{
-	bool failed = e->successful == JSON_FALSE;
-	if (call->request.exchange)
-		all_is_well(s, &call->request);
-	s->published += !failed;
-	if (deleted)
-		publish_done(&s->publishes, call, SESSION_REFUSED, NULL, HOOK_DELETED);
-	else
-		publish_done(&s->publishes, call, failed ? SESSION_REFUSED : SESSION_OK, e,
-			     failed ? "the service answered with a failure" : "");
-}
-
-static void late_answer(struct session *s, const struct envelope *e)
-{
-	s->late_answers++;
-	state_note(s, "an answer on %.*s came when its call was over",
-		  SLICE_ARG(slice_take(e->channel, 150)));
-}
-
-/* An event that nobody has held back is the answer to a call, or for whoever subscribed. */
+/* An event that no extension held back is the answer to a call, or for the subscribers. */
 static int pass_on(struct session *s, uint64_t now, const struct envelope *e, bool deleted,
 		   struct session_event *ret)
 {
-	struct publish *call;
 	s->deleted += deleted;
-	switch (calls_match(&s->publishes.calls, &s->publishes, e, now, &call)) {
-	case CALLS_ANSWER:
-		answer_call(s, call, e, deleted);
+	if (commands_call_answer(s, now, e, deleted))
 		return SESSION_E_NONE;
-	case CALLS_LATE:
-		late_answer(s, e);
-		return SESSION_E_NONE;
-	case CALLS_NONE:
-		break;
-	}
 	if (deleted)
 		return SESSION_E_NONE;
 	s->received++;
@@ -659,8 +380,8 @@ static int meta(struct session *s, uint64_t now, const struct envelope *e)
 	} replies[] = {
 		{SLICE("/meta/connect"), connect_reply},
 		{SLICE("/meta/handshake"), handshake_reply},
-		{SLICE("/meta/subscribe"), subscription_reply},
-		{SLICE("/meta/unsubscribe"), subscription_reply},
+		{SLICE("/meta/subscribe"), commands_subscription_reply},
+		{SLICE("/meta/unsubscribe"), commands_subscription_reply},
 		{SLICE("/meta/disconnect"), disconnect_reply},
 	};
 	for (size_t i = 0; i < sizeof(replies) / sizeof(replies[0]); i++)
@@ -739,7 +460,7 @@ int input_message(struct session *s, uint64_t now, struct envelope *message,
 		r = meta(s, now, e);
 		break;
 	case ENVELOPE_REPLY:
-		r = publish_reply(s, now, e);
+		r = commands_publish_reply(s, now, e);
 		break;
 	case ENVELOPE_UNKNOWN:
 		state_note(s, "message without data on %.*s left out", SLICE_ARG(e->channel));

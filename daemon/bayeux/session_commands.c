@@ -1,0 +1,176 @@
+/*
+ * Handles the replies to commands: subscribe, unsubscribe, publish and call. Finds the request that
+ * a reply belongs to, and decides what follows; a reply that belongs to none changes nothing.
+ */
+#include "bayeux/session_core.h"
+
+#include "bayeux/reply.h"
+
+/* a publish answered with 402 this often, although connects are good, counts as refused */
+#define DISOWNED_MAX 3u
+
+/* The request that a reply answers, by its id, or by the channel where servers leave the id out; or
+   NULL. */
+static struct request *find_command(struct session *s, const struct envelope *e)
+{
+	struct pending_node *node = pending_find_text(&s->pending, e->id);
+	if (e->id.n)
+		return node ? PENDING_OF(node, struct request, pending) : NULL;
+	if (e->kind == ENVELOPE_REPLY) {
+		struct publish *pub = publish_in_flight(&s->publishes, e->channel);
+		return pub ? &pub->request : NULL;
+	}
+	struct wanted *w = e->subscription.n ? wanted_find(&s->wanted, e->subscription) : NULL;
+	return w ? &w->request : NULL;
+}
+
+/* The exchange of this request was answered: what doubted its size or its credential is over. */
+static void note_answer(struct session *s, struct request *r)
+{
+	/* nearly as large as they are made: the guess was right */
+	if (r->exchange->bytes >= s->batch_max - s->batch_max / 4)
+		s->batch_doubt = false;
+	r->exchange->answered = true;
+	s->proven = r->exchange->credential + 1;
+	if (r->rejected_with)
+		backoff_reset(&s->renewal);
+	r->rejected_with = 0;
+	backoff_reset(&s->command_backoff);
+}
+
+/* The server no longer retains the place to go on from: messages since then may be missed. */
+static void begin_elsewhere(struct session *s, struct wanted *w, const struct envelope *e)
+{
+	state_note(s, "%.*s begins anew: %.*s", SLICE_ARG(slice_take(w->node.key, 100)),
+		  SLICE_ARG(slice_take(e->error, 120)));
+	state_missed(s);
+	wanted_broken(&s->wanted, w, false);
+}
+
+/* Reports the reply to the extensions. 0, EXT_AGAIN, -errno */
+static int notify_extensions(struct session *s, struct slice channel, const struct envelope *e,
+			   bool later)
+{
+	int r = reply_is_ok(e) ? 0 : ext_refused(&s->exts, channel, e);
+	if (r == 0 && !later)
+		r = ext_answered(&s->exts, channel);
+	else if (r == 0)
+		ext_unheard(&s->exts, channel, true);
+	return r;
+}
+
+int commands_subscription_reply(struct session *s, uint64_t now, const struct envelope *e)
+{
+	struct request *r = find_command(s, e);
+	struct slice why;
+	bool subscribe = slice_eq(e->channel, SLICE("/meta/subscribe"));
+	if (!r || !r->exchange || r->kind != (subscribe ? REQUEST_SUBSCRIBE : REQUEST_UNSUBSCRIBE))
+		return 0;
+	int result = reply_failure_reason(e, &why);
+	bool forgotten = !reply_is_ok(e) && reply_is_session_unknown(e) &&
+			 !wanted_disowned(wanted_of(r), s->connects);
+	bool later = forgotten || (!reply_is_ok(e) && reply_is_temporary(e, why));
+	if (result == 0 && subscribe)
+		result = notify_extensions(s, wanted_of(r)->node.key, e, later);
+	if (result < 0)
+		return result;
+	note_answer(s, r);
+	if (result == EXT_AGAIN) {
+		begin_elsewhere(s, wanted_of(r), e);
+	} else if (reply_is_ok(e)) {
+		wanted_accepted(&s->wanted, wanted_of(r), e);
+	} else if (forgotten) {
+		wanted_forgotten(&s->wanted, wanted_of(r), now, s->connects, e);
+		life_suspect(s, now);
+	} else if (later) {
+		wanted_deferred(&s->wanted, wanted_of(r), now, e,
+				"the server refuses it for now");
+	} else {
+		wanted_refused(&s->wanted, wanted_of(r), e, "refused by the server");
+	}
+	return 0;
+}
+
+/*
+ * Whether the server did not accept the publish because it does not know the session: then it is sent
+ * again in the next session, or in this one when a connect proves that it is alive. The same error
+ * after that is a refusal. A 402 is repeated more often before it counts as one; other codes count
+ * as one at once soon after a suspicion that a connect disproved.
+ */
+static bool is_disowned(const struct session *s, const struct publish *pub, uint64_t now,
+			const struct envelope *e)
+{
+	bool clear = envelope_error_parse(e->error).code == 402;
+	bool unfounded = s->suspected && s->connects > s->suspected_after && now < s->suspect_at;
+	bool lives = pub->disowned && s->connects > pub->disowned_after;
+	bool again = lives && pub->disowned >= (clear ? DISOWNED_MAX : 1);
+	return reply_is_session_unknown(e) && !again && (clear || !unfounded);
+}
+
+static void publish_disowned(struct session *s, struct publish *pub, uint64_t now)
+{
+	pub->disowned += pub->disowned == 0 || s->connects > pub->disowned_after;
+	pub->disowned_after = s->connects;
+	publish_unsent(&s->publishes, pub);
+	publish_keep_back(&s->publishes, pub, now + s->o.backoff_min, SHARE_BACK_CONNECT);
+	life_suspect(s, now);
+}
+
+int commands_publish_reply(struct session *s, uint64_t now, const struct envelope *e)
+{
+	struct request *r = find_command(s, e);
+	if (!r || r->kind != REQUEST_PUBLISH || !r->exchange)
+		return 0;
+	struct publish *pub = publish_of(r);
+	note_answer(s, r);
+	if (!reply_is_ok(e) && is_disowned(s, pub, now, e)) {
+		publish_disowned(s, pub, now);
+	} else if (!reply_is_ok(e)) {
+		publish_done(&s->publishes, pub, SESSION_REFUSED, e, "refused by the server");
+		if (reply_is_session_unknown(e))
+			life_suspect(s, now);
+	} else if (pub->call) {
+		publish_delivered(pub);
+	} else {
+		s->published++;
+		publish_done(&s->publishes, pub, SESSION_OK, e, "");
+	}
+	return 0;
+}
+
+/* A remote call of CometD that failed is answered by data and successful:false. */
+static void end_call(struct session *s, struct publish *call, const struct envelope *e, bool deleted)
+{
+	bool failed = e->successful == JSON_FALSE;
+	if (call->request.exchange)
+		note_answer(s, &call->request);
+	s->published += !failed;
+	if (deleted)
+		publish_done(&s->publishes, call, SESSION_REFUSED, NULL, HOOK_DELETED);
+	else
+		publish_done(&s->publishes, call, failed ? SESSION_REFUSED : SESSION_OK, e,
+			     failed ? "the service answered with a failure" : "");
+}
+
+static void late_answer(struct session *s, const struct envelope *e)
+{
+	s->late_answers++;
+	state_note(s, "an answer on %.*s came when its call was over",
+		  SLICE_ARG(slice_take(e->channel, 150)));
+}
+
+bool commands_call_answer(struct session *s, uint64_t now, const struct envelope *e, bool deleted)
+{
+	struct publish *call;
+	switch (calls_match(&s->publishes.calls, &s->publishes, e, now, &call)) {
+	case CALLS_ANSWER:
+		end_call(s, call, e, deleted);
+		return true;
+	case CALLS_LATE:
+		late_answer(s, e);
+		return true;
+	case CALLS_NONE:
+		break;
+	}
+	return false;
+}
