@@ -116,7 +116,7 @@ int cookies_for(CURL *easy, const struct url *url, uint64_t unix_ms, struct buf 
 	return 0;
 }
 
-/* What tells the cookie of this line from others, whatever its value: domain, tail match, path, name. */
+/* The identity of the cookie of this line, without its value: domain, tail match, path, name. */
 static uint64_t identity(const char *line)
 {
 	static const bool counts[] = {true, true, true, false, false, true};
@@ -142,8 +142,8 @@ static bool is_known(const struct cookies_known *known, uint64_t id)
 	return false;
 }
 
-/* Notes in *kept, as far as there is room, those of the lines that were known, or those that were
-   not; puts them back into a jar that was emptied. */
+/* Records in *kept, as far as there is room, the lines that were known before (or those that were not) and
+   puts them back into the emptied jar. */
 static int keep(CURL *easy, const struct curl_slist *lines, const struct cookies_known *known,
 		bool were_known, bool emptied, struct cookies_known *kept)
 {
@@ -172,7 +172,7 @@ int cookies_limit(CURL *easy, struct cookies_known *known)
 	for (struct curl_slist *l = lines; l; l = l->next)
 		n++;
 	full = n > COOKIES_MAX;
-	/* one cannot be taken out, so all are, and some go back */
+	/* libcurl cannot remove a single cookie: remove all and put some back */
 	if (full && curl_easy_setopt(easy, CURLOPT_COOKIELIST, "ALL"))
 		return -ENOMEM;
 	r = keep(easy, lines, known, true, full, &kept);

@@ -17,7 +17,7 @@
 #define COOKIE_MAX 4096
 /* so long is a "Cookie:" header at most; what does not fit is left out, as by curl */
 #define COOKIES_SENT_MAX 8190
-/* a full jar takes no new names: a server that sets one with each answer must not fill our memory */
+/* a full jar accepts no new names, so a server that sets a new one with each answer cannot fill our memory */
 #define COOKIES_MAX 150
 /* from one answer, as by curl */
 #define COOKIES_TAKEN_MAX 50
@@ -42,8 +42,8 @@ struct cookies_known {
 	uint64_t ids[COOKIES_MAX];
 	size_t n;
 };
-/* Leaves COOKIES_MAX in the jar, the known ones first: a session is bound to one of them. For after
-   an answer that set some. 0 or -ENOMEM. */
+/* Keeps at most COOKIES_MAX cookies in the jar, the known ones first: a session is bound to one of them.
+   Call it after an answer that set cookies. 0 or -ENOMEM. */
 int cookies_limit(CURL *easy, struct cookies_known *known);
 
 /* Whether `text` is a cookie as a configuration has it: "NAME=VALUE" or "NAME=VALUE; Path=/x". */

@@ -1,14 +1,13 @@
 /*
- * Owns one program, the pipes to it and what came out of them. The program runs below a
- * supervisor (io/supervise.h), which ends and reaps all that the program started. Guarantees
- * that nothing here waits; that done() is called when all of it is dead, or, where the kernel
- * takes its time to kill, END_MS after it was asked to end; that such processes are few, and
- * are reaped by a later helper; that a program which forks, floods or hangs costs no more than
- * the limits; and that what was printed is wiped.
+ * Owns one program, the pipes to it and what came out of them. The program runs below a supervisor
+ * (io/supervise.h), which ends and reaps all that the program started. Guarantees that nothing here blocks;
+ * that done() is called when all these processes are dead, or END_MS after they were asked to end when the
+ * kernel needs longer; that the number of processes still ending is limited, and a later helper reaps them;
+ * that a program which forks, floods or hangs stays within the limits; and that its output is wiped from
+ * memory.
  *
- * The supervisor is watched by a pidfd: no SIGCHLD, so no handler that could meet the
- * children of an extension. The program's end is its exit and not the end of its stdout,
- * which a grandchild may hold open for ever.
+ * The supervisor is watched by a pidfd instead of SIGCHLD, so the children of an extension are not affected.
+ * The program's end is its exit and not the end of its stdout, which a grandchild may hold open for ever.
  */
 #include "io/helper.h"
 
@@ -28,7 +27,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* how long a supervisor may take to end all; it is the kernel's work alone */
+/* how long a supervisor may take to kill everything; only the kernel can delay it */
 #define END_MS 500
 #define ENDING_MAX 16
 #define READ_MAX 65536u
@@ -88,7 +87,7 @@ static unsigned reap_ending(void)
 	return n;
 }
 
-/* It is not waited for: all that it started is ended soon, also when we are gone. */
+/* Does not wait: the supervisor ends everything it started, even when the daemon is gone. */
 static void leave_supervisor(struct helper *h)
 {
 	struct supervisor *s = TAKE(h->supervisor);
@@ -178,7 +177,7 @@ static void on_readable(void *ctx, unsigned events)
 		end(s->owner, HELPER_TOO_MUCH, "it printed too much");
 }
 
-/* What it left in the pipe when it ended. */
+/* Reads what the program left in the pipe when it ended. */
 static void drain(struct sink *s)
 {
 	for (size_t n = 0; n < READ_MAX && read_some(s); n += 4096)
@@ -244,8 +243,8 @@ static int make_input(struct slice input, int *ret)
 	return 0;
 }
 
-/* What a program needs to find its files, its language, its time zone and a proxy; a name that
-   ends in "_" stands for all that begin with it. Documented in cometd-bridge.conf(5). */
+/* What a program needs to find its files, its language, its time zone and a proxy; a name that ends in "_"
+   matches all names that begin with it. Documented in cometd-bridge.conf(5). */
 static bool is_handed_on(const char *variable)
 {
 	static const char *const names[] = {
@@ -278,7 +277,7 @@ static char **make_environment(void)
 	return env;
 }
 
-/* All signals are blocked in the child: a handler of ours would write to pipes of ours. */
+/* All signals are blocked in the child: a signal handler of the daemon would write to the daemon's pipes. */
 static int fork_supervisor(struct helper *h, struct supervise *o)
 {
 	sigset_t all, before;

@@ -1,8 +1,8 @@
 /*
- * Runs one external program under a deadline and hands over what it printed.
- * No shell: the words of argv reach it as they are. All that it started, also in
- * sessions of their own, is killed as soon as the program ended, took too long or
- * printed too much, and when this process ends in whatever way.
+ * Runs one external program under a deadline and hands over what it printed. No
+ * shell: the words of argv reach it as they are. All processes that it started,
+ * also those in sessions of their own, are killed when the program ends, takes
+ * too long or prints too much, and when this process ends for any reason.
  */
 #ifndef IO_HELPER_H
 #define IO_HELPER_H
@@ -40,16 +40,16 @@ struct helper_result {
 struct helper;
 
 /*
- * Starts it. done(ctx, r) is called once, by the loop; `r` lives until the helper is freed,
- * which done() may do. Of our environment it has a short list (cometd-bridge.conf(5),
- * credential-command), of our descriptors 0, 1 and 2. That it cannot be run is an outcome, too.
- * 0; -ENOMEM; -EAGAIN when too many that were killed are not dead yet; -EMFILE, …
+ * Starts it. done(ctx, r) is called once, by the loop; `r` lives until the helper is freed, which done() may
+ * do. It inherits a short list of environment variables (cometd-bridge.conf(5), credential-command) and the
+ * descriptors 0, 1 and 2. Failing to run the program is an outcome, too. 0; -ENOMEM; -EAGAIN when too many
+ * that were killed are not dead yet; -EMFILE, …
  */
 int helper_new(struct loop *loop, const struct helper_options *o,
 	       void (*done)(void *ctx, const struct helper_result *r), void *ctx,
 	       struct helper **ret);
-/* Has all that still runs killed, without waiting for it, and wipes what was printed. NULL is
-   fine. No done() follows. */
+/* Requests the end of everything that still runs, without waiting for it, and wipes its output. NULL is
+   allowed. No done() follows. */
 void helper_free(struct helper *h);
 
 #endif

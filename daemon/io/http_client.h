@@ -73,7 +73,7 @@ void http_client_free_headers(struct curl_slist *list);
 struct mask *http_client_mask(const struct http_client *c);
 /* So is the cookie of this Set-Cookie, which will be sent. 0 or -ENOMEM. */
 int http_client_hide_cookie(struct http_client *c, struct slice set_cookie);
-/* For after an answer that set cookies: takes new ones out of a jar that has become too full.
+/* Call it after an answer that set cookies: removes new cookies from a jar that has become too full.
    `easy` is any handle of this client. 0 or -ENOMEM. */
 int http_client_limit_cookies(struct http_client *c, CURL *easy);
 

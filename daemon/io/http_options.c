@@ -219,8 +219,8 @@ static int copy_texts(struct http_options *o)
 	return 0;
 }
 
-/* Blanks become commas: libcurl 7.88 separates hosts by either, 8.14 by commas alone, and reads
-   nothing behind a blank. Several commas are as good as one to both. */
+/* Blanks become commas: libcurl 7.88 accepts either as separator; 8.14 accepts commas only and ignores
+   everything after a blank. Both accept several commas in a row. */
 static void separate_by_commas(char *hosts)
 {
 	for (; hosts && *hosts; hosts++)

@@ -40,8 +40,8 @@ struct http_options {
 	unsigned idle_max;               /* s a connection may idle and be used again (4) */
 };
 void http_options_default(struct http_options *o);
-/* A copy of all of `from` in *to, no_proxy with commas in place of blanks; http_options_fini() is
-   due in any case. 0 or -ENOMEM. */
+/* Copies all of `from` to *to, with commas in place of the blanks in no_proxy; call http_options_fini() in
+   any case. 0 or -ENOMEM. */
 int http_options_copy(const struct http_options *from, struct http_options *to);
 void http_options_fini(struct http_options *o);
 

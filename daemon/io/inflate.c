@@ -1,6 +1,6 @@
 /*
- * Owns one inflating stream of zlib. Guarantees that no step makes more bytes
- * than it was given room for, whatever the input.
+ * Owns one inflating stream of zlib. Guarantees that no step produces more
+ * bytes than the given room, whatever the input.
  */
 #include "io/inflate.h"
 
@@ -14,7 +14,7 @@
 int inflater_init(struct inflater *i, enum inflate_format format)
 {
 	*i = (struct inflater){.whole = true};
-	/* a larger window than the sender's does no harm, and zlib has none of 8 bits */
+	/* a window larger than the sender's works too, and zlib supports none of 8 bits */
 	if (inflateInit2(&i->z, format == INFLATE_RAW ? -MAX_WBITS : MAX_WBITS + GZIP_BITS) != Z_OK)
 		return -ENOMEM;
 	i->made = true;

@@ -11,8 +11,8 @@
 #include <sys/socket.h>
 
 /*
- * More than what comes in for a peer in one turn. The kernel gives twice as much as is asked for, but
- * no more than net.core.wmem_max, which usually is 208 KiB, allows.
+ * More than what arrives for one peer in one turn. The kernel doubles the value, but limits it to
+ * net.core.wmem_max, which usually is 208 KiB.
  */
 #define SEND_BUFFER (208 << 10)
 
@@ -22,7 +22,7 @@ int local_socket_set_up(int fd)
 
 	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) || fcntl(fd, F_SETFD, FD_CLOEXEC))
 		return -errno;
-	/* without it a reader that keeps up may lose messages of a burst, but is served */
+	/* not fatal: without it, a reader that keeps up may lose messages of a burst */
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	return 0;
 }

@@ -32,7 +32,7 @@ struct ring {
 
 struct mask {
 	struct ring ours, cookies;
-	struct ring client_id;          /* one, as it is written and as it is meant */
+	struct ring client_id;          /* one, with and without its escapes */
 	unsigned n_short;               /* of ours: shorter than a run */
 	uint64_t filter[(1u << FILTER_BITS) / 64];
 };
@@ -93,7 +93,7 @@ static bool is_kept(const struct ring *r, struct slice secret)
 	return false;
 }
 
-/* Takes over `copy`, of n bytes; one shorter than `min` is not kept. */
+/* Takes ownership of `copy`, of n bytes; one shorter than `min` is not kept. */
 static void keep(struct mask *m, struct ring *r, char *copy, size_t n, size_t min)
 {
 	unsigned at = r->n < MASK_SECRETS_MAX ? r->n : r->oldest;
@@ -117,7 +117,7 @@ static void keep(struct mask *m, struct ring *r, char *copy, size_t n, size_t mi
 	fill_filter(m, &m->client_id);
 }
 
-/* As it is written, or as it is meant: the length that counts is that of the result. */
+/* With or without its escapes: the length that counts is that of the result. */
 static int keep_as(struct mask *m, struct ring *r, struct slice secret, size_t min, unsigned decode)
 {
 	char *copy = malloc(secret.n + 1);

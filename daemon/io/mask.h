@@ -38,7 +38,7 @@ int mask_add_header(struct mask *m, const char *line);
 int mask_add_cookie(struct mask *m, struct slice value);
 /* The same for the client id of a session, in place of the one before. */
 int mask_set_client_id(struct mask *m, struct slice id);
-/* The same for each string of a JSON text, but keys, that is as long as a run without its escapes. */
+/* The same for each string of a JSON text (keys excepted) that is as long as a run without its escapes. */
 int mask_add_json(struct mask *m, struct slice json);
 
 /* Overwrites the secrets in `text`, all of it in UTF-8 as before. */

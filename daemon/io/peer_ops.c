@@ -15,9 +15,9 @@
 #include <stdio.h>
 
 #define STATUS_MAX (4u << 20)   /* ceiling of one status reply: some 10,000 peers */
-/* so many times as long as it took to make it, it is not made again: it takes a tenth of the time */
+/* the pause after making it, as a multiple of the time it took: at most a tenth of all time goes into it */
 #define STATUS_PAUSE 10
-/* of an op: the request is to come again later */
+/* result of an op: the request is to be handled again later */
 enum { OPS_E_LATER = 1 };
 #define HELLO_REPLY_MAX (256u << 10)
 
@@ -168,7 +168,7 @@ static int make_status(struct peer_ops *ops)
 	return 0;
 }
 
-/* All who had to wait ask again, and the first of them makes the answer. */
+/* All requests that had to wait are handled again; the first of them makes the answer. */
 static void on_status_due(void *ctx)
 {
 	struct peer_ops *ops = ctx;
@@ -226,7 +226,7 @@ static void refuse_unread(struct peer_ops *ops, struct peer *p, const struct mes
 		peer_close(p, code, slice_of(why), 0);
 }
 
-/* false: the request is to come again later */
+/* false: the request is to be handled again later */
 static bool dispatch(struct peer_ops *ops, struct peer *p, const struct message *m)
 {
 	if (!peer_hello_done(p) && m->op != PROTOCOL_OP_HELLO) {

@@ -13,14 +13,14 @@
 #include "io/peer.h"
 
 /*
- * The answer to `status`, shared by all who ask in the same turn. Its cost grows with the peers, so
- * it is made again only when it has been left alone for ten times as long as it took to make; who asks
- * earlier waits until then, and never gets one that is older than the question.
+ * The answer to `status`, shared by all peers that ask in the same turn. Its cost grows with the number of
+ * peers, so after it was made, the next one is made only after a pause of ten times the time that it took.
+ * Requests that come earlier wait until then, so no peer gets an answer that is older than its request.
  */
 struct status_cache {
-	struct blob *answer;            /* and a closing brace; NULL: none */
+	struct blob *answer;            /* with the closing brace of the frame; NULL: none */
 	uint64_t turn;                  /* of the loop, in which it was made */
-	uint64_t due;                   /* loop time from which on it may be made again */
+	uint64_t due;                   /* loop time from which it may be made again */
 	struct loop_timer *timer;
 };
 
@@ -33,7 +33,7 @@ struct peer_ops {
 	struct status_cache status;
 };
 
-/* Sets up ops->status; the other fields are the caller's, and set before. 0 or -ENOMEM. */
+/* Initialises ops->status; the caller sets the other fields before. 0 or -ENOMEM. */
 int peer_ops_init(struct peer_ops *ops);
 void peer_ops_fini(struct peer_ops *ops);
 

@@ -18,7 +18,7 @@ struct site {
 
 struct sites {
 	size_t n;
-	size_t next;                    /* the transport to be asked first */
+	size_t next;                    /* the transport to ask first */
 	char **shown;
 	struct site v[];
 };

@@ -36,7 +36,7 @@ int sites_each_url(const struct sites *s, int (*each)(void *ctx, const struct ur
 
 /* what this batch goes out through */
 struct transport *sites_transport(struct sites *s, const struct session_batch *batch);
-/* What came next from any of them, in turn; see transport_next(). 0 or TRANSPORT_E_NONE. */
+/* The next input from any of the transports, in turn; see transport_next(). 0 or TRANSPORT_E_NONE. */
 int sites_next(struct sites *s, struct transport_input *ret);
 /* Nothing is pulled at the moment; see transport_hold(). */
 void sites_hold(struct sites *s);

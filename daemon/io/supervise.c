@@ -1,8 +1,8 @@
 /*
- * Owns the processes below one helper program. Guarantees that all of them are dead and
- * reaped when it exits, and that no other process is ever signalled: it kills its own
- * children only, whose numbers nobody else can have before it has reaped them. A process
- * whose parent is gone becomes its child (PR_SET_CHILD_SUBREAPER).
+ * Owns the processes below one helper program. Guarantees that all of them are dead and reaped when it exits,
+ * and that no other process is ever signalled: it kills its own children only, and the kernel does not reuse
+ * the pid of a child before the child is reaped. A process whose parent is gone becomes its child
+ * (PR_SET_CHILD_SUBREAPER).
  */
 #include "io/supervise.h"
 
@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* how often children are looked for again while some of them are still dying */
+/* pause between two searches for children while some of them are still ending */
 #define AGAIN_NS 10000000
 
 /* No signal ignored or blocked, a process group of its own, no descriptor but 0, 1 and 2. */
@@ -32,7 +32,7 @@ static _Noreturn void run(const struct supervise *o)
 		sigaction(n, &action, NULL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	/* one of them may have the number of another's place */
+	/* the number of one may be the target of another */
 	for (int i = 0; i < 3; i++)
 		fds[i] = fcntl(o->fds[i], F_DUPFD, 3);
 	for (int i = 0; i < 3; i++)
@@ -45,7 +45,7 @@ failed:
 	_exit(127);
 }
 
-/* Whether the kernel can name them (CONFIG_PROC_CHILDREN). */
+/* Whether the kernel lists children (CONFIG_PROC_CHILDREN). */
 static bool kill_children(void)
 {
 	int fd = open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC);
@@ -70,7 +70,7 @@ static bool kill_children(void)
 	return true;
 }
 
-/* Whether the program has ended, which is noted; it is not reaped yet. */
+/* Whether the program has ended; records how. It is not reaped yet. */
 static bool has_ended(pid_t program, struct supervise_report *report)
 {
 	siginfo_t info = {0};
@@ -82,7 +82,7 @@ static bool has_ended(pid_t program, struct supervise_report *report)
 	return true;
 }
 
-/* Whether there are children still. */
+/* Whether children are left. */
 static bool reap(void)
 {
 	siginfo_t info;
@@ -109,7 +109,7 @@ static void watch(pid_t program, struct supervise_report *report)
 
 		if (!ending && (has_ended(program, report) || stop)) {
 			ending = true;
-			/* before it is reaped: until then its group has nobody else's number */
+			/* before it is reaped: until then no other process group can have its number */
 			kill(-program, SIGKILL);
 		}
 		if (!reap() || (ending && !kill_children()))
@@ -125,7 +125,7 @@ _Noreturn void supervise(const struct supervise *o)
 	if (getppid() != o->parent)
 		_exit(1);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	/* ignored, it would leave no child to be reaped */
+	/* if SIGCHLD were ignored, the kernel would reap children by itself */
 	sigaction(SIGCHLD, &action, NULL);
 	pid_t program = _Fork();
 	if (program == 0)
@@ -134,7 +134,7 @@ _Noreturn void supervise(const struct supervise *o)
 		o->report->error = errno;
 		_exit(1);
 	}
-	/* the pipes above all: their end is the program's */
+	/* above all the pipes: they must close when the program ends */
 	close_range(0, UINT_MAX, 0);
 	watch(program, o->report);
 	_exit(0);

@@ -1,7 +1,6 @@
 /*
- * The process between the daemon and a program that it runs (io/helper.h). It is the
- * reaper of everything that the program starts, also of what left its session and its
- * process group, so it can end all of that and nothing else.
+ * The process between the daemon and a program that it runs (io/helper.h). It is the reaper of all processes
+ * that the program starts, also of those in another session or process group, so it can end exactly these.
  */
 #ifndef IO_SUPERVISE_H
 #define IO_SUPERVISE_H
@@ -10,8 +9,8 @@
 
 /* In memory shared with the daemon, which reads it when the supervisor has ended. */
 struct supervise_report {
-	int error;                      /* why the program could not be run: an errno, or 0 */
-	int code, status;               /* of its end, as in siginfo_t; 0: it did not end by itself */
+	int error;                      /* errno of the failure to run the program, or 0 */
+	int code, status;               /* how it ended, as in siginfo_t; 0: it did not end by itself */
 };
 
 struct supervise {
@@ -23,9 +22,9 @@ struct supervise {
 };
 
 /*
- * For the child side of a fork in which all signals are blocked. Runs the program and waits for
- * its end, for SIGTERM, or for the end of the daemon; then kills and reaps all that is left of
- * it, and exits. Only async-signal-safe functions: the daemon has threads (of libcurl).
+ * To be called in the child of a fork, with all signals blocked. Runs the program and waits for its end, for
+ * SIGTERM, or for the end of the daemon; then kills and reaps all that is left of it, and exits. Only
+ * async-signal-safe functions: the daemon has threads (of libcurl).
  */
 _Noreturn void supervise(const struct supervise *o);
 

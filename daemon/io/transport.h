@@ -3,8 +3,9 @@
  * uses. Long-polling maps the two lanes to two HTTP connections; WebSocket
  * maps both to one socket, opened with the first batch.
  *
- * A transport reads no JSON: it is told the lane. What came is pulled from it, in
- * pieces and in its order; what is not pulled is not read from the network.
+ * A transport reads no JSON: the caller names the lane. The caller pulls what
+ * arrived, in pieces and in order; what is not pulled is not read from the
+ * network.
  */
 #ifndef IO_TRANSPORT_H
 #define IO_TRANSPORT_H
@@ -19,11 +20,11 @@
 
 struct transport;
 
-/* From the loop and from within libcurl: nothing of the transport may be called from them. */
+/* Called from the loop and from within libcurl: they must not call functions of the transport. */
 struct transport_events {
 	/* There may be something for transport_next(). */
 	void (*ready)(void *ctx);
-	/* Bytes came for the HTTP exchange of `batch`, or (0) on the WebSocket: it is alive. */
+	/* Bytes arrived for the HTTP exchange of `batch`, or (0) on the WebSocket: it is alive. */
 	void (*heard)(void *ctx, uint64_t batch);
 	void *ctx;
 };
@@ -32,7 +33,7 @@ enum transport_input_kind {
 	TRANSPORT_PIECE,         /* of the HTTP response of `batch`, or (0) of a WebSocket message */
 	TRANSPORT_TEXT_END,      /* the WebSocket message is complete */
 	TRANSPORT_END,           /* the HTTP response of `batch` is */
-	TRANSPORT_FAILED,        /* the exchange of `batch` failed; nothing more comes of it */
+	TRANSPORT_FAILED,        /* the exchange of `batch` failed; no more input of it follows */
 	/* the WebSocket is gone, or could not be opened; and every batch on it. The next send opens
 	   a new one */
 	TRANSPORT_CLOSED,
@@ -60,10 +61,11 @@ struct transport_type {
 	   is not touched: a WebSocket goes on. */
 	int (*send)(struct transport *t, const struct session_batch *batch, struct slice text,
 		    char *why);
-	/* What came next; its views live until the next call of next or abort. 0, or
+	/* The next input; its views are valid until the next call of next or abort. 0, or
 	   TRANSPORT_E_NONE: nothing now. */
 	int (*next)(struct transport *t, struct transport_input *ret);
-	/* Nothing is pulled at the moment: what waits for that is no silence, and heard() says so. */
+	/* Input is not pulled at the moment: while data waits to be pulled, heard() is called, so that the
+	   pause does not count as silence. */
 	void (*hold)(struct transport *t);
 	/* Ends the exchange of `batch` (on WebSocket: the connection), or of all of them for 0; whether
 	   there was one. What came of it and was not pulled is gone, too. */

@@ -30,7 +30,7 @@ struct longpoll {
 	struct transport_events events;
 	const struct endpoints *endpoints;
 	struct lane lanes[LANES];
-	int next;                        /* the lane to be asked first: neither keeps the other waiting */
+	int next;                        /* the lane to ask first, so that no lane makes another wait */
 	struct session_failure failure;
 	char reason[64];
 };

@@ -1,11 +1,11 @@
 /*
- * Owns one stream, from its dialling on, and the sending of frames by wslay; the
- * receiving is in io/ws_reader. Guarantees that its end is told exactly once and
- * last, that silence is noticed, and that neither direction holds more than its
- * ceiling. Knows nothing of what the texts mean.
+ * Owns one stream, from its dialling on, and the sending of frames by wslay;
+ * io/ws_reader receives. Guarantees that its end is reported exactly once and
+ * last, that silence is detected, and that neither direction holds more than
+ * its ceiling.
  *
- * The socket is watched for reading only while all that came was asked for: what
- * is not asked for is not read.
+ * The socket is watched for reading only when everything that arrived was
+ * pulled: what is not pulled is not read.
  */
 #include "io/websocket.h"
 
@@ -26,14 +26,14 @@
 #define OUT_MAX (128u << 10)
 /* answers to pings that wait: who pings and does not read must not fill our memory */
 #define PONGS_MAX 64
-/* reads made by one websocket_next() when nothing comes of them: control frames, say */
+/* reads made by one websocket_next() that produce nothing for the caller, such as control frames */
 #define READS_MAX 8
 
 enum ws_state {
 	WS_DIALLING,
 	WS_OPEN,
 	WS_CLOSING,              /* our close frame is on its way; nothing is read any more */
-	WS_CLOSED,               /* over: its end is told, or will be, or nobody wants it */
+	WS_CLOSED,               /* over: its end was or will be reported, or the caller freed it */
 };
 
 struct websocket {
@@ -53,11 +53,11 @@ struct websocket {
 	struct ws_reader *reader;        /* once it is open */
 	struct ws_deflate *deflate;      /* NULL: texts travel as they are */
 	struct buf in;                   /* read, not yet taken apart */
-	struct buf packed;               /* a text that goes out, compressed */
+	struct buf packed;               /* an outgoing text, compressed */
 	struct buf out;                  /* framed */
 	unsigned pongs;                  /* queued since all had left */
 	bool readable;                   /* there may be more in the socket, or in libcurl */
-	bool refused;                    /* nothing that came is looked at any more */
+	bool refused;                    /* input is ignored from now on */
 	bool told;                       /* the end was */
 	bool pinged;                     /* and nothing came since */
 	uint64_t heard, pinged_at;       /* when the last byte came; when we asked */
@@ -94,7 +94,7 @@ static void set_reason(struct websocket *w, const char *text)
 		snprintf(w->reason, sizeof(w->reason), "%s", text);
 }
 
-/* The one way to the end. What set_reason() said first is the reason. */
+/* The only way to the end. The first call of set_reason() determines the reason. */
 static void finish(struct websocket *w, const char *reason)
 {
 	if (w->state == WS_CLOSED)
@@ -123,8 +123,8 @@ static void request_flush(struct websocket *w)
 	loop_at_end(w->loop, &w->flush);
 }
 
-/* Called when all that was read is taken apart. 0, -EAGAIN, or another negative errno after which
-   all is over. */
+/* Call it when all bytes that were read are parsed. 0, -EAGAIN, or another negative errno that ends the
+   connection. */
 static int read_more(struct websocket *w)
 {
 	int r = stream_read(w->stream, &w->in, READ_SIZE);
@@ -178,7 +178,7 @@ static int ws_mask(wslay_event_context_ptr frames, uint8_t *to, size_t n, void *
 
 /* --- what the server sends --- */
 
-/* a server that does not let the close frame out is not waited for, pings or not */
+/* a server that does not read our close frame is not waited for, even if it sends pings */
 static void begin_closing(struct websocket *w, unsigned code)
 {
 	w->state = WS_CLOSING;
@@ -203,7 +203,7 @@ static void on_close_frame(struct websocket *w, const struct ws_read_result *clo
 	if (!w->reason[0])
 		snprintf(w->reason, sizeof(w->reason), "the server closed the WebSocket (%u%s%.*s)",
 			 close->code, words.n ? ": " : "", SLICE_ARG(words));
-	/* the same code back; 1005 stands for none, and must not be sent */
+	/* send the same code back; 1005 means "no code" and must not be sent */
 	begin_closing(w, close->code == WSLAY_CODE_NO_STATUS_RCVD ? 0 : close->code);
 }
 
@@ -213,12 +213,12 @@ static void on_ping(struct websocket *w, struct slice payload)
 				    .msg_length = payload.n};
 
 	w->pongs++;
-	/* without memory there is none; a server that misses it asks again, or closes */
+	/* without memory no pong is sent; the server then pings again, or closes */
 	wslay_event_queue_msg(w->frames, &m);
 	request_flush(w);
 }
 
-/* What is in `in` first. Whether it is for the caller: true, and *ret. */
+/* Parses what comes first in `in`. True, and *ret, when it is for the caller. */
 static bool take_apart(struct websocket *w, struct websocket_input *ret)
 {
 	struct ws_read_result said;
@@ -276,7 +276,7 @@ static bool refill(struct websocket *w)
 
 int websocket_next(struct websocket *w, struct websocket_input *ret)
 {
-	/* what came before the end is told before it */
+	/* what arrived before the end is reported before it */
 	for (unsigned reads = 0; w->reader && !w->refused; reads++) {
 		if (take_apart(w, ret))
 			return 0;
@@ -340,7 +340,7 @@ static void flush_frames(struct websocket *w)
 		finish_and_tell(w, "the WebSocket was closed");
 	} else {
 		settle_watch(w, r == -EAGAIN);
-		/* what stopped the reading is over */
+		/* reading is possible again */
 		if (flooded && may_read(w))
 			tell(w);
 	}
@@ -389,7 +389,7 @@ static void on_silence(void *ctx)
 		finish_and_tell(w, "the server did not let us say goodbye");
 		return;
 	}
-	/* what we do not read is no silence of the server's */
+	/* the server is not silent while we do not read */
 	if (w->readable) {
 		w->heard = now;
 		w->pinged = false;
@@ -436,7 +436,7 @@ static void open_up(struct websocket *w, struct ws_dialled *d)
 	if (w->deflate)
 		wslay_event_config_set_allowed_rsv_bits(w->frames, WSLAY_RSV1_BIT);
 	watch_silence(w);
-	/* frames may have come right behind the answer, and what was queued may leave */
+	/* frames may have arrived directly after the HTTP answer, and queued texts may be sent */
 	w->readable = true;
 	tell(w);
 	request_flush(w);
@@ -512,8 +512,8 @@ static int queue_text(struct websocket *w, struct slice text, uint8_t rsv)
 	return wslay_event_queue_msg_ex(w->frames, &m, rsv);
 }
 
-/* What is queued while we dial goes as it is: nobody knows yet what the server understands. Without
-   memory it does, too. */
+/* What is queued while dialling is sent uncompressed: what the server supports is not known yet. So is
+   what cannot be compressed for lack of memory. */
 static int queue_packed(struct websocket *w, struct slice text)
 {
 	int r;
@@ -522,7 +522,7 @@ static int queue_packed(struct websocket *w, struct slice text)
 		return queue_text(w, text, WSLAY_RSV_NONE);
 	r = queue_text(w, buf_slice(&w->packed), WSLAY_RSV1_BIT);
 	buf_clear(&w->packed);
-	/* what does not leave is never referred to by a later one */
+	/* a text that is not sent must not be referred to by a later one */
 	if (r)
 		ws_deflate_unsent(w->deflate);
 	return r;
@@ -573,6 +573,6 @@ void websocket_free(struct websocket *w)
 	if (w->state == WS_OPEN)
 		say_goodbye(w);
 	shut(w);
-	/* this may be one of its own callbacks, and its last words may still be read */
+	/* this may be one of its own callbacks, and the caller may still hold views of the last input */
 	loop_reap(w->loop, &w->corpse, bury, w);
 }

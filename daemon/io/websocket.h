@@ -1,8 +1,8 @@
 /*
  * One WebSocket as a pipe of texts: it opens itself, carries texts both ways,
- * and ends once, with a reason. What the server sends is pulled: what nobody
- * asks for is not read, and so waits in the kernel and at the server. Whatever a
- * server may do wrong is either tolerated here or is the end of the pipe.
+ * and ends once, with a reason. The caller pulls what the server sends: what is
+ * not pulled is not read, and so waits in the kernel and at the server. A
+ * violation of the protocol is either tolerated here or ends the connection.
  */
 #ifndef IO_WEBSOCKET_H
 #define IO_WEBSOCKET_H
@@ -35,7 +35,7 @@ struct websocket_end {
 	struct slice reason;             /* words for people */
 };
 
-/* Nothing of the websocket may be called from within them. */
+/* They must not call functions of the websocket. */
 struct websocket_events {
 	/* there may be something for websocket_next() */
 	void (*ready)(void *ctx);
@@ -71,8 +71,8 @@ int websocket_new(struct loop *loop, struct curl_loop *curl, struct http_client 
  */
 int websocket_send(struct websocket *w, struct slice text);
 /*
- * What came next, in its order; the views live until the next call, or the end of the turn in which
- * the websocket is freed. 0, or WEBSOCKET_E_NONE: nothing now, ready() says when to ask again.
+ * The next input, in order; the views are valid until the next call, or the end of the turn in which the
+ * websocket is freed. 0, or WEBSOCKET_E_NONE: nothing now; ready() is called when there may be more.
  */
 enum { WEBSOCKET_E_NONE = 1 };
 int websocket_next(struct websocket *w, struct websocket_input *ret);

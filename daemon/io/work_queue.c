@@ -1,8 +1,8 @@
 /*
- * Owns the order in which waiting work is done, and the time it may take in one
- * turn. Invariants: a turn ends its work with the first step that uses up
- * WORK_TURN_US; of the items that always have work, none is visited twice before
- * another is visited once; and these get at least half of the turn.
+ * Owns the order in which waiting work is done, and the time that it may take
+ * in one turn. Invariants: a turn ends its work with the first step that uses
+ * up WORK_TURN_US; of the items that always have work, none is visited twice
+ * before another is visited once; and these get at least half of the turn.
  */
 #include "io/work_queue.h"
 
@@ -12,7 +12,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* beyond this a debt is forgiven, so that paying it takes a bounded number of rounds */
+/* a larger debt is cut to this, so that paying it takes a bounded number of rounds */
 #define DEBT_MAX_US 5000
 /* each step costs at least this, though the clock has not moved */
 #define STEP_MIN_US 1
@@ -48,9 +48,9 @@ static int64_t cost_of(uint64_t us, size_t steps, size_t bytes)
 }
 
 /*
- * Does steps of this item while it has credit and the turn has `left`; returns what they cost. By
- * the cheap clock they seem to cost more when another process had the processor meanwhile: that may
- * end a visit early, but is no debt.
+ * Does steps of this item while it has credit and the turn has `left`; returns what they cost. With the cheap
+ * clock a step seems to cost more when another process had the processor meanwhile: that may end a visit
+ * early, but creates no debt.
  */
 static int64_t serve(struct work_queue *q, struct work_item *item, int64_t left)
 {
@@ -80,7 +80,7 @@ static int64_t serve(struct work_queue *q, struct work_item *item, int64_t left)
 		move_to_end(q, item);
 	else if (!more)
 		list_remove(&item->link);
-	/* else the turn is over: it stays first, and goes on in the next */
+	/* else the turn is over: it stays first and continues in the next turn */
 	item->functions->rest(item->ctx);
 	q->served = NULL;
 	return cost;

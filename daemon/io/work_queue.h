@@ -22,11 +22,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* short, for a request that comes in the middle of a turn waits for the rest of it */
+/* short, because a request that arrives during a turn waits for the rest of it */
 #define WORK_TURN_US 500
 /* more than a few small requests cost */
 #define WORK_QUANTUM_US 50
-/* what the kernel and the reader take for a KiB written: 1 GB/s */
+/* what writing a KiB costs the kernel and the reader: 1 GB/s */
 #define WORK_US_PER_KIB 1
 
 struct work_queue;
@@ -57,12 +57,12 @@ void work_queue_free(struct work_queue *q);
 struct loop *work_queue_loop(const struct work_queue *q);
 
 void work_item_init(struct work_item *item, const struct work_functions *functions, void *ctx);
-/* There is something to do; its steps begin in this turn, after the descriptors. */
+/* Adds an item with work to do; its steps begin in this turn, after the descriptors. */
 void work_queue_add(struct work_queue *q, struct work_item *item);
 /* The same for an item that had to pause in the middle of its work: it does not count as idle. */
 void work_queue_resume(struct work_queue *q, struct work_item *item);
-/* No step and no rest() comes after it; needed before the item's memory goes. May be called from
-   its own functions. */
+/* No step and no rest() is called after it; required before the item is freed. May be called from its own
+   functions. */
 void work_queue_cancel(struct work_queue *q, struct work_item *item);
 static inline bool work_item_busy(const struct work_item *item) { return item->busy; }
 

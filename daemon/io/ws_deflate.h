@@ -44,7 +44,7 @@ int ws_deflate_pack(struct ws_deflate *d, struct slice text, struct buf *out);
 /* What was packed last does not leave: nothing later may refer to it. */
 void ws_deflate_unsent(struct ws_deflate *d);
 
-/* What belongs behind each compressed message and does not travel (RFC 7692, 7.2.2). */
+/* The end of each compressed message, which is not transmitted (RFC 7692, 7.2.2). */
 #define WS_DEFLATE_TAIL SLICE("\x00\x00\xff\xff")
 /*
  * Inflates a piece of a compressed message as inflater_step() does: at most `room` bytes. 0,
@@ -52,7 +52,7 @@ void ws_deflate_unsent(struct ws_deflate *d);
  */
 int ws_deflate_unpack(struct ws_deflate *d, struct slice *packed, char *to, size_t room,
 		      size_t *ret_n);
-/* The message was unpacked, its tail included. */
+/* The whole message was inflated, its tail included. */
 void ws_deflate_unpacked(struct ws_deflate *d);
 
 #endif

@@ -1,8 +1,8 @@
 /*
- * Owns the reading of frames, which wslay takes apart. Guarantees that a server
- * that breaks the protocol is found out at once, and that no more than one piece
- * of a text is held. Whether a text is UTF-8 is for its reader to judge: one bad
- * event must not cost the connection.
+ * Owns the reading of frames, which wslay parses. Guarantees that a violation
+ * of the protocol is detected at once, and that no more than one piece of a
+ * text is held. It does not check that a text is UTF-8; the reader of the text
+ * does: one bad event must not end the connection.
  */
 #include "io/ws_reader.h"
 
@@ -33,14 +33,14 @@ struct ws_reader {
 	bool complete;                   /* its last frame came */
 	bool tail;                       /* and of a compressed one, the tail was added */
 	struct slice chunk;              /* payload that is not in `piece` yet; in wslay's memory */
-	bool full;                       /* zlib may have more to say */
+	bool full;                       /* zlib may have more output */
 
 	size_t n_piece, n_control;
 	char control[CONTROL_MAX];
 	char piece[WS_PIECE_MAX];
 };
 
-/* what wslay asks for; 0 is "not now" */
+/* callback of wslay; 0 means "not now" */
 static ssize_t on_recv(uint8_t *to, size_t max, int flags, void *ctx)
 {
 	struct ws_reader *r = ctx;
@@ -128,7 +128,7 @@ static enum ws_read end_control(const struct ws_reader *r, struct ws_read_result
 
 /* --- frames --- */
 
-/* The first bytes of a frame: whether there may be such a one. WS_READ_NOTHING when all is well. */
+/* Checks the header of a frame. WS_READ_NOTHING when it is valid. */
 static enum ws_read begin_frame(struct ws_reader *r, const struct wslay_frame_iocb *f,
 				struct ws_read_result *ret)
 {
@@ -141,7 +141,7 @@ static enum ws_read begin_frame(struct ws_reader *r, const struct wslay_frame_io
 		return breach(ret, BROKE "an unknown kind of frame");
 	if (f->rsv & ~allowed)
 		return breach(ret, BROKE "a reserved bit that was not agreed on");
-	/* Bayeux is text. To ignore it would be to lose messages in silence. */
+	/* Bayeux is text. Ignoring binary data would lose messages silently. */
 	if (f->opcode == WSLAY_BINARY_FRAME)
 		return fault(ret, WSLAY_CODE_UNSUPPORTED_DATA, "the server sent binary data");
 	if (data && (f->opcode == WSLAY_CONTINUATION_FRAME) != r->in_text)
@@ -159,8 +159,8 @@ static enum ws_read begin_frame(struct ws_reader *r, const struct wslay_frame_io
 	return WS_READ_NOTHING;
 }
 
-/* Receives some bytes of a frame. WS_READ_NOTHING when there is nothing to say of them; *ret_more:
-   there was something. */
+/* Receives some bytes of a frame. WS_READ_NOTHING when they are nothing for the caller; *ret_more: whether
+   there were any. */
 static enum ws_read receive(struct ws_reader *r, struct ws_read_result *ret, bool *ret_more)
 {
 	struct wslay_frame_iocb f = {0};
@@ -183,7 +183,7 @@ static enum ws_read receive(struct ws_reader *r, struct ws_read_result *ret, boo
 		r->complete = !r->in_frame && r->final;
 		return WS_READ_NOTHING;
 	}
-	/* wslay lets none through that is longer than that */
+	/* wslay accepts no longer one */
 	memcpy(r->control + r->n_control, f.data, f.data_length);
 	r->n_control += f.data_length;
 	return r->in_frame ? WS_READ_NOTHING : end_control(r, ret);
@@ -191,7 +191,7 @@ static enum ws_read receive(struct ws_reader *r, struct ws_read_result *ret, boo
 
 /* --- texts --- */
 
-/* Moves what there is to the piece. 0, WS_DEFLATE_E_BROKEN, -ENOMEM. */
+/* Moves the available payload to the piece. 0, WS_DEFLATE_E_BROKEN, -ENOMEM. */
 static int fill_piece(struct ws_reader *r)
 {
 	size_t room = WS_PIECE_MAX - r->n_piece, n = r->chunk.n < room ? r->chunk.n : room;

@@ -1,7 +1,7 @@
 /*
  * The receiving half of the WebSocket protocol (RFC 6455): frames in, pieces of
- * texts and control frames out. A text is handed on as its fragments come in,
- * inflated where it was compressed, so its size has no limit here.
+ * texts and control frames out. A text is passed on as its fragments arrive,
+ * inflated when it was compressed, so its size has no limit here.
  */
 #ifndef IO_WS_READER_H
 #define IO_WS_READER_H
@@ -9,7 +9,7 @@
 #include "io/ws_deflate.h"
 #include "protocol/buf.h"
 
-/* a piece has at most so many bytes */
+/* the largest piece, in bytes */
 #define WS_PIECE_MAX (64u << 10)
 
 enum ws_read {
@@ -32,10 +32,10 @@ struct ws_reader;
 
 /* `deflate`: compression as agreed, or NULL; must outlive the reader. 0 or -ENOMEM. */
 int ws_reader_new(struct ws_deflate *deflate, struct ws_reader **ret);
-/* NULL is fine. */
+/* NULL is allowed. */
 void ws_reader_free(struct ws_reader *r);
 
-/* Consumes from `in` until there is something to say. Not to be called after a fault. */
+/* Consumes bytes of `in` until there is a result. Must not be called after a fault. */
 enum ws_read ws_reader_next(struct ws_reader *r, struct buf *in, struct ws_read_result *ret);
 
 #endif
