@@ -545,7 +545,7 @@ const struct config_option *config_row_hint(const char *section, const char *nam
 
 		if (!config_near(name, o->name))
 			continue;
-		/* a row of the other section must be nearer to win */
+		/* an option of the other section is suggested only when it is nearer */
 		d = config_distance(name, o->name, UINT_MAX) * 2 +
 		    (strcmp(o->section, section) != 0);
 		if (!best || d < best_distance) {

@@ -45,7 +45,7 @@ config_setter config_set_group;         /* a gid_t, by name or number */
 /* a char *, which the tree owns */
 config_setter config_set_text;          /* any */
 config_setter config_set_path;          /* absolute */
-config_setter config_set_socket_path;   /* the same of a socket that is listened on */
+config_setter config_set_socket_path;   /* the same for the path of a listening socket */
 config_setter config_set_file_name;     /* what systemd allows as the name of a credential */
 config_setter config_set_command;       /* begins with an absolute path, no quoting */
 config_setter config_set_ext;           /* a JSON object */

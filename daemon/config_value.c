@@ -109,7 +109,7 @@ unsigned config_distance(const char *a, const char *b, unsigned most)
 	size_t n = strlen(a), m = strlen(b);
 	unsigned nearest = 0, nearest_before;
 
-	/* one change per letter that only one of them has */
+	/* at least one change for each letter that only one of them has */
 	if (n > WORD_MAX || m > WORD_MAX || (n > m ? n - m : m - n) > most)
 		return (unsigned)(n > m ? n : m);
 	for (unsigned j = 0; j <= m; j++)

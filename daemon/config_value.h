@@ -21,8 +21,8 @@ bool config_yes_no(const char *text, bool *ret);
 /* permissions in octal digits: "0660" */
 bool config_mode(const char *text, uint64_t *ret);
 
-/* How many letters must be changed, added, left out or swapped with a neighbour. Some number above
-   `most` when there are more, which is found out sooner. */
+/* How many letters must be changed, added, left out or swapped with a neighbour. When there are more than
+   `most`, some number above `most`; that is faster. */
 unsigned config_distance(const char *a, const char *b, unsigned most);
 /* Whether somebody who wrote `text` may have meant `name`. */
 bool config_near(const char *text, const char *name);

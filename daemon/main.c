@@ -99,7 +99,7 @@ static void show_in_status(const char *error)
 	systemd_status(status);
 }
 
-/* `check`: only for --check-config, of which the service manager learns nothing. */
+/* `check`: for --check-config only, which does not notify the service manager. */
 static int load(const char *path, bool check, struct config **ret)
 {
 	struct config_report report;
@@ -147,8 +147,8 @@ static void keep_secrets(void)
 
 static void prepare_process(void)
 {
-	/* what does not end the daemon on purpose must not end it at all: systemd takes the end by
-	   SIGHUP or SIGALRM for a clean one, and does not start it again */
+	/* signals that are not meant to stop the daemon are ignored: systemd regards an end by SIGHUP or
+	   SIGALRM as clean and does not restart the service */
 	static const int ignored[] = {SIGPIPE, SIGHUP, SIGUSR1, SIGUSR2, SIGALRM};
 	struct rlimit limit;
 
