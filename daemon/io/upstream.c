@@ -1,10 +1,7 @@
 /*
- * Owns one server's session, its transports, and the moments when they are
- * moved, all at the end of a turn: pieces of texts in, events to the hub, batches
- * out, ticks when due. Guarantees that every batch the session gave out ends in
- * exactly one of its end, failed or closed, or was aborted by the session itself;
- * and that no server takes more than its share of a turn. Never looks into a
- * text, nor logs one.
+ * Drives one server's session and its transports at the end of each turn: pieces of texts in, events
+ * to the hub, batches out, ticks when due. Every batch of the session ends in exactly one of end,
+ * failed or closed, unless the session aborts it; no server uses more than its share of a turn.
  */
 #include "io/upstream.h"
 
@@ -12,6 +9,8 @@
 #include "base/errors.h"
 #include "base/log.h"
 #include "io/ext_files.h"
+#include "io/pace.h"
+#include "io/server_log.h"
 #include "io/sites.h"
 
 #include <errno.h>
@@ -29,14 +28,8 @@
 #define TURN_MS 5
 #define TURN_BYTES (1u << 20)
 #define TURN_EVENTS 4096
-/* ms that reading waits for receivers at once, and that must be left for it to begin */
-#define PAUSE_MAX 1000
-#define PAUSE_LEAST 10
-/* a receiver whose socket took nothing for so long is not waited for; and how often to look */
-#define PAUSE_STALLED 200
+/* while reading is paused, how often to look whether it may go on, in ms */
 #define PAUSE_TICK 2
-/* bytes a millisecond that make a pause cost nothing */
-#define PAUSE_FREE (16u << 10)
 /* how long to leave memory to come back */
 #define SHORTAGE_MS 100
 /* the largest publish there can be, and the message around it */
@@ -49,15 +42,6 @@ struct turn {
 	size_t bytes;                   /* pieces of texts, inflated */
 	unsigned events;
 	bool aborted;                   /* an exchange was, perhaps the one whose piece is in hand */
-};
-
-/* reading waits for receivers that fall behind */
-struct pace {
-	bool paused;
-	uint64_t settled_at;            /* the credit is as it was then */
-	uint64_t progress_at;           /* a receiver took something */
-	uint64_t credit;                /* ms */
-	uint64_t total;                 /* ms of all pauses */
 };
 
 struct upstream {
@@ -81,9 +65,7 @@ struct upstream {
 	uint64_t piece_of;              /* the batch of the piece fed last */
 	struct loop_hook hook;          /* end of the turn: pull and send */
 	struct buf out;
-	enum session_state state;       /* as logged last */
-	uint64_t masked_generation;     /* whose client id is masked */
-	char trouble[128];              /* the reason logged since it was connected last */
+	struct server_log log;
 	struct wake changed;
 	void (*stopped)(void *ctx);
 	void *stopped_ctx;
@@ -100,104 +82,18 @@ void upstream_options_default(struct upstream_options *o)
 	o->websocket_ping = websocket.ping_interval;
 }
 
-#define FIELDS(u) LOG_FIELDS({"server", slice_of((u)->name)})
-
 /* ---- what the session tells ---- */
 
-/* A server that is down for a week is tried ten thousand times, and is one line of the log. */
-static bool is_known_trouble(struct upstream *u, struct slice reason)
-{
-	struct slice known = slice_of(u->trouble);
-
-	reason = slice_take(reason, sizeof(u->trouble) - 1);
-	if (known.n && slice_eq(known, reason))
-		return true;
-	snprintf(u->trouble, sizeof(u->trouble), "%.*s", SLICE_ARG(reason));
-	return false;
-}
-
-static enum log_level level_of(struct upstream *u, const struct session_info *info)
-{
-	switch (info->state) {
-	case SESSION_UNCONNECTED:
-	case SESSION_HALTED:
-		/* no failure yet; one of the credential's source is logged there, with its reason */
-		if (slice_eq(info->reason, SLICE("waiting for credentials")))
-			return LOG_L_DEBUG;
-		return is_known_trouble(u, info->reason) ? LOG_L_DEBUG : LOG_L_WARNING;
-	case SESSION_CONNECTED:
-		u->trouble[0] = 0;
-		return LOG_L_NOTICE;
-	case SESSION_OFF:
-		return LOG_L_NOTICE;
-	default:
-		return LOG_L_DEBUG;
-	}
-}
-
-/* Whoever knows it can end the session, or read along; a server may repeat it in any error. */
-static void mask_client_id(struct upstream *u, const struct session_info *info)
-{
-	if (info->generation != u->masked_generation &&
-	    mask_set_client_id(http_client_mask(u->client), info->client_id) == 0)
-		u->masked_generation = info->generation;
-}
-
-static void log_state(struct upstream *u)
+static void note_state(struct upstream *u)
 {
 	struct session_info info;
 
 	session_info(u->session, &info);
 	wake_up(&u->changed);
-	mask_client_id(u, &info);
-	if (info.state == u->state)
-		return;
-	u->state = info.state;
-	if (info.state == SESSION_HANDSHAKING) {
+	if (server_log_state(&u->log, &info) && info.state == SESSION_HANDSHAKING) {
 		ext_files_read(&u->ext_files, u->session);
 		cookie_jar_preset(u->cookies);
 	}
-	enum log_level level = level_of(u, &info);
-	log_msg(level,
-		LOG_FIELDS({"server", slice_of(u->name)},
-			   {"transport", slice_of(session_transport_name(info.transport))},
-			   {info.reason.n ? "reason" : NULL, info.reason}),
-		"%s", session_state_name(info.state));
-}
-
-/* The names of channels in it are the server's words, which mask_messages() leaves. */
-static void log_note(struct upstream *u, struct slice note)
-{
-	char text[CURL_ERROR_SIZE];
-
-	note = slice_take(note, sizeof(text));
-	memcpy(text, note.p, note.n);
-	mask_text(http_client_mask(u->client), text, note.n);
-	log_msg(LOG_L_WARNING, FIELDS(u), "%.*s", (int)note.n, text);
-}
-
-/*
- * A channel that the server refuses, once however many hold it, and once for a refusal that lasts.
- * The words are the server's and may repeat what we sent.
- */
-static void log_refusal(struct upstream *u, const struct session_event *event)
-{
-	char text[CURL_ERROR_SIZE];
-	struct slice why = event->text;
-	bool refused = event->status == SESSION_CHANNEL_REFUSED;
-
-	if (event->status == SESSION_CHANNEL_ACTIVE || event->repeated)
-		return;
-	if (event->envelope && event->envelope->error.n)
-		why = event->envelope->error;
-	why = slice_take(why, sizeof(text));
-	memcpy(text, why.p, why.n);
-	mask_text(http_client_mask(u->client), text, why.n);
-	log_msg(LOG_L_WARNING,
-		LOG_FIELDS({"server", slice_of(u->name)}, {"channel", event->channel}),
-		"%s: %.*s", refused ? "the server refuses the channel, which its subscribers lose"
-				    : "the channel is not subscribed yet, and asked for again",
-		(int)why.n, text);
 }
 
 static void take_event(struct upstream *u, const struct session_event *event)
@@ -209,7 +105,7 @@ static void take_event(struct upstream *u, const struct session_event *event)
 		return;
 	}
 	if (event->kind == SESSION_EVENT_NOTE) {
-		log_note(u, event->text);
+		server_log_note(&u->log, event->text);
 		return;
 	}
 	if (event->kind == SESSION_EVENT_UNAUTHORIZED) {
@@ -219,13 +115,11 @@ static void take_event(struct upstream *u, const struct session_event *event)
 		return;
 	}
 	if (event->kind == SESSION_EVENT_LOST)
-		log_msg(LOG_L_WARNING,
-			LOG_FIELDS({"server", slice_of(u->name)}, {"channel", event->channel}),
-			"a message is left out: %.*s", SLICE_ARG(event->text));
+		server_log_lost(&u->log, event);
 	if (event->kind == SESSION_EVENT_STATE)
-		log_state(u);
+		note_state(u);
 	if (event->kind == SESSION_EVENT_CHANNEL)
-		log_refusal(u, event);
+		server_log_channel(&u->log, event);
 	hub_take(u->hub, u->server, event, loop_now(u->loop), clock_unix_ms());
 }
 
@@ -292,27 +186,6 @@ static void on_heard(void *ctx, uint64_t batch)
 	session_heard(u->session, loop_now(u->loop), batch);
 }
 
-/* A failure as it may be told: the reason may be the server's own words. */
-struct told {
-	struct session_failure failure;
-	char reason[CURL_ERROR_SIZE];
-};
-
-static const struct session_failure *tell(struct upstream *u, const struct session_failure *f,
-					  struct told *to)
-{
-	struct slice reason = slice_take(f->reason, sizeof(to->reason));
-
-	to->failure = *f;
-	memcpy(to->reason, reason.n ? reason.p : "", reason.n);
-	to->failure.reason = slice_make(to->reason, reason.n);
-	mask_text(http_client_mask(u->client), to->reason, reason.n);
-	log_msg(LOG_L_INFO,
-		LOG_FIELDS({"server", slice_of(u->name)}, {"reason", to->failure.reason}),
-		"an exchange failed");
-	return &to->failure;
-}
-
 /* There is no memory for what came: the exchange is given up. What is missed that way comes again
    or is reported. */
 static void give_up_text(struct upstream *u, uint64_t batch)
@@ -328,56 +201,6 @@ static void give_up_text(struct upstream *u, uint64_t batch)
 		sites_abort_websocket(u->sites);
 		session_closed(u->session, now, &short_of_memory);
 	}
-}
-
-/* ---- the pace of the receivers ---- */
-
-/*
- * Pauses are paid from a credit, which grows by a millisecond for each one without a pause: so
- * they last PAUSE_MAX at once and half of the time in all, at most, however slow a receiver is.
- * What the receivers take meanwhile is added to the credit, a millisecond for PAUSE_FREE bytes:
- * receivers that take that much on average are waited for as long as they need, also when they
- * take it in bursts.
- */
-static void settle_pause(struct upstream *u)
-{
-	struct pace *p = &u->pace;
-	uint64_t now = loop_now(u->loop), ms = now - p->settled_at;
-
-	p->settled_at = now;
-	if (!p->paused) {
-		p->credit = p->credit + ms < PAUSE_MAX ? p->credit + ms : PAUSE_MAX;
-		return;
-	}
-	uint64_t taken = hub_crowd_progress(u->server);
-	p->total += ms;
-	if (taken)
-		p->progress_at = now;
-	uint64_t credit = p->credit + taken / PAUSE_FREE;
-	credit = credit > ms ? credit - ms : 0;
-	p->credit = credit < PAUSE_MAX ? credit : PAUSE_MAX;
-	if (p->credit == 0 || now - p->progress_at >= PAUSE_STALLED)
-		hub_crowd_dismiss(u->server);
-	p->paused = hub_is_crowded(u->server);
-	hub_set_paused(u->server, p->paused, p->total);
-}
-
-/* Whether nothing is read at the moment. */
-static bool is_paused(struct upstream *u)
-{
-	struct pace *p = &u->pace;
-
-	if (p->paused || !hub_is_crowded(u->server))
-		return p->paused;
-	if (p->credit < PAUSE_LEAST) {
-		hub_crowd_dismiss(u->server);
-		return false;
-	}
-	p->paused = true;
-	p->progress_at = loop_now(u->loop);
-	hub_crowd_progress(u->server);
-	hub_set_paused(u->server, true, p->total);
-	return true;
 }
 
 /* ---- the end of the turn ---- */
@@ -396,10 +219,10 @@ static bool send_one(struct upstream *u)
 	if (r) {
 		struct session_failure f = {.kind = SESSION_NOT_SENT,
 					    .reason = slice_of(*why ? why : strerror(-r))};
-		struct told told;
+		struct server_failure masked;
 		/* this batch alone: what else is on a WebSocket may have arrived, and would be
 		   sent again if it were said not to */
-		session_batch_failed(u->session, now, batch.id, tell(u, &f, &told));
+		session_batch_failed(u->session, now, batch.id, server_log_failure(&u->log, &f, &masked));
 	}
 	return true;
 }
@@ -440,9 +263,9 @@ static bool take_input(struct upstream *u)
 {
 	uint64_t now = loop_now(u->loop);
 	struct transport_input in;
-	struct told told;
+	struct server_failure masked;
 
-	if (is_spent(u) || is_paused(u) || sites_next(u->sites, &in))
+	if (is_spent(u) || pace_is_paused(&u->pace, now) || sites_next(u->sites, &in))
 		return false;
 	u->turn.bytes += in.piece.n;
 	switch (in.kind) {
@@ -458,10 +281,10 @@ static bool take_input(struct upstream *u)
 		session_batch_end(u->session, now, in.batch);
 		break;
 	case TRANSPORT_FAILED:
-		session_batch_failed(u->session, now, in.batch, tell(u, in.failure, &told));
+		session_batch_failed(u->session, now, in.batch, server_log_failure(&u->log, in.failure, &masked));
 		break;
 	case TRANSPORT_CLOSED:
-		session_closed(u->session, now, tell(u, in.failure, &told));
+		session_closed(u->session, now, server_log_failure(&u->log, in.failure, &masked));
 		break;
 	}
 	return true;
@@ -509,7 +332,7 @@ static void on_turn_end(void *ctx)
 
 	session_wall_clock(u->session, loop_now(u->loop), clock_unix_ms());
 	ext_files_refresh(&u->ext_files, u->session, loop_now(u->loop));
-	settle_pause(u);
+	pace_settle(&u->pace, loop_now(u->loop));
 	/* this may run more than once in a turn */
 	if (u->turn.number != loop_turns(u->loop) || u->turn.began == 0)
 		u->turn = (struct turn){.number = loop_turns(u->loop), .began = clock_boot_ms()};
@@ -527,7 +350,8 @@ static void on_timer(void *ctx)
 	uint64_t now = loop_now(u->loop);
 
 	if (now - u->timer_at > SUSPEND_MS) {
-		log_msg(LOG_L_NOTICE, FIELDS(u), "the machine slept: the link is probed");
+		log_msg(LOG_L_NOTICE, LOG_FIELDS({"server", slice_of(u->name)}),
+			"the machine slept: the link is probed");
 		session_probe(u->session, now);
 	}
 	u->tick_due = true;
@@ -622,6 +446,8 @@ static int make(struct upstream *u, struct curl_loop *curl, const struct upstrea
 	}
 	if (r == 0)
 		r = http_client_new(&o->http, &u->client);
+	if (r == 0)
+		server_log_init(&u->log, u->name, http_client_mask(u->client));
 	if (r == -EINVAL)
 		*why = "a header is not of the form \"Name: value\", or is not yours to set";
 	if (r == 0 && u->auth)
@@ -640,9 +466,11 @@ static int make(struct upstream *u, struct curl_loop *curl, const struct upstrea
 	if (r)
 		return r;
 	r = hub_add_server(u->hub, slice_of(u->name), o->is_default, u->session, &u->server);
-	if (r == 0)
-		hub_set_patience(u->server, o->patience);
-	return r;
+	if (r)
+		return r;
+	hub_set_patience(u->server, o->patience);
+	pace_init(&u->pace, u->server);
+	return 0;
 }
 
 DEFINE_FREEP(upstream, upstream_free)
