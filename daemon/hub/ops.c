@@ -10,6 +10,7 @@
 #include "hub/internal.h"
 #include "hub/payload.h"
 #include "hub/request.h"
+#include "hub/send.h"
 #include "hub/subscription.h"
 #include "protocol/utf8.h"
 
@@ -269,6 +270,22 @@ static void settle(const struct subscribe *s, struct subscription *sub, struct r
 	}
 }
 
+/* A member that joins while the server refuses the channel for the moment does not wait for the next
+   refusal to learn why. Without memory it does. */
+static void explain_pending(struct hub *h, struct subscription *s)
+{
+	struct slice why = s->wish ? buf_slice(&s->wish->postponed) : SLICE_NULL;
+	struct chunk_frame frame;
+
+	if (!s->pending || s->postponed || why.n == 0 ||
+	    !session_channel_is_deferred(s->server->session, s->pattern))
+		return;
+	if (send_encode_subscription(h, s->server, s->pattern, SESSION_CHANNEL_PENDING, why, &frame))
+		return;
+	send_frame(s->member, 0, &frame);
+	s->postponed = true;
+}
+
 static int subscribe_checked(struct hub *h, struct member *member, uint64_t id,
 			     const struct subscribe *s)
 {
@@ -285,7 +302,11 @@ static int subscribe_checked(struct hub *h, struct member *member, uint64_t id,
 	}
 	for (size_t i = 0; i < s->channels.n; i++)
 		settle(s, joined[i].subscription, &request->items[i]);
+	/* the reason comes after the reply, and with the next refusal where the reply waits */
+	bool replies = request->n_waiting == 0;
 	request_finish(request);
+	for (size_t i = 0; i < s->channels.n && replies; i++)
+		explain_pending(h, joined[i].subscription);
 	return 0;
 }
 

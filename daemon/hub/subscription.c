@@ -13,6 +13,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+/* A longer reason is not kept for members that join later. */
+#define POSTPONED_MAX 16384u
+
 /* ---- wishes ---- */
 
 struct wish *wish_find(const struct hub_server *server, struct slice pattern)
@@ -26,6 +29,7 @@ static void wish_free(struct hub_server *server, struct wish *w)
 {
 	session_unwant(server->session, w->by_pattern.key);
 	strmap_remove(&server->wishes, &w->by_pattern);
+	buf_fini(&w->postponed);
 	free(w);
 }
 
@@ -38,6 +42,7 @@ static int wish_new(struct hub_server *server, struct slice pattern, struct wish
 		return -ENOMEM;
 	list_init(&w->holders);
 	w->n_holders = 0;
+	buf_init(&w->postponed, POSTPONED_MAX);
 	memcpy(w->pattern, pattern.p, pattern.n);
 	r = strmap_put(&server->wishes, slice_make(w->pattern, pattern.n), &w->by_pattern);
 	if (r) {

@@ -12,6 +12,7 @@
 #include "base/strmap.h"
 #include "hub/outbox.h"
 #include "hub/trie.h"
+#include "protocol/buf.h"
 
 #include <stdbool.h>
 
@@ -23,6 +24,7 @@ struct wish {
 	struct strmap_node by_pattern;  /* hub_server::wishes */
 	struct list holders;            /* subscription::of_wish */
 	size_t n_holders;
+	struct buf postponed;           /* why the server refused it last, for the moment: an error; or empty */
 	char pattern[];                 /* the key of by_pattern */
 };
 

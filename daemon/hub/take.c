@@ -326,6 +326,7 @@ static void confirm(struct hub *h, const struct hub_server *server, struct wish 
 	buf_init(&bayeux, SUBSCRIBED_MAX);
 	if (event->envelope && put_envelope(&bayeux, event->envelope))
 		buf_clear(&bayeux);
+	buf_clear(&wish->postponed);
 	tell_holders(h, server, wish, SESSION_CHANNEL_ACTIVE, SLICE_NULL, 0);
 	LIST_EACH(s, &wish->holders, struct subscription, of_wish) {
 		s->pending = s->postponed = false;
@@ -355,7 +356,8 @@ static void reject(struct hub *h, const struct hub_server *server, struct wish *
 }
 
 /* The server refuses temporarily, or does not answer. The subscribe is sent again after a pause; no
-   request waits for that: each holder is notified once, until it is confirmed. */
+   request waits for that. The reason is sent to each holder once, until the channel is confirmed, and
+   kept for members that join before the next try. */
 static void postpone(struct hub *h, const struct hub_server *server, struct wish *wish,
 		     const struct session_event *event)
 {
@@ -364,6 +366,9 @@ static void postpone(struct hub *h, const struct hub_server *server, struct wish
 
 	buf_init(&error, PROTOCOL_FRAME_MAX);
 	r = put_refusal(&error, event);
+	buf_clear(&wish->postponed);
+	if (!r && buf_put(&wish->postponed, buf_slice(&error)))
+		buf_clear(&wish->postponed);
 	LIST_EACH(s, &wish->holders, struct subscription, of_wish)
 		request_answer_all(s, REQUEST_PENDING, 0, SLICE_NULL);
 	tell_holders(h, server, wish, SESSION_CHANNEL_PENDING, buf_slice(&error), r);

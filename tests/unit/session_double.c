@@ -103,7 +103,8 @@ enum session_channel_status session_channel(const struct session *s, struct slic
 
 bool session_channel_is_deferred(const struct session *s, struct slice channel)
 {
-	return s->deferred && session_channel(s, channel) == SESSION_CHANNEL_PENDING;
+	return s->deferred && slice_eq(channel, slice_of(s->deferred)) &&
+	       session_channel(s, channel) == SESSION_CHANNEL_PENDING;
 }
 
 bool session_is_up(const struct session *s)

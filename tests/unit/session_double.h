@@ -12,7 +12,7 @@
 
 struct session {
 	bool up;
-	bool deferred;                  /* each pending channel was refused for the moment */
+	const char *deferred;           /* a pending channel that was refused for the moment, or NULL */
 	bool binary;                    /* what its events say of bytes */
 	struct session_info info;
 	struct list wishes;

@@ -240,15 +240,20 @@ static void test_refused_for_the_moment(void **state)
 	say_channel(w, 0, "/a", SESSION_CHANNEL_PENDING, NULL, "403::limit");
 	assert_heard(w, 0, POSTPONED);
 	assert_heard(w, 1, CHANNELS(1, "{'channel':'/a','pending':true}") POSTPONED);
-	w->sessions[0].deferred = true;
+	w->sessions[0].deferred = "/a";
 	assert_asked(w, 2, "{'op':'subscribe','id':1,'channel':'/a'}",
-		     CHANNELS(1, "{'channel':'/a','pending':true}"));
+		     CHANNELS(1, "{'channel':'/a','pending':true}") POSTPONED);
 	say_channel(w, 0, "/a", SESSION_CHANNEL_PENDING, NULL, "403::limit");
-	assert_heard(w, 0, "");
-	assert_heard(w, 1, "");
-	assert_heard(w, 2, POSTPONED);
-	confirm(w, "/a");
 	for (unsigned i = 0; i < 3; i++)
+		assert_heard(w, i, "");
+	/* where its reply waits for another channel, it is said with the next refusal */
+	assert_asked(w, 3, "{'op':'subscribe','id':1,'channels':['/a','/b']}", "");
+	confirm(w, "/b");
+	assert_heard(w, 3, CHANNELS(1, "{'channel':'/a','pending':true},{'channel':'/b','ok':true}"));
+	say_channel(w, 0, "/a", SESSION_CHANNEL_PENDING, NULL, "403::limit");
+	assert_heard(w, 3, POSTPONED);
+	confirm(w, "/a");
+	for (unsigned i = 0; i < 4; i++)
 		assert_heard(w, i, CONFIRMED("/a"));
 	/* and again */
 	say_channel(w, 0, "/a", SESSION_CHANNEL_PENDING, NULL, "403::limit");
