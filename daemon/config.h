@@ -94,7 +94,7 @@ struct config_server {
 	char *proxy_ca;                 /* PEM file for an https:// proxy, or NULL */
 	char *proxy_credential_file;    /* "user:password", read at every use; or NULL */
 	enum http_redirects redirects;
-	size_t max_message;             /* largest text accepted from the server */
+	size_t max_message;             /* the largest message accepted from the server */
 	uint64_t connection_timeout;    /* before a lost link is told; UINT64_MAX: unlimited */
 	uint64_t connect_timeout;       /* DNS, TCP, TLS and upgrade together */
 	struct config_credential credential;

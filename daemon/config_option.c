@@ -298,7 +298,9 @@ static const struct config_row table[] = {
 	  "WebSocket upgrade is never redirected",
 	  "same-host", false, NULL, NULL, NULL},
 	 config_set_choice, SERVER(redirects), HTTP_REDIRECTS_NEVER},
-	{{"server", "max-message", "size", "16M", "the largest text accepted from the server",
+	{{"server", "max-message", "size", "16M",
+	  "the largest message accepted from the server, however many of them it sends in one answer; "
+	  "a larger one is left out, and reported as lost to its subscribers, code too-large",
 	  "1M", false, "64K", "1G", NULL},
 	 config_set_size, SERVER(max_message), 0},
 	{{"server", "max-sent", "size", "unlimited",

@@ -184,7 +184,6 @@ struct session {
 
 	uint64_t short_until;           /* memory was short: ask no sooner */
 	uint64_t handshakes, connects, published, received, deleted, failures, late_answers;
-	uint64_t left_out;              /* events that could not be read */
 };
 
 static inline struct ext_time session_time(const struct session *s, uint64_t now)

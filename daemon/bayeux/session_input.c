@@ -432,7 +432,6 @@ static int unreadable(struct session *s, uint64_t now, const struct envelope *e,
 	s->in_text->last_event = 0;
 	if (r == EXT_DROP)
 		return SESSION_E_NONE;
-	s->left_out++;
 	*ret = (struct session_event){.kind = SESSION_EVENT_LOST, .channel = e->channel,
 				      .loss = s->in_loss, .text = e->error};
 	return 0;

@@ -221,6 +221,11 @@ uint64_t hub_server_seq(const struct hub_server *s)
 	return s->seq;
 }
 
+uint64_t hub_server_left_out(const struct hub_server *s)
+{
+	return s->left_out;
+}
+
 /* ---- members ---- */
 
 static struct slice key_of(const uint64_t *id)

@@ -73,6 +73,8 @@ struct slice hub_server_name(const struct hub_server *s);
 bool hub_server_is_default(const struct hub_server *s);
 struct session *hub_server_session(const struct hub_server *s);
 uint64_t hub_server_seq(const struct hub_server *s);   /* of the newest message */
+/* how many of its messages could not be read or were too large */
+uint64_t hub_server_left_out(const struct hub_server *s);
 
 /* ---- the server's side: what the session reported ---- */
 /* Takes one event of the session and does all that follows from it: deliver a message, complete a

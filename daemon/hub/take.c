@@ -150,6 +150,7 @@ static void deliver(struct hub *h, struct hub_server *server, const struct sessi
 		return;
 	h->stats.heard++;
 	r = encode_event(h, server, event, &frame);
+	server->left_out += r == -EMSGSIZE;
 	if (r == -EMSGSIZE)
 		r = encode_lost(h, server, channel, PROTOCOL_E_TOO_LARGE, &frame);
 	push(h, server, &hits, r, &frame);
@@ -166,6 +167,7 @@ static void report_lost(struct hub *h, struct hub_server *server,
 	struct chunk_frame frame;
 
 	server->seq++;
+	server->left_out++;
 	if (event->channel.n)
 		collect_channel(server, event->channel, &hits);
 	else

@@ -114,6 +114,15 @@ static void print_timesync(const struct cometd_json *row)
 	puts(" ms");
 }
 
+static void print_left_out(const struct cometd_json *row)
+{
+	uint64_t n;
+
+	if (number_of(row, "left_out", &n) && n > 0)
+		printf("  left out %llu message%s that could not be read or exceeded max-message\n",
+		       (unsigned long long)n, n == 1 ? "" : "s");
+}
+
 static int print_disabled(void *user, const struct cometd_json *name)
 {
 	char text[TEXT_MAX];
@@ -148,6 +157,7 @@ static int print_server(void *user, const struct cometd_json *row)
 		putchar('\n');
 	}
 	print_timesync(row);
+	print_left_out(row);
 	if (!cometd_json_get(row, "disabled_extensions", &disabled))
 		cometd_json_each(&disabled, print_disabled, NULL);
 	return 0;

@@ -24,8 +24,9 @@ struct example {
 static const char status_json[] =
 	"{'version':'0.1.0','pid':7,'started':0,'servers':[{'server':'demo','default':true,"
 	"'url':'http://x/','state':'unconnected','since':0,'channels':2,'reason':'gone',"
-	"'retry_in':1500,'timesync':{'samples':3,'lag':12,'offset':-340}},"
-	"{'server':'two','timesync':{'lag':0,'offset':5},'disabled_extensions':['a\\u001b','b']},"
+	"'retry_in':1500,'timesync':{'samples':3,'lag':12,'offset':-340},'left_out':3},"
+	"{'server':'two','timesync':{'lag':0,'offset':5},'left_out':0,"
+	"'disabled_extensions':['a\\u001b','b']},"
 	"{'server':'three','timesync':7,'disabled_extensions':[8]}],"
 	"'peers':[{'peer':1,'name':'a\\u001bb','uid':0},7]}";
 
@@ -313,7 +314,9 @@ static void test_status(void **state)
 			assert_non_null(strstr(r.text[0], "\ndemo*            unconnected   "));
 			assert_non_null(strstr(r.text[0], " http://x/\n  gone, next try in "
 					       "1.5 s\n  its clock is 340 ms behind ours, one "
-					       "way takes 12 ms\ntwo "));
+					       "way takes 12 ms\n  left out 3 messages that "
+					       "could not be read or exceeded max-message\n"
+					       "two "));
 			assert_non_null(strstr(r.text[0], "\n  its clock is 5 ms ahead of ours, one "
 					       "way takes 0 ms\n  extension a\\u001b failed too "
 					       "often and is disabled until the daemon is "

@@ -240,6 +240,8 @@ static void test_unreadable_is_lost(void **state)
 		     "{'op':'lost','server':'one','count':1,'first':5,'last':5,"
 		     "'code':'unreadable'}\n");
 	assert_heard(&w, 2, "");
+	assert_int_equal(hub_server_left_out(w.servers[0]), 4);
+	assert_int_equal(hub_server_left_out(w.servers[1]), 0);
 	world_fini(&w);
 }
 

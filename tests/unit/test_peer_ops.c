@@ -294,7 +294,7 @@ static void test_status_tells_all(void **state)
 		 "{'op':'reply','id':5,'ok':true,'result':{'version':'" PACKAGE_VERSION "',"
 		 "'pid':%d,'started':1699999999923,'servers':[{" SERVER ",'seq':0,'channels':1,"
 		 "'timesync':{'samples':9,'lag':10,'offset':-11},'received':2,'published':3,"
-		 "'handshakes':4,'connects':5,'failures':6,'deleted':7,'late_answers':8,"
+		 "'handshakes':4,'connects':5,'failures':6,'left_out':0,'deleted':7,'late_answers':8,"
 		 "'paused_ms':12,'paused':['receivers']}],"
 		 "'peers':[{'peer':1,'name':'tester','uid':%u,'gid':%u,'pid':%d,"
 		 "'since':1700000000000,'subscriptions':2,'requests':1,'queued_bytes':0,",
