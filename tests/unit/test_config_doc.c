@@ -29,19 +29,27 @@ static char *read_file(const char *name)
 	return text;
 }
 
-/* the man page without its markup */
+/* the man page without backslashes, and with each paragraph of text on one line */
 static char *man_page(void)
 {
 	char *text = read_file("cometd-bridge.conf.5"), *to = text;
+	bool macro = text[0] == '.';
 
-	for (const char *at = text; *at; at++)
-		if (*at != '\\')
+	for (const char *at = text; *at; at++) {
+		if (*at == '\n') {
+			bool next = at[1] == '.';
+
+			*to++ = macro || next ? '\n' : ' ';
+			macro = next;
+		} else if (*at != '\\') {
 			*to++ = *at;
+		}
+	}
 	*to = 0;
 	return text;
 }
 
-/* Each row stands there with type, default, meaning and example; and no row stands there else. */
+/* Each option is there with type, default, meaning and example; and there is no other option. */
 static void test_man_page(void **state)
 {
 	char *page = man_page();
@@ -57,19 +65,18 @@ static void test_man_page(void **state)
 			snprintf(range, sizeof(range), ".br\nRange: %s to %s%s%s\n", o.min, o.max,
 				 o.word ? ", or " : "", o.word ? o.word : "");
 		snprintf(wanted, sizeof(wanted),
-			 "\n.TP\n.BR %s \" = \" \"%s\"\n%s.%s\n%s"
+			 "\n.It Cm %s No = Ar \"%s\"\n%s.%s\n%s"
 			 ".br\n%s%s\n.br\nExample: %s = %s\n",
 			 o.name, o.type, o.meaning,
-			 o.repeatable ? " It may stand several times." : "", range,
+			 o.repeatable ? " May be given several times." : "", range,
 			 o.fallback ? "Default: " : "No default", o.fallback ? o.fallback : "",
 			 o.name, o.example);
 		at = strstr(page, wanted);
 		if (!at)
 			fail_msg("cometd-bridge.conf.5 lacks:%s", wanted);
 	}
-	for (at = page; (at = strstr(at, "\n.BR ")); at++)
-		if (strstr(at, " \" = \" ") && strstr(at, " \" = \" ") < strchr(at + 1, '\n'))
-			headings++;
+	for (at = page; (at = strstr(at, "\n.It Cm ")); at++)
+		headings++;
 	assert_int_equal(headings, n);
 	free(page);
 }
