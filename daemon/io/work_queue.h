@@ -8,9 +8,14 @@
  * took, plus WORK_US_PER_KIB for the bytes that it caused to be read or written. Items are
  * served round robin with a deficit: a visit grants WORK_QUANTUM_US, and an item in
  * debt is passed over until later visits have paid for it. So many cheap steps and
- * a few expensive ones get equal shares. An item that was idle and owes nothing is
- * served before those that always have work, as long as such items take less than
- * half of the turn: a peer that asks now and then does not wait for busy ones.
+ * a few expensive ones get equal shares.
+ *
+ * An item is light if its visits cost less than WORK_LIGHT_US on average: a peer with
+ * one small request at a time. Busy light items are served before the heavy ones, as
+ * long as they take less than half of the turn. And since a request needs two turns,
+ * one for itself and one for the answer of the server, neither may be long each time:
+ * while other items are light and served, the heavy ones pause for three times as long
+ * as they worked, however many they are.
  */
 #ifndef IO_WORK_QUEUE_H
 #define IO_WORK_QUEUE_H
@@ -26,6 +31,8 @@
 #define WORK_TURN_US 500
 /* more than a few small requests cost */
 #define WORK_QUANTUM_US 50
+/* half of that: many small requests at once, or one for many channels, make a peer heavy */
+#define WORK_LIGHT_US 25
 /* what writing a KiB costs the kernel and the reader: 1 GB/s */
 #define WORK_US_PER_KIB 1
 
@@ -47,6 +54,8 @@ struct work_item {
 	const struct work_functions *functions;
 	void *ctx;
 	int64_t credit;                 /* microseconds; negative: debt */
+	int64_t weight;                 /* microseconds: what its last visits cost on average */
+	bool heavy;
 	bool busy;                      /* has steps to do */
 };
 

@@ -26,6 +26,16 @@ void push(struct peer *p, size_t n)
 	blob_unref(blob);
 }
 
+/* the digits at the end of a body, which no NUL ends */
+static size_t number(struct slice digits)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < digits.n; i++)
+		n = n * 10 + (size_t)(digits.p[i] - '0');
+	return n;
+}
+
 static bool on_frame(void *ctx, struct peer *p, struct slice body)
 {
 	struct world *w = ctx;
@@ -46,7 +56,7 @@ static bool on_frame(void *ctx, struct peer *p, struct slice body)
 	else if (slice_eq(body, SLICE("abort")))
 		peer_abort(p);
 	else if (slice_starts(body, SLICE("echo ")))
-		push(p, (size_t)atoi(body.p + 5));
+		push(p, number(slice_drop(body, 5)));
 	else if (slice_eq(body, SLICE("lose")))
 		peer_member(p)->outbox.overrun = true, wake_up(&peer_member(p)->outbox.wake);
 	return true;

@@ -176,6 +176,11 @@ static void test_shares_are_equal(void **state)
 	close_world(world);
 }
 
+static void pass(struct world *world, uint64_t ms)
+{
+	clock_fake(1, world->now += ms);
+}
+
 /* one that asks now and then among many that always ask: its step is the first of the turn */
 static void test_idle_ones_go_first(void **state)
 {
@@ -191,11 +196,12 @@ static void test_idle_ones_go_first(void **state)
 	for (unsigned i = 0; i < ITEMS; i++)
 		turn(world);
 	for (unsigned i = 1; i < 500; i++) {
+		pass(world, 4);
 		add(seldom, 1);
 		turn(world);
 		assert_int_equal(seldom->done, i);
 	}
-	/* each turn had time for one of the others, too */
+	/* each turn had time for one of the others, too, which had paused long enough */
 	assert_int_equal(all_done(world), ITEMS + 2 * 499);
 	close_world(world);
 }
@@ -231,9 +237,98 @@ static void test_idle_ones_leave_half(void **state)
 
 		for (unsigned i = 1; i < ITEMS; i++)
 			if (!work_item_busy(&world->w[i].item))
-				add(&world->w[i], WORK_QUANTUM_US - 1);
+				add(&world->w[i], WORK_LIGHT_US - 1);
+		pass(world, 1);
 		turn(world);
 		assert_true(world->w[0].done >= before + WORK_QUANTUM_US - 1);
+	}
+	close_world(world);
+}
+
+/* Lets 400 ms pass, in which `light` asks once in each; how many ms the others used. */
+static unsigned used_beside(struct world *world, struct worker *light)
+{
+	unsigned before = all_done(world) - light->done;
+
+	for (uint64_t end = world->now + 400; world->now < end;) {
+		uint64_t began = world->now;
+
+		add(light, 1);
+		turn(world);
+		assert_false(work_item_busy(&light->item));
+		if (world->now == began)
+			pass(world, 1);
+	}
+	return all_done(world) - light->done - before;
+}
+
+/* One that always asks for a little among many that always ask for much: these pause. */
+static void test_heavy_ones_pause(void **state)
+{
+	struct world *world = open_world();
+
+	(void)state;
+	for (unsigned i = 1; i < ITEMS; i++) {
+		world->w[i].cost = 1;
+		add(&world->w[i], 1000);
+	}
+	/* until each was served, none is known to be heavy */
+	for (unsigned i = 1; i < ITEMS; i++)
+		turn(world);
+	assert_in_range(used_beside(world, &world->w[0]), 75, 105);
+	/* and not on and on: without it they use all the time, as soon as it was not there for long */
+	for (unsigned i = 0; i < 4; i++)
+		pass(world, 30), turn(world);
+	uint64_t began = world->now;
+	unsigned before = all_done(world);
+	for (unsigned i = 0; i < 100; i++)
+		turn(world);
+	assert_int_equal(world->now - began, 100);
+	assert_int_equal(all_done(world) - before, 100);
+	/* of them none was served twice before another was served once */
+	for (unsigned i = 1; i < ITEMS; i++)
+		assert_in_range(world->w[i].done, 1, 2);
+	close_world(world);
+}
+
+/* Peers that wait for each reply pause, too, when what they ask for costs much. */
+static void test_who_waits_may_be_heavy(void **state)
+{
+	struct world *world = open_world();
+	unsigned used = 0;
+
+	(void)state;
+	for (unsigned i = 1; i < 9; i++)
+		world->w[i].cost = 1;
+	for (uint64_t end = world->now + 400; world->now < end;) {
+		uint64_t began = world->now;
+
+		for (unsigned i = 0; i < 9; i++)
+			if (!work_item_busy(&world->w[i].item))
+				add(&world->w[i], 1);
+		turn(world);
+		used += (unsigned)(world->now - began);
+		if (world->now == began)
+			pass(world, 1);
+	}
+	/* the first request of each is served before it is known */
+	assert_in_range(used, 75, 105);
+	close_world(world);
+}
+
+/* One that asked for a little, and now asks for much, does not pause for its own sake. */
+static void test_alone_it_does_not_pause(void **state)
+{
+	struct world *world = open_world();
+
+	(void)state;
+	add(&world->w[0], 1);
+	turn(world);
+	world->w[0].cost = 1;
+	add(&world->w[0], 50);
+	for (unsigned i = 1; i <= 50; i++) {
+		turn(world);
+		assert_int_equal(world->w[0].done, 1 + i);
 	}
 	close_world(world);
 }
@@ -283,6 +378,9 @@ int main(void)
 		cmocka_unit_test(test_idle_ones_go_first),
 		cmocka_unit_test(test_resumed_ones_are_not_idle),
 		cmocka_unit_test(test_idle_ones_leave_half),
+		cmocka_unit_test(test_heavy_ones_pause),
+		cmocka_unit_test(test_who_waits_may_be_heavy),
+		cmocka_unit_test(test_alone_it_does_not_pause),
 		cmocka_unit_test(test_ends_others_and_itself),
 		cmocka_unit_test(test_no_memory),
 	};
