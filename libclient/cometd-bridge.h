@@ -583,6 +583,58 @@ COMETD_API int cometd_json_text(const struct cometd_json *string, char *buf, siz
 /* A whole number from 0 to 2^64-1; else COMETD_E_JSON. */
 COMETD_API int cometd_json_u64(const struct cometd_json *number, uint64_t *ret);
 
+/* ---- writing JSON ------------------------------------------------------
+ *
+ *     struct cometd_json_writer *w = NULL;
+ *     const char *json;
+ *     size_t len;
+ *
+ *     if (cometd_json_writer_new(&w) == 0) {
+ *             cometd_json_object_begin(w);
+ *             cometd_json_key(w, "text"), cometd_json_put_string(w, "say \"hi\"");
+ *             cometd_json_key(w, "count"), cometd_json_put_i64(w, 3);
+ *             cometd_json_object_end(w);
+ *             if (cometd_json_writer_result(w, &json, &len) == 0)
+ *                     cometd_publish(c, NULL, "/chat", json, len, COMETD_TIMEOUT_DEFAULT, NULL);
+ *     }
+ *     cometd_json_writer_free(w);
+ *
+ * Errors are kept until the result is asked for. One text alone makes a JSON string.
+ */
+
+struct cometd_json_writer;
+
+/* Makes a writer. COMETD_E_NOMEM: *ret is then left as it was. */
+COMETD_API int cometd_json_writer_new(struct cometd_json_writer **ret);
+COMETD_API void cometd_json_writer_free(struct cometd_json_writer *w);
+
+COMETD_API void cometd_json_object_begin(struct cometd_json_writer *w);
+COMETD_API void cometd_json_object_end(struct cometd_json_writer *w);
+COMETD_API void cometd_json_array_begin(struct cometd_json_writer *w);
+COMETD_API void cometd_json_array_end(struct cometd_json_writer *w);
+/* The name of the next member of an object. */
+COMETD_API void cometd_json_key(struct cometd_json_writer *w, const char *name);
+/* A text in UTF-8, escaped as needed: NUL-terminated (NULL writes null), or of `len` bytes. */
+COMETD_API void cometd_json_put_string(struct cometd_json_writer *w, const char *text);
+COMETD_API void cometd_json_put_text(struct cometd_json_writer *w, const char *text, size_t len);
+COMETD_API void cometd_json_put_i64(struct cometd_json_writer *w, int64_t number);
+COMETD_API void cometd_json_put_u64(struct cometd_json_writer *w, uint64_t number);
+/* An infinite number, or what is none, has no JSON: COMETD_E_INVALID. */
+COMETD_API void cometd_json_put_double(struct cometd_json_writer *w, double number);
+COMETD_API void cometd_json_put_bool(struct cometd_json_writer *w, int value);
+COMETD_API void cometd_json_put_null(struct cometd_json_writer *w);
+/* One JSON value as it is, such as a payload. */
+COMETD_API void cometd_json_put_raw(struct cometd_json_writer *w, const char *json, size_t len);
+
+/*
+ * What was written: one JSON value, NUL-terminated; *ret_len may be NULL. It is the
+ * writer's until the next call with it, which starts a new value. COMETD_E_JSON when it
+ * is not one whole value, or a text was not UTF-8; COMETD_E_INVALID, COMETD_E_NOMEM,
+ * COMETD_E_TOO_LARGE (beyond 16 MiB).
+ */
+COMETD_API int cometd_json_writer_result(struct cometd_json_writer *w, const char **ret,
+					 size_t *ret_len);
+
 #ifdef __cplusplus
 }
 #endif
