@@ -138,9 +138,9 @@ void hub_refuse(struct hub *h, struct member *member, uint64_t id, enum protocol
 void hub_send(struct hub *h, struct member *member, const struct message *m);
 
 /* Writes the state of a server into the open object: the fields of the event `state`, and
-   "default". */
-void hub_put_server_fields(const struct hub_server *server, uint64_t now, uint64_t unix_ms,
-			   struct json_write *w);
+   "default". To a peer that is greeted `gap` is false: it has not missed anything yet. */
+void hub_put_server_fields(const struct hub_server *server, bool greeting, uint64_t now,
+			   uint64_t unix_ms, struct json_write *w);
 
 struct hub_stats {
 	uint64_t received, heard, delivered_frames, encoded_bytes;

@@ -57,8 +57,8 @@ static void put_u64(struct json_write *w, enum protocol_field f, uint64_t n)
 	json_put_u64(w, n);
 }
 
-void hub_put_server_fields(const struct hub_server *server, uint64_t now, uint64_t unix_ms,
-			   struct json_write *w)
+void hub_put_server_fields(const struct hub_server *server, bool greeting, uint64_t now,
+			   uint64_t unix_ms, struct json_write *w)
 {
 	struct message m;
 
@@ -69,7 +69,7 @@ void hub_put_server_fields(const struct hub_server *server, uint64_t now, uint64
 	put_text(w, PROTOCOL_FIELD_STATE, m.state);
 	put_u64(w, PROTOCOL_FIELD_SINCE, m.since);
 	json_key(w, protocol_field_name(PROTOCOL_FIELD_GAP));
-	json_put_bool(w, m.gap);
+	json_put_bool(w, m.gap && !greeting);
 	put_u64(w, PROTOCOL_FIELD_GENERATION, m.generation);
 	if (message_has(&m, PROTOCOL_FIELD_REASON))
 		put_text(w, PROTOCOL_FIELD_REASON, m.reason);

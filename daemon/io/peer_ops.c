@@ -65,7 +65,7 @@ static void put_servers(struct json_write *w, struct peer_ops *ops)
 	for (struct hub_server *s = hub_next_server(ops->hub, NULL); s;
 	     s = hub_next_server(ops->hub, s)) {
 		json_object_begin(w);
-		hub_put_server_fields(s, now, unix_ms, w);
+		hub_put_server_fields(s, true, now, unix_ms, w);
 		json_object_end(w);
 	}
 	json_array_end(w);

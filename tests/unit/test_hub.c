@@ -394,12 +394,13 @@ static void test_server_fields(void **state)
 	buf_init(&b, 4096);
 	w.sessions[0].info = (struct session_info){
 		.state = SESSION_OFF, .since = WORLD_NOW, .retry_at = WORLD_NOW + 1,
-		.reason = SLICE("why"), .url = SLICE("http://b/"),
+		.reason = SLICE("why"), .url = SLICE("http://b/"), .gap = true,
 	};
+	/* in status, and to a new peer, which cannot have missed anything */
 	for (unsigned i = 0; i < 2; i++) {
 		json_write_init(&out, &b);
 		json_object_begin(&out);
-		hub_put_server_fields(w.servers[0], WORLD_NOW, WORLD_UNIX_MS, &out);
+		hub_put_server_fields(w.servers[0], i == 1, WORLD_NOW, WORLD_UNIX_MS, &out);
 		json_object_end(&out);
 		assert_int_equal(json_write_done(&out), 0);
 		w.sessions[0].info.state = SESSION_CONNECTED;
@@ -408,13 +409,13 @@ static void test_server_fields(void **state)
 	json_write_init(&out, &b);
 	json_object_begin(&out);
 	w.sessions[0].info.since = WORLD_NOW - 2000;
-	hub_put_server_fields(w.servers[1], WORLD_NOW, 1000, &out);
+	hub_put_server_fields(w.servers[1], false, WORLD_NOW, 1000, &out);
 	json_object_end(&out);
 	assert_int_equal(json_write_done(&out), 0);
 	assert_int_equal(buf_putc(&b, '\0'), 0);
 	assert_string_equal(buf_slice(&b).p,
 			    "{\"server\":\"one\",\"default\":true,\"state\":\"unconnected\","
-			    "\"since\":1700000000000,\"gap\":false,\"generation\":0,"
+			    "\"since\":1700000000000,\"gap\":true,\"generation\":0,"
 			    "\"reason\":\"why\",\"retry_in\":1,\"url\":\"http://b/\"}"
 			    "{\"server\":\"one\",\"default\":true,\"state\":\"connected\","
 			    "\"since\":1700000000000,\"gap\":false,\"generation\":0,"
