@@ -1,28 +1,30 @@
 /*
- * cometctl call: one question, one answer. Must never know how it travels.
+ * cometctl call: one request to a service channel, and its answer.
  */
 #include "cometctl.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-int cmd_call(struct ctl *ctl)
+static int call(struct ctl *ctl, const char *data, size_t len)
 {
-	const char *channel = ctl->args[0], *data = ctl->args[1];
-	const struct cometd_message message = ctl_message(ctl, data, strlen(data));
+	const struct cometd_message message = ctl_message(ctl, data, len);
+	const struct ctl_server *server = &ctl->servers[0];
+	const char *channel = ctl->args[0];
 	const struct cometd_result *result = NULL;
-	int error = cometd_json_parse(data, strlen(data), NULL);
-
-	if (error)
-		return complain(data, error, NULL);
 	int code = ctl_connect(ctl);
+
 	if (code)
 		return code;
-	error = cometd_call_message(ctl->c, ctl->server, channel, &message, ctl_left(ctl, 1),
-				    &result);
-	if (error)
-		return complain_about(ctl, channel, error, result);
-	if (!result)
-		return complain(channel, COMETD_E_NOMEM, NULL);
+	int error = cometd_call_message(ctl->c, server->name, channel, &message, ctl_left(ctl, 1),
+					&result);
+	if (!error && !result)
+		error = COMETD_E_NOMEM;
+	if (error) {
+		code = complain_about(server, channel, error, result);
+		ctl_explain(server, error);
+		return code;
+	}
 	if (ctl->json)
 		print_json(stdout, result->message, result->message_len);
 	else
@@ -30,4 +32,17 @@ int cmd_call(struct ctl *ctl)
 			   result->json_len);
 	fputc('\n', stdout);
 	return EXIT_OK;
+}
+
+int cmd_call(struct ctl *ctl)
+{
+	size_t len;
+	char *data;
+	int code = payload_read(ctl, ctl->args[1], &data, &len);
+
+	if (code)
+		return code;
+	code = call(ctl, data, len);
+	free(data);
+	return code;
 }

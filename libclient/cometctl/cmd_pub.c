@@ -1,8 +1,7 @@
 /*
- * cometctl pub: one message from the command line, or one a line from standard
- * input. Guarantees: what comes out of a pipe is published in its order; the
- * first failure ends the reading, names the line and is the exit code. Must
- * never know frames.
+ * cometctl pub: one message from the command line or a file, or one a line from
+ * standard input. Lines are published in their order. The first failure ends the
+ * reading, is reported with its line and is the exit code; a summary counts the rest.
  */
 #include "cometctl.h"
 
@@ -17,9 +16,15 @@
 /* the longest line: no payload of this size fits into a frame */
 #define LINE_MAX_BYTES (4 << 20)
 
+/* Lines that ended in the same way. */
+struct tally {
+	unsigned long n, first;
+};
+
 struct lines {
 	struct ctl *ctl;
 	const char *channel;
+	struct cometd_json_writer *writer;   /* NULL: the lines are JSON */
 	char *buf;
 	size_t head, tail, cap;
 	unsigned long line;         /* read so far */
@@ -27,46 +32,91 @@ struct lines {
 	bool end;                   /* nothing more is read */
 	bool full;                  /* a whole line waits here for room in the library */
 	int code;                   /* of the first failure */
+	int error;                  /* enum cometd_error of the last failure */
+	struct tally outcomes[EXIT_CODES];
 };
 
-/* With --json, the server's own reply. */
-static void print_reply(const struct ctl *ctl, const struct cometd_result *result)
+/* With --json, the outcome of a message: of this line, or (0) the only one. */
+static void print_outcome(const struct ctl *ctl, unsigned long line, int error,
+			  const struct cometd_result *result)
 {
-	if (!ctl->json || !result || !result->message)
+	const char *bayeux = result ? result->message : NULL;
+
+	if (!ctl->json)
 		return;
-	print_json(stdout, result->message, result->message_len);
+	char *text = NULL;
+	size_t n = 0;
+	FILE *to = open_memstream(&text, &n);
+	if (!to)
+		return;
+	fputc('{', to);
+	if (line > 0)
+		fprintf(to, "\"line\":%lu,", line);
+	fprintf(to, "\"ok\":%s", error ? "false" : "true");
+	if (error) {
+		fprintf(to, ",\"error\":{\"code\":\"%s\",\"message\":", cometd_error_name(error));
+		print_json_string(to, result && *result->text ? result->text : cometd_strerror(error));
+	}
+	if (bayeux) {
+		fputs(",\"bayeux\":", to);
+		fwrite(bayeux, 1, result->message_len, to);
+	}
+	fputs(error ? "}}" : "}", to);
+	if (fclose(to) == 0)
+		print_json(stdout, text, n);
+	free(text);
 	fputc('\n', stdout);
 }
 
-static int publish_one(struct ctl *ctl, const char *channel, const char *data)
+static int publish_one(struct ctl *ctl, const char *data, size_t len)
 {
-	const struct cometd_message message = ctl_message(ctl, data, strlen(data));
+	const struct cometd_message message = ctl_message(ctl, data, len);
+	const struct ctl_server *server = &ctl->servers[0];
 	const struct cometd_result *result = NULL;
-	int error = cometd_json_parse(data, strlen(data), NULL);
-
-	if (error)
-		return complain(data, error, NULL);
+	const char *channel = ctl->args[0];
 	int code = ctl_connect(ctl);
+
 	if (code)
 		return code;
-	error = cometd_publish_message(ctl->c, ctl->server, channel, &message, ctl_left(ctl, 1),
-				       &result);
-	if (error)
-		return complain_about(ctl, channel, error, result);
-	print_reply(ctl, result);
+	int error = cometd_publish_message(ctl->c, server->name, channel, &message,
+					   ctl_left(ctl, 1), &result);
+	print_outcome(ctl, 0, error, result);
+	if (error) {
+		code = complain_about(server, channel, error, result);
+		ctl_explain(server, error);
+		return code;
+	}
+	if (ctl->verbose)
+		report(channel, ": acknowledged", NULL);
 	return EXIT_OK;
 }
 
 /* ---- lines ------------------------------------------------------------- */
 
+static void count(struct lines *l, unsigned long line, int code)
+{
+	struct tally *t = &l->outcomes[code];
+
+	if (t->n++ == 0 || line < t->first)
+		t->first = line;
+}
+
 static void fail(struct lines *l, unsigned long line, int error, const struct cometd_result *result)
 {
+	int code = exit_code_of(error);
 	char what[64];
 
 	snprintf(what, sizeof(what), "line %lu", line);
-	int code = complain(what, error, result);
-	if (!l->code)
+	if (!l->code) {
+		if (error == COMETD_E_JSON && !result)
+			payload_complain(l->ctl, what, error);
+		else
+			complain(what, error, result);
 		l->code = code;
+	}
+	print_outcome(l->ctl, line, error, result);
+	count(l, line, code);
+	l->error = error;
 	l->end = true;
 }
 
@@ -82,10 +132,12 @@ static void on_result(struct cometd *c, const struct cometd_result *result, void
 
 	(void)c;
 	sent->lines->in_flight--;
-	if (result->error)
+	if (result->error) {
 		fail(sent->lines, sent->line, result->error, result);
-	else
-		print_reply(sent->lines->ctl, result);
+	} else {
+		count(sent->lines, sent->line, EXIT_OK);
+		print_outcome(sent->lines->ctl, sent->line, 0, result);
+	}
 	free(sent);
 }
 
@@ -96,12 +148,25 @@ static bool blank(const char *p, size_t n)
 	return n == 0;
 }
 
+static int submit(struct lines *l, const char *p, size_t n, struct sent *sent)
+{
+	if (l->writer) {
+		cometd_json_put_text(l->writer, p, n);
+		int error = cometd_json_writer_result(l->writer, &p, &n);
+		if (error)
+			return error;
+	}
+	const struct cometd_message message = ctl_message(l->ctl, p, n);
+	return cometd_publish_message_async(l->ctl->c, l->ctl->servers[0].name, l->channel, &message,
+					    l->ctl->timeout_ms, on_result, sent);
+}
+
 /* Publishes one line. false: no room now, later. */
 static bool publish_line(struct lines *l, const char *p, size_t n)
 {
 	struct sent *sent;
 
-	if (blank(p, n)) {
+	if (!l->writer && blank(p, n)) {
 		l->line++;
 		return true;
 	}
@@ -109,9 +174,7 @@ static bool publish_line(struct lines *l, const char *p, size_t n)
 	if (!sent)
 		return false;
 	*sent = (struct sent){l, l->line + 1};
-	const struct cometd_message message = ctl_message(l->ctl, p, n);
-	int error = cometd_publish_message_async(l->ctl->c, l->ctl->server, l->channel, &message,
-						 l->ctl->timeout_ms, on_result, sent);
+	int error = submit(l, p, n, sent);
 	if (error)
 		free(sent);
 	if (error == COMETD_E_TOO_MANY && l->in_flight > 0)
@@ -173,7 +236,7 @@ static bool read_input(struct lines *l)
 	if (n > 0)
 		l->tail += (size_t)n;
 	if (n < 0 && errno != EINTR && errno != EAGAIN) {
-		fprintf(stderr, "cometctl: cannot read standard input: %s\n", strerror(errno));
+		report("cannot read standard input: ", strerror(errno), NULL);
 		l->code = EXIT_OTHER;
 		l->end = true;
 	}
@@ -196,25 +259,73 @@ static void turn(struct lines *l, bool *eof)
 	publish_lines(l, *eof);
 }
 
-static int publish_input(struct ctl *ctl, const char *channel)
+/* "1000 lines: 612 acknowledged, 3 refused (from line 613)" */
+static void report_summary(const struct lines *l)
 {
-	struct lines l = {.ctl = ctl, .channel = channel};
+	static const char *const words[EXIT_CODES] = {
+		[EXIT_OK] = "acknowledged", [EXIT_OTHER] = "failed", [EXIT_USAGE] = "not valid",
+		[EXIT_NO_DAEMON] = "without a daemon", [EXIT_DENIED] = "denied",
+		[EXIT_REFUSED] = "refused", [EXIT_TIMEOUT] = "timed out",
+		[EXIT_UNKNOWN_OUTCOME] = "sent without an answer", [EXIT_NOT_SENT] = "not sent",
+	};
+	char text[512];
+	int n = snprintf(text, sizeof(text), "%lu line%s read", l->line, l->line == 1 ? "" : "s");
+
+	for (int code = 0; code < EXIT_CODES; code++) {
+		const struct tally *t = &l->outcomes[code];
+
+		if (t->n == 0)
+			continue;
+		n += snprintf(text + n, sizeof(text) - (size_t)n, "%s%lu %s",
+			      strchr(text, ':') ? ", " : ": ", t->n, words[code]);
+		if (code != EXIT_OK)
+			n += snprintf(text + n, sizeof(text) - (size_t)n, " (from line %lu)", t->first);
+	}
+	report(text, l->code ? "; the input after that was not read" : "", NULL);
+}
+
+static int publish_lines_of_input(struct lines *l)
+{
 	bool eof = false;
-	int code = ctl_connect(ctl);
+	int code = ctl_connect(l->ctl);
 
 	if (code)
 		return code;
-	while (l.in_flight > 0 || !(l.end || (eof && l.head == l.tail)))
-		turn(&l, &eof);
+	while (l->in_flight > 0 || !(l->end || (eof && l->head == l->tail)))
+		turn(l, &eof);
+	if (l->code || l->ctl->verbose)
+		report_summary(l);
+	if (l->code)
+		ctl_explain(&l->ctl->servers[0], l->error);
+	return l->code;
+}
+
+static int publish_input(struct ctl *ctl, const char *channel)
+{
+	struct lines l = {.ctl = ctl, .channel = channel};
+
+	if (ctl->text && cometd_json_writer_new(&l.writer))
+		return complain("cannot start", COMETD_E_NOMEM, NULL);
+	int code = publish_lines_of_input(&l);
+	cometd_json_writer_free(l.writer);
 	free(l.buf);
-	return l.code;
+	return code;
 }
 
 int cmd_pub(struct ctl *ctl)
 {
-	const char *channel = ctl->args[0], *data = ctl->args[1];
+	const char *channel = ctl->args[0], *arg = ctl->args[1];
+	size_t len;
+	char *data;
 
 	if (ctl->binary)
 		return cmd_pub_binary(ctl);
-	return strcmp(data, "-") ? publish_one(ctl, channel, data) : publish_input(ctl, channel);
+	if (!ctl->file && !strcmp(arg, "-"))
+		return publish_input(ctl, channel);
+	int code = payload_read(ctl, arg, &data, &len);
+	if (code)
+		return code;
+	code = publish_one(ctl, data, len);
+	free(data);
+	return code;
 }

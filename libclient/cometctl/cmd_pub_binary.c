@@ -1,7 +1,7 @@
 /*
- * cometctl pub --binary: a file, or standard input, as bytes. What is long goes in
- * pieces, one behind the other, of which all but the last say that more follows.
- * Guarantees that no piece is sent before the one ahead of it was acknowledged.
+ * cometctl pub --binary: a file, or standard input, as bytes. What is long is sent in
+ * pieces, of which all but the last say that more follows. No piece is sent before
+ * the one ahead of it was acknowledged.
  */
 #include "cometctl.h"
 
@@ -26,11 +26,8 @@ static int fill(int fd, const char *path, struct piece *p)
 	for (p->n = 0; n != 0 && p->n < PIECE; p->n += n > 0 ? (size_t)n : 0) {
 		n = read(fd, p->bytes + p->n, PIECE - p->n);
 		if (n < 0 && errno != EINTR) {
-			int error = errno;
-
-			fputs("cometctl: cannot read ", stderr);
-			print_name(stderr, strcmp(path, "-") ? path : "standard input");
-			fprintf(stderr, ": %s\n", strerror(error));
+			report("cannot read ", strcmp(path, "-") ? path : "standard input", ": ",
+			       strerror(errno), NULL);
 			return EXIT_OTHER;
 		}
 	}
@@ -40,15 +37,19 @@ static int fill(int fd, const char *path, struct piece *p)
 static int publish(struct ctl *ctl, const struct piece *p, bool more)
 {
 	struct cometd_message message = ctl_message(ctl, NULL, 0);
+	const struct ctl_server *server = &ctl->servers[0];
 	const struct cometd_result *result = NULL;
 
 	message.binary = p->bytes;
 	message.binary_len = p->n;
 	message.binary_more = more;
-	int error = cometd_publish_message(ctl->c, ctl->server, ctl->args[0], &message,
+	int error = cometd_publish_message(ctl->c, server->name, ctl->args[0], &message,
 					   ctl->timeout_ms, &result);
-
-	return error ? complain_about(ctl, ctl->args[0], error, result) : EXIT_OK;
+	if (!error)
+		return EXIT_OK;
+	int code = complain_about(server, ctl->args[0], error, result);
+	ctl_explain(server, error);
+	return code;
 }
 
 static int publish_all(struct ctl *ctl, int fd)
@@ -75,11 +76,7 @@ int cmd_pub_binary(struct ctl *ctl)
 	int fd = input ? STDIN_FILENO : open(ctl->binary, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0) {
-		int error = errno;
-
-		fputs("cometctl: cannot open ", stderr);
-		print_name(stderr, ctl->binary);
-		fprintf(stderr, ": %s\n", strerror(error));
+		report("cannot open ", ctl->binary, ": ", strerror(errno), NULL);
 		return EXIT_USAGE;
 	}
 	int code = ctl_connect(ctl);

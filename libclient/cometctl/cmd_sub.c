@@ -1,8 +1,8 @@
 /*
- * cometctl sub: prints messages as they come. Guarantees: lines leave before it
- * waits for more; a reader that does not read keeps no signal and no deadline from
- * it; what was lost or may have been missed is said on standard error (with --json
- * among the events). Must never know frames.
+ * cometctl sub: prints messages as they come. Lines are written before it waits
+ * for more; a reader that does not read keeps no signal and no deadline from it;
+ * what was lost or may have been missed is reported on standard error (with --json
+ * among the events).
  */
 #include "cometctl.h"
 #include "outlet.h"
@@ -15,20 +15,23 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-struct pattern {
+/* One pattern at one server. */
+struct wanted {
 	struct sub *sub;
-	const char *name;
+	const struct ctl_server *server;
+	const char *channel;
 };
 
 struct sub {
 	struct ctl *ctl;
-	struct pattern *patterns;
+	struct wanted *wanted;
+	int n_wanted;
+	const char *format;
 	struct outlet out;
 	unsigned long left;         /* messages to print; 0: no limit */
 	int signals;                /* signalfd */
 	int died_of;                /* signal, or 0 */
-	bool troubled;              /* the server was told to be away */
-	bool greeted;               /* its state was told, as the daemon found it */
+	bool connected;             /* once: a failure is no longer one to start */
 	bool done;
 	bool at_once;               /* and what is not written yet need not be */
 	int code;
@@ -47,25 +50,14 @@ static void finish_at_once(struct sub *s, int code)
 	s->at_once = true;
 }
 
-/* ---- events ------------------------------------------------------------ */
-
-static bool concerns(const struct sub *s, const struct cometd_event *e)
-{
-	if (!e->server)
-		return true;
-	return s->ctl->server ? !strcmp(s->ctl->server, e->server)
-			      : e->type != COMETD_EVENT_STATE || e->is_default;
-}
+/* ---- printing and reporting events -------------------------------------- */
 
 static void print_message(struct sub *s, const struct cometd_event *e)
 {
-	if (s->ctl->json) {
+	if (s->ctl->json)
 		print_json(s->out.to, e->json, e->json_len);
-	} else {
-		print_name(s->out.to, e->channel);
-		fputc('\t', s->out.to);
-		print_data(s->out.to, e->data, e->data_len, e->binary, e->json, e->json_len);
-	}
+	else
+		format_print(s->out.to, s->format, e);
 	fputc('\n', s->out.to);
 	if (s->left > 0 && --s->left == 0)
 		finish(s, EXIT_OK);
@@ -82,94 +74,163 @@ static void print_connection(const struct sub *s, const struct cometd_event *e)
 	fprintf(s->out.to, ",\"retry_in\":%lld}\n", (long long)e->retry_in);
 }
 
+static bool is_away(enum cometd_state state)
+{
+	return state == COMETD_STATE_UNCONNECTED || state == COMETD_STATE_HALTED ||
+		state == COMETD_STATE_OFF;
+}
+
 /*
- * A session on its way is no news: what counts is whether messages flow, and, while they do, that
- * some may have been missed; but for what was missed before we came.
+ * States on the way to a session are reported with -v only: what matters is whether messages flow,
+ * and, while they do, that some may have been missed since this program subscribed.
  */
-static void say_state(struct sub *s, const struct cometd_event *e)
+static void report_state(struct sub *s, const struct cometd_event *e)
 {
-	bool away = e->state == COMETD_STATE_UNCONNECTED || e->state == COMETD_STATE_HALTED ||
-		    e->state == COMETD_STATE_OFF;
-	bool missed = e->gap && s->greeted;
+	const struct ctl_server *server = ctl_server_of(s->ctl, e);
+	bool missed = e->gap && server->known;
+	bool back = server->known && is_away(server->state);
 
-	s->greeted = true;
-	if (!away && !(e->state == COMETD_STATE_CONNECTED && (s->troubled || missed)))
-		return;
-	fputs("cometctl: ", stderr);
-	print_name(stderr, e->server);
-	fputs(": ", stderr);
-	print_name(stderr, e->state_name);
-	if (e->reason) {
-		fputs(": ", stderr);
-		print_name(stderr, e->reason);
-	}
-	if (away && e->retry_in >= 0)
-		fprintf(stderr, ", next try in %.1f s", (double)e->retry_in / 1000);
-	fputs(!away && e->gap ? ", messages may have been missed\n" : "\n", stderr);
-	s->troubled = away;
+	ctl_note_event(s->ctl->c, e, s->ctl);
+	/* with -v it is reported there */
+	if (!s->ctl->verbose && is_away(e->state))
+		ctl_report_state(server, NULL);
+	else if (e->state == COMETD_STATE_CONNECTED && (missed || (back && !s->ctl->verbose)))
+		ctl_report_state(server, missed ? ", messages may have been missed" : NULL);
 }
 
-static void say_lost(const struct cometd_event *e)
+static void report_lost(const struct cometd_event *e)
 {
-	fputs("cometctl: ", stderr);
-	print_name(stderr, e->server);
+	char what[128];
+
 	if (e->count == 1)
-		fprintf(stderr, ": 1 message lost (%llu)", (unsigned long long)e->first);
+		snprintf(what, sizeof(what), ": 1 message lost (%llu)", (unsigned long long)e->first);
 	else
-		fprintf(stderr, ": %llu messages lost (%llu to %llu)", (unsigned long long)e->count,
-			(unsigned long long)e->first, (unsigned long long)e->last);
-	if (e->channel) {
-		fputs(" on ", stderr);
-		print_name(stderr, e->channel);
-	}
-	fputs(": ", stderr);
-	print_name(stderr, e->text ? e->text : "no reason given");
-	fputc('\n', stderr);
+		snprintf(what, sizeof(what), ": %llu messages lost (%llu to %llu)",
+			 (unsigned long long)e->count, (unsigned long long)e->first,
+			 (unsigned long long)e->last);
+	report(e->server, what, e->channel ? " on " : "", e->channel ? e->channel : "", ": ",
+	       e->text ? e->text : "no reason given", NULL);
 }
 
-static void say(struct sub *s, const struct cometd_event *e)
+/* ---- subscriptions ------------------------------------------------------ */
+
+static void report_established(const struct wanted *w)
+{
+	const char *server = w->server->name ? w->server->name : w->server->real_name;
+
+	if (w->sub->ctl->verbose)
+		report(w->channel, ": subscribed", *server ? " at " : "", server, NULL);
+}
+
+/* What the reply to subscribe means, in the form in which the daemon reports it later. */
+static void print_subscription(const struct wanted *w, bool pending)
+{
+	const char *server = w->server->name ? w->server->name : w->server->real_name;
+	FILE *to = w->sub->out.to;
+
+	fputs("{\"op\":\"subscription\"", to);
+	if (*server) {
+		fputs(",\"server\":", to);
+		print_json_string(to, server);
+	}
+	fputs(",\"channel\":", to);
+	print_json_string(to, w->channel);
+	fprintf(to, ",\"ok\":true%s}\n", pending ? ",\"pending\":true" : "");
+}
+
+static void on_subscribed(struct cometd *c, const struct cometd_result *result, void *user)
+{
+	struct wanted *w = user;
+
+	(void)c;
+	if (w->sub->done)
+		return;
+	if (result->error) {
+		finish(w->sub, complain_about(w->server, w->channel, result->error, result));
+		ctl_explain(w->server, result->error);
+		return;
+	}
+	if (w->sub->ctl->json)
+		print_subscription(w, result->pending);
+	if (!result->pending)
+		report_established(w);
+	else if (w->sub->ctl->verbose)
+		report(w->channel, ": not subscribed yet; waiting for the server", NULL);
+}
+
+static bool concerns(const struct wanted *w, const struct cometd_event *e)
+{
+	const struct ctl_server *server = ctl_server_of(w->sub->ctl, e);
+
+	return !strcmp(w->channel, e->channel) && (!server || server == w->server || !e->server);
+}
+
+/* The daemon tries again what the server refuses for the moment; any other refusal is the end, as it
+   is at the start. */
+static void handle_subscription(struct sub *s, const struct cometd_event *e)
+{
+	if (e->pending)
+		report(e->channel, ": not subscribed yet, and asked for again: ", e->text, NULL);
+	else if (e->error)
+		complain(e->channel, e->error,
+			 &(struct cometd_result){.error = e->error, .text = e->text});
+	for (int i = 0; i < s->n_wanted && !e->pending; i++) {
+		if (!concerns(&s->wanted[i], e))
+			continue;
+		if (e->error)
+			finish(s, exit_code_of(e->error));
+		else
+			report_established(&s->wanted[i]);
+	}
+}
+
+/* ---- events ------------------------------------------------------------- */
+
+static void report_down(struct sub *s, const struct cometd_event *e)
+{
+	for (int i = 0; i < s->ctl->n_servers; i++)
+		s->ctl->servers[i].known = false;
+	report("lost the daemon: ", e->text, "; trying again", NULL);
+}
+
+static void report_event(struct sub *s, const struct cometd_event *e)
 {
 	switch (e->type) {
 	case COMETD_EVENT_STATE:
-		say_state(s, e);
+		report_state(s, e);
 		return;
 	case COMETD_EVENT_LOST:
-		say_lost(e);
+		report_lost(e);
 		return;
 	case COMETD_EVENT_SUBSCRIPTION:
-		if (e->pending) {
-			fputs("cometctl: ", stderr);
-			print_name(stderr, e->channel);
-			fputs(": not subscribed yet, and asked for again: ", stderr);
-			print_name(stderr, e->text);
-			fputc('\n', stderr);
-		} else if (e->error)
-			complain(e->channel, e->error,
-				 &(struct cometd_result){.error = e->error, .text = e->text});
+		handle_subscription(s, e);
 		return;
 	case COMETD_EVENT_UP:
 		if (e->gap)
-			fputs("cometctl: the daemon is back, messages may have been missed\n",
-			      stderr);
+			report("the daemon is back, messages may have been missed", NULL);
 		return;
 	case COMETD_EVENT_DOWN:
-		s->greeted = false;
-		fputs("cometctl: lost the daemon: ", stderr);
-		print_name(stderr, e->text);
-		fputs("; trying again\n", stderr);
+		report_down(s, e);
 		return;
 	case COMETD_EVENT_MESSAGE:
 		return;
 	}
 }
 
-/* The daemon tries again what the server refuses for the moment; any other refusal is the end, as it
-   is at the start. */
-static void on_verdict(struct sub *s, const struct cometd_event *e)
+static void print_event(struct sub *s, const struct cometd_event *e)
 {
-	for (int i = 0; i < s->ctl->n_args; i++)
-		if (!strcmp(s->ctl->args[i], e->channel))
-			finish(s, exit_code_of(e->error));
+	if (e->json)
+		print_json(s->out.to, e->json, e->json_len), fputc('\n', s->out.to);
+	else
+		print_connection(s, e);
+}
+
+/* Without -s only the default server is asked, but events do not say which one that is. */
+static bool is_foreign(const struct sub *s, const struct cometd_event *e)
+{
+	if (!e->server || (!s->ctl->server_given && e->type != COMETD_EVENT_STATE))
+		return false;
+	return !ctl_server_of(s->ctl, e);
 }
 
 static void on_event(struct cometd *c, const struct cometd_event *e, void *user)
@@ -177,34 +238,22 @@ static void on_event(struct cometd *c, const struct cometd_event *e, void *user)
 	struct sub *s = user;
 
 	(void)c;
-	if (s->done || !concerns(s, e))
+	if (s->done || is_foreign(s, e))
 		return;
 	if (e->type == COMETD_EVENT_MESSAGE) {
 		print_message(s, e);
-		return;
+	} else if (e->type == COMETD_EVENT_DOWN && !s->connected) {
+		ctl_note_event(c, e, s->ctl);
+	} else {
+		if (s->ctl->json)
+			print_event(s, e);
+		report_event(s, e);
 	}
-	if (!s->ctl->json)
-		say(s, e);
-	else if (e->json)
-		print_json(s->out.to, e->json, e->json_len), fputc('\n', s->out.to);
-	else
-		print_connection(s, e);
-	if (e->type == COMETD_EVENT_SUBSCRIPTION && e->error && !e->pending)
-		on_verdict(s, e);
-}
-
-static void on_subscribed(struct cometd *c, const struct cometd_result *result, void *user)
-{
-	struct pattern *p = user;
-
-	(void)c;
-	if (result->error && !p->sub->done)
-		finish(p->sub, complain_about(p->sub->ctl, p->name, result->error, result));
 }
 
 /* ---- the loop ---------------------------------------------------------- */
 
-/* The library rests while the reader does: else what it brings would pile up here. */
+/* While the reader rests, so does the library: what it brings would pile up here. */
 static int wait_ms(const struct sub *s)
 {
 	int own = outlet_waits(&s->out) ? -1 : cometd_get_timeout(s->ctl->c);
@@ -220,7 +269,7 @@ static void write_out(struct sub *s)
 	if (r == -EPIPE)
 		finish_at_once(s, EXIT_OK);
 	else if (r) {
-		fprintf(stderr, "cometctl: cannot write: %s\n", strerror(-r));
+		report("cannot write to standard output: ", strerror(-r), NULL);
 		finish_at_once(s, EXIT_OTHER);
 	}
 }
@@ -256,18 +305,26 @@ static void turn(struct sub *s)
 		finish_at_once(s, EXIT_OTHER);
 	}
 	if (ctl_left(s->ctl, 0) == 0 && !(s->done && !outlet_waits(&s->out))) {
-		fputs("cometctl: timed out\n", stderr);
+		report("timed out", NULL);
 		finish_at_once(s, EXIT_TIMEOUT);
 	}
 }
 
-/* Signals are taken between two writes, so that no line is torn. */
+/*
+ * Signals are taken between two writes, so that no line is torn. One that is ignored, as SIGINT is in
+ * what a shell runs in the background, stays ignored: blocked, it would arrive here.
+ */
 static int take_signals(sigset_t *set)
 {
+	static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+
 	sigemptyset(set);
-	sigaddset(set, SIGINT);
-	sigaddset(set, SIGTERM);
-	sigaddset(set, SIGHUP);
+	for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++) {
+		struct sigaction action;
+
+		if (sigaction(signals[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
+			sigaddset(set, signals[i]);
+	}
 	sigprocmask(SIG_BLOCK, set, NULL);
 	return signalfd(-1, set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
@@ -279,28 +336,37 @@ static void die_of(int signo, const sigset_t *set)
 	sigprocmask(SIG_UNBLOCK, set, NULL);
 }
 
+static int subscribe(struct wanted *w)
+{
+	int error = cometd_subscribe_async(w->sub->ctl->c, w->server->name, w->channel, 0,
+					   COMETD_TIMEOUT_DEFAULT, on_subscribed, w);
+
+	return error ? complain_about(w->server, w->channel, error, NULL) : EXIT_OK;
+}
+
+/* Each pattern at each server. */
 static int subscribe_all(struct sub *s)
 {
-	struct ctl *ctl = s->ctl;
+	const struct ctl *ctl = s->ctl;
+	int code = EXIT_OK;
 
-	cometd_set_listener(ctl->c, on_event, s);
-	for (int i = 0; i < ctl->n_args; i++) {
-		struct pattern *p = &s->patterns[i];
+	for (int i = 0; !code && i < ctl->n_servers; i++)
+		for (int j = 0; !code && j < ctl->n_args; j++) {
+			struct wanted *w = &s->wanted[s->n_wanted++];
 
-		*p = (struct pattern){.sub = s, .name = ctl->args[i]};
-		int error = cometd_subscribe_async(ctl->c, ctl->server, p->name, 0,
-						   COMETD_TIMEOUT_DEFAULT, on_subscribed, p);
-		if (error)
-			return complain_about(ctl, p->name, error, NULL);
-	}
-	return EXIT_OK;
+			*w = (struct wanted){s, &ctl->servers[i], ctl->args[j]};
+			code = subscribe(w);
+		}
+	return code;
 }
 
 static int run(struct sub *s)
 {
 	sigset_t set;
-	int code = ctl_connect(s->ctl);
 
+	cometd_set_listener(s->ctl->c, on_event, s);
+	int code = ctl_connect(s->ctl);
+	s->connected = true;
 	if (!code)
 		code = subscribe_all(s);
 	if (code)
@@ -316,19 +382,22 @@ static int run(struct sub *s)
 
 int cmd_sub(struct ctl *ctl)
 {
-	struct sub s = {.ctl = ctl, .left = ctl->count};
+	struct sub s = {.ctl = ctl, .left = ctl->count, .format = ctl->format};
 
-	s.patterns = calloc((size_t)ctl->n_args, sizeof(*s.patterns));
-	if (!s.patterns || outlet_init(&s.out)) {
-		free(s.patterns);
+	if (!s.format)
+		s.format = ctl->n_servers > 1 ? "%{server}\\t%{channel}\\t%{data}" :
+						"%{channel}\\t%{data}";
+	s.wanted = calloc((size_t)ctl->n_args * (size_t)ctl->n_servers, sizeof(*s.wanted));
+	if (!s.wanted || outlet_init(&s.out)) {
+		free(s.wanted);
 		return complain("cannot start", COMETD_E_NOMEM, NULL);
 	}
 	int code = run(&s);
-	/* the last callbacks must be quiet, and must not find the patterns gone */
+	/* the last callbacks must be quiet, and must not find the subscriptions gone */
 	s.done = true;
 	cometd_free(ctl->c);
 	ctl->c = NULL;
-	free(s.patterns);
+	free(s.wanted);
 	outlet_fini(&s.out);
 	return code;
 }

@@ -1,6 +1,6 @@
 /*
- * Owns what every verb does first, and the clock of their deadlines. Must
- * never know a verb.
+ * What every verb does first, what it learns of the daemon and the servers
+ * meanwhile, and the clock of its deadline. Does not know any verb.
  */
 #include "cometctl.h"
 
@@ -26,26 +26,85 @@ int ctl_left(const struct ctl *ctl, int least)
 	return left > least ? (int)left : least;
 }
 
-/* What the daemon or the kernel said; nobody hears events yet but we. */
-static int complain_about_connection(struct ctl *ctl, int error)
-{
-	const struct cometd_event *event;
-	struct cometd_result said = {.text = ""};
+/* ---- what the daemon reports --------------------------------------------- */
 
-	while (cometd_next(ctl->c, 0, &event) == 0)
-		if (event->type == COMETD_EVENT_DOWN && event->error == error) {
-			said.text = event->text;
-			break;
+struct ctl_server *ctl_server_of(struct ctl *ctl, const struct cometd_event *event)
+{
+	for (int i = 0; event->server && i < ctl->n_servers; i++) {
+		struct ctl_server *s = &ctl->servers[i];
+
+		if (s->name ? !strcmp(s->name, event->server) :
+		    event->is_default || !strcmp(s->real_name, event->server))
+			return s;
+	}
+	return NULL;
+}
+
+static void note_state(struct ctl_server *s, const struct cometd_event *e)
+{
+	snprintf(s->real_name, sizeof(s->real_name), "%s", e->server);
+	snprintf(s->reason, sizeof(s->reason), "%s", e->reason ? e->reason : "");
+	s->known = true;
+	s->state = e->state;
+	s->retry_at = e->retry_in >= 0 ? ctl_now() + e->retry_in : -1;
+}
+
+void ctl_note_event(struct cometd *c, const struct cometd_event *event, void *user)
+{
+	struct ctl *ctl = user;
+
+	(void)c;
+	if (event->type == COMETD_EVENT_DOWN)
+		snprintf(ctl->down, sizeof(ctl->down), "%s", event->text);
+	if (event->type == COMETD_EVENT_STATE)
+		/* -s may name one server twice */
+		for (int i = 0; i < ctl->n_servers; i++) {
+			struct ctl_server *s = &ctl->servers[i];
+
+			if (s->name ? !strcmp(s->name, event->server) : event->is_default) {
+				note_state(s, event);
+				if (ctl->verbose)
+					ctl_report_state(s, NULL);
+			}
 		}
-	return complain(cometd_get_socket(ctl->c), error, &said);
+}
+
+void ctl_report_state(const struct ctl_server *s, const char *more)
+{
+	long long left = s->retry_at - ctl_now();
+	char next[64] = "";
+
+	if (s->retry_at >= 0)
+		snprintf(next, sizeof(next), ", next try in %.1f s", left > 0 ? (double)left / 1000 : 0);
+	report(s->real_name, ": ", cometd_state_name(s->state), *s->reason ? ": " : "", s->reason,
+	       next, more ? more : "", NULL);
+}
+
+void ctl_explain(const struct ctl_server *s, int error)
+{
+	bool waits = error == COMETD_E_NOT_SENT || error == COMETD_E_UNKNOWN_OUTCOME ||
+		error == COMETD_E_TIMEOUT;
+
+	if (waits && *s->real_name && s->state != COMETD_STATE_CONNECTED)
+		ctl_report_state(s, NULL);
+}
+
+/* ---- the connection -------------------------------------------------------- */
+
+int ctl_try_connect(struct ctl *ctl)
+{
+	int left = ctl_left(ctl, 1);
+
+	*ctl->down = '\0';
+	return cometd_connect(ctl->c, left < 0 || left > GREETING_MS ? GREETING_MS : left);
 }
 
 int ctl_connect(struct ctl *ctl)
 {
-	int left = ctl_left(ctl, 1);
-	int error = cometd_connect(ctl->c, left < 0 || left > GREETING_MS ? GREETING_MS : left);
+	int error = ctl_try_connect(ctl);
 
-	return error ? complain_about_connection(ctl, error) : EXIT_OK;
+	return error ? complain(cometd_get_socket(ctl->c), error,
+				&(struct cometd_result){.text = ctl->down}) : EXIT_OK;
 }
 
 struct cometd_message ctl_message(const struct ctl *ctl, const char *data, size_t len)

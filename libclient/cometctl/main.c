@@ -1,6 +1,6 @@
 /*
- * Owns the command line: options, verbs, help. Guarantees that nothing is sent
- * before the whole line makes sense. Must never know what a verb does.
+ * The command line: options and verbs. Nothing is sent before the whole line
+ * makes sense. Does not know what a verb does.
  */
 #include "cometctl.h"
 
@@ -24,25 +24,44 @@ enum option {
 	OPT_VERSION = 1 << 7,
 	OPT_BINARY = 1 << 8,        /* in place of the last argument */
 	OPT_EXT = 1 << 9,
+	OPT_FILE = 1 << 10,         /* in place of the last argument */
+	OPT_TEXT = 1 << 11,
+	OPT_FORMAT = 1 << 12,
+	OPT_DATA_ONLY = 1 << 13,
+	OPT_NAME = 1 << 14,
+	OPT_QUIET = 1 << 15,
+	OPT_VERBOSE = 1 << 16,
+	OPT_COLOR = 1 << 17,
 };
-#define OPT_ALWAYS (OPT_SOCKET | OPT_SERVER | OPT_JSON | OPT_HELP | OPT_VERSION)
+#define OPT_ALWAYS (OPT_SOCKET | OPT_JSON | OPT_HELP | OPT_VERSION | OPT_NAME | OPT_QUIET |        \
+		    OPT_VERBOSE | OPT_COLOR | OPT_SERVER)
+
+enum value { VALUE_NONE, VALUE_REQUIRED, VALUE_OPTIONAL };
 
 static const struct {
 	enum option option;
 	char letter;                /* 0: none */
 	const char *name;
-	bool has_value;
+	enum value value;
 } options[] = {
-	{OPT_SOCKET, 0, "socket", true},
-	{OPT_SERVER, 's', "server", true},
-	{OPT_JSON, 0, "json", false},
-	{OPT_TIMEOUT, 0, "timeout", true},
-	{OPT_COUNT, 'n', "count", true},
-	{OPT_STATE, 0, "state", true},
-	{OPT_HELP, 'h', "help", false},
-	{OPT_VERSION, 'V', "version", false},
-	{OPT_BINARY, 0, "binary", true},
-	{OPT_EXT, 0, "ext", true},
+	{OPT_SOCKET, 0, "socket", VALUE_REQUIRED},
+	{OPT_SERVER, 's', "server", VALUE_REQUIRED},
+	{OPT_JSON, 0, "json", VALUE_OPTIONAL},
+	{OPT_TIMEOUT, 0, "timeout", VALUE_REQUIRED},
+	{OPT_COUNT, 'n', "count", VALUE_REQUIRED},
+	{OPT_STATE, 0, "state", VALUE_REQUIRED},
+	{OPT_HELP, 'h', "help", VALUE_NONE},
+	{OPT_VERSION, 'V', "version", VALUE_NONE},
+	{OPT_BINARY, 0, "binary", VALUE_REQUIRED},
+	{OPT_EXT, 0, "ext", VALUE_REQUIRED},
+	{OPT_FILE, 0, "file", VALUE_REQUIRED},
+	{OPT_TEXT, 0, "text", VALUE_NONE},
+	{OPT_FORMAT, 0, "format", VALUE_REQUIRED},
+	{OPT_DATA_ONLY, 0, "data-only", VALUE_NONE},
+	{OPT_NAME, 0, "name", VALUE_REQUIRED},
+	{OPT_QUIET, 'q', "quiet", VALUE_NONE},
+	{OPT_VERBOSE, 'v', "verbose", VALUE_NONE},
+	{OPT_COLOR, 0, "color", VALUE_OPTIONAL},
 };
 #define N_OPTIONS (int)(sizeof(options) / sizeof(*options))
 
@@ -52,39 +71,22 @@ static const struct verb {
 	int min_args, max_args;
 	unsigned options;           /* besides OPT_ALWAYS */
 	bool request;               /* the timeout is that of a request */
+	bool one_server;
 } verbs[] = {
-	{"sub", cmd_sub, 1, INT_MAX, OPT_COUNT | OPT_TIMEOUT, false},
-	{"pub", cmd_pub, 2, 2, OPT_TIMEOUT | OPT_BINARY | OPT_EXT, true},
-	{"call", cmd_call, 2, 2, OPT_TIMEOUT | OPT_EXT, true},
-	{"wait", cmd_wait, 0, 0, OPT_STATE | OPT_TIMEOUT, false},
-	{"status", cmd_status, 0, 0, OPT_TIMEOUT, true},
+	{"sub", cmd_sub, 1, INT_MAX, OPT_COUNT | OPT_TIMEOUT | OPT_FORMAT | OPT_DATA_ONLY, false,
+	 false},
+	{"pub", cmd_pub, 2, 2, OPT_TIMEOUT | OPT_BINARY | OPT_EXT | OPT_FILE | OPT_TEXT, true, true},
+	{"call", cmd_call, 2, 2, OPT_TIMEOUT | OPT_EXT | OPT_FILE | OPT_TEXT, true, true},
+	{"wait", cmd_wait, 0, 0, OPT_STATE | OPT_TIMEOUT, false, false},
+	{"status", cmd_status, 0, 0, OPT_TIMEOUT, true, false},
+	{"help", cmd_help, 0, 1, 0, false, false},
 };
 #define N_VERBS (int)(sizeof(verbs) / sizeof(*verbs))
 
-static const char help[] =
-	"usage: cometctl [--socket PATH] [-s SERVER] [--json] VERB\n"
-	"  sub PATTERN... [-n COUNT] [--timeout SEC]  print each message: CHANNEL<TAB>DATA\n"
-	"  pub CHANNEL JSON|- [--timeout SEC]         publish; - reads one JSON text a line\n"
-	"  pub CHANNEL --binary FILE|-                publish bytes\n"
-	"  call CHANNEL JSON [--timeout SEC]          ask a service channel, print the answer\n"
-	"  wait [--state STATE] [--timeout SEC]       until the server is in STATE (connected)\n"
-	"  status [--timeout SEC]                     what the daemon does\n"
-	"options, before or after the verb:\n"
-	"  --socket PATH        the daemon's socket (else COMETD_BRIDGE_SOCKET, else\n"
-	"                       " COMETD_SOCKET_DEFAULT ")\n"
-	"  -s, --server SERVER  a configured server (else the default one)\n"
-	"  --ext OBJECT         pub and call: the message's Bayeux ext, a JSON object\n"
-	"  --json               print whole JSON objects, one a line\n"
-	"  -h, --help           this\n"
-	"  -V, --version        the version\n"
-	"exit status: 0 done, 1 failure, 2 usage, 3 no daemon, 4 denied, 5 the server refused,\n"
-	"             6 timed out, 7 outcome unknown, 8 not sent\n";
-
 static int usage(const char *words, const char *what)
 {
-	fprintf(stderr, "cometctl: %s", words);
-	print_name(stderr, what);
-	fputs("\ncometctl: try cometctl --help\n", stderr);
+	report(words, what, NULL);
+	report("try cometctl --help", NULL);
 	return EXIT_USAGE;
 }
 
@@ -125,12 +127,50 @@ static int parse_object(const char *text, const char **ret)
 	return EXIT_OK;
 }
 
-/* what no server is called cannot be anybody's fault but the caller's */
-static int parse_server(const char *text, const char **ret)
+/* no server has an empty name, so this is a mistake of the caller */
+static int parse_server(struct ctl *ctl, const char *text)
 {
 	if (!*text)
 		return usage("not the name of a server: ", "''");
-	*ret = text;
+	ctl->servers[ctl->server_given ? ctl->n_servers++ : 0].name = text;
+	ctl->server_given = true;
+	return EXIT_OK;
+}
+
+static int parse_json(struct ctl *ctl, const char *text)
+{
+	if (text && strcmp(text, "pretty"))
+		return usage("--json=pretty, or --json without a value; not ", text);
+	ctl->json = true;
+	print_pretty(text != NULL);
+	return EXIT_OK;
+}
+
+static int parse_format(struct ctl *ctl, const char *text)
+{
+	char words[256];
+
+	if (ctl->format)
+		return usage("one --format or --data-only is enough", "");
+	if (format_check(text, words, sizeof(words)))
+		return usage(words, "");
+	ctl->format = text;
+	return EXIT_OK;
+}
+
+static int parse_color(const char *text)
+{
+	const char *term = getenv("TERM"), *no = getenv("NO_COLOR");
+
+	if (!text || !strcmp(text, "always"))
+		print_in_color(true);
+	else if (!strcmp(text, "never"))
+		print_in_color(false);
+	else if (!strcmp(text, "auto"))
+		print_in_color(isatty(STDOUT_FILENO) && !(no && *no) &&
+			       !(term && !strcmp(term, "dumb")));
+	else
+		return usage("--color is auto, always or never; not ", text);
 	return EXIT_OK;
 }
 
@@ -138,8 +178,16 @@ static int set_option(struct ctl *ctl, enum option option, const char *value)
 {
 	switch (option) {
 	case OPT_SOCKET: ctl->socket = value; return EXIT_OK;
-	case OPT_SERVER: return parse_server(value, &ctl->server);
-	case OPT_JSON: ctl->json = true; return EXIT_OK;
+	case OPT_SERVER: return parse_server(ctl, value);
+	case OPT_JSON: return parse_json(ctl, value);
+	case OPT_NAME: ctl->name = value; return EXIT_OK;
+	case OPT_QUIET: ctl->quiet = true; return EXIT_OK;
+	case OPT_VERBOSE: ctl->verbose = true; return EXIT_OK;
+	case OPT_COLOR: return parse_color(value);
+	case OPT_FORMAT: return parse_format(ctl, value);
+	case OPT_DATA_ONLY: return parse_format(ctl, "%{data}");
+	case OPT_FILE: ctl->file = value; return EXIT_OK;
+	case OPT_TEXT: ctl->text = true; return EXIT_OK;
 	case OPT_BINARY: ctl->binary = value; return EXIT_OK;
 	case OPT_EXT: return parse_object(value, &ctl->ext);
 	case OPT_TIMEOUT: return parse_seconds(value, &ctl->timeout_ms);
@@ -156,7 +204,7 @@ static int set_option(struct ctl *ctl, enum option option, const char *value)
 	return EXIT_OK;
 }
 
-/* The row of an argument that is an option, or -1; *ret_value: what stands in the same one. */
+/* The row of an argument that is an option, or -1; *ret_value: a value in the same argument. */
 static int find_option(const char *arg, const char **ret_value)
 {
 	*ret_value = NULL;
@@ -183,7 +231,7 @@ static bool is_option(const char *arg)
 }
 
 /*
- * Takes the options out of argv, wherever they stand, and leaves the rest in
+ * Takes the options out of argv, wherever they are, and leaves the rest in
  * ctl->args. getopt(3) would take a negative number for an option.
  */
 static int parse(struct ctl *ctl, char **argv, unsigned *ret_given)
@@ -205,11 +253,11 @@ static int parse(struct ctl *ctl, char **argv, unsigned *ret_given)
 		int i = find_option(arg, &value);
 		if (i < 0)
 			return usage("no such option: ", arg);
-		if (options[i].has_value && !value)
+		if (options[i].value == VALUE_REQUIRED && !value)
 			value = *++argv;
-		else if (!options[i].has_value && value)
+		else if (options[i].value == VALUE_NONE && value)
 			return usage("an option without a value: ", arg);
-		if (options[i].has_value && !value)
+		if (options[i].value == VALUE_REQUIRED && !value)
 			return usage("a value is missing: ", arg);
 		int code = set_option(ctl, options[i].option, value);
 		if (code)
@@ -223,8 +271,8 @@ static int parse(struct ctl *ctl, char **argv, unsigned *ret_given)
 
 /*
  * A standard descriptor that was closed would become the socket, and what is
- * printed would go to the daemon. Something stands there instead that cannot be
- * read, or written, so that who tries it is told.
+ * printed would go to the daemon. It is opened so that it cannot be read, or
+ * written: who tries it gets an error.
  */
 static int fill_standard_descriptors(void)
 {
@@ -235,73 +283,111 @@ static int fill_standard_descriptors(void)
 	return EXIT_OK;
 }
 
+static int configure(struct ctl *ctl)
+{
+	int error = cometd_set_socket(ctl->c, ctl->socket);
+
+	if (error)
+		return error == COMETD_E_INVALID ? usage("not the path of a socket: ", ctl->socket) :
+			complain("cannot start", error, NULL);
+	if (ctl->name && cometd_set_name(ctl->c, ctl->name))
+		return usage("not a name of 1 to 64 bytes of UTF-8: ", ctl->name);
+	cometd_set_listener(ctl->c, ctl_note_event, ctl);
+	return EXIT_OK;
+}
+
 static int run(struct ctl *ctl, const struct verb *verb)
 {
 	int error = cometd_new(&ctl->c);
 
-	if (!error)
-		error = cometd_set_socket(ctl->c, ctl->socket);
-	if (error) {
-		cometd_free(ctl->c);
-		return error == COMETD_E_INVALID ?
-			usage("not the path of a socket: ", ctl->socket) :
-			complain("cannot start", error, NULL);
-	}
+	if (error)
+		return complain("cannot start", error, NULL);
+	int code = configure(ctl);
 	if (ctl->timeout_ms >= 0)
 		ctl->deadline = ctl_now() + ctl->timeout_ms;
-	/* a reader that went away is an error of writing, told by write(2) */
+	/* a reader that went away is an error of write(2) */
 	signal(SIGPIPE, SIG_IGN);
-	int code = verb->run(ctl);
+	print_quiet(ctl->quiet);
+	if (!code)
+		code = verb->run(ctl);
 	cometd_free(ctl->c);
 	return code;
 }
 
-static int choose(struct ctl *ctl, unsigned given)
+static int check(const struct ctl *ctl, const struct verb *verb, unsigned given)
 {
-	const char *name = ctl->args[0];
+	unsigned instead = given & (OPT_BINARY | OPT_FILE);
 
-	if (ctl->n_args == 0)
-		return usage("a verb is missing", "");
-	for (int i = 0; i < N_VERBS; i++) {
-		if (strcmp(verbs[i].name, name))
-			continue;
-		ctl->args++;
-		ctl->n_args--;
-		if (given & ~(verbs[i].options | OPT_ALWAYS))
-			return usage("an option that is not for ", name);
-		if (verbs[i].request && ctl->timeout_ms > COMETD_TIMEOUT_MAX)
-			return usage("no more than 3600 seconds for ", name);
-		int instead = given & OPT_BINARY ? 1 : 0;
-		if (ctl->n_args < verbs[i].min_args - instead)
-			return usage("too few arguments for ", name);
-		if (ctl->n_args > verbs[i].max_args - instead)
-			return usage("too many arguments for ", name);
-		return run(ctl, &verbs[i]);
+	if (given & ~(verb->options | OPT_ALWAYS))
+		return usage("an option that is not for ", verb->name);
+	if (verb->request && ctl->timeout_ms > COMETD_TIMEOUT_MAX)
+		return usage("no more than 3600 seconds for ", verb->name);
+	if (verb->one_server && ctl->n_servers > 1)
+		return usage("only one server for ", verb->name);
+	if (given & OPT_BINARY && given & (OPT_FILE | OPT_TEXT))
+		return usage("--binary replaces --file and --text", "");
+	if (ctl->json && ctl->format)
+		return usage("--json replaces --format and --data-only", "");
+	if (ctl->n_args < verb->min_args - (instead != 0))
+		return usage("too few arguments for ", verb->name);
+	if (ctl->n_args > verb->max_args - (instead != 0))
+		return usage("too many arguments for ", verb->name);
+	return EXIT_OK;
+}
+
+/* The verb of the command line, taken out of it; or NULL, reported. */
+static const struct verb *choose(struct ctl *ctl)
+{
+	if (ctl->n_args == 0) {
+		usage("a verb is missing", "");
+		return NULL;
 	}
-	return usage("no such verb: ", name);
+	for (int i = 0; i < N_VERBS; i++)
+		if (!strcmp(verbs[i].name, ctl->args[0])) {
+			ctl->args++;
+			ctl->n_args--;
+			return &verbs[i];
+		}
+	usage("no such verb: ", ctl->args[0]);
+	return NULL;
+}
+
+static int choose_and_run(struct ctl *ctl, unsigned given)
+{
+	/* cometctl VERB --help is cometctl help VERB */
+	if (given & OPT_HELP)
+		return cmd_help(ctl);
+	const struct verb *verb = choose(ctl);
+	int code = verb ? check(ctl, verb, given) : EXIT_USAGE;
+	if (code)
+		return code;
+	return verb->run == cmd_help ? cmd_help(ctl) : run(ctl, verb);
 }
 
 int main(int argc, char **argv)
 {
-	struct ctl ctl = {.timeout_ms = -1, .deadline = -1, .state = COMETD_STATE_CONNECTED};
+	struct ctl ctl = {.n_servers = 1, .timeout_ms = -1, .deadline = -1,
+			  .state = COMETD_STATE_CONNECTED};
 	char **args = calloc((size_t)argc + 1, sizeof(*args));
 	unsigned given = 0;
 	bool closed;
 
-	if (!args || fill_standard_descriptors()) {
+	ctl.servers = calloc((size_t)argc + 1, sizeof(*ctl.servers));
+	if (!args || !ctl.servers || fill_standard_descriptors()) {
+		free(ctl.servers);
 		free(args);
 		return EXIT_OTHER;
 	}
 	ctl.args = args;
 	print_to_terminal(isatty(STDOUT_FILENO));
+	parse_color("auto");
 	int code = parse(&ctl, argv, &given);
-	if (!code && given & OPT_HELP)
-		fputs(help, stdout);
-	else if (!code && given & OPT_VERSION)
+	if (!code && given & OPT_VERSION)
 		printf("cometctl %s\n", cometd_version());
 	else if (!code)
-		code = choose(&ctl, given);
+		code = choose_and_run(&ctl, given);
 	int written = flush_output(&closed);
+	free(ctl.servers);
 	free(args);
 	return code ? code : written;
 }

@@ -1,7 +1,6 @@
 /*
- * Owns what was printed and not written yet. Guarantees that it never waits, and
- * that what it writes at once ends with a line, unless that line is longer than a
- * pipe takes at once. Must never know what a line says.
+ * Keeps what was printed and not written yet. It never waits, and what it writes
+ * at once ends with a line, unless that line is longer than a pipe takes at once.
  */
 #include "outlet.h"
 

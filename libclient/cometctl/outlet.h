@@ -20,8 +20,8 @@ struct outlet {
 int outlet_init(struct outlet *o);
 void outlet_fini(struct outlet *o);
 /*
- * Writes what was printed. 0, all of it or as much as the reader takes now; -EPIPE: nobody reads
- * any more; -ENOMEM: something could not even be kept; another -errno.
+ * Writes what was printed. 0, all of it or as much as the reader takes now; -EPIPE: no reader is
+ * left; -ENOMEM: something could not even be kept; another -errno.
  */
 int outlet_write(struct outlet *o);
 /* Whether something is left, for which standard output must become writable. */

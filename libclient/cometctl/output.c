@@ -1,97 +1,64 @@
 /*
- * How things are printed, and which exit code means what. One line stays one
- * line, and nothing that a server, the daemon or an argument says reaches a
- * terminal as a command.
+ * How things are printed. One line stays one line, and nothing that a server, the
+ * daemon or an argument contains reaches a terminal as a command.
  */
 #include "cometctl.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <string.h>
 
-int exit_code_of(int error)
-{
-	switch ((enum cometd_error)error) {
-	case COMETD_OK:
-		return EXIT_OK;
-	case COMETD_E_INVALID:
-	case COMETD_E_JSON:
-	case COMETD_E_TOO_LARGE:
-	case COMETD_E_BAD_CHANNEL:
-	case COMETD_E_UNKNOWN_SERVER:
-		return EXIT_USAGE;
-	case COMETD_E_NO_DAEMON:
-	case COMETD_E_DISCONNECTED:
-	case COMETD_E_SHUTDOWN:
-		return EXIT_NO_DAEMON;
-	case COMETD_E_NO_PERMISSION:
-	case COMETD_E_DENIED:
-		return EXIT_DENIED;
-	case COMETD_E_REFUSED:
-		return EXIT_REFUSED;
-	case COMETD_E_TIMEOUT:
-		return EXIT_TIMEOUT;
-	case COMETD_E_UNKNOWN_OUTCOME:
-		return EXIT_UNKNOWN_OUTCOME;
-	case COMETD_E_NOT_SENT:
-		return EXIT_NOT_SENT;
-	case COMETD_E_NOMEM:
-	case COMETD_E_IN_CALLBACK:
-	case COMETD_E_BACKLOG:
-	case COMETD_E_CLOSED:
-	case COMETD_E_INTERRUPTED:
-	case COMETD_E_CANCELLED:
-	case COMETD_E_PROTOCOL:
-	case COMETD_E_VERSION:
-	case COMETD_E_SYSTEM:
-	case COMETD_E_SLOW:
-	case COMETD_E_BUSY:
-	case COMETD_E_BAD_REQUEST:
-	case COMETD_E_NOT_SUBSCRIBED:
-	case COMETD_E_TOO_MANY:
-	case COMETD_E_INTERNAL:
-	case COMETD_E_UNREADABLE:
-		break;
-	}
-	return EXIT_OTHER;
-}
-
-/* of a payload that is wrong, the beginning will do */
-#define WHAT_MAX 60
-
-int complain(const char *what, int error, const struct cometd_result *result)
-{
-	char brief[WHAT_MAX + 4];
-	int n = snprintf(brief, sizeof(brief), "%s", what);
-
-	if (n >= (int)sizeof(brief)) {
-		n = WHAT_MAX;
-		while (n > 0 && (what[n] & 0xc0) == 0x80)
-			n--;
-		snprintf(brief + n, sizeof(brief) - (size_t)n, "...");
-	}
-	fputs("cometctl: ", stderr);
-	print_name(stderr, error == COMETD_E_JSON ? brief : what);
-	fprintf(stderr, ": %s", cometd_strerror(error));
-	if (result && *result->text && strcmp(result->text, cometd_strerror(error))) {
-		fputs(": ", stderr);
-		print_name(stderr, result->text);
-	}
-	fputc('\n', stderr);
-	return exit_code_of(error);
-}
-
-int complain_about(const struct ctl *ctl, const char *channel, int error,
-		   const struct cometd_result *result)
-{
-	return complain(error == COMETD_E_UNKNOWN_SERVER && ctl->server ? ctl->server : channel,
-			error, result);
-}
-
-static bool terminal;
+static bool terminal, color, pretty, quiet;
 
 void print_to_terminal(bool yes)
 {
 	terminal = yes;
+}
+
+void print_in_color(bool yes)
+{
+	color = yes;
+}
+
+void print_pretty(bool yes)
+{
+	pretty = yes;
+}
+
+void print_quiet(bool yes)
+{
+	quiet = yes;
+}
+
+void style_begin(FILE *to, enum style style)
+{
+	static const char *const codes[] = {
+		[STYLE_HEAD] = "\033[1m", [STYLE_CHANNEL] = "\033[36m", [STYLE_GOOD] = "\033[32m",
+		[STYLE_BUSY] = "\033[33m", [STYLE_BAD] = "\033[31m",
+	};
+
+	if (color)
+		fputs(codes[style], to);
+}
+
+void style_end(FILE *to)
+{
+	if (color)
+		fputs("\033[0m", to);
+}
+
+void report(const char *part, ...)
+{
+	va_list parts;
+
+	if (quiet)
+		return;
+	fputs("cometctl: ", stderr);
+	va_start(parts, part);
+	for (const char *p = part; p; p = va_arg(parts, const char *))
+		print_name(stderr, p);
+	va_end(parts);
+	fputc('\n', stderr);
 }
 
 /*
@@ -179,9 +146,65 @@ static size_t print_text(FILE *to, const char *text, size_t n, enum context in)
 	return columns;
 }
 
+static bool is_space(char c)
+{
+	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+/* The length of the token at `p`: a string, a bracket, a comma, a colon, or a word. */
+static size_t token(const char *p, size_t n)
+{
+	size_t i = 1;
+
+	if (*p == '"') {
+		while (i < n && p[i] != '"')
+			i += p[i] == '\\' ? 2 : 1;
+		return i < n ? i + 1 : n;
+	}
+	if (strchr("{}[],:", *p))
+		return 1;
+	while (i < n && !is_space(p[i]) && !strchr("{}[],:\"", p[i]))
+		i++;
+	return i;
+}
+
+static void indent(FILE *to, int depth)
+{
+	fprintf(to, "\n%*s", 2 * depth, "");
+}
+
+static void print_indented(FILE *to, const char *json, size_t len)
+{
+	const char *p = json, *end = json + len;
+	char last = 0;
+	int depth = 0;
+
+	while (p < end) {
+		if (is_space(*p)) {
+			p++;
+			continue;
+		}
+		bool closes = *p == '}' || *p == ']', opened = last == '{' || last == '[';
+		size_t n = token(p, (size_t)(end - p));
+
+		depth -= closes && depth > 0;
+		if (closes ? !opened : opened || last == ',')
+			indent(to, depth);
+		print_text(to, p, n, IN_JSON);
+		if (*p == ':')
+			fputc(' ', to);
+		depth += *p == '{' || *p == '[';
+		last = *p;
+		p += n;
+	}
+}
+
 void print_json(FILE *to, const char *json, size_t len)
 {
-	print_text(to, json, len, IN_JSON);
+	if (pretty)
+		print_indented(to, json, len);
+	else
+		print_text(to, json, len, IN_JSON);
 }
 
 void print_data(FILE *to, const char *data, size_t data_len, const char *bytes, const char *json,
@@ -216,6 +239,6 @@ int flush_output(bool *ret_closed)
 		*ret_closed = true;
 		return EXIT_OK;
 	}
-	fprintf(stderr, "cometctl: cannot write: %s\n", strerror(errno));
+	report("cannot write to standard output: ", strerror(errno), NULL);
 	return EXIT_OTHER;
 }

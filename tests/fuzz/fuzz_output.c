@@ -89,6 +89,21 @@ static void print_as_json(const char *json, size_t n, bool people)
 	free(o.text);
 }
 
+/* Indented, it is the same JSON on other lines. */
+static void print_as_pretty_json(const char *json, size_t n)
+{
+	struct out o;
+
+	print_pretty(true);
+	begin(&o);
+	print_json(o.to, json, n);
+	end(&o);
+	print_pretty(false);
+	FUZZ_CHECK(is_harmless(o.text, o.n, true));
+	FUZZ_CHECK(cometd_json_parse(o.text, o.n, NULL) == 0);
+	free(o.text);
+}
+
 static void print_as_status(const struct cometd_json *status)
 {
 	FILE *before = stdout;
@@ -96,7 +111,7 @@ static void print_as_status(const struct cometd_json *status)
 
 	begin(&o);
 	stdout = o.to;
-	print_status(status);
+	print_status(status, &(struct status_view){.columns = 80, .channels = true});
 	stdout = before;
 	end(&o);
 	FUZZ_CHECK(is_harmless(o.text, o.n, true));
@@ -105,7 +120,7 @@ static void print_as_status(const struct cometd_json *status)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-	/* of exactly its length, so that a byte read behind it is found */
+	/* of exactly its length, so that a byte read after it is found */
 	char *copy = malloc(n + 1);
 	struct cometd_json status;
 
@@ -117,6 +132,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	if (cometd_json_parse(copy, n, &status) == 0) {
 		print_as_json(copy, n, false);
 		print_as_json(copy, n, true);
+		print_as_pretty_json(copy, n);
 		print_as_status(&status);
 	}
 	free(copy);

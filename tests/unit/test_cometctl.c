@@ -21,14 +21,9 @@ struct example {
 	const char *err;            /* a part of it; "" must be silent */
 };
 
-static const char status_json[] =
-	"{'version':'0.1.0','pid':7,'started':0,'servers':[{'server':'demo','default':true,"
-	"'url':'http://x/','state':'unconnected','since':0,'channels':2,'reason':'gone',"
-	"'retry_in':1500,'timesync':{'samples':3,'lag':12,'offset':-340},'left_out':3},"
-	"{'server':'two','timesync':{'lag':0,'offset':5},'left_out':0,"
-	"'disabled_extensions':['a\\u001b','b']},"
-	"{'server':'three','timesync':7,'disabled_extensions':[8]}],"
-	"'peers':[{'peer':1,'name':'a\\u001bb','uid':0},7]}";
+#define STATUS(text)                                                                               \
+	{D_HEAR, "status", 0}, {D_SAY, "{'op':'reply','id':2,'ok':true,'result':" text "}", 0}
+#define TWO_SERVERS "{'servers':[{'server':'x'},{'server':'two','n':2}]}"
 
 static const struct example examples[] = {
 	/* usage: nobody is asked */
@@ -110,10 +105,59 @@ static const struct example examples[] = {
 	/* the server's own reply, for who asks for all */
 	{"pub /a 1 --json", "", SCRIPT(GREET, PUB(2, ""), {D_SAY, "{'op':'reply','id':2,'ok':true,"
 		"'result':{'bayeux':{'successful':true,'data':{'token':1}}}}", 0}, END), 0,
-	 "{'successful':true,'data':{'token':1}}\n", ""},
+	 "{'ok':true,'bayeux':{'successful':true,'data':{'token':1}}}\n", ""},
 	{"pub /a - --json", "1\n2", SCRIPT(GREET, PUB(2, ""), PUB(3, ""), {D_SAY,
 		"{'op':'reply','id':2,'ok':true,'result':{'bayeux':{'id':'1'}}}", 0}, D_OK(3),
-		END), 0, "{'id':'1'}\n", ""},
+		END), 0, "{'line':1,'ok':true,'bayeux':{'id':'1'}}\n{'line':2,'ok':true}\n", ""},
+	{"pub /a 1 --json", "", SCRIPT(GREET, PUB(2, ""), D_REFUSE(2, "refused", "403::no"), END), 5,
+	 "{'ok':false,'error':{'code':'refused','message':'403::no'}}\n", "/a: the server said no"},
+	{"pub /a - --json", "1\nx\n", SCRIPT(GREET, PUB(2, ""), D_OK(2), END), 2,
+	 "{'line':2,'ok':false,'error':{'code':'json','message':'not one JSON value in UTF-8, or nested "
+	 "too deeply'}}\n{'line':1,'ok':true}\n", "line 2: not one JSON"},
+	{"pub /a 1 --json=pretty", "", SCRIPT(GREET, PUB(2, ""), {D_SAY, "{'op':'reply','id':2,'ok':true,"
+		"'result':{'bayeux':{'a':[1,{}],'b:,':'\\\"}'}}}", 0}, END), 0,
+	 "{\n  'ok': true,\n  'bayeux': {\n    'a': [\n      1,\n      {}\n    ],\n    'b:,': '\\'}'\n"
+	 "  }\n}\n", ""},
+	{"pub /a 1 --json=nice", "", NOTHING, 2, "", "--json=pretty, or --json without a value; not nice"},
+	/* plain text, from the line, as lines and from a file */
+	{"pub /a --text it's", "", SCRIPT(GREET, PUB(2, "'channel':'/a','data':'it\\\"s',"), D_OK(2), END),
+	 0, "", ""},
+	{"pub /a --text -", "one\n\n{'", SCRIPT(GREET, PUB(2, "'channel':'/a','data':'one',"),
+		PUB(3, "'channel':'/a','data':'',"), PUB(4, "'channel':'/a','data':'{\\\"',"),
+		D_OK(2), D_OK(3), D_OK(4), END), 0, "", ""},
+	{"pub /a --text --file -", "two\nlines\n", SCRIPT(GREET,
+		PUB(2, "'channel':'/a','data':'two\\nlines\\n',"), D_OK(2), END), 0, "", ""},
+	{"pub /a --file -", "{'n':\n1}\n", SCRIPT(GREET, PUB(2, "'channel':'/a','data':{'n':\n1}\n,"),
+		D_OK(2), END), 0, "", ""},
+	{"pub /a --text \377", "", NOTHING, 2, "", "\\xff: the text is not UTF-8; publish it as bytes"},
+	{"pub /a --text -", "\377\n", SCRIPT(GREET, END), 2, "", "line 1: the text is not UTF-8"},
+	{"pub /a --file /nonexistent", "", NOTHING, 2, "", "cannot open /nonexistent: No such file"},
+	{"pub /a --file /", "", NOTHING, 1, "", "cannot read /: Is a directory"},
+	{"pub /a --file /dev/zero", "", NOTHING, 2, "", "/dev/zero: larger than the limit"},
+	{"pub /a --file /dev/null", "", NOTHING, 2, "", "/dev/null: not one JSON value"},
+	{"pub /a --file - --binary -", "", NOTHING, 2, "", "--binary replaces --file and --text"},
+	{"pub /a hello", "", NOTHING, 2, "", "nested too deeply; --text publishes plain text\n"},
+	{"call /service/a --text hello", "", SCRIPT(GREET, {D_HEAR, "'data':'hello'", 0},
+		{D_SAY, "{'op':'reply','id':2,'ok':true,'result':{'message':{'data':1}}}", 0}, END),
+	 0, "1\n", ""},
+	/* who it is, and where */
+	{"pub /a 1 --name logger", "", SCRIPT({D_ACCEPT, 0, 0}, {D_HEAR, "'name':'logger'", 0},
+		{D_SAY, "{'op':'reply','id':1,'ok':true,'result':{'version':1,'servers':[]}}", 0},
+		PUB(2, ""), D_OK(2), END), 0, "", ""},
+	{"pub /a 1 --name=", "", NOTHING, 2, "", "not a name of 1 to 64 bytes of UTF-8: \n"},
+	{"pub /a 1 -s x -s y", "", NOTHING, 2, "", "only one server for pub"},
+	/* reports: more, none, and why it failed as the daemon knows it */
+	{"pub /a 1 -v", "", SCRIPT(GREET, PUB(2, ""), D_OK(2), END), 0, "",
+	 "cometctl: demo: connected\ncometctl: /a: acknowledged\n"},
+	{"pub /a 1 -q", "", SCRIPT(GREET, PUB(2, ""), D_REFUSE(2, "refused", "no"), END), 5, "", ""},
+	{"pub /a 1", "", SCRIPT(D_GREET(1, "{'server':'demo','default':true,'state':'unconnected',"
+		"'since':1,'gap':false,'reason':'HTTP 401','retry_in':0}"), PUB(2, ""),
+		D_REFUSE(2, "not-sent", "no session in time"), END), 8, "",
+	 "/a: it never reached the server: no session in time\n"
+	 "cometctl: demo: unconnected: HTTP 401, next try in 0.0 s\n"},
+	{"call /service/a 1", "", SCRIPT(D_GREET(1, "{'server':'demo','default':true,'state':'halted',"
+		"'since':1,'gap':false,'reason':'HTTP 402'}"), {D_HEAR, "call", 0},
+		D_REFUSE(2, "not-sent", "late"), END), 8, "", "cometctl: demo: halted: HTTP 402\n"},
 	{"pub /a 1 --ext 2", "", NOTHING, 2, "", "not a JSON object: 2"},
 	{"pub /a 1 --ext {},{}", "", NOTHING, 2, "", "not a JSON object: {},{}"},
 	{"sub /a --ext {}", "", NOTHING, 2, "", "not for sub"},
@@ -144,7 +188,18 @@ static const struct example examples[] = {
 		D_OK(4), D_OK(2), D_OK(3), END), 0, "", ""},
 	{"pub /a -", "", SCRIPT(GREET, END), 0, "", ""},
 	{"pub /a -", "1\n\nnope\n4\n", SCRIPT(GREET, PUB(2, ""), D_OK(2), END), 2, "",
-	"line 3: not one JSON"},
+	"line 3: not one JSON value in UTF-8, or nested too deeply; --text publishes plain text\n"
+	"cometctl: 3 lines read: 1 acknowledged, 1 not valid (from line 3); the input after that was not "
+	"read\n"},
+	{"pub /a - -v", "1\n2\n", SCRIPT(GREET, PUB(2, ""), PUB(3, ""), D_OK(2), D_OK(3), END), 0, "",
+	"cometctl: 2 lines read: 2 acknowledged\n"},
+	/* the first of many failures is reported, and the rest counted */
+	{"pub /a -", "1\n2\n3\n4", SCRIPT(GREET, PUB(2, ""), PUB(3, ""), PUB(4, ""), PUB(5, ""), D_OK(2),
+		D_REFUSE(4, "not-sent", "away"), D_REFUSE(3, "unknown-outcome", "?"),
+		D_REFUSE(5, "not-sent", "away"), END), 8, "",
+	"cometctl: line 3: it never reached the server: away\n"
+	"cometctl: 4 lines read: 1 acknowledged, 1 sent without an answer (from line 2), 2 not sent (from "
+	"line 3); the input after that was not read\n"},
 	{"pub /a -", "1\n2\n", SCRIPT(GREET, PUB(2, ""), PUB(3, ""), D_OK(2), D_REFUSE(3, "refused",
 	"no"),
 				      END), 5, "", "line 2: the server said no: no"},
@@ -182,16 +237,43 @@ static const struct example examples[] = {
 		D_REFUSE(2, "timeout", "late"), END), 6, "", "late"},
 	/* wait */
 	{"wait", "", SCRIPT(GREET, END), 0, "", ""},
-	{"wait -s x", "", SCRIPT(GREET, END), 2, "", "x: no such server"},
-	{"wait --state halted --timeout 0.03", "", SCRIPT(GREET, END), 6, "", "not halted in time"},
+	{"wait -s x", "", SCRIPT(GREET, END), 2, "", "x: no such server; cometctl status lists"},
+	{"wait --state halted --timeout 0.03", "", SCRIPT(GREET, END), 6, "",
+	 "cometctl: demo: connected; not halted in time\n"},
+	{"wait --timeout 0.03", "", SCRIPT(D_GREET(1, "{'server':'demo','default':true,'state':"
+		"'unconnected','since':1,'gap':false,'reason':'invalid_grant','retry_in':0}"), END), 6, "",
+	 "cometctl: demo: unconnected: invalid_grant, next try in 0.0 s; not connected in time\n"},
+	{"wait -s demo -s two", "", SCRIPT(D_GREET(1, D_DEMO ",{'server':'two','state':'connecting',"
+		"'since':1,'gap':false}"),
+		{D_SAY, "{'op':'state','server':'two','state':'connected','since':1,'gap':false}", 0}, END),
+	 0, "", ""},
+	{"wait -s two -s demo --timeout 0.03", "", SCRIPT(D_GREET(1, D_DEMO ",{'server':'two','state':"
+		"'connecting','since':1,'gap':false}"), END), 6, "", "two: connecting; not connected"},
+	/* a daemon that does not run (yet) */
+	{"wait --socket /nonexistent --timeout 0.3", "", NOTHING, 3, "", "cometctl: /nonexistent: "
+	 "cometd-bridged does not run there; waiting for it\ncometctl: /nonexistent: cometd-bridged does "
+	 "not run there; start it (systemctl start cometd-bridge.socket), or name its socket with "
+	 "--socket\n"},
+	{"wait", "", SCRIPT({D_ACCEPT, 0, 0}, {D_HEAR, "hello", 0},
+		{D_SAY, "{'op':'closing','code':'shutdown','reason':'bye'}", 0}, {D_HANGUP, 0, 0},
+		D_GREET(2, D_DEMO), END), 0, "", "the daemon stops; waiting for it\n"},
+	{"wait", "", SCRIPT({D_ACCEPT, 0, 0}, {D_HEAR, "hello", 0}, D_REFUSE(1, "bad-version", "no"), END),
+	 1, "", "install cometctl and cometd-bridged from the same release\n"},
 	{"wait --state halted", "", SCRIPT(GREET,
 		{D_SAY, "{'op':'state','server':'demo','state':'halted','since':1,'gap':false}", 0},
 		END),
 	 0, "", ""},
-	/* status */
-	{"status", "", SCRIPT(GREET, {D_HEAR, "status", 0},
-	{D_SAY, "{'op':'reply','id':2,'ok':true,'result':{}}", 0},
-			      END), 0, "cometd-bridged -, process -\n", ""},
+	/* status: the screen is tested in test_status_print */
+	{"status", "", SCRIPT(GREET, STATUS("{}"), END), 0, "cometd-bridged -, process -\n", ""},
+	{"status --json", "", SCRIPT(GREET, STATUS("{'a':1}"), END), 0, "{'a':1}\n", ""},
+	{"status -s two -s x --json", "", SCRIPT(GREET, STATUS(TWO_SERVERS), END), 0,
+	 "{'server':'two','n':2}\n{'server':'x'}\n", ""},
+	{"status -s x", "", SCRIPT(GREET, STATUS("{'servers':[{'server':'x','default':true}]}"), END), 0,
+	 "cometd-bridged -, process -\n\n"
+	 "SERVER       STATE  SINCE  CHANNELS  RECEIVED  PUBLISHED  OUTAGES\n"
+	 "x (default)  -          -         -         -          -        -\n", ""},
+	{"status -s x -s nosuch", "", SCRIPT(GREET, STATUS(TWO_SERVERS), END), 2, "",
+	 "nosuch: no such server; cometctl status lists the servers\n"},
 	/* sub */
 	{"sub /a /b -n 2", "", SCRIPT(GREET, D_SUBSCRIBE(2, "/a"), D_SUBSCRIBE(3, "/b"),
 		D_MESSAGE(1, "/a", "{'n':\n1}"), D_MESSAGE(2, "/b\\u0009\\u009b", "'x'"),
@@ -201,6 +283,7 @@ static const struct example examples[] = {
 	END), 0,
 	 "{'op':'up','gap':false}\n"
 	 "{'op':'state','server':'demo','default':true,'state':'connected','since':1,'gap':false}\n"
+	 "{'op':'subscription','server':'demo','channel':'/a','ok':true}\n"
 	 "{'op':'message','server':'demo','seq':7,'message':{'channel':'/a','data':1}}\n", ""},
 	/* bytes in base64, for nobody reads Z85 */
 	{"sub /a -n 1", "", SCRIPT(GREET, D_SUBSCRIBE(2, "/a"),
@@ -244,6 +327,59 @@ static const struct example examples[] = {
 		"'connected','since':1,'gap':true}"), D_SUBSCRIBE(2, "/a"),
 		D_MESSAGE(6, "/a", "1"), END),
 	 0, "/a\t1\n", ""},
+	/* the sign that a subscription is established */
+	{"sub /a -v -n 1", "", SCRIPT(GREET, D_SUBSCRIBE(2, "/a"), D_MESSAGE(1, "/a", "1"), END), 0,
+	 "/a\t1\n", "cometctl: demo: connected\ncometctl: /a: subscribed at demo\n"},
+	{"sub /a -v -n 1", "", SCRIPT(GREET, {D_HEAR, "subscribe", 0},
+		{D_SAY, "{'op':'reply','id':2,'ok':true,'result':{'channels':["
+			"{'channel':'/a','pending':true}]}}", 0},
+		{D_SAY, "{'op':'subscription','server':'demo','channel':'/a','ok':true}", 0},
+		D_MESSAGE(1, "/a", "1"), END), 0, "/a\t1\n",
+	 "/a: not subscribed yet; waiting for the server\ncometctl: /a: subscribed at demo\n"},
+	{"sub /a --json -n 1", "", SCRIPT(GREET, {D_HEAR, "subscribe", 0},
+		{D_SAY, "{'op':'reply','id':2,'ok':true,'result':{'channels':["
+			"{'channel':'/a','pending':true}]}}", 0},
+		{D_SAY, "{'op':'subscription','server':'demo','channel':'/a','ok':true}", 0},
+		D_MESSAGE(1, "/a", "1"), END), 0, "{'op':'up','gap':false}\n"
+	 "{'op':'state','server':'demo','default':true,'state':'connected','since':1,'gap':false}\n"
+	 "{'op':'subscription','server':'demo','channel':'/a','ok':true,'pending':true}\n"
+	 "{'op':'subscription','server':'demo','channel':'/a','ok':true}\n"
+	 "{'op':'message','server':'demo','seq':1,'message':{'channel':'/a','data':1}}\n", ""},
+	{"sub /a -q -n 1", "", SCRIPT(GREET, D_SUBSCRIBE(2, "/a"),
+		{D_SAY, "{'op':'lost','server':'demo','count':2,'first':3,'last':5,"
+			"'code':'overflow'}", 0}, D_MESSAGE(6, "/a", "1"), END), 0, "/a\t1\n", ""},
+	/* several servers: each line has its server */
+	{"sub /a -s demo -s two -v -n 2", "", SCRIPT(D_GREET(1, D_DEMO),
+		{D_HEAR, "{'op':'subscribe','id':2,'server':'demo','channel':'/a'}", 0}, D_OK(2),
+		{D_HEAR, "{'op':'subscribe','id':3,'server':'two','channel':'/a'}", 0}, D_OK(3),
+		D_MESSAGE(1, "/a", "1"),
+		{D_SAY, "{'op':'message','server':'other','seq':7,'message':{'channel':'/a','data':0}}", 0},
+		{D_SAY, "{'op':'message','server':'two','seq':7,'message':{'channel':'/a','data':2}}", 0},
+		END), 0, "demo\t/a\t1\ntwo\t/a\t2\n",
+	 "cometctl: /a: subscribed at demo\ncometctl: /a: subscribed at two\n"},
+	{"-s demo -s two sub /a", "", SCRIPT(GREET, {D_HEAR, "subscribe", 0}, {D_HEAR, "subscribe", 0},
+		D_OK(2), D_REFUSE(3, "unknown-server", "no"), END), 2, "", "two: no such server"},
+	/* formats */
+	{"sub /a -n 1 --data-only", "", SCRIPT(GREET, D_SUBSCRIBE(2, "/a"), D_MESSAGE(1, "/a", "'x\\n'"),
+		END), 0, "'x\\n'\n", ""},
+	{"sub /a -n 2 --format %{seq}|%{server}|%{channel}|%{id}|%{text}%%\\t\\\\", "",
+	 SCRIPT(GREET, D_SUBSCRIBE(2, "/a"), {D_SAY, "{'op':'message','server':'demo','seq':9,'message':"
+		"{'channel':'/a','data':'it\\n\\u00e9','id':'i1'}}", 0}, D_MESSAGE(10, "/a", "{'n':1}"), END),
+	 0, "9|demo|/a|i1|it\\u000a\303\251%\t\\\n10|demo|/a|-|{'n':1}%\t\\\n", ""},
+	{"sub /a --format %{chanel}", "", NOTHING, 2, "",
+	 "--format has no field %{chanel}; the fields are %{time}, "},
+	{"sub /a --format %d", "", NOTHING, 2, "", "--format has no field %d; "},
+	{"sub /a --format %", "", NOTHING, 2, "", "--format has no field %; "},
+	{"sub /a --format \\x", "", NOTHING, 2, "", "knows \\t, \\n and \\\\, not \\x"},
+	{"sub /a --format %% --data-only", "", NOTHING, 2, "", "one --format or --data-only is enough"},
+	{"sub /a --json --data-only", "", NOTHING, 2, "", "--json replaces --format and --data-only"},
+	{"pub /a 1 --data-only", "", NOTHING, 2, "", "not for pub"},
+	/* colours, where they are asked for */
+	{"sub /a -n 1 --color", "", SCRIPT(GREET, D_SUBSCRIBE(2, "/a"), D_MESSAGE(1, "/a", "1"), END),
+	 0, "\033[36m/a\033[0m\t1\n", ""},
+	{"sub /a -n 1 --color=auto", "", SCRIPT(GREET, D_SUBSCRIBE(2, "/a"), D_MESSAGE(1, "/a", "1"), END),
+	 0, "/a\t1\n", ""},
+	{"sub /a --color=red", "", NOTHING, 2, "", "--color is auto, always or never; not red"},
 	/* the daemon goes and comes */
 	{"sub /a -n 1", "", SCRIPT(GREET, D_SUBSCRIBE(2, "/a"),
 		{D_SAY, "{'op':'closing','code':'shutdown','reason':'bye','retry_in':0}", 0},
@@ -279,53 +415,68 @@ static void test_examples(void **state)
 	}
 }
 
+static void run_alone(struct run *r, const char *line, int code)
+{
+	start(r, "/nonexistent", line);
+	finish(r);
+	assert_true(WIFEXITED(r->status));
+	assert_int_equal(WEXITSTATUS(r->status), code);
+}
+
 static void test_help(void **state)
 {
+	static const char *const verbs[] = {"sub", "pub", "call", "wait", "status", "help"};
+	char line[32];
 	struct run r;
 
 	(void)state;
-	start(&r, "/nonexistent", "pub --help");
-	finish(&r);
-	assert_int_equal(r.status, 0);
+	run_alone(&r, "help", 0);
 	assert_non_null(strstr(r.text[0], "exit status: 0 done"));
 	assert_string_equal(r.text[1], "");
+	run_alone(&r, "--help", 0);
+	assert_non_null(strstr(r.text[0], "exit status: 0 done"));
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++) {
+		snprintf(line, sizeof(line), "help %s", verbs[i]);
+		run_alone(&r, line, 0);
+		snprintf(line, sizeof(line), "usage: cometctl %s", verbs[i]);
+		assert_ptr_equal(strstr(r.text[0], line), r.text[0]);
+	}
+	run_alone(&r, "pub --help", 0);
+	assert_ptr_equal(strstr(r.text[0], "usage: cometctl pub CHANNEL"), r.text[0]);
+	run_alone(&r, "help publish", 2);
+	assert_non_null(strstr(r.text[1], "no such verb: publish"));
 }
 
-static void test_status(void **state)
+/* no line of the help is wider than a terminal */
+static void test_help_fits(void **state)
 {
-	char say[1024];
-	const struct daemon_step script[] = {GREET, {D_HEAR, "status", 0}, {D_SAY, say, 0},
-	END, {D_END, 0, 0}};
+	static const char *const lines[] = {"help", "help sub", "help pub", "help call", "help wait",
+					    "help status"};
+	struct run r;
 
 	(void)state;
-	snprintf(say, sizeof(say), "{'op':'reply','id':2,'ok':true,'result':%s}", status_json);
-	for (int json = 0; json < 2; json++) {
-		struct daemon *d = daemon_start(script);
-		struct run r;
-
-		start(&r, daemon_path(d), json ? "status --json" : "status");
-		finish(&r);
-		assert_int_equal(r.status, 0);
-		unquote(r.text[0]);
-		if (json) {
-			assert_memory_equal(r.text[0], status_json, strlen(status_json));
-		} else {
-			assert_non_null(strstr(r.text[0], "cometd-bridged 0.1.0, process 7, up "));
-			assert_non_null(strstr(r.text[0], "\ndemo*            unconnected   "));
-			assert_non_null(strstr(r.text[0], " http://x/\n  gone, next try in "
-					       "1.5 s\n  its clock is 340 ms behind ours, one "
-					       "way takes 12 ms\n  left out 3 messages that "
-					       "could not be read or exceeded max-message\n"
-					       "two "));
-			assert_non_null(strstr(r.text[0], "\n  its clock is 5 ms ahead of ours, one "
-					       "way takes 0 ms\n  extension a\\u001b failed too "
-					       "often and is disabled until the daemon is "
-					       "restarted\n  extension b failed"));
-			assert_non_null(strstr(r.text[0], "restarted\nthree "));
-			assert_non_null(strstr(r.text[0], "\n     1 a\\u001bb"));
-		}
-		daemon_end(d);
+	for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++) {
+		run_alone(&r, lines[i], 0);
+		for (char *p = r.text[0]; *p; p += strcspn(p, "\n") + 1)
+			assert_true(strcspn(p, "\n") <= 80);
 	}
+}
+
+/* 2026-11-30T09:31:22.123+0100 */
+static void test_time(void **state)
+{
+	struct daemon *d = daemon_start(SCRIPT(GREET, D_SUBSCRIBE(2, "/a"), D_MESSAGE(1, "/a", "1"), END));
+	int year, month, day, hour, minute, second, ms, zone, n = 0;
+	struct run r;
+
+	(void)state;
+	start(&r, daemon_path(d), "sub /a -n 1 --format %{time}");
+	finish(&r);
+	assert_int_equal(sscanf(r.text[0], "%4d-%2d-%2dT%2d:%2d:%2d.%3d%5d\n%n", &year, &month, &day,
+				&hour, &minute, &second, &ms, &zone, &n), 8);
+	assert_int_equal(n, strlen("2026-11-30T09:31:22.123+0100\n"));
+	assert_true(year >= 2026);
+	daemon_end(d);
 }
 
 int main(void)
@@ -333,7 +484,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_examples),
 		cmocka_unit_test(test_help),
-		cmocka_unit_test(test_status),
+		cmocka_unit_test(test_help_fits),
+		cmocka_unit_test(test_time),
 	};
 
 	find_cometctl_first();

@@ -37,6 +37,25 @@ static void test_signals(void **state)
 	}
 }
 
+/* In the background of a script SIGINT is ignored: Ctrl-C ends others, and it goes on. */
+static void test_ignored_signal(void **state)
+{
+	struct daemon *d = daemon_start(SCRIPT(SUBSCRIBED, {D_WAIT, 0, 0}, D_MESSAGE(2, "/a", "2"), END));
+	struct run r;
+
+	(void)state;
+	signal(SIGINT, SIG_IGN);
+	start(&r, daemon_path(d), "sub /a -n 2");
+	signal(SIGINT, SIG_DFL);
+	read_until(&r, "/a\t1\n");
+	kill(r.pid, SIGINT);
+	daemon_go(d);
+	finish(&r);
+	assert_int_equal(r.status, 0);
+	assert_string_equal(r.text[0], "/a\t1\n/a\t2\n");
+	daemon_end(d);
+}
+
 /* The reader goes while nothing is written, and while something is. */
 static void test_broken_pipe(void **state)
 {
@@ -222,7 +241,7 @@ static void test_full_disk(void **state)
 		start_full(&r, daemon_path(d), runs[i].line);
 		finish(&r);
 		assert_int_equal(WEXITSTATUS(r.status), 1);
-		assert_string_equal(r.text[1], "cometctl: cannot write: No space left on device\n");
+		assert_string_equal(r.text[1], "cometctl: cannot write to standard output: No space left on device\n");
 		daemon_end(d);
 	}
 }
@@ -306,6 +325,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_signals),
+		cmocka_unit_test(test_ignored_signal),
 		cmocka_unit_test(test_broken_pipe),
 		cmocka_unit_test(test_stuck_reader),
 		cmocka_unit_test(test_late_reader),

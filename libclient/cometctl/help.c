@@ -1,0 +1,100 @@
+/*
+ * cometctl help: the summary, and a page for each verb. cometctl(1) has the rest.
+ */
+#include "cometctl.h"
+
+#include <string.h>
+
+static const char summary[] =
+	"usage: cometctl [OPTIONS] VERB ...\n"
+	"  sub CHANNEL...       print each message of a channel or pattern, as it comes\n"
+	"  pub CHANNEL JSON|-   publish a message, or each line of standard input\n"
+	"  call CHANNEL JSON    ask a service channel and print the answer\n"
+	"  wait                 wait until the session with the server is connected\n"
+	"  status               servers, connected programs, and what each of them missed\n"
+	"  help [VERB]          this, or more about a verb\n"
+	"options of all verbs, before or after the verb:\n"
+	"  -s, --server NAME    a configured server (else the default one)\n"
+	"  --socket PATH        the daemon's socket (else COMETD_BRIDGE_SOCKET, else\n"
+	"                       " COMETD_SOCKET_DEFAULT ")\n"
+	"  --timeout SEC        give up after this time\n"
+	"  --json[=pretty]      print JSON objects, one a line, or indented\n"
+	"  --name NAME          shown in status (cometctl)\n"
+	"  -q, --quiet          no messages on standard error\n"
+	"  -v, --verbose        more of them; status: who wants which channel\n"
+	"  --color[=WHEN]       auto, always or never\n"
+	"  -h, --help           help, with a verb about that one\n"
+	"  -V, --version        the version\n"
+	"exit status: 0 done, 1 failure, 2 usage, 3 no daemon, 4 denied, 5 refused by the\n"
+	"             server, 6 timed out, 7 outcome unknown, 8 not sent\n";
+
+static const struct {
+	const char *verb, *text;
+} pages[] = {
+	{"sub",
+	 "usage: cometctl sub CHANNEL... [-s SERVER]... [-n COUNT] [--timeout SEC]\n"
+	 "                    [--format FORMAT | --data-only | --json[=pretty]] [-v]\n"
+	 "Prints each message of these channels as CHANNEL<TAB>DATA (with several -s:\n"
+	 "SERVER<TAB>CHANNEL<TAB>DATA), until it is interrupted.\n"
+	 "  /chat/*   one more segment      /chat/**   any number of them\n"
+	 "  -n, --count COUNT    end after this many messages\n"
+	 "  --timeout SEC        end after this time, with exit status 6\n"
+	 "  --format FORMAT      fields of each message: %{time} %{server} %{channel}\n"
+	 "                       %{data} %{text} %{seq} %{id}; \\t is a tab, \\n a new line\n"
+	 "  --data-only          the same as --format '%{data}'\n"
+	 "  --json               print each event of the daemon\n"
+	 "  -v                   report when the subscription is established\n"
+	 "example: cometctl sub '/chat/*' --format '%{time} %{channel} %{text}'\n"},
+	{"pub",
+	 "usage: cometctl pub CHANNEL JSON|- [--text] [OPTIONS]\n"
+	 "       cometctl pub CHANNEL --file FILE|- [--text] [OPTIONS]\n"
+	 "       cometctl pub CHANNEL --binary FILE|- [OPTIONS]\n"
+	 "Publishes, and ends when the server has acknowledged it. With - each line of\n"
+	 "standard input is one message; the first failure ends the reading.\n"
+	 "  --text               what is published is plain text, not JSON\n"
+	 "  --file FILE          one message: the content of the file\n"
+	 "  --binary FILE        the bytes of the file\n"
+	 "  --ext OBJECT         the message's Bayeux ext, a JSON object\n"
+	 "  --timeout SEC        deadline of each message (30)\n"
+	 "  --json               print the outcome of each message\n"
+	 "examples: cometctl pub /chat/room '{\"text\":\"hello\"}'\n"
+	 "          uptime | cometctl pub /load --text -\n"},
+	{"call",
+	 "usage: cometctl call CHANNEL JSON [--text] [OPTIONS]\n"
+	 "       cometctl call CHANNEL --file FILE|- [--text] [OPTIONS]\n"
+	 "Asks a service channel and prints the data of the answer.\n"
+	 "  --ext OBJECT         the message's Bayeux ext, a JSON object\n"
+	 "  --json               print the whole answer\n"
+	 "  --timeout SEC        wait for the answer so long (30)\n"
+	 "example: cometctl call /service/time null\n"},
+	{"wait",
+	 "usage: cometctl wait [-s SERVER]... [--state STATE] [--timeout SEC] [-v]\n"
+	 "Ends when the session with the server is in STATE (connected); the daemon need\n"
+	 "not run yet. States: off, handshaking, connecting, connected, unconnected,\n"
+	 "halted, disconnecting.\n"
+	 "example: cometctl wait --timeout 30 && cometctl pub /chat/room 1\n"},
+	{"status",
+	 "usage: cometctl status [-s SERVER]... [-v] [--json[=pretty]]\n"
+	 "Prints the servers and the programs that are connected to the daemon.\n"
+	 "  -s, --server NAME    only these servers\n"
+	 "  -v                   and who wants which channel\n"},
+	{"help", "usage: cometctl help [VERB]\n"},
+};
+
+int cmd_help(struct ctl *ctl)
+{
+	const char *verb = ctl->n_args > 0 ? ctl->args[0] : NULL;
+
+	if (!verb) {
+		fputs(summary, stdout);
+		return EXIT_OK;
+	}
+	for (size_t i = 0; i < sizeof(pages) / sizeof(*pages); i++)
+		if (!strcmp(verb, pages[i].verb)) {
+			fputs(pages[i].text, stdout);
+			return EXIT_OK;
+		}
+	report("no such verb: ", verb, NULL);
+	report("try cometctl --help", NULL);
+	return EXIT_USAGE;
+}
