@@ -7,15 +7,17 @@
 
 #include <errno.h>
 
+/* deeper brackets are counted without their kind */
+#define KINDS_MAX 64u
+#define NO_COMMA SIZE_MAX
+
 enum state {
 	START,                  /* the array or the bare object is still to come */
 	MARK_2, MARK_3,         /* bytes of a byte order mark */
 	OPENS_COMMENT,          /* after the "/" that opens a comment */
-	FIRST,                  /* after "[": an element, or the end */
-	NEXT,                   /* after ",": an element */
+	NEXT,                   /* an element, or the end */
 	ELEMENT, SCALAR,        /* within one; SCALAR: it ends with what follows it */
 	BARE,                   /* within the bare object */
-	AFTER_ELEMENT,          /* after an element: "," or the end */
 	END,
 	CLOSES_COMMENT,         /* after the "*" at the end */
 	BROKEN,
@@ -62,6 +64,8 @@ static void begin_element(struct elements *s, enum state state)
 {
 	s->state = state;
 	s->depth = s->size = 0;
+	s->comma = NO_COMMA;
+	s->bare = state == BARE;
 	s->in_string = s->escaped = s->too_large = false;
 }
 
@@ -72,17 +76,35 @@ static enum state at_start(struct elements *s, char c)
 	if (c == '/' && !s->in_comment)
 		return OPENS_COMMENT;
 	if (c == '[')
-		return FIRST;
+		return NEXT;
 	return c == '{' ? BARE : BROKEN;
 }
 
-static enum state at_element(struct elements *s, char c)
+/* What cannot begin an element becomes one by itself, and the caller leaves it out. */
+static enum state at_element(char c)
 {
-	if (c == ']' && s->state == FIRST)
+	switch (c) {
+	case ',':
+		return NEXT;
+	case ']':
 		return END;
-	if (c == '{' || c == '[' || c == '"')
+	case '{':
+	case '[':
+	case '"':
 		return ELEMENT;
-	return c == ',' || c == ']' || c == '}' || c == ':' ? BROKEN : SCALAR;
+	default:
+		return SCALAR;
+	}
+}
+
+/* The "]" before it did not end the array if that goes on; more brackets may follow. */
+static enum state at_end(const struct elements *s, char c)
+{
+	if (c == '*' && s->in_comment)
+		return CLOSES_COMMENT;
+	if (s->bare)
+		return BROKEN;
+	return c == ',' ? NEXT : c == ']' || c == '}' ? END : BROKEN;
 }
 
 static enum state state_after(struct elements *s, char c)
@@ -97,13 +119,10 @@ static enum state state_after(struct elements *s, char c)
 	case OPENS_COMMENT:
 		s->in_comment = c == '*';
 		return s->in_comment ? START : BROKEN;
-	case FIRST:
 	case NEXT:
-		return at_element(s, c);
-	case AFTER_ELEMENT:
-		return c == ',' ? NEXT : c == ']' ? END : BROKEN;
+		return at_element(c);
 	case END:
-		return c == '*' && s->in_comment ? CLOSES_COMMENT : BROKEN;
+		return at_end(s, c);
 	case CLOSES_COMMENT:
 		s->in_comment = false;
 		return c == '/' ? END : BROKEN;
@@ -139,7 +158,10 @@ static void find_element(struct elements *s)
 
 struct place {
 	size_t depth;
-	bool in_string, escaped, ended;
+	uint64_t arrays;
+	bool bare, in_string, escaped, ended;
+	size_t size;            /* of the element before `rest`; once it ended, of the whole */
+	size_t comma;
 };
 
 /* How many bytes of `rest` belong to the open string; all of them when it does not end here. */
@@ -171,34 +193,112 @@ static size_t pass_string(struct place *at, struct slice rest)
 	return rest.n;
 }
 
-/* How many bytes of `rest` belong to the element; at->ended says whether its end is there. */
+static bool in_array(const struct place *at)
+{
+	return at->depth <= KINDS_MAX && at->arrays >> (at->depth - 1) & 1;
+}
+
+static void open_bracket(struct place *at, bool array)
+{
+	uint64_t bit = at->depth < KINDS_MAX ? (uint64_t)1 << at->depth : 0;
+	at->arrays = array ? at->arrays | bit : at->arrays & ~bit;
+	at->depth++;
+}
+
+/* Closes the innermost bracket of that kind and all that was opened after it. false: there is none. */
+static bool close_bracket(struct place *at, bool array)
+{
+	struct place to = *at;
+	while (to.depth > 0 && to.depth <= KINDS_MAX && in_array(&to) != array)
+		to.depth--;
+	if (to.depth == 0)
+		return false;
+	at->depth = to.depth - 1;
+	return true;
+}
+
+/* Where in the element the last comma is, if only white space follows it in rest[0..n). */
+static size_t find_comma(const struct place *at, struct slice rest, size_t n)
+{
+	while (n > 0 && is_space(rest.p[n - 1]))
+		n--;
+	if (n == 0)
+		return at->comma;
+	return rest.p[n - 1] == ',' ? at->size + n - 1 : NO_COMMA;
+}
+
+static void end_at(struct place *at, size_t size)
+{
+	at->ended = true;
+	at->size = size;
+}
+
+/* In an object no "{" can follow a comma: the object was not closed, and this is the next element. */
+static bool is_next_element(struct place *at, struct slice rest, size_t i)
+{
+	if (at->bare || at->depth == 0 || at->depth > KINDS_MAX || in_array(at))
+		return false;
+	size_t comma = find_comma(at, rest, i);
+	if (comma != NO_COMMA)
+		end_at(at, comma);
+	return comma != NO_COMMA;
+}
+
+/* The byte at `i`, outside strings. false: the element ended before it. */
+static bool pass_byte(struct place *at, struct slice rest, size_t i)
+{
+	char c = rest.p[i];
+	switch (c) {
+	case '{':
+		if (is_next_element(at, rest, i))
+			return false;
+		open_bracket(at, false);
+		break;
+	case '[':
+		open_bracket(at, true);
+		break;
+	case '}':
+	case ']':
+		/* a "]" without partner ends the array around the elements */
+		if (!close_bracket(at, c == ']') && c == ']' && !at->bare) {
+			end_at(at, at->size + i);
+			return false;
+		}
+		break;
+	default:
+		at->in_string = c == '"';
+	}
+	return true;
+}
+
+/* How many bytes of `rest` are used up; at->ended says whether the element is complete. */
 static size_t pass_element(struct place *at, struct slice rest)
 {
 	size_t i = 0;
 	while (i < rest.n) {
-		if (at->in_string) {
+		if (at->in_string)
 			i += pass_string(at, slice_drop(rest, i));
-		} else {
-			char c = rest.p[i++];
-			at->in_string = c == '"';
-			at->depth += c == '{' || c == '[';
-			at->depth -= (c == '}' || c == ']') && at->depth > 0;
-		}
+		else if (pass_byte(at, rest, i))
+			i++;
+		else
+			return i;
 		if (at->depth == 0 && !at->in_string) {
-			at->ended = true;
-			break;
+			end_at(at, at->size + i);
+			return i;
 		}
 	}
+	at->comma = at->in_string ? NO_COMMA : find_comma(at, rest, i);
 	return i;
 }
 
-/* A number or a word ends before the first byte that cannot be part of one. */
+/* A number or a word, whatever it is, ends before what cannot be part of one. */
 static size_t pass_scalar(struct place *at, struct slice rest)
 {
-	size_t i = 0;
+	size_t i = at->size == 0;
 	while (i < rest.n && !is_space(rest.p[i]) && !strchr(",]}[{\"", rest.p[i]))
 		i++;
-	at->ended = i < rest.n;
+	if (i < rest.n)
+		end_at(at, at->size + i);
 	return i;
 }
 
@@ -224,28 +324,33 @@ static int keep(struct elements *s, struct slice part)
 	return 0;
 }
 
-/* Handles the part of the element that lies in this piece. 0 when the element is complete, else
-   ELEMENTS_MORE. */
+/* The part of the element that lies in the piece. 0 when it is complete, or ELEMENTS_MORE. */
 static int read_element(struct elements *s, struct element *ret)
 {
-	struct place at = {s->depth, s->in_string, s->escaped, false};
+	struct place at = {.depth = s->depth, .arrays = s->arrays, .bare = s->bare,
+			   .in_string = s->in_string, .escaped = s->escaped, .size = s->size,
+			   .comma = s->comma};
 	size_t n = s->state == SCALAR ? pass_scalar(&at, s->piece) : pass_element(&at, s->piece);
-	struct slice part = slice_take(s->piece, n);
-	bool in_piece = at.ended && s->size == 0 && n <= s->max;
+	/* a comma that follows it may have been used up with it, or with an earlier piece */
+	size_t own = !at.ended ? n : at.size > s->size ? at.size - s->size : 0;
+	struct slice part = slice_take(s->piece, own);
+	bool in_piece = at.ended && s->size == 0 && own <= s->max;
 	int r = in_piece ? 0 : keep(s, part);
 	if (r)
 		return r;
 	s->depth = at.depth;
+	s->arrays = at.arrays;
+	s->comma = at.comma;
 	s->in_string = at.in_string;
 	s->escaped = at.escaped;
-	s->size += n;
+	s->size += own;
 	s->piece = slice_drop(s->piece, n);
 	if (!at.ended)
 		return ELEMENTS_MORE;
-	s->state = s->state == BARE ? END : AFTER_ELEMENT;
+	s->state = s->bare ? END : NEXT;
 	s->given = !in_piece;
 	*ret = (struct element){
-		.raw = in_piece ? part : buf_slice(&s->kept), .size = s->size,
+		.raw = in_piece ? part : slice_take(buf_slice(&s->kept), at.size), .size = at.size,
 		.glimpse = s->too_large ? &s->glimpse : NULL};
 	return 0;
 }

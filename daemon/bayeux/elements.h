@@ -6,8 +6,13 @@
  * the element is not valid JSON: parsing then fails for that element only, not
  * for its neighbours.
  *
+ * Brackets that do not match cost as little as possible: a closing bracket
+ * closes everything up to its partner, and an object that is not closed ends
+ * where the next element begins. Anything else between two elements (a stray
+ * word, a colon, no comma) becomes an element that is not an object.
+ *
  * A byte order mark, white space, and a comment around the whole (old servers)
- * are tolerated. Anything else between elements is a fault and ends the text;
+ * are tolerated. Anything else around the array is a fault and ends the text;
  * the elements before it remain valid.
  *
  *     elements_begin(), then for each piece: elements_feed(), and
@@ -40,6 +45,9 @@ struct elements {
 	struct slice piece;             /* what is left of it */
 	/* the element that is being read */
 	size_t depth, size;
+	uint64_t arrays;                /* which of the brackets open at depth 1 to 64 are "[" */
+	size_t comma;                   /* its last byte but white space, if that is a comma */
+	bool bare;                      /* it is the bare object */
 	bool in_string, escaped;
 	bool too_large;
 	struct buf kept;                /* of it, from earlier pieces */

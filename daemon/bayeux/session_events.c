@@ -357,13 +357,13 @@ static int see_unreadable(struct session *s, const struct element *element, int 
 static int read_element(struct session *s, const struct element *element)
 {
 	struct slice raw = element->raw;
-	if (element->glimpse)
-		return see_unreadable(s, element, 0);
-	/* readable or not, a number or an array is nobody's message */
+	/* readable or not, of whatever size: a number or an array is no message */
 	if (raw.p[0] != '{') {
 		s->in_text->skipped++;
 		return SESSION_E_NONE;
 	}
+	if (element->glimpse)
+		return see_unreadable(s, element, 0);
 	int r = hide_client_id(s, &raw);
 	if (r == 0)
 		r = envelope_parse(&s->in, raw);

@@ -143,6 +143,47 @@ static void deep_nesting_costs_no_memory(void **state)
 	buf_fini(&text);
 }
 
+/* What is between two elements, and is no comma, is an element of its own or nothing. */
+static void what_separates_elements(void **state)
+{
+	(void)state;
+	WHOLE("[{\"a\":1},]", "{\"a\":1}\n");
+	WHOLE("[,{}]", "{}\n");
+	WHOLE("[{} , , ,{}]", "{}\n{}\n");
+	WHOLE("[{\"a\":1}{\"b\":2}]", "{\"a\":1}\n{\"b\":2}\n");
+	WHOLE("[{\"a\":1} x {\"b\":2}]", "{\"a\":1}\nx\n{\"b\":2}\n");
+	WHOLE("[{}:{}}{}]", "{}\n:\n{}\n}\n{}\n");
+	WHOLE("[{}],{}]", "{}\n{}\n");
+	WHOLE("[{}]]", "{}\n");
+}
+
+/* A closing bracket closes all down to its partner; an object that is not closed ends with the next
+   one; neighbours come as they are. */
+static void brackets_that_do_not_match(void **state)
+{
+	static const char *const bad[] = {
+		"{\"a\":[1}", "{\"a\":[[[{\"b\":1}]}", "{\"a\":[{\"b\":[{]}}", "{\"a\":1",
+		"{\"a\":{\"b\":1}", "{\"a\":[1],\"b\":{\"c\":1", "{\"a\":\",{\"", "{", "{\"a\":",
+		"{\"a\":1, \n\"b\"", "[{]",
+	};
+	char text[512], expected[512];
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		snprintf(text, sizeof(text), "[{\"a\":[1,{}]},%s,\n{\"b\":{}},{}]", bad[i]);
+		snprintf(expected, sizeof(expected), "{\"a\":[1,{}]}\n%s\n{\"b\":{}}\n{}\n", bad[i]);
+		assert_split(1 << 20, slice_of(text), expected);
+	}
+	/* the last one */
+	WHOLE("[{},{\"a\":{\"b\":1}]", "{}\n{\"a\":{\"b\":1}\n");
+	WHOLE("[{},{\"a\":1]]", "{}\n{\"a\":1\n");
+	WHOLE("[{},{\"a\":{\"b\":1]}]", "{}\n{\"a\":{\"b\":1\n");
+	WHOLE("[{\"a\":{\"b\":1]},{}]", "{\"a\":{\"b\":1\n{}\n");
+	WHOLE("[{\"a\":1],{}]", "{\"a\":1\n{}\n");
+	WHOLE("[{\"a\":1],\"b\":2},{}]", "{\"a\":1\n\"b\"\n:2\n}\n{}\n");
+	/* too large, and not closed */
+	assert_split(10, SLICE("[{\"a\":1234567890 , {}]"), "too large: 16 \n{}\n");
+}
+
 /* What came in front of a fault stays. */
 static void a_broken_text_ends_there(void **state)
 {
@@ -155,14 +196,14 @@ static void a_broken_text_ends_there(void **state)
 	WHOLE("[{\"a\":1},{\"b\":2", "{\"a\":1}\nFAULT\n");
 	WHOLE("[{\"a\":1},{\"b\":\"2", "{\"a\":1}\nFAULT\n");
 	WHOLE("[{\"a\":1},12", "{\"a\":1}\nFAULT\n");
-	WHOLE("[{\"a\":1},]", "{\"a\":1}\nFAULT\n");
-	WHOLE("[,{}]", "FAULT\n");
-	WHOLE("[{\"a\":1}{\"b\":2}]", "{\"a\":1}\nFAULT\n");
-	WHOLE("[{\"a\":1} x {\"b\":2}]", "{\"a\":1}\nFAULT\n");
 	WHOLE("[{}][{}]", "{}\nFAULT\n");
 	WHOLE("[{}]x", "{}\nFAULT\n");
 	WHOLE("{}{}", "{}\nFAULT\n");
 	WHOLE("[{}}", "{}\nFAULT\n");
+	WHOLE("{}]", "{}\nFAULT\n");
+	WHOLE("{},{}", "{}\nFAULT\n");
+	WHOLE("{\"a\":1]", "FAULT\n");
+	WHOLE("[{\"a\":1},{\"b\":[{\"c\":1},{\"d\":1}]", "{\"a\":1}\nFAULT\n");
 	WHOLE("\xef\xbb[{}]", "FAULT\n");
 	WHOLE("/x[{}]", "FAULT\n");
 	WHOLE("/*[{}]", "{}\nFAULT\n");
@@ -269,6 +310,8 @@ int main(void)
 		cmocka_unit_test(arrays_and_bare_objects),
 		cmocka_unit_test(what_surrounds_a_text),
 		cmocka_unit_test(a_bad_element_is_one_element),
+		cmocka_unit_test(what_separates_elements),
+		cmocka_unit_test(brackets_that_do_not_match),
 		cmocka_unit_test(deep_nesting_costs_no_memory),
 		cmocka_unit_test(a_broken_text_ends_there),
 		cmocka_unit_test(too_large_elements_are_skipped),
