@@ -1,7 +1,7 @@
 #!/bin/sh
 # The header of extensions in strict C89 and in C++, the example that it shows in C99
 # and C++, the installed one in C11, each without a warning and without any other
-# header of ours; and the page.
+# header of ours.
 set -e
 src=$top_srcdir
 dir=$(mktemp -d)
@@ -27,9 +27,6 @@ for cxx in "${CXX:-c++}" g++ clang++; do
 	$cxx -std=c++98 -Wno-long-long $flags -x c++ "$dir/cometd-bridge-extension.h"
 	$cxx -std=c++11 $flags -Wno-unused-parameter -x c++ "$smallest"
 done
-if command -v mandoc >/dev/null; then
-	mandoc -T lint -W warning "$src/daemon/cometd-bridge-extension.3"
-fi
 # a fault must be found
 if printf '#include <cometd-bridge-extension.h>\nint f(void) { return COMETD_EXTENSION_ABI(); }\n' |
 	${CC:-cc} -std=c89 $flags -x c - 2>/dev/null
