@@ -260,7 +260,7 @@ static void turn(struct lines *l, bool *eof)
 }
 
 /* "1000 lines: 612 acknowledged, 3 refused (from line 613)" */
-static void report_summary(const struct lines *l)
+static void report_summary(const struct lines *l, bool all_read)
 {
 	static const char *const words[EXIT_CODES] = {
 		[EXIT_OK] = "acknowledged", [EXIT_OTHER] = "failed", [EXIT_USAGE] = "not valid",
@@ -281,7 +281,7 @@ static void report_summary(const struct lines *l)
 		if (code != EXIT_OK)
 			n += snprintf(text + n, sizeof(text) - (size_t)n, " (from line %lu)", t->first);
 	}
-	report(text, l->code ? "; the input after that was not read" : "", NULL);
+	report(text, all_read ? "" : "; the input after that was not read", NULL);
 }
 
 static int publish_lines_of_input(struct lines *l)
@@ -294,7 +294,7 @@ static int publish_lines_of_input(struct lines *l)
 	while (l->in_flight > 0 || !(l->end || (eof && l->head == l->tail)))
 		turn(l, &eof);
 	if (l->code || l->ctl->verbose)
-		report_summary(l);
+		report_summary(l, eof && l->head == l->tail);
 	if (l->code)
 		ctl_explain(&l->ctl->servers[0], l->error);
 	return l->code;

@@ -218,6 +218,38 @@ static void a_shell_subscribes_and_publishes(void **state)
 	world_free(w);
 }
 
+/* Runs a command of the shell with the program of this build first in PATH; its exit status. */
+static int shell(const struct world *w, const char *command)
+{
+	const char *build = getenv("top_builddir"), *source = getenv("top_srcdir");
+	char line[2048];
+
+	snprintf(line, sizeof(line), "top_srcdir='%s' COMETD_BRIDGE_SOCKET='%s' PATH='%s':\"$PATH\" "
+		 "timeout 300 bash -c '%s'", source ? source : ".", w->socket, build ? build : ".", command);
+	int status = system(line);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+/* The example, and the one that cometctl(1) shows, word for word: each outcome of 1000 lines. */
+static void a_script_checks_each_outcome(void **state)
+{
+	static const char manual[] =
+		"sed -n \"/^.Ss A script/,/^.Ed/p\" \"$top_srcdir\"/libclient/cometctl/cometctl.1 | "
+		"sed -n \"/^.Bd/,/^.Ed/p\" | sed \"/^\\.[BE]d/d; s/\\\\\\\\(aq/\\x27/g; s/\\\\\\\\-/-/g\" | bash";
+	struct world *w = world_up(NULL, NULL);
+
+	(void)state;
+	assert_int_equal(shell(w, "\"$top_srcdir\"/libclient/examples/lines.sh /lines 1000"), 0);
+	assert_int_equal(fake_count(w->fake, "publish", "/lines"), 1000);
+	assert_int_equal(shell(w, manual), 0);
+	assert_int_equal(fake_count(w->fake, "publish", "/load"), 1000);
+	/* one outcome is another, and it is found */
+	fake_command(w->fake, "rule type=publish channel=/some times=1 refuse 403::denied");
+	assert_int_equal(shell(w, "\"$top_srcdir\"/libclient/examples/lines.sh /some 3"), 1);
+	world_free(w);
+}
+
 /* Whoever waits for a reply gets one, and it says what is known; only then comes the end. */
 static void stopping_answers_what_waits(void **state)
 {
@@ -423,6 +455,7 @@ int main(void)
 		cmocka_unit_test(commands_tell_what_went_wrong),
 		cmocka_unit_test(a_shell_without_its_descriptors),
 		cmocka_unit_test(a_shell_subscribes_and_publishes),
+		cmocka_unit_test(a_script_checks_each_outcome),
 		cmocka_unit_test(stopping_answers_what_waits),
 		cmocka_unit_test(stopping_answers_many),
 		cmocka_unit_test(stopping_without_a_server_answers_too),

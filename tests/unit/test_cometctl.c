@@ -199,7 +199,7 @@ static const struct example examples[] = {
 		D_REFUSE(5, "not-sent", "away"), END), 8, "",
 	"cometctl: line 3: it never reached the server: away\n"
 	"cometctl: 4 lines read: 1 acknowledged, 1 sent without an answer (from line 2), 2 not sent (from "
-	"line 3); the input after that was not read\n"},
+	"line 3)\n"},
 	{"pub /a -", "1\n2\n", SCRIPT(GREET, PUB(2, ""), PUB(3, ""), D_OK(2), D_REFUSE(3, "refused",
 	"no"),
 				      END), 5, "", "line 2: the server said no: no"},
