@@ -283,7 +283,9 @@ void due_connect(struct session *s, uint64_t at, bool probe);
 void due_handshake(struct session *s, uint64_t now, uint64_t delay, const struct envelope *e);
 /* The old session once more after `delay`, if it is still worth that; else a new one. */
 void due_resume(struct session *s, uint64_t now, uint64_t delay, const struct envelope *e);
-/* counts it, and from when on there was no good one */
+/* The link works: the next pause is the shortest one again. */
+void due_proven(struct session *s);
+/* Counts a failed connect, and notes since when none succeeded. */
 void due_connect_failed(struct session *s, uint64_t now);
 /* When a handshake is due: gives up the old session, and true. Nothing goes out before that is
    told. */

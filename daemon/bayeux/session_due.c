@@ -107,10 +107,30 @@ void due_resume(struct session *s, uint64_t now, uint64_t delay, const struct en
 	state_set(s, now, SESSION_UNCONNECTED, e);
 }
 
+void due_proven(struct session *s)
+{
+	backoff_reset(&s->backoff);
+	backoff_reset(&s->halt_backoff);
+	s->handshake_obeyed = false;
+}
+
+/*
+ * A link that lasted longer than the coming pause is no reason to make that pause longer, although it
+ * may be cut before the server answers a held connect. It does not prove credentials that were
+ * rejected since: their pauses go on growing.
+ */
+static bool has_lasted(const struct session *s, uint64_t now)
+{
+	return s->state == SESSION_CONNECTED && !s->spared && !s->turned_away &&
+	       now - s->since > due_later(s->backoff.next, s->backoff.min);
+}
+
 void due_connect_failed(struct session *s, uint64_t now)
 {
 	s->failures++;
 	s->spin = 0;
+	if (has_lasted(s, now))
+		due_proven(s);
 	if (!s->unconnected_since)
 		s->unconnected_since = due_later(now, 1);
 }

@@ -121,9 +121,7 @@ void life_connect_done(struct session *s, uint64_t now, const struct envelope *e
 	/* to have resumed is good too, but says nothing for a transport that may be cut again, nor
 	   for credentials that connects need not and commands do */
 	if (proof || (s->unconnected_since && !s->spared)) {
-		backoff_reset(&s->backoff);
-		backoff_reset(&s->halt_backoff);
-		s->handshake_obeyed = false;
+		due_proven(s);
 		s->turned_away = false;
 	}
 	s->spared &= !proof;

@@ -172,7 +172,6 @@ static void what_only_looks_like_it(void **state)
 	     "> reply connect [{'channel':'/meta/connect','successful':false,"
 	     "'error':'401:c1:Unknown client','advice':{'reconnect':'handshake','interval':0}}]",
 	     "< state unconnected gap: connect refused: 401 Unknown client",
-	     "> sleep 9000", "< +960..1440",
 	     "< state handshaking gap%", BACK);
 	/* a quota, which no other credential changes */
 	PLAY(&options, AUTHORIZED, HANDSHAKE,

@@ -213,6 +213,21 @@ static void a_server_that_is_back_is_not_kept_waiting(void **state)
 	     "< state handshaking gap%", HANDSHAKE);
 }
 
+/* A connection that lasted longer than the coming pause ends the growth of the pauses, also when it is
+   cut before the server answered a held connect; a shorter one does not. */
+static void a_connection_that_lasted_resets_the_pause(void **state)
+{
+	(void)state;
+#define BACK                                                                                       \
+	"< state handshaking gap%", HANDSHAKE, HANDSHAKE_OK, "< state connecting gap%", PROBE,     \
+		CONNECT_OK, "< state connected gap", CONNECT
+	PLAY(&options, UP, "> fail connect broken", "< state unconnected gap: cut",
+	     "> sleep 9000", "< +800..1200", PROBE, DOWN(960, 1440), DOWN(1152, 1728), FORGOTTEN,
+	     BACK, "> wait 1000", "> fail connect broken", "< state unconnected gap: cut",
+	     "> sleep 9000", "< +1658..2490", PROBE, FORGOTTEN,
+	     "> sleep 9000", "< +1990..2990", BACK, "> wait 5000", "> fail connect broken", "< state unconnected gap: cut",
+	     "> sleep 9000", "< +800..1200", PROBE);
+}
 
 static void short_outage_is_resumed(void **state)
 {
@@ -481,6 +496,7 @@ int main(void)
 		cmocka_unit_test_setup(unknown_session_needs_no_advice, setup),
 		cmocka_unit_test_setup(handshakes_that_lead_nowhere_get_rarer, setup),
 		cmocka_unit_test_setup(a_server_that_is_back_is_not_kept_waiting, setup),
+		cmocka_unit_test_setup(a_connection_that_lasted_resets_the_pause, setup),
 		cmocka_unit_test_setup(short_outage_is_resumed, setup),
 		cmocka_unit_test_setup(resuming_ends_with_the_window, setup),
 		cmocka_unit_test_setup(late_responses_are_left_out_whole, setup),
