@@ -82,6 +82,7 @@ static void init_tools(struct session *s)
 	urls_init(&s->urls, o);
 	pending_init(&s->pending);
 	exchanges_init(&s->exchanges);
+	channel_pace_init(&s->pace);
 	publishes_init(&s->publishes, &s->pending, o->queue_max, o->network_delay);
 	wanted_init(&s->wanted, &s->pending, &s->jitter, o->backoff_min, o->backoff_max);
 	envelope_batch_init(&s->in);
@@ -110,7 +111,6 @@ int session_new(const struct session_options *o, struct wake wake, struct sessio
 	s->due_at = SESSION_NEVER;
 	s->batch_max = o->batch_max;
 	s->next_id = s->next_batch = 1;
-	s->channels_turn = true;
 	init_tools(s);
 	s->transport = s->link_transport = transports_first(&s->transports, 0);
 	int r = exts_make(s);

@@ -1,7 +1,7 @@
 /*
  * Owns what goes out: which batch is next, and its text. Guarantees that a
  * handshake and a connect travel alone, that nothing follows a batch which the
- * rules hold back, that channels and publishes share what goes out, and peers take
+ * rules hold back, that channels leave publishes most of the time, and peers take
  * turns while each keeps its order, and that a batch which could not be written leaves no trace. The
  * clientId is written when a message leaves, never earlier. Must never know
  * what the server will say.
@@ -385,21 +385,22 @@ static struct publish *next_on_lane(const struct session *s, const struct plan *
 }
 
 /*
- * Neither channels nor publishes may shut the others out: while both wait, channels have half of a
- * batch, and nothing of the next one when no publish found room. Ahead of all publishes go only the
+ * Neither channels nor publishes may shut the others out: while publishes are sent, channels go at
+ * their pace, and have half of a batch where publishes wait. Ahead of all publishes go only the
  * channels that are subscribed for the first time in a session.
  */
-static void halve(const struct session *s, struct plan *plan)
+static void limit_channels(const struct session *s, uint64_t now, struct plan *plan)
 {
 	bool apart = s->o.publish_apart && s->transport == SESSION_LONG_POLLING;
+	bool waits = next_command(s) != NULL;
 	plan->channel_room = plan->room;
 	plan->channel_bytes = SIZE_MAX;
-	if (!next_command(s))
-		return;
-	if (!s->channels_turn)
-		plan->channel_room = 0;
-	else if (!apart)
+	if (waits && !apart)
 		plan->channel_room = (plan->room + 1) / 2, plan->channel_bytes = s->batch_max / 2;
+	if ((waits || channel_pace_applies(&s->pace, now)) && plan->channel_room > s->pace.room)
+		plan->channel_room = s->pace.room;
+	if (channel_pace_at(&s->pace) > now)
+		plan->channel_room = 0;
 }
 
 static bool may_plan(const struct plan *plan, const struct wanted *w, const struct buf *out)
@@ -509,8 +510,8 @@ static void commit(struct session *s, uint64_t now, const struct plan *plan, str
 		wanted_sent(w, x);
 	}
 	list_splice(&x->requests, &publishes);
-	if (plan->lane == SESSION_LANE_COMMAND)
-		s->channels_turn = plan->publishes > 0 || !next_command(s);
+	channel_pace_sent(&s->pace, now, x->batch.id, plan->channels,
+			  plan->publishes || next_command(s));
 	if (s->singly)
 		s->singly--;
 }
@@ -537,7 +538,7 @@ static int take_commands(struct session *s, uint64_t now, enum session_lane lane
 	if (r)
 		return r;
 	x->batch.lane = lane;
-	halve(s, &plan);
+	limit_channels(s, now, &plan);
 	r = plan_channels(s, now, &plan, out);
 	if (r == 0 && !must_follow(s, &plan))
 		r = plan_publishes(s, now, &plan, x, out);
@@ -568,25 +569,53 @@ static uint64_t doubt_ends(const struct session *s)
 	return end;
 }
 
-/* a lane on which something waits to go out, or SESSION_LANES */
-static enum session_lane ready_lane(const struct session *s)
+static enum session_lane free_call_lane(const struct session *s)
 {
-	bool waits = !list_empty(&s->wanted.todo) || next_command(s);
-	if (waits && !exchange_on_lane(&s->exchanges, SESSION_LANE_COMMAND))
-		return SESSION_LANE_COMMAND;
+	unsigned lane = SESSION_LANE_CALL;
 	if (!has_lanes(s) || !publishes_next_call(&s->publishes))
 		return SESSION_LANES;
-	unsigned lane = SESSION_LANE_CALL;
 	while (lane < SESSION_LANES && exchange_on_lane(&s->exchanges, (enum session_lane)lane))
 		lane++;
 	return (enum session_lane)lane;
 }
 
+/* the first of them, which has its place before all publishes when its session is new */
+static uint64_t channels_at(const struct session *s)
+{
+	const struct wanted *first = LIST_FIRST(&s->wanted.todo, struct wanted, link);
+	if (!first)
+		return SESSION_NEVER;
+	return first->renewed ? 0 : channel_pace_at(&s->pace);
+}
+
+/* The lane on which something waits to go out, and when it may, or SESSION_LANES. */
+static enum session_lane ready_lane(const struct session *s, uint64_t *ret_at)
+{
+	bool is_free = !exchange_on_lane(&s->exchanges, SESSION_LANE_COMMAND);
+	uint64_t channels = is_free ? channels_at(s) : SESSION_NEVER;
+	*ret_at = 0;
+	if (is_free && (channels == 0 || next_command(s)))
+		return SESSION_LANE_COMMAND;
+	enum session_lane lane = free_call_lane(s);
+	if (lane != SESSION_LANES)
+		return lane;
+	*ret_at = channels;
+	return channels == SESSION_NEVER ? SESSION_LANES : SESSION_LANE_COMMAND;
+}
+
 uint64_t batch_commands_at(const struct session *s)
 {
-	if (!state_is_up(s) || command_room(s) == 0 || ready_lane(s) == SESSION_LANES)
+	uint64_t at;
+	if (!state_is_up(s) || command_room(s) == 0 || ready_lane(s, &at) == SESSION_LANES)
 		return SESSION_NEVER;
-	return due_later(s->commands_at, doubt_ends(s));
+	return due_later(at, due_later(s->commands_at, doubt_ends(s)));
+}
+
+/* An exchange ends in several places, and at the same time others follow: so it is asked for here. */
+static void time_exchange(struct session *s, uint64_t now, struct timed_batch *batch)
+{
+	if (batch->id && !exchange_find(&s->exchanges, batch->id))
+		channel_pace_ended(&s->pace, now, batch);
 }
 
 /* ---- which is next ---- */
@@ -614,8 +643,11 @@ static int take_due(struct session *s, uint64_t now, struct buf *out, struct ses
 
 int batch_take(struct session *s, uint64_t now, struct buf *out, struct session_batch *ret)
 {
+	uint64_t at;
+	time_exchange(s, now, &s->pace.channels);
+	time_exchange(s, now, &s->pace.publishes);
 	int r = take_due(s, now, out, ret);
 	if (r == SESSION_E_NONE && batch_commands_at(s) <= now)
-		r = take_commands(s, now, ready_lane(s), out, ret);
+		r = take_commands(s, now, ready_lane(s, &at), out, ret);
 	return r;
 }

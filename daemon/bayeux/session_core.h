@@ -23,6 +23,7 @@
 
 #include "bayeux/advice.h"
 #include "bayeux/backoff.h"
+#include "bayeux/channel_pace.h"
 #include "bayeux/elements.h"
 #include "bayeux/exchange.h"
 #include "bayeux/ext.h"
@@ -137,7 +138,7 @@ struct session {
 	bool batch_doubt;
 	/* so many requests go one by one, to find the one that harms */
 	size_t singly;
-	bool channels_turn;             /* no publish waits that found no room in the last batch */
+	struct channel_pace pace;
 	uint64_t quiet_since;           /* the last batch that was no connect was sent */
 	bool websocket;                 /* handed something to a WebSocket that is not known dead */
 	uint64_t websocket_heard_at;    /* bytes came on it */

@@ -213,7 +213,7 @@ static void test_many_small_frames_leave_others_their_turn(void **state)
 	assert_int_equal(other.n_frames, 1);
 	assert_int_equal(peer_suspended(w.peer), PEER_SUSPEND_BACKLOG);
 	/* the rest follows though nothing more arrives, with pauses for the sake of the other */
-	for (uint64_t now = 1000; now < 1040; now += 2) {
+	for (uint64_t now = 1000; now < 1060; now += 3) {
 		clock_fake(1, now);
 		assert_int_equal(loop_turn(w.loop, w.n_frames < 1601), 0);
 	}

@@ -17,6 +17,14 @@
 #define UNSUBSCRIBE(channel)                                                                       \
 	"< commands long-polling [{'channel':'/meta/unsubscribe',%'subscription':'" channel "'}]"
 
+#define W_UP                                                                                       \
+	"> start", "< state handshaking", "< handshake websocket %",                               \
+		"> frame [{'minimumVersion':'1.0','clientId':'c1','supportedConnectionTypes':"     \
+		"['websocket'],'channel':'/meta/handshake','successful':true}]",                   \
+		"< state connecting", "< connect websocket %",                                     \
+		"> frame [{'channel':'/meta/connect','successful':true}]", "< state connected",    \
+		"< connect websocket %"
+
 static struct session_options options;
 
 static int setup(void **state)
@@ -237,7 +245,8 @@ static void publishes_go_apart(void **state)
 	     "> reply command [{'channel':'/meta/subscribe','id':'6','successful':true},"
 	     "{'channel':'/meta/unsubscribe','id':'7','successful':true}]",
 	     "< channel /b active", "< commands long-polling [{%'data':1}]",
-	     "> publish 2 /p 9000 2", "> reply command [{'channel':'/p','id':'5','successful':true}]",
+	     "> publish 2 /p 9000 2", "> wait 1",
+	     "> reply command [{'channel':'/p','id':'5','successful':true}]",
 	     "< outcome 1 ok", "< commands long-polling [{%'/c'}]", SUBSCRIBED(9),
 	     "< channel /c active", "< commands long-polling [{%'data':2}]");
 }
@@ -258,14 +267,14 @@ static void channels_and_publishes_share(void **state)
 	     "{'channel':'/meta/subscribe','subscription':'/c3','successful':true},"
 	     "{'channel':'/q','id':'5','successful':true},{'channel':'/q','id':'6',"
 	     "'successful':true}]", "< channel /c1 active", "< channel /c2 active",
-	     "< channel /c3 active", "< outcome 2 ok", "< outcome 3 ok",
+	     "< channel /c3 active", "< outcome 2 ok", "< outcome 3 ok", "> wait 1",
 	     "< commands long-polling [{%'/c4'},{%'/c5'}]");
 	/* one by one, in turns */
 	options.batch_max = 1;
 	PLAY(&options, UP, BUSY, "> want /c1", "> want /c2", "> publish 2 /q 9000 2",
 	     "> publish 3 /q 9000 3", FREE, "< commands %'/c1'%",
 	     "> reply command [{'channel':'/meta/subscribe','subscription':'/c1','successful':true}]",
-	     "< channel /c1 active", "< commands %'data':2%",
+	     "< channel /c1 active", "< commands %'data':2%", "> wait 1",
 	     "> reply command [{'channel':'/q','successful':true}]", "< outcome 2 ok",
 	     "< commands %'/c2'%",
 	     "> reply command [{'channel':'/meta/subscribe','subscription':'/c2','successful':true}]",
@@ -275,6 +284,46 @@ static void channels_and_publishes_share(void **state)
 	PLAY(&options, "> want /c1", "> want /c2", "> want /c3", "> want /c4", "> want /c5",
 	     "> publish 2 /q 9000 2", START, "< commands long-polling [{%'/c1'},{%'/c2'},{%'/c3'},"
 	     "{%'/c4'},{%'/c5'}]");
+}
+
+/* Replies to the n-th batch of channels, which are N to M. */
+#define C(n) "{'channel':'/meta/subscribe','subscription':'/c" #n "','successful':true}"
+#define ACTIVE(n) "< channel /c" #n " active"
+#define PUBLISHED(cookie) "> publish " #cookie " /q 9000 " #cookie, "< commands %'data':" #cookie "}]", \
+		"> reply command [{'channel':'/q','successful':true}]", "< outcome " #cookie " ok"
+
+/* A batch with channels that took long is followed by none for five times as long, while one publishes;
+   it is the time by which it took longer than a publish that counts. */
+static void channels_leave_publishes_their_time(void **state)
+{
+	(void)state;
+	PLAY(&options, UP, "> publish 1 /q 9000 1", "< commands %", "> wait 40",
+	     "> reply command [{'channel':'/q','successful':true}]", "< outcome 1 ok",
+	     "> want /c1", "< commands %'/c1'}]", "> want /c2", "> wait 60",
+	     "> reply command [" C(1) "]", ACTIVE(1),
+	     PUBLISHED(2), "> wait 50", PUBLISHED(3), "> wait 50", PUBLISHED(4),
+	     "> wait 1", "< commands %'/c2'}]", "> want /c3", "> reply command [" C(2) "]",
+	     ACTIVE(2), PUBLISHED(5), "> wait 1", "< commands %'/c3'}]");
+	/* over a WebSocket, too, one at a time */
+	options.transports[0] = SESSION_WEBSOCKET;
+	PLAY(&options, W_UP, "> publish 1 /q 9000 1", "< commands %",
+	     "> frame [{'channel':'/q','id':'4','successful':true}]", "< outcome 1 ok",
+	     "> want /c1", "< commands %'/c1'}]", "> want /c2", "> want /c3",
+	     "> publish 2 /q 9000 2", "< commands %'data':2}]", "> wait 10",
+	     "> frame [" C(1) ",{'channel':'/q','id':'6','successful':true}]", ACTIVE(1),
+	     "< outcome 2 ok", "> publish 3 /q 9000 3", "< commands %'data':3}]", "> wait 50",
+	     "> wait 1", "< commands websocket [{%'/c2'}]");
+}
+
+/* Without publishes there is no pause, and after the last one it ends soon. */
+static void channels_alone_do_not_pause(void **state)
+{
+	(void)state;
+	PLAY(&options, UP, "> want /c1", "< commands %'/c1'}]", "> want /c2", "> wait 5000",
+	     "> reply command [" C(1) "]", ACTIVE(1), "< commands %'/c2'}]", "> wait 5000",
+	     "> reply command [" C(2) "]", ACTIVE(2), "> wait 1000", PUBLISHED(1), "> want /c3",
+	     "< commands %'/c3'}]", "> want /c4", "> wait 900", "> reply command [" C(3) "]",
+	     ACTIVE(3), "> sleep 1000", "< +100..100", "< commands %'/c4'}]");
 }
 
 /* Peers take turns, each in its own order. */
@@ -412,6 +461,8 @@ int main(void)
 		cmocka_unit_test_setup(many_channels_go_in_chunks, setup),
 		cmocka_unit_test_setup(publishes_go_apart, setup),
 		cmocka_unit_test_setup(channels_and_publishes_share, setup),
+		cmocka_unit_test_setup(channels_leave_publishes_their_time, setup),
+		cmocka_unit_test_setup(channels_alone_do_not_pause, setup),
 		cmocka_unit_test_setup(peers_take_turns, setup),
 		cmocka_unit_test_setup(what_is_planned_is_recorded, setup_covering),
 		cmocka_unit_test_setup(only_the_widest_is_asked_for, setup_covering),
