@@ -71,7 +71,7 @@
 	X(BINARY, binary, "binary", OBJECT, "bytes: data in base64, last and meta")                \
 	X(STATE, state, "state", STRING, "state of the session with the server")                   \
 	X(REASON, reason, "reason", STRING, "why, in words for people")                            \
-	X(SINCE, since, "since", U64, "when it began, in milliseconds since 1970 (UTC)")           \
+	X(SINCE, since, "since", U64, "when connected, lost or stopped, in milliseconds since 1970") \
 	X(RETRY_IN, retry_in, "retry_in", U64, "milliseconds until the next try")                  \
 	X(GAP, gap, "gap", BOOL, "whether messages may have been missed since last connected")     \
 	X(TRANSPORT, transport, "transport", STRING, "websocket or long-polling")                  \

@@ -467,6 +467,8 @@ void session_info(const struct session *s, struct session_info *ret)
 		.transport = s->transport,
 		.url = s->o.urls ? slice_of(s->o.urls[s->urls.current]) : SLICE_NULL,
 		.since = s->since,
+		.tries = s->tries,
+		.losses = s->losses,
 		.retry_at = waits && s->due != DUE_NOTHING ? s->due_at : SESSION_NEVER,
 		.generation = s->generation,
 		.client_id = buf_slice(&s->client_id),

@@ -413,7 +413,9 @@ struct session_info {
 	enum session_state state;
 	enum session_transport transport;
 	struct slice url;            /* the one in use, as the options show it; or SLICE_NULL */
-	uint64_t since;              /* now-time of the last change of state */
+	uint64_t since;              /* now-time when it was connected, lost, or stopped */
+	uint64_t tries;              /* to be connected, since then */
+	uint64_t losses;             /* how often a connected session was lost, in all */
 	uint64_t retry_at;           /* now-time of the next try, UINT64_MAX when none is planned */
 	uint64_t generation;         /* handshakes that succeeded */
 	struct slice client_id;      /* of the last of them: who knows it can act as this session */

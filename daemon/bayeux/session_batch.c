@@ -274,6 +274,7 @@ static int take_handshake(struct session *s, uint64_t now, struct buf *out,
 	advice_reset(&s->advice);
 	s->transport = s->link_transport;
 	s->handshakes++;
+	state_try(s);
 	s->handshaken = true;
 	s->handshake_at = now;
 	s->due = DUE_NOTHING;
@@ -289,6 +290,7 @@ static int take_connect(struct session *s, uint64_t now, struct buf *out,
 			    now + s->o.network_delay + hold, out, ret);
 	if (r)
 		return r;
+	state_try(s);
 	s->connects_unrefreshed = refreshes(s) && !s->due_probe ? 0 : s->connects_unrefreshed + 1;
 	s->connect_sent_at = now;
 	s->connect_probes = s->due_probe;

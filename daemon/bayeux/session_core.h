@@ -73,7 +73,9 @@ struct session {
 
 	/* where it stands */
 	enum session_state state;
-	uint64_t since;
+	uint64_t since;                 /* it was connected, lost, or stopped */
+	uint64_t tries;                 /* handshakes, and connects to resume, since then */
+	uint64_t losses;                /* how often it was connected and then was not */
 	struct buf client_id;
 	uint64_t generation;
 	enum session_transport transport;
@@ -262,6 +264,8 @@ void state_reason_of_reply(struct session *s, const struct envelope *e, const ch
 void state_set(struct session *s, uint64_t now, enum session_state state,
 	       const struct envelope *e);
 bool state_is_up(const struct session *s);
+/* A handshake, or a connect to resume, is about to go out. */
+void state_try(struct session *s);
 bool state_ack_in_effect(const struct session *s);
 /* A connection broke, and perhaps messages with it, which is told when next connected; who retains
    events, sends them again. */

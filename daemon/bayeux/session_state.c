@@ -63,14 +63,33 @@ void state_reason_of_reply(struct session *s, const struct envelope *e, const ch
 	state_write_reason(s->reason, e, what);
 }
 
+/* An outage is one period, however many tries it takes: its length counts, not that of a try. */
+static void begin_period(struct session *s, uint64_t now, enum session_state state)
+{
+	bool was_down = s->state != SESSION_CONNECTED && s->state != SESSION_OFF;
+	bool down = state != SESSION_CONNECTED && state != SESSION_OFF;
+	if (was_down && down)
+		return;
+	s->since = now;
+	s->tries = 0;
+	if (s->state == SESSION_CONNECTED && state != SESSION_DISCONNECTING)
+		s->losses++;
+}
+
+void state_try(struct session *s)
+{
+	if (s->state != SESSION_CONNECTED && s->state != SESSION_CONNECTING)
+		s->tries++;
+}
+
 /* The one door through which the state changes. */
 void state_set(struct session *s, uint64_t now, enum session_state state,
 	       const struct envelope *e)
 {
 	if (state == s->state)
 		return;
+	begin_period(s, now, state);
 	s->state = state;
-	s->since = now;
 	s->state_news = true;
 	s->state_envelope = e;
 	if (state == SESSION_CONNECTED) {

@@ -75,6 +75,8 @@ static void put_server(struct json_write *w, struct hub_server *server, uint64_t
 	put_u64(w, "connects", info.connects);
 	put_u64(w, "failures", info.failures);
 	put_u64(w, "left_out", hub_server_left_out(server));
+	put_u64(w, "tries", info.tries);
+	put_u64(w, "losses", info.losses);
 	put_u64(w, "deleted", info.deleted);
 	put_u64(w, "late_answers", info.late_answers);
 	put_paused(w, server);

@@ -7,6 +7,7 @@
 
 #include "tests/unit/testing.h"
 
+#include <inttypes.h>
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,6 +46,14 @@ static void say_state(struct player *p)
 	session_info(p->s, &info);
 	push(p, "state %s%s%s%.*s", session_state_name(info.state), info.gap ? " gap" : "",
 	     info.reason.n ? ": " : "", SLICE_ARG(info.reason));
+}
+
+static void say_period(struct player *p)
+{
+	struct session_info info;
+	session_info(p->s, &info);
+	push(p, "period %s of %" PRIu64 " ms, tries %" PRIu64 ", losses %" PRIu64,
+	     session_state_name(info.state), p->now - info.since, info.tries, info.losses);
 }
 
 static void say_abort(struct player *p, uint64_t batch)
@@ -335,6 +344,8 @@ static void act(struct player *p, const char *line)
 		session_stop(p->s, p->now);
 	} else if (slice_eq(verb, SLICE("probe"))) {
 		session_probe(p->s, p->now);
+	} else if (slice_eq(verb, SLICE("period"))) {
+		say_period(p);
 	} else if (slice_eq(verb, SLICE("authorized"))) {
 		session_authorized(p->s, p->now);
 	} else if (slice_eq(verb, SLICE("not-yet"))) {

@@ -23,6 +23,7 @@
  *     > wait MS                  lets MS pass
  *     > sleep MS                 lets time pass until something comes out, MS at most
  *     > clock MS                 the clock on the wall is set to MS since 1970
+ *     > period                   since when it is connected, lost or stopped, as a line below
  *
  *     < +A..B                    so many milliseconds went by (first line after a sleep)
  *     < state NAME[ gap][: REASON]
@@ -33,6 +34,7 @@
  *     < note TEXT
  *     < lost CODE[ CHANNEL]: TEXT
  *     < unauthorized[: WHY]
+ *     < period STATE of MS ms, tries N, losses N
  *     < KIND TRANSPORT[@N] TEXT  a batch: handshake, connect, commands, disconnect; N: the
  *                                number of its URL but for the first, 0
  *

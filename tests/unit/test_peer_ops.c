@@ -284,6 +284,8 @@ static void test_status_tells_all(void **state)
 	w.session.info.handshakes = 4;
 	w.session.info.connects = 5;
 	w.session.info.failures = 6;
+	w.session.info.tries = 12;
+	w.session.info.losses = 13;
 	w.session.info.deleted = 7;
 	w.session.info.late_answers = 8;
 	hub_set_paused(hub_find_server(w.hub, SLICE("one")), true, 12);
@@ -294,7 +296,7 @@ static void test_status_tells_all(void **state)
 		 "{'op':'reply','id':5,'ok':true,'result':{'version':'" PACKAGE_VERSION "',"
 		 "'pid':%d,'started':1699999999923,'servers':[{" SERVER ",'seq':0,'channels':1,"
 		 "'timesync':{'samples':9,'lag':10,'offset':-11},'received':2,'published':3,"
-		 "'handshakes':4,'connects':5,'failures':6,'left_out':0,'deleted':7,'late_answers':8,"
+		 "'handshakes':4,'connects':5,'failures':6,'left_out':0,'tries':12,'losses':13,'deleted':7,'late_answers':8,"
 		 "'paused_ms':12,'paused':['receivers']}],"
 		 "'peers':[{'peer':1,'name':'tester','uid':%u,'gid':%u,'pid':%d,"
 		 "'since':1700000000000,'subscriptions':2,'requests':1,'queued_bytes':0,",

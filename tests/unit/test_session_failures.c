@@ -244,6 +244,25 @@ static void short_outage_is_resumed(void **state)
 	     "< +800..1200", PROBE, CONNECT_OK, "< state connected", CONNECT);
 }
 
+/* People ask how long a server is away, not how long the present try takes. */
+static void an_outage_is_one_period(void **state)
+{
+	(void)state;
+	PLAY(&options, "> start", "< state handshaking", HANDSHAKE, "> wait 40",
+	     "> fail connect not-sent", "< state unconnected: cut", "> wait 2000",
+	     "< state handshaking: cut", HANDSHAKE, "> wait 60", "> period",
+	     "< period handshaking of 2100 ms, tries 2, losses 0", HANDSHAKE_OK,
+	     "< state connecting%", PROBE, CONNECT_OK, "< state connected", CONNECT, "> wait 30",
+	     "> period", "< period connected of 30 ms, tries 0, losses 0",
+	     "> fail connect broken", "< state unconnected gap: cut", "> wait 1500", PROBE,
+	     "> fail connect not-sent", "> wait 1500", PROBE, "> wait 250", "> period",
+	     "< period unconnected of 3250 ms, tries 2, losses 1", CONNECT_OK,
+	     "< state connected gap", CONNECT, "> wait 7", "> period",
+	     "< period connected of 7 ms, tries 0, losses 1", "> stop",
+	     "< state disconnecting%", "< disconnect %", "> wait 2500", "< abort %", "< state off%",
+	     "> period", "< period off of 500 ms, tries 0, losses 1");
+}
+
 static void resuming_ends_with_the_window(void **state)
 {
 	(void)state;
@@ -498,6 +517,7 @@ int main(void)
 		cmocka_unit_test_setup(a_server_that_is_back_is_not_kept_waiting, setup),
 		cmocka_unit_test_setup(a_connection_that_lasted_resets_the_pause, setup),
 		cmocka_unit_test_setup(short_outage_is_resumed, setup),
+		cmocka_unit_test_setup(an_outage_is_one_period, setup),
 		cmocka_unit_test_setup(resuming_ends_with_the_window, setup),
 		cmocka_unit_test_setup(late_responses_are_left_out_whole, setup),
 		cmocka_unit_test_setup(empty_replies_at_once_do_not_spin, setup),
