@@ -45,7 +45,7 @@ void plugin_instance_free(struct plugin_instance *x);
 #define LOG(site, level, fields, ...)                                                              \
 	do {                                                                                       \
 		if (log_wants(level))                                                              \
-			log_write(site, LOG_NO_SUBJECT, level, __FILE__, __LINE__, fields,         \
+			log_write(site, level, __FILE__, __LINE__, fields,         \
 				  sizeof(fields) / sizeof((fields)[0]), __VA_ARGS__);              \
 	} while (0)
 /* For every call into the extension: `since` is clock_boot_ms() before it. */

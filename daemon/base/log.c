@@ -1,8 +1,6 @@
 /*
- * Owns the making of a log line: limit, text, escapes; and the plain sink.
- * Guarantees that no call site floods the log, that no value forges a line,
- * that errno survives, and that the plain sink never waits. Must never know
- * systemd, configuration, or who logs.
+ * Makes a log line: limit, text, escapes; and the plain sink. No call site floods the
+ * log, no value forges a line, errno survives, and the plain sink never waits.
  */
 #include "base/log.h"
 
@@ -53,20 +51,45 @@ static bool is_over(const struct log_limit *l, uint64_t now)
 	return now - l->window_start >= WINDOW_MS;
 }
 
-/* The limit of this subject; the last one is shared by those who find no other. */
-static struct log_limit *limit_of(struct log_site *site, uint64_t subject, uint64_t now)
+/* Fields that name a subject. */
+static const char *subject_kind(const char *field)
+{
+	static const char *const kinds[] = {"uid", "server"};
+
+	for (size_t i = 0; field && i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (strcmp(field, kinds[i]) == 0)
+			return kinds[i];
+	return NULL;
+}
+
+static bool is_about(const struct log_limit *l, const char *kind, struct slice subject)
+{
+	return l->limit > 0 && l->kind == kind && slice_eq(slice_of(l->subject), subject);
+}
+
+/* The limit of the subject of these fields; the last one is shared by those who find no other. */
+static struct log_limit *limit_of(struct log_site *site, const struct log_field *fields,
+				  size_t n_fields, uint64_t now)
 {
 	struct log_limit *last = &site->limits[LOG_SUBJECTS_MAX - 1], *unused = last;
+	struct slice subject = SLICE_NULL;
+	const char *kind = NULL;
 
+	for (size_t i = 0; i < n_fields && !kind; i++) {
+		kind = subject_kind(fields[i].name);
+		if (kind)
+			subject = slice_take(fields[i].value, LOG_SUBJECT_MAX);
+	}
 	for (struct log_limit *l = site->limits; l < last; l++) {
-		if (l->limit > 0 && l->subject == subject)
+		if (is_about(l, kind, subject))
 			return l;
 		if (unused == last && (l->limit == 0 || (is_over(l, now) && l->held_back == 0)))
 			unused = l;
 	}
 	if (unused != last)
 		unused->limit = 0;
-	unused->subject = subject;
+	unused->kind = kind;
+	snprintf(unused->subject, sizeof(unused->subject), "%.*s", SLICE_ARG(subject));
 	return unused;
 }
 
@@ -215,14 +238,14 @@ static size_t escape_fields(struct log_limit *limit, const struct log_field *fie
 	return n;
 }
 
-void log_write(struct log_site *site, uint64_t subject, enum log_level level, const char *file,
-	       int line, const struct log_field *fields, size_t n_fields, const char *format, ...)
+void log_write(struct log_site *site, enum log_level level, const char *file, int line,
+	       const struct log_field *fields, size_t n_fields, const char *format, ...)
 {
 	char text[LOG_TEXT_MAX + 1], values[LOG_VALUES_MAX + HELD_BACK_MAX];
 	struct room room = {values, values + LOG_VALUES_MAX - 1};
 	struct log_field escaped[LOG_FIELDS_MAX + 1];
 	uint64_t now = clock_boot_ms();
-	struct log_limit *limit = limit_of(site, subject, now);
+	struct log_limit *limit = limit_of(site, fields, n_fields, now);
 	int saved = errno;
 	va_list ap;
 
@@ -230,7 +253,7 @@ void log_write(struct log_site *site, uint64_t subject, enum log_level level, co
 	site->file = file;
 	site->line = line;
 	site->format = format;
-	if (may_go(site, limit, now)) {
+	if (site->unlimited || may_go(site, limit, now)) {
 		size_t n = escape_fields(limit, fields, n_fields, &room, escaped);
 
 		va_start(ap, format);
@@ -246,7 +269,8 @@ void log_write(struct log_site *site, uint64_t subject, enum log_level level, co
 
 static void report(const struct log_site *site, struct log_limit *l)
 {
-	char text[LOG_TEXT_MAX + 1], values[2 * HELD_BACK_MAX + 16];
+	/* a byte of the subject may become four */
+	char text[LOG_TEXT_MAX + 1], values[HELD_BACK_MAX + 4 * LOG_SUBJECT_MAX + 8];
 	struct room room = {text, text + sizeof(text) - 1}, value = {values, values + sizeof(values) - 1};
 	bool shared = l == &site->limits[LOG_SUBJECTS_MAX - 1];
 	struct log_field fields[2];
@@ -257,10 +281,9 @@ static void report(const struct log_site *site, struct log_limit *l)
 	put_escaped(&room, slice_of(site->format));
 	snprintf(number, sizeof(number), "%u", l->held_back);
 	fields[n++] = (struct log_field){"held_back", put_escaped(&value, slice_of(number))};
-	if (!shared && l->subject != LOG_NO_SUBJECT) {
-		snprintf(number, sizeof(number), "%llu", (unsigned long long)l->subject);
-		fields[n++] = (struct log_field){"uid", put_escaped(&value, slice_of(number))};
-	}
+	if (!shared && l->kind)
+		fields[n++] = (struct log_field){l->kind,
+						 put_escaped(&value, slice_of(l->subject))};
 	l->held_back = 0;
 	the_sink(sink_ctx, &(struct log_line){site->level, site->file, site->line, text, fields, n});
 }

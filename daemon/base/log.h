@@ -3,13 +3,14 @@
  * from above (plain stderr, or the journal). Only drivers (daemon/io/ and up)
  * log; the engines below them never do.
  *
- * Each call site is limited by itself, and in it each user whom the lines are
- * about: 20 lines in the first minute, 10 in each minute that follows a busy one.
- * So a hostile peer or a broken server cannot flood the journal, nor keep a line
- * about somebody else from it. How many lines were held back is said in the field
- * held_back of the next one that may go, or in a line of its own at the end of the
- * minute, see log_report_held(). Control characters in texts and fields are escaped, and so is what is
- * not UTF-8: nobody forges a line. What is too long is cut and ends in "...".
+ * Each call site has a limit of its own, and in it each subject: the user or server
+ * that the first field `uid` or `server` of the line names. It is 20 lines in the first
+ * minute, 10 in each minute that follows a busy one. So a hostile peer or a broken server
+ * cannot flood the journal, nor keep a line about another one from it. How many lines were
+ * held back is shown in the field held_back of the next one that may go, or in a line of its
+ * own at the end of the minute, see log_report_held(). Control characters in texts and fields
+ * are escaped, and so is what is not UTF-8: no value forges a line. What is too long is cut
+ * and ends in "...".
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
@@ -62,20 +63,23 @@ void log_to_stderr(void *ctx, const struct log_line *line);
 void log_set_level(enum log_level level);
 bool log_wants(enum log_level level);
 
+/* bytes of the name of a subject that count */
+#define LOG_SUBJECT_MAX 64
+
 /* the lines of one call site about one subject */
 struct log_limit {
-	uint64_t subject;
+	const char *kind;       /* name of the field that names the subject; NULL: there is none */
+	char subject[LOG_SUBJECT_MAX + 1];
 	uint64_t window_start;  /* clock_boot_ms() */
 	unsigned in_window, limit, held_back;   /* limit 0: never used */
 };
 
 /* So many subjects have a limit of their own at each call site, all others share the last one. */
-#define LOG_SUBJECTS_MAX 8
-/* of lines that are about no user */
-#define LOG_NO_SUBJECT UINT64_MAX
+#define LOG_SUBJECTS_MAX 16
 
 struct log_site {               /* one per call site */
 	bool lasting;           /* it is static: what it held back can be reported later */
+	bool unlimited;         /* the caller limits its lines, see log_msg_limited_by_caller() */
 	bool listed;
 	struct log_site *next;  /* of those that held lines back */
 	enum log_level level;
@@ -84,13 +88,13 @@ struct log_site {               /* one per call site */
 	struct log_limit limits[LOG_SUBJECTS_MAX];
 };
 
-void log_write(struct log_site *site, uint64_t subject, enum log_level level, const char *file,
-	       int line, const struct log_field *fields, size_t n_fields, const char *format, ...)
-	__attribute__((format(printf, 8, 9)));
+void log_write(struct log_site *site, enum log_level level, const char *file, int line,
+	       const struct log_field *fields, size_t n_fields, const char *format, ...)
+	__attribute__((format(printf, 7, 8)));
 
 /*
  * Reports what was held back in minutes that are over, or all of it, one line for each call site and
- * user. log_held_until(): when the next such minute is over, by clock_boot_ms(); UINT64_MAX when
+ * subject. log_held_until(): when the next such minute is over, by clock_boot_ms(); UINT64_MAX when
  * nothing is held back. `wake` is called when that may have become sooner.
  */
 void log_report_held(bool all);
@@ -100,13 +104,14 @@ void log_on_held(struct wake wake);
 #define LOG_FIELDS(...) ((const struct log_field[]){__VA_ARGS__})
 #define LOG_NO_FIELDS ((const struct log_field[1]){{NULL, SLICE_NULL}})
 /* log_msg(LOG_L_INFO, LOG_FIELDS({"server", name}), "connected to %s", url) */
-#define log_msg(level, fields, ...) log_msg_about(LOG_NO_SUBJECT, level, fields, __VA_ARGS__)
-/* The same for a line about this uid, which has a limit of its own. */
-#define log_msg_about(uid, level, fields, ...)                                                     \
+#define log_msg(level, fields, ...) log_msg_(false, level, fields, __VA_ARGS__)
+/* The same without a limit, for lines that must not be missing and that the caller keeps few. */
+#define log_msg_limited_by_caller(level, fields, ...) log_msg_(true, level, fields, __VA_ARGS__)
+#define log_msg_(unlimited_, level, fields, ...)                                                   \
 	do {                                                                                       \
-		static struct log_site site_ = {.lasting = true};                                  \
+		static struct log_site site_ = {.lasting = true, .unlimited = (unlimited_)};       \
 		if (log_wants(level))                                                              \
-			log_write(&site_, uid, level, __FILE__, __LINE__, fields,                  \
+			log_write(&site_, level, __FILE__, __LINE__, fields,                       \
 				  sizeof(fields) / sizeof((fields)[0]), __VA_ARGS__);              \
 	} while (0)
 

@@ -414,7 +414,7 @@ struct session_info {
 	enum session_transport transport;
 	struct slice url;            /* the one in use, as the options show it; or SLICE_NULL */
 	uint64_t since;              /* now-time when it was connected, lost, or stopped */
-	uint64_t tries;              /* to be connected, since then */
+	uint64_t tries;              /* to be connected, since then; or those that it took */
 	uint64_t losses;             /* how often a connected session was lost, in all */
 	uint64_t retry_at;           /* now-time of the next try, UINT64_MAX when none is planned */
 	uint64_t generation;         /* handshakes that succeeded */

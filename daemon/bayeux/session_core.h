@@ -74,7 +74,7 @@ struct session {
 	/* where it stands */
 	enum session_state state;
 	uint64_t since;                 /* it was connected, lost, or stopped */
-	uint64_t tries;                 /* handshakes, and connects to resume, since then */
+	uint64_t tries;                 /* handshakes, and connects to resume, of the present or last outage */
 	uint64_t losses;                /* how often it was connected and then was not */
 	struct buf client_id;
 	uint64_t generation;

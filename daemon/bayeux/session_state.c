@@ -71,7 +71,8 @@ static void begin_period(struct session *s, uint64_t now, enum session_state sta
 	if (was_down && down)
 		return;
 	s->since = now;
-	s->tries = 0;
+	if (down)
+		s->tries = 0;
 	if (s->state == SESSION_CONNECTED && state != SESSION_DISCONNECTING)
 		s->losses++;
 }

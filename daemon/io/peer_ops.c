@@ -236,8 +236,11 @@ static bool dispatch(struct peer_ops *ops, struct peer *p, const struct message 
 	int r = handlers[m->op](ops, p, m);
 	if (r == 0 || r == OPS_E_LATER)
 		return r == 0;
-	log_msg_about(peer_identity(p)->uid, LOG_L_ERROR, LOG_FIELDS({"peer", peer_name(p)}),
-		      "%s failed: %s", protocol_op_name(m->op), strerror(-r));
+	char uid[16];
+
+	snprintf(uid, sizeof(uid), "%u", (unsigned)peer_identity(p)->uid);
+	log_msg(LOG_L_ERROR, LOG_FIELDS({"uid", slice_of(uid)}, {"peer", peer_name(p)}),
+		"%s failed: %s", protocol_op_name(m->op), strerror(-r));
 	peer_close(p, PROTOCOL_E_INTERNAL, SLICE("the daemon is out of memory"), 0);
 	return true;
 }
@@ -280,11 +283,10 @@ static void log_gone(const struct peer *p)
 		return;
 	snprintf(pid, sizeof(pid), "%d", peer_identity(p)->pid);
 	snprintf(uid, sizeof(uid), "%u", (unsigned)peer_identity(p)->uid);
-	log_msg_about(peer_identity(p)->uid, LOG_L_NOTICE,
-		      LOG_FIELDS({"uid", slice_of(uid)}, {"pid", slice_of(pid)},
-				 {"peer", peer_name(p)},
-				 {"code", slice_of(protocol_error_code(code))}),
-		      "connection closed");
+	log_msg(LOG_L_NOTICE,
+		LOG_FIELDS({"uid", slice_of(uid)}, {"pid", slice_of(pid)}, {"peer", peer_name(p)},
+			   {"code", slice_of(protocol_error_code(code))}),
+		"connection closed");
 }
 
 static void on_gone(void *ctx, struct peer *p)

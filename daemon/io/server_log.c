@@ -1,17 +1,17 @@
 /*
- * The log lines about one server. The reason of an outage is logged once until the server is
- * connected again: one that is down for a week is tried ten thousand times, and is one line.
+ * The log lines about one server. Which of its losses, returns and reasons have a line is decided
+ * in outage.c.
  */
 #include "io/server_log.h"
 
 #include "base/log.h"
 
-#include <stdio.h>
 #include <string.h>
 
 void server_log_init(struct server_log *l, const char *name, struct mask *mask)
 {
 	*l = (struct server_log){.name = name, .mask = mask};
+	outage_init(&l->outage);
 }
 
 /* Copies words of the server or of libcurl, cut to fit, with secrets masked. */
@@ -23,36 +23,6 @@ static struct slice masked(const struct server_log *l, struct slice words, char 
 	return slice_make(ret, words.n);
 }
 
-static bool is_known_reason(struct server_log *l, struct slice reason)
-{
-	struct slice known = slice_of(l->trouble);
-
-	reason = slice_take(reason, sizeof(l->trouble) - 1);
-	if (known.n && slice_eq(known, reason))
-		return true;
-	snprintf(l->trouble, sizeof(l->trouble), "%.*s", SLICE_ARG(reason));
-	return false;
-}
-
-static enum log_level level_of(struct server_log *l, const struct session_info *info)
-{
-	switch (info->state) {
-	case SESSION_UNCONNECTED:
-	case SESSION_HALTED:
-		/* no failure yet; one of the credential's source is logged there, with its reason */
-		if (slice_eq(info->reason, SLICE("waiting for credentials")))
-			return LOG_L_DEBUG;
-		return is_known_reason(l, info->reason) ? LOG_L_DEBUG : LOG_L_WARNING;
-	case SESSION_CONNECTED:
-		l->trouble[0] = 0;
-		return LOG_L_NOTICE;
-	case SESSION_OFF:
-		return LOG_L_NOTICE;
-	default:
-		return LOG_L_DEBUG;
-	}
-}
-
 /* Who knows it can end the session, or read along; a server may repeat it in any error. */
 static void mask_client_id(struct server_log *l, const struct session_info *info)
 {
@@ -61,28 +31,44 @@ static void mask_client_id(struct server_log *l, const struct session_info *info
 		l->masked_generation = info->generation;
 }
 
-bool server_log_state(struct server_log *l, const struct session_info *info)
+void server_log_tick(struct server_log *l, uint64_t now, const struct session_info *info)
+{
+	struct outage_line line;
+
+	if (!outage_look(&l->outage, now, info, &line))
+		return;
+	log_msg_limited_by_caller(
+		line.level,
+		LOG_FIELDS({"server", slice_of(l->name)},
+			   {"transport", slice_of(session_transport_name(info->transport))}),
+		"%s", line.text);
+}
+
+uint64_t server_log_due(const struct server_log *l)
+{
+	return outage_due(&l->outage);
+}
+
+bool server_log_state(struct server_log *l, uint64_t now, const struct session_info *info)
 {
 	mask_client_id(l, info);
+	server_log_tick(l, now, info);
 	if (info->state == l->state)
 		return false;
 	l->state = info->state;
-	enum log_level level = level_of(l, info);
-	log_msg(level,
-		LOG_FIELDS({"server", slice_of(l->name)},
-			   {"transport", slice_of(session_transport_name(info->transport))},
-			   {info->reason.n ? "reason" : NULL, info->reason}),
-		"%s", session_state_name(info->state));
+	log_msg(LOG_L_DEBUG, LOG_FIELDS({"server", slice_of(l->name)}), "%s",
+		session_state_name(info->state));
 	return true;
 }
 
 /* The names of channels in it are the server's words, which mask_messages() leaves. */
-void server_log_note(struct server_log *l, struct slice note)
+void server_log_note(struct server_log *l, uint64_t now, struct slice note)
 {
 	char text[CURL_ERROR_SIZE];
+	bool may = l->state == SESSION_CONNECTED || outage_may_note(&l->outage, now);
 
 	note = masked(l, note, text);
-	log_msg(LOG_L_WARNING, LOG_FIELDS({"server", slice_of(l->name)}), "%.*s", SLICE_ARG(note));
+	log_msg(may ? LOG_L_WARNING : LOG_L_DEBUG, LOG_FIELDS({"server", slice_of(l->name)}), "%.*s", SLICE_ARG(note));
 }
 
 void server_log_lost(struct server_log *l, const struct session_event *event)
@@ -110,14 +96,19 @@ void server_log_channel(struct server_log *l, const struct session_event *event)
 		SLICE_ARG(why));
 }
 
-const struct session_failure *server_log_failure(struct server_log *l,
-						 const struct session_failure *failure,
-						 struct server_failure *ret)
+const struct session_failure *server_log_mask(const struct server_log *l,
+					      const struct session_failure *failure,
+					      struct server_failure *ret)
 {
 	ret->failure = *failure;
 	ret->failure.reason = masked(l, failure->reason, ret->reason);
-	log_msg(LOG_L_INFO,
-		LOG_FIELDS({"server", slice_of(l->name)}, {"reason", ret->failure.reason}),
-		"an exchange failed");
 	return &ret->failure;
+}
+
+void server_log_failure(struct server_log *l, const struct session_info *info,
+			const struct server_failure *f)
+{
+	log_msg(info->state == SESSION_CONNECTED ? LOG_L_INFO : LOG_L_DEBUG,
+		LOG_FIELDS({"server", slice_of(l->name)}, {"reason", f->failure.reason}),
+		"an exchange failed");
 }

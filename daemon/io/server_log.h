@@ -7,6 +7,7 @@
 
 #include "bayeux/session.h"
 #include "io/mask.h"
+#include "io/outage.h"
 
 #include <curl/curl.h>
 #include <stdbool.h>
@@ -15,19 +16,26 @@
 struct server_log {
 	const char *name;
 	struct mask *mask;
-	enum session_state state;       /* as logged last */
+	enum session_state state;       /* as seen last */
 	uint64_t masked_generation;     /* of the session whose client id is masked */
-	char trouble[128];              /* the reason logged since it was connected last */
+	struct outage outage;           /* decides on the lines about losses and returns */
 };
 
 /* `name` and `mask` are the caller's and must outlive it. */
 void server_log_init(struct server_log *l, const char *name, struct mask *mask);
 
-/* Logs the state if it changed, and masks the client id from now on. Returns whether it changed. */
-bool server_log_state(struct server_log *l, const struct session_info *info);
+/* The state may have changed: logs a loss or return, and masks the client id from now on. Returns
+   whether it changed. */
+bool server_log_state(struct server_log *l, uint64_t now, const struct session_info *info);
 
-/* A note of the session: one line. */
-void server_log_note(struct server_log *l, struct slice note);
+/* When to call server_log_tick(), for losses and returns that had no line of their own; UINT64_MAX
+   for never. */
+uint64_t server_log_due(const struct server_log *l);
+void server_log_tick(struct server_log *l, uint64_t now, const struct session_info *info);
+
+/* A note of the session: one line. While the server is away, each try may lead to the same note:
+   only a few of these are logged. */
+void server_log_note(struct server_log *l, uint64_t now, struct slice note);
 
 /* A message that is left out, SESSION_EVENT_LOST. */
 void server_log_lost(struct server_log *l, const struct session_event *event);
@@ -42,9 +50,14 @@ struct server_failure {
 	char reason[CURL_ERROR_SIZE];
 };
 
-/* Logs a failed exchange. Returns the failure with its reason masked, which is kept in `ret`. */
-const struct session_failure *server_log_failure(struct server_log *l,
-						 const struct session_failure *failure,
-						 struct server_failure *ret);
+/* Returns the failure with its reason masked, which is kept in `ret`. */
+const struct session_failure *server_log_mask(const struct server_log *l,
+					      const struct session_failure *failure,
+					      struct server_failure *ret);
+
+/* An exchange failed, and the session with `info` knows it. One that ended the connection, or a try
+   to connect, is logged as the reason of that; others have a line here. */
+void server_log_failure(struct server_log *l, const struct session_info *info,
+			const struct server_failure *f);
 
 #endif

@@ -90,10 +90,28 @@ static void note_state(struct upstream *u)
 
 	session_info(u->session, &info);
 	wake_up(&u->changed);
-	if (server_log_state(&u->log, &info) && info.state == SESSION_HANDSHAKING) {
+	if (server_log_state(&u->log, loop_now(u->loop), &info) && info.state == SESSION_HANDSHAKING) {
 		ext_files_read(&u->ext_files, u->session);
 		cookie_jar_preset(u->cookies);
 	}
+}
+
+static void log_when_due(struct upstream *u)
+{
+	struct session_info info;
+
+	if (server_log_due(&u->log) > loop_now(u->loop))
+		return;
+	session_info(u->session, &info);
+	server_log_tick(&u->log, loop_now(u->loop), &info);
+}
+
+static void log_failure(struct upstream *u, const struct server_failure *f)
+{
+	struct session_info info;
+
+	session_info(u->session, &info);
+	server_log_failure(&u->log, &info, f);
 }
 
 static void take_event(struct upstream *u, const struct session_event *event)
@@ -105,7 +123,7 @@ static void take_event(struct upstream *u, const struct session_event *event)
 		return;
 	}
 	if (event->kind == SESSION_EVENT_NOTE) {
-		server_log_note(&u->log, event->text);
+		server_log_note(&u->log, loop_now(u->loop), event->text);
 		return;
 	}
 	if (event->kind == SESSION_EVENT_UNAUTHORIZED) {
@@ -222,7 +240,8 @@ static bool send_one(struct upstream *u)
 		struct server_failure masked;
 		/* this batch alone: what else is on a WebSocket may have arrived, and would be
 		   sent again if it were said not to */
-		session_batch_failed(u->session, now, batch.id, server_log_failure(&u->log, &f, &masked));
+		session_batch_failed(u->session, now, batch.id, server_log_mask(&u->log, &f, &masked));
+		log_failure(u, &masked);
 	}
 	return true;
 }
@@ -248,6 +267,8 @@ static void set_timer(struct upstream *u, uint64_t least, uint64_t most)
 
 	if (hub_deadline(u->server) < at)
 		at = hub_deadline(u->server);
+	if (server_log_due(&u->log) < at)
+		at = server_log_due(&u->log);
 	if (at != UINT64_MAX && at > now + TICK_MS)
 		at = now + TICK_MS;
 	if (at > now && at - now > most)
@@ -281,10 +302,12 @@ static bool take_input(struct upstream *u)
 		session_batch_end(u->session, now, in.batch);
 		break;
 	case TRANSPORT_FAILED:
-		session_batch_failed(u->session, now, in.batch, server_log_failure(&u->log, in.failure, &masked));
+		session_batch_failed(u->session, now, in.batch, server_log_mask(&u->log, in.failure, &masked));
+		log_failure(u, &masked);
 		break;
 	case TRANSPORT_CLOSED:
-		session_closed(u->session, now, server_log_failure(&u->log, in.failure, &masked));
+		session_closed(u->session, now, server_log_mask(&u->log, in.failure, &masked));
+		log_failure(u, &masked);
 		break;
 	}
 	return true;
@@ -339,6 +362,7 @@ static void on_turn_end(void *ctx)
 	r = work(u);
 	buf_clear(&u->out);
 	cookie_jar_touch(u->cookies);
+	log_when_due(u);
 	set_timer(u, r < 0 ? SHORTAGE_MS : 0,
 		  r == PULL_SPENT ? 0 : u->pace.paused ? PAUSE_TICK : UINT64_MAX);
 	tell_stopped(u);

@@ -138,7 +138,7 @@ static void test_too_many_fields(void **state)
 	(void)state;
 	for (size_t i = 0; i < LOG_FIELDS_MAX + 5; i++)
 		fields[i] = (struct log_field){"n", SLICE("v")};
-	log_write(&site, LOG_NO_SUBJECT, LOG_L_INFO, "f", 1, fields, LOG_FIELDS_MAX + 5, "x");
+	log_write(&site, LOG_L_INFO, "f", 1, fields, LOG_FIELDS_MAX + 5, "x");
 	assert_int_equal(seen.n_fields, LOG_FIELDS_MAX);
 }
 
@@ -181,18 +181,28 @@ static void test_held_back_beside_long_values(void **state)
 	(void)state;
 	memset(value, 'v', sizeof(value));
 	for (unsigned i = 0; i < 30; i++)
-		log_write(&site, LOG_NO_SUBJECT, LOG_L_INFO, "f", 1,
+		log_write(&site, LOG_L_INFO, "f", 1,
 			  LOG_FIELDS({"f", slice_make(value, sizeof(value))}), 1, "x");
 	clock_fake(0, 5000 + 60000);
-	log_write(&site, LOG_NO_SUBJECT, LOG_L_INFO, "f", 1, LOG_FIELDS({"f", slice_make(value, sizeof(value))}), 1,
+	log_write(&site, LOG_L_INFO, "f", 1, LOG_FIELDS({"f", slice_make(value, sizeof(value))}), 1,
 		  "x");
 	assert_non_null(strstr(seen.fields, "held_back=[10]"));
 }
 
-static void complain_about(uint64_t uid, unsigned n)
+static void complain_about(unsigned uid, unsigned n)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%u", uid);
+	while (n--)
+		log_msg(LOG_L_NOTICE, LOG_FIELDS({"f", SLICE("v")}, {"uid", slice_of(text)}), "%s left",
+			"a peer");
+}
+
+static void complain_about_server(const char *name, unsigned n)
 {
 	while (n--)
-		log_msg_about(uid, LOG_L_NOTICE, LOG_FIELDS({"f", SLICE("v")}), "%s left", "somebody");
+		log_msg(LOG_L_NOTICE, LOG_FIELDS({"server", slice_of(name)}), "no answer");
 }
 
 /* One user's lines do not keep another's from the log, however many users there are. */
@@ -206,17 +216,44 @@ static void test_limit_of_each_user(void **state)
 	assert_int_equal(seen.lines, 21);
 	for (unsigned uid = 1; uid <= 100; uid++)
 		complain_about(uid, 1);
-	/* five more have a limit of their own, and the last one is for all others together */
-	assert_int_equal(seen.lines, 21 + 5 + 20);
+	/* thirteen more have a limit of their own, and the last one is for all others together */
+	assert_int_equal(seen.lines, 21 + 13 + 20);
 	/* places of those that are silent are free again */
 	clock_fake(0, 1000000 + 60000);
 	log_report_held(false);
 	seen.lines = 0;
-	for (unsigned uid = 2000; uid < 2007; uid++)
+	for (unsigned uid = 2000; uid < 2015; uid++)
 		complain_about(uid, 20);
-	assert_int_equal(seen.lines, 7 * 20);
+	assert_int_equal(seen.lines, 15 * 20);
 	clock_fake(0, 5000000);
 	log_report_held(true);
+}
+
+/* Nor do one server's lines keep another's from it. */
+static void test_limit_of_each_server(void **state)
+{
+	(void)state;
+	clock_fake(0, 6000000);
+	complain_about_server("flapping", 100);
+	assert_int_equal(seen.lines, 20);
+	complain_about_server("steady", 1);
+	assert_int_equal(seen.lines, 21);
+	assert_string_equal(seen.fields, "server=[steady]");
+	clock_fake(0, 7000000);
+	log_report_held(false);
+	assert_int_equal(seen.lines, 22);
+	assert_string_equal(seen.fields, "held_back=[80]server=[flapping]");
+}
+
+static void test_limited_by_the_caller(void **state)
+{
+	(void)state;
+	clock_fake(0, 8000000);
+	for (unsigned i = 0; i < 100; i++)
+		log_msg_limited_by_caller(LOG_L_NOTICE, LOG_FIELDS({"server", SLICE("demo")}), "lost");
+	assert_int_equal(seen.lines, 100);
+	log_report_held(true);
+	assert_int_equal(seen.lines, 100);
 }
 
 static void on_held(void *ctx)
@@ -392,6 +429,8 @@ int main(void)
 		cmocka_unit_test_setup(test_limit, setup),
 		cmocka_unit_test_setup(test_held_back_beside_long_values, setup),
 		cmocka_unit_test_setup(test_limit_of_each_user, setup),
+		cmocka_unit_test_setup(test_limit_of_each_server, setup),
+		cmocka_unit_test_setup(test_limited_by_the_caller, setup),
 		cmocka_unit_test_setup(test_held_back_is_told_in_time, setup),
 		cmocka_unit_test_setup(test_errno_survives, setup),
 		cmocka_unit_test_setup(test_plain_sink, setup),

@@ -253,12 +253,12 @@ static void an_outage_is_one_period(void **state)
 	     "< state handshaking: cut", HANDSHAKE, "> wait 60", "> period",
 	     "< period handshaking of 2100 ms, tries 2, losses 0", HANDSHAKE_OK,
 	     "< state connecting%", PROBE, CONNECT_OK, "< state connected", CONNECT, "> wait 30",
-	     "> period", "< period connected of 30 ms, tries 0, losses 0",
+	     "> period", "< period connected of 30 ms, tries 2, losses 0",
 	     "> fail connect broken", "< state unconnected gap: cut", "> wait 1500", PROBE,
 	     "> fail connect not-sent", "> wait 1500", PROBE, "> wait 250", "> period",
 	     "< period unconnected of 3250 ms, tries 2, losses 1", CONNECT_OK,
 	     "< state connected gap", CONNECT, "> wait 7", "> period",
-	     "< period connected of 7 ms, tries 0, losses 1", "> stop",
+	     "< period connected of 7 ms, tries 2, losses 1", "> stop",
 	     "< state disconnecting%", "< disconnect %", "> wait 2500", "< abort %", "< state off%",
 	     "> period", "< period off of 500 ms, tries 0, losses 1");
 }
