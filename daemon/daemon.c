@@ -430,7 +430,7 @@ static int build(struct daemon *d, char *why, size_t why_size)
 		r = make_timers(d);
 	if (r)
 		return r;
-	d->introspect = (struct introspect){d->loop, d->hub, clock_unix_ms()};
+	d->introspect = (struct introspect){d->loop, d->hub, clock_unix_ms(), &d->ops.departures};
 	d->ops.loop = d->loop;
 	d->ops.hub = d->hub;
 	d->ops.introspect = &d->introspect;

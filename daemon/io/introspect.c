@@ -130,6 +130,22 @@ static void put_peer(struct json_write *w, struct member *m, uint64_t now, uint6
 	json_object_end(w);
 }
 
+static void put_departed(struct json_write *w, const struct departed *d)
+{
+	json_object_begin(w);
+	put_u64(w, "peer", d->peer);
+	json_key(w, "name");
+	json_put_str(w, d->name);
+	put_u64(w, "uid", d->who.uid);
+	json_key(w, "pid");
+	json_put_i64(w, d->who.pid);
+	put_u64(w, "since", d->since);
+	put_u64(w, "until", d->until);
+	put_u64(w, "delivered", d->delivered);
+	put_u64(w, "lost", d->lost);
+	json_object_end(w);
+}
+
 int introspect_status(const struct introspect *i, struct buf *out)
 {
 	uint64_t now = loop_now(i->loop), unix_ms = clock_unix_ms();
@@ -151,6 +167,12 @@ int introspect_status(const struct introspect *i, struct buf *out)
 	json_array_begin(&w);
 	for (struct member *m = hub_next_member(i->hub, NULL); m; m = hub_next_member(i->hub, m))
 		put_peer(&w, m, now, unix_ms);
+	json_array_end(&w);
+	json_key(&w, "departed");
+	json_array_begin(&w);
+	const struct departed *d;
+	for (size_t k = 0; (d = departures_get(i->departures, k)); k++)
+		put_departed(&w, d);
 	json_array_end(&w);
 	json_object_end(&w);
 	return json_write_done(&w);

@@ -9,6 +9,7 @@
 
 #include "base/loop.h"
 #include "hub/hub.h"
+#include "io/peer_log.h"
 #include "protocol/buf.h"
 
 #include <stdint.h>
@@ -17,6 +18,7 @@ struct introspect {
 	struct loop *loop;
 	struct hub *hub;
 	uint64_t started;        /* of the daemon, ms since 1970 */
+	const struct departures *departures;
 };
 
 /* Appends the result of `status` (PROTOCOL.md). 0, -ENOMEM, -EMSGSIZE. */

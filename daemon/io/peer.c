@@ -55,6 +55,7 @@ struct peer {
 	struct loop_hook flush;
 	struct loop_corpse corpse;
 	unsigned suspended;             /* bits of enum peer_suspend */
+	bool loss_noted;                /* the handler knows that messages were dropped */
 	bool postponed;                 /* the handler wants the next frame later */
 	bool retried;                   /* … and has it again */
 	bool blocked;                   /* the socket takes no more at present */
@@ -217,10 +218,11 @@ void peer_close(struct peer *p, enum protocol_error code, struct slice text, uin
 	if (p->state >= PEER_CLOSING)
 		return;
 	p->code = code;
-	let_go(p);
-	/* a peer that keeps up hears all that was ready, one that does not would not in time */
+	/* A peer that keeps up gets all that was ready; one that does not would not get it in time.
+	   First, so that the handler sees how much that is. */
 	if (p->blocked || outbox->overrun || outbox->bytes > outbox->bytes_max / 2)
 		outbox_abandon(outbox);
+	let_go(p);
 	if (p->deaf || say_closing(p, code, text, retry_in_ms)) {
 		peer_abort(p);
 		return;
@@ -487,6 +489,15 @@ bool peer_is_retried(const struct peer *p)
 	return p->retried;
 }
 
+static void note_loss(struct peer *p)
+{
+	if (p->loss_noted || p->member.outbox.lost == 0 || p->state >= PEER_CLOSING)
+		return;
+	p->loss_noted = true;
+	if (p->handler.loss)
+		p->handler.loss(p->handler.ctx, p);
+}
+
 /* At the end of the turn: everything the turn brought for this peer leaves in one piece. */
 static void on_flush(void *ctx)
 {
@@ -495,6 +506,7 @@ static void on_flush(void *ctx)
 
 	if (p->state == PEER_CLOSED)
 		return;
+	note_loss(p);
 	if (p->deaf)
 		discard_output(p);
 	else if (outbox->overrun && p->state < PEER_CLOSING)

@@ -41,6 +41,8 @@ struct peer_handler {
 	 * (PEER_SUSPEND_REPLY) until peer_retry(), and then the same frame comes again.
 	 */
 	bool (*frame)(void *ctx, struct peer *p, struct slice body);
+	/* Messages were dropped for it, for the first time. May be NULL. */
+	void (*loss)(void *ctx, struct peer *p);
 	/*
 	 * The peer is no longer to be served: take its member out of the hub, now. Called once
 	 * for every peer, also one that never said hello, from peer_close(), peer_abort() or a

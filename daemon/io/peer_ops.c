@@ -273,33 +273,24 @@ static bool on_frame(void *ctx, struct peer *p, struct slice body)
 	return done;
 }
 
-/* Whom we sent away, and why: a peer that does not read will not hear it. */
-static void log_gone(const struct peer *p)
-{
-	enum protocol_error code = peer_close_code(p);
-	char pid[16], uid[16];
-
-	if (code == PROTOCOL_ERRORS_END || code == PROTOCOL_E_SHUTDOWN)
-		return;
-	snprintf(pid, sizeof(pid), "%d", peer_identity(p)->pid);
-	snprintf(uid, sizeof(uid), "%u", (unsigned)peer_identity(p)->uid);
-	log_msg(LOG_L_NOTICE,
-		LOG_FIELDS({"uid", slice_of(uid)}, {"pid", slice_of(pid)}, {"peer", peer_name(p)},
-			   {"code", slice_of(protocol_error_code(code))}),
-		"connection closed");
-}
-
 static void on_gone(void *ctx, struct peer *p)
 {
 	struct peer_ops *ops = ctx;
 
-	log_gone(p);
+	peer_log_end(&ops->departures, p, loop_now(ops->loop), clock_unix_ms());
 	hub_remove_member(ops->hub, peer_member(p));
+}
+
+static void on_loss(void *ctx, struct peer *p)
+{
+	(void)ctx;
+	peer_log_loss(p);
 }
 
 struct peer_handler peer_ops_handler(struct peer_ops *ops)
 {
-	return (struct peer_handler){.frame = on_frame, .gone = on_gone, .ctx = ops};
+	return (struct peer_handler){
+		.frame = on_frame, .loss = on_loss, .gone = on_gone, .ctx = ops};
 }
 
 int peer_ops_init(struct peer_ops *ops)

@@ -11,6 +11,7 @@
 #include "hub/hub.h"
 #include "io/introspect.h"
 #include "io/peer.h"
+#include "io/peer_log.h"
 
 /*
  * The answer to `status`, shared by all peers that ask in the same turn. Its cost grows with the number of
@@ -31,6 +32,7 @@ struct peer_ops {
 	struct hub_options limits;      /* told in the reply to hello */
 	size_t outbox_max;              /* likewise */
 	struct status_cache status;
+	struct departures departures;   /* of peers that missed messages, for status */
 };
 
 /* Initialises ops->status; the caller sets the other fields before. 0 or -ENOMEM. */

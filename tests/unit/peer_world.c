@@ -85,7 +85,7 @@ static void on_closed(void *ctx, struct peer *p)
 
 struct peer_handler world_handler(struct world *w)
 {
-	return (struct peer_handler){on_frame, on_gone, on_closed, w};
+	return (struct peer_handler){on_frame, NULL, on_gone, on_closed, w};
 }
 
 void world_connect(struct world *w, const struct peer_options *options)

@@ -12,6 +12,7 @@
 #include "tests/unit/testing.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -55,6 +56,13 @@ static bool on_frame(void *ctx, struct peer *p, struct slice body)
 	return ops_handler.frame(&w->ops, p, body);
 }
 
+static void on_loss(void *ctx, struct peer *p)
+{
+	struct world *w = ctx;
+
+	ops_handler.loss(&w->ops, p);
+}
+
 static void on_gone(void *ctx, struct peer *p)
 {
 	struct world *w = ctx;
@@ -77,7 +85,7 @@ static void on_log(void *ctx, const struct log_line *line)
 static void world_open(struct world *w)
 {
 	struct hub_options limits = {8, 4, 1000};
-	struct peer_handler handler = {on_frame, on_gone, on_closed, w};
+	struct peer_handler handler = {on_frame, on_loss, on_gone, on_closed, w};
 	struct peer_options options;
 	int fds[2];
 
@@ -89,7 +97,7 @@ static void world_open(struct world *w)
 	session_double_init(&w->session);
 	w->session.info.since = 4000;
 	assert_int_equal(hub_add_server(w->hub, SLICE("one"), true, &w->session, &w->server), 0);
-	w->introspect = (struct introspect){w->loop, w->hub, UNIX_MS - 77};
+	w->introspect = (struct introspect){w->loop, w->hub, UNIX_MS - 77, &w->ops.departures};
 	w->ops = (struct peer_ops){w->loop, w->hub, &w->introspect, limits, .outbox_max = 1 << 16};
 	assert_int_equal(peer_ops_init(&w->ops), 0);
 	ops_handler = peer_ops_handler(&w->ops);
@@ -380,11 +388,15 @@ static void test_who_was_sent_away(void **state)
 	(void)state;
 	greet(&w);
 	say(&w, HELLO);
-	snprintf(expected, sizeof(expected), "%u connection closed uid=%u pid=%d peer=tester "
-		 "code=hello-twice\n", (unsigned)LOG_L_NOTICE, (unsigned)getuid(), (int)getpid());
-	assert_string_equal(w.log, expected);
+	/* with its user and unit where they are known, which depends on the machine */
+	snprintf(expected, sizeof(expected), "%u connection closed uid=%u ", (unsigned)LOG_L_NOTICE,
+		 (unsigned)getuid());
+	assert_memory_equal(w.log, expected, strlen(expected));
+	snprintf(expected, sizeof(expected), " pid=%d ", (int)getpid());
+	assert_non_null(strstr(w.log, expected));
+	assert_non_null(strstr(w.log, " peer=tester code=hello-twice\n"));
 	world_close(&w);
-	assert_string_equal(w.log, expected);
+	assert_ptr_equal(strchr(w.log, '\n'), w.log + strlen(w.log) - 1);
 
 	greet(&w);
 	world_close(&w);
@@ -394,6 +406,121 @@ static void test_who_was_sent_away(void **state)
 	peer_close(w.peer, PROTOCOL_E_SHUTDOWN, SLICE("bye"), 0);
 	assert_string_equal(w.log, "");
 	world_close(&w);
+}
+
+/* Pushes messages that the other end does not read until some are dropped; how many there were. */
+static unsigned overflow(struct world *w)
+{
+	static char text[8192];
+	struct outbox *outbox = &peer_member(w->peer)->outbox;
+	unsigned n = 0;
+
+	memset(text, 'm', sizeof(text));
+	while (outbox->lost == 0) {
+		struct blob *blob;
+
+		assert_int_equal(blob_new(sizeof(text), &blob), 0);
+		assert_int_equal(buf_put(&blob->buf, slice_make(text, sizeof(text))), 0);
+		outbox_push_message(outbox, blob, 0, sizeof(text), SLICE("one"), ++n, OUTBOX_DROP_OLDEST);
+		blob_unref(blob);
+		settle(w);
+	}
+	return n;
+}
+
+/* A process that reads too slowly stays in the log and in status when it is gone. */
+static void test_slow_process_leaves_a_trace(void **state)
+{
+	static const char first[] = "a local process reads too slowly: messages for it are dropped uid=";
+	char expected[256];
+	struct world w;
+
+	(void)state;
+	greet(&w);
+	unsigned pushed = overflow(&w);
+	assert_non_null(strstr(w.log, first));
+	assert_non_null(strstr(w.log, " peer=tester\n"));
+	w.log[0] = '\0';
+	/* once */
+	overflow(&w);
+	peer_member(w.peer)->outbox.lost = 0;
+	overflow(&w);
+	assert_string_equal(w.log, "");
+	clock_fake(UNIX_MS + 60000, 65000);
+	const struct departures *gone = &w.ops.departures;
+	assert_null(departures_get(gone, 0));
+	peer_close(w.peer, PROTOCOL_E_OVERFLOW, SLICE("the peer reads too slowly"), 0);
+	const struct departed *d = departures_get(gone, 0);
+	assert_non_null(d);
+	assert_null(departures_get(gone, 1));
+	/* the queue that was thrown away counts */
+	assert_true(d->lost > 1 && d->delivered < pushed);
+	assert_int_equal(d->peer, 1);
+	assert_int_equal(d->until, UNIX_MS + 60000);
+	snprintf(expected, sizeof(expected), "a local process that read too slowly was disconnected: "
+		 "%" PRIu64 " messages for it were dropped, %" PRIu64 " delivered uid=", d->lost,
+		 d->delivered);
+	assert_non_null(strstr(w.log, expected));
+	assert_non_null(strstr(w.log, " peer=tester code=overflow\n"));
+	world_close(&w);
+}
+
+static void test_status_names_the_departed(void **state)
+{
+	struct world w;
+
+	(void)state;
+	greet(&w);
+	w.ops.departures.ring[0] = (struct departed){
+		.peer = 7, .name = "slow", .who = {1000, 100, 4711}, .since = 5, .until = 6,
+		.delivered = 8, .lost = 9,
+	};
+	w.ops.departures.n = 1;
+	say(&w, "{'op':'status','id':5}");
+	assert_non_null(strstr(hear(&w), "'departed':[{'peer':7,'name':'slow','uid':1000,'pid':4711,"
+					 "'since':5,'until':6,'delivered':8,'lost':9}]"));
+	world_close(&w);
+}
+
+/* The last of them, the newest first. */
+static void test_ring_of_the_departed(void **state)
+{
+	struct world w;
+
+	(void)state;
+	for (unsigned n = 1; n <= DEPARTED_MAX + 2; n++) {
+		struct departures kept = n > 1 ? w.ops.departures : (struct departures){.n = 0};
+
+		greet(&w);
+		w.ops.departures = kept;
+		peer_member(w.peer)->outbox.lost = n;
+		w.log[0] = '\0';
+		world_close(&w);
+		assert_true(n > 20 || strstr(w.log, "a local process that read too slowly has disconnected"));
+	}
+	for (size_t i = 0; i < DEPARTED_MAX; i++)
+		assert_int_equal(departures_get(&w.ops.departures, i)->lost, DEPARTED_MAX + 2 - i);
+	assert_null(departures_get(&w.ops.departures, DEPARTED_MAX));
+}
+
+static void test_unit_of_a_process(void **state)
+{
+	static const struct { const char *cgroup, *unit; } table[] = {
+		{"0::/system.slice/trader.service\n", "trader.service"},
+		{"0::/system.slice/system-a.slice/a@1.service/payload", "a@1.service"},
+		{"0::/user.slice/user-1000.slice/user@1000.service/app.slice/job.service\n", "job.service"},
+		{"12:pids:/x.service\n1:name=systemd:/user.slice/user-0.slice/session-3.scope\n0::/\n",
+		 "session-3.scope"},
+		{"0::/\n", ""}, {"0::/init.scope", "init.scope"}, {"", ""}, {"\n\n", ""}, {"0::", ""},
+		{"0::/.service", ""}, {"garbage", ""},
+	};
+	char unit[PEER_UNIT_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		peer_unit(slice_of(table[i].cgroup), unit);
+		assert_string_equal(unit, table[i].unit);
+	}
 }
 
 int main(void)
@@ -406,6 +533,10 @@ int main(void)
 		cmocka_unit_test(test_status_tells_all),
 		cmocka_unit_test(test_status_is_shared),
 		cmocka_unit_test(test_who_was_sent_away),
+		cmocka_unit_test(test_slow_process_leaves_a_trace),
+		cmocka_unit_test(test_status_names_the_departed),
+		cmocka_unit_test(test_ring_of_the_departed),
+		cmocka_unit_test(test_unit_of_a_process),
 		cmocka_unit_test(test_no_memory),
 	};
 
