@@ -1,12 +1,15 @@
 /*
- * Owns copies of secrets, and a filter of their runs, so that a text without any
- * of them, which is nearly every text, is looked through once and quickly.
- * Guarantees that JSON stays the JSON that it was, and that nothing by which a
- * message is understood is touched. Must never know where a secret comes from.
+ * Owns hashes of secrets, and a filter of their runs, so that a text without any of them, which is nearly
+ * every text, is scanned once and quickly. Keeps no secret itself: the hashes are keyed with a random
+ * number of this process, so a replaced token is nowhere in memory. (With the key, all runs of 8 bytes
+ * can still be tried; that is the price of finding a secret that was cut.) Guarantees that JSON stays
+ * the same JSON, and that no routing field is changed: a password equal to "handshake" must not change
+ * how a message is parsed.
  */
 #include "io/mask.h"
 
 #include "base/errors.h"
+#include "base/strmap.h"
 #include "io/mask_decode.h"
 #include "protocol/buf.h"
 #include "protocol/json_read.h"
@@ -23,10 +26,16 @@
 
 #define FILTER_BITS 17
 
+struct secret {
+	uint64_t hash;                  /* of all of it */
+	size_t length;
+	uint64_t *runs;                 /* value_of() each, in order; NULL for one shorter than a run */
+	size_t n_runs;
+};
+
 /* What comes first goes first. Cookies, of which a server may send any number, push out no others. */
 struct ring {
-	char *secrets[MASK_SECRETS_MAX];
-	size_t lengths[MASK_SECRETS_MAX];
+	struct secret secrets[MASK_SECRETS_MAX];
 	unsigned n, oldest;
 };
 
@@ -34,22 +43,26 @@ struct mask {
 	struct ring ours, cookies;
 	struct ring client_id;          /* one, with and without its escapes */
 	unsigned n_short;               /* of ours: shorter than a run */
+	uint64_t key;                   /* of the filter; strmap_hash() has its own */
 	uint64_t filter[(1u << FILTER_BITS) / 64];
 };
 
 int mask_new(struct mask **ret)
 {
-	*ret = calloc(1, sizeof(**ret));
-	return *ret ? 0 : -ENOMEM;
+	struct mask *m = calloc(1, sizeof(*m));
+
+	if (!m)
+		return -ENOMEM;
+	m->key = strmap_hash(slice_make(&m, sizeof(m)));
+	*ret = m;
+	return 0;
 }
 
-static void forget(struct mask *m, struct ring *r, unsigned i)
+static void forget(struct mask *m, struct secret *s)
 {
-	if (r->secrets[i]) {
-		m->n_short -= r->lengths[i] < MASK_RUN;
-		explicit_bzero(r->secrets[i], r->lengths[i]);
-	}
-	free(r->secrets[i]);
+	m->n_short -= s->length > 0 && s->length < MASK_RUN;
+	free(s->runs);
+	*s = (struct secret){.hash = 0};
 }
 
 void mask_free(struct mask *m)
@@ -57,71 +70,106 @@ void mask_free(struct mask *m)
 	if (!m)
 		return;
 	for (unsigned i = 0; i < MASK_SECRETS_MAX; i++) {
-		forget(m, &m->ours, i);
-		forget(m, &m->cookies, i);
-		forget(m, &m->client_id, i);
+		forget(m, &m->ours.secrets[i]);
+		forget(m, &m->cookies.secrets[i]);
+		forget(m, &m->client_id.secrets[i]);
 	}
-	explicit_bzero(m, sizeof(*m));
 	free(m);
 }
 
 /* --- what is secret --- */
 
-static unsigned bit_of(uint64_t run)
+static unsigned bit_of(const struct mask *m, uint64_t run)
 {
-	return (unsigned)(run * 0x9e3779b97f4a7c15u >> (64 - FILTER_BITS));
+	return (unsigned)((run ^ m->key) * 0x9e3779b97f4a7c15u >> (64 - FILTER_BITS));
+}
+
+/* What is kept of a run: its bit of the filter, and a hash. */
+static uint64_t value_of(uint64_t run, unsigned bit)
+{
+	uint64_t bytes = htobe64(run);
+
+	_Static_assert(sizeof(bytes) == MASK_RUN, "a run is one number");
+	return (uint64_t)bit << (64 - FILTER_BITS) |
+	       strmap_hash(slice_make(&bytes, sizeof(bytes))) >> FILTER_BITS;
 }
 
 static void fill_filter(struct mask *m, const struct ring *r)
 {
-	for (unsigned k = 0; k < r->n; k++) {
-		uint64_t run = 0;
+	for (unsigned k = 0; k < r->n; k++)
+		for (size_t i = 0; i < r->secrets[k].n_runs; i++) {
+			uint64_t bit = r->secrets[k].runs[i] >> (64 - FILTER_BITS);
 
-		for (size_t i = 0; i < r->lengths[k]; i++) {
-			run = run << 8 | (unsigned char)r->secrets[k][i];
-			if (i + 1 >= MASK_RUN)
-				m->filter[bit_of(run) / 64] |= UINT64_C(1) << bit_of(run) % 64;
+			m->filter[bit / 64] |= UINT64_C(1) << bit % 64;
 		}
-	}
 }
 
-static bool is_kept(const struct ring *r, struct slice secret)
+static int compare(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* in order, not as they follow each other in the secret: so they are found quickly, and show less */
+static int make_runs(const struct mask *m, struct slice secret, struct secret *ret)
+{
+	uint64_t run = 0;
+
+	if (secret.n < MASK_RUN)
+		return 0;
+	ret->n_runs = secret.n - MASK_RUN + 1;
+	ret->runs = calloc(ret->n_runs, sizeof(*ret->runs));
+	if (!ret->runs)
+		return -ENOMEM;
+	for (size_t i = 0; i < secret.n; i++) {
+		run = run << 8 | (unsigned char)secret.p[i];
+		if (i + 1 >= MASK_RUN)
+			ret->runs[i + 1 - MASK_RUN] = value_of(run, bit_of(m, run));
+	}
+	qsort(ret->runs, ret->n_runs, sizeof(*ret->runs), compare);
+	return 0;
+}
+
+static bool is_kept(const struct ring *r, const struct secret *s)
 {
 	for (unsigned i = 0; i < r->n; i++)
-		if (slice_eq(slice_make(r->secrets[i], r->lengths[i]), secret))
+		if (r->secrets[i].hash == s->hash && r->secrets[i].length == s->length)
 			return true;
 	return false;
 }
 
-/* Takes ownership of `copy`, of n bytes; one shorter than `min` is not kept. */
-static void keep(struct mask *m, struct ring *r, char *copy, size_t n, size_t min)
+/* One that is shorter than `min` is not kept. 0 or -ENOMEM. */
+static int keep(struct mask *m, struct ring *r, struct slice secret, size_t min)
 {
 	unsigned at = r->n < MASK_SECRETS_MAX ? r->n : r->oldest;
+	struct secret s = {.hash = strmap_hash(secret), .length = secret.n};
 
-	if (n < min || is_kept(r, slice_make(copy, n))) {
-		explicit_bzero(copy, n);
-		free(copy);
-		return;
-	}
+	/* with each request the same again */
+	if (secret.n < min || is_kept(r, &s))
+		return 0;
+	if (make_runs(m, secret, &s))
+		return -ENOMEM;
 	if (r->n < MASK_SECRETS_MAX)
 		r->n++;
 	else
 		r->oldest = (r->oldest + 1) % MASK_SECRETS_MAX;
-	forget(m, r, at);
-	r->secrets[at] = copy;
-	r->lengths[at] = n;
-	m->n_short += n < MASK_RUN;
+	forget(m, &r->secrets[at]);
+	r->secrets[at] = s;
+	m->n_short += secret.n < MASK_RUN;
 	memset(m->filter, 0, sizeof(m->filter));
 	fill_filter(m, &m->ours);
 	fill_filter(m, &m->cookies);
 	fill_filter(m, &m->client_id);
+	return 0;
 }
 
 /* With or without its escapes: the length that counts is that of the result. */
 static int keep_as(struct mask *m, struct ring *r, struct slice secret, size_t min, unsigned decode)
 {
-	char *copy = malloc(secret.n + 1);
-	size_t n = 0;
+	size_t n = 0, size = secret.n + 1;
+	char *copy = malloc(size);
+	int error;
 
 	if (!copy)
 		return -ENOMEM;
@@ -132,8 +180,10 @@ static int keep_as(struct mask *m, struct ring *r, struct slice secret, size_t m
 		n += u.n;
 		secret = slice_drop(secret, u.length);
 	}
-	keep(m, r, copy, n, min);
-	return 0;
+	error = keep(m, r, slice_make(copy, n), min);
+	explicit_bzero(copy, size);
+	free(copy);
+	return error;
 }
 
 static int add(struct mask *m, struct ring *r, struct slice secret, size_t min, unsigned decode)
@@ -165,7 +215,7 @@ int mask_set_client_id(struct mask *m, struct slice id)
 	m->client_id = (struct ring){.n = 0};
 	r = add(m, &m->client_id, id, MASK_RUN, 0);
 	for (unsigned i = 0; i < before.n; i++)
-		forget(m, &before, i);
+		forget(m, &before.secrets[i]);
 	return r;
 }
 
@@ -188,14 +238,15 @@ static int add_password(struct mask *m, struct slice login)
 
 int mask_add_login(struct mask *m, struct slice login)
 {
-	CLEANUP(buf_wipe) struct buf base64;
+	CLEANUP(buf_fini) struct buf base64;
 	char *to;
 	int r;
 
-	buf_init(&base64, login.n / 3 * 4 + 8);
+	buf_init_secret(&base64, login.n / 3 * 4 + 8);
 	r = buf_room(&base64, base64.max, &to);
 	if (r)
 		return r;
+	buf_grown(&base64, base64.max);
 	int n = EVP_EncodeBlock((unsigned char *)to, (const unsigned char *)login.p, (int)login.n);
 	r = mask_add(m, slice_make(to, (size_t)n));
 	return r ? r : add_password(m, login);
@@ -204,14 +255,15 @@ int mask_add_login(struct mask *m, struct slice login)
 /* "dXNlcjpwYXNz" */
 static int add_basic(struct mask *m, struct slice base64)
 {
-	CLEANUP(buf_wipe) struct buf text;
+	CLEANUP(buf_fini) struct buf text;
 	char *to;
 	int n, r;
 
-	buf_init(&text, base64.n);
+	buf_init_secret(&text, base64.n);
 	r = buf_room(&text, base64.n, &to);
 	if (r)
 		return r;
+	buf_grown(&text, base64.n);
 	n = EVP_DecodeBlock((unsigned char *)to, (const unsigned char *)base64.p, (int)base64.n);
 	/* it counts the padding as bytes of value 0 */
 	while (n > 0 && !to[n - 1])
@@ -289,23 +341,27 @@ static bool has_secrets(const struct mask *m)
 	return m->ours.n + m->cookies.n + m->client_id.n > 0;
 }
 
-static bool ring_has(const struct ring *r, const void *run)
+static bool ring_has(const struct ring *r, uint64_t value)
 {
-	for (unsigned i = 0; i < r->n; i++)
-		if (memmem(r->secrets[i], r->lengths[i], run, MASK_RUN))
+	for (unsigned i = 0; i < r->n; i++) {
+		const struct secret *s = &r->secrets[i];
+
+		if (s->n_runs && bsearch(&value, s->runs, s->n_runs, sizeof(value), compare))
 			return true;
+	}
 	return false;
 }
 
 static bool is_secret(const struct mask *m, uint64_t run)
 {
-	uint64_t bytes = htobe64(run);
+	unsigned bit = bit_of(m, run);
+	uint64_t value;
 
-	_Static_assert(sizeof(bytes) == MASK_RUN, "a run is one number");
-	if (!(m->filter[bit_of(run) / 64] >> bit_of(run) % 64 & 1))
+	if (!(m->filter[bit / 64] >> bit % 64 & 1))
 		return false;
-	return ring_has(&m->ours, &bytes) || ring_has(&m->cookies, &bytes) ||
-	       ring_has(&m->client_id, &bytes);
+	value = value_of(run, bit);
+	return ring_has(&m->ours, value) || ring_has(&m->cookies, value) ||
+	       ring_has(&m->client_id, value);
 }
 
 static bool is_inside(const char *text, size_t i, size_t n)
@@ -360,13 +416,15 @@ static void find_short(struct scan *s, size_t end)
 	const struct ring *r = &s->m->ours;
 
 	for (unsigned i = 0; i < r->n; i++) {
-		size_t n = r->lengths[i], k = 0;
+		size_t n = r->secrets[i].length;
+		char last[MASK_RUN];
 
-		if (n >= MASK_RUN || n > s->count)
+		if (n >= MASK_RUN || n > s->count ||
+		    (n < s->count && is_of_word(s->bytes[(s->count - n - 1) % LAST])))
 			continue;
-		while (k < n && s->bytes[(s->count - n + k) % LAST] == r->secrets[i][k])
-			k++;
-		if (k == n && (n == s->count || !is_of_word(s->bytes[(s->count - n - 1) % LAST])))
+		for (size_t k = 0; k < n; k++)
+			last[k] = s->bytes[(s->count - n + k) % LAST];
+		if (strmap_hash(slice_make(last, n)) == r->secrets[i].hash)
 			found(s, s->at[(s->count - n) % LAST], end);
 	}
 }

@@ -23,10 +23,10 @@ struct mask;
 
 /* 0 or -ENOMEM */
 int mask_new(struct mask **ret);
-/* Wipes all of it. NULL is fine. */
+/* NULL is fine. */
 void mask_free(struct mask *m);
 
-/* Keeps a copy of it. 0 or -ENOMEM. */
+/* What is masked from now on; no copy of it is kept. 0 or -ENOMEM. */
 int mask_add(struct mask *m, struct slice secret);
 /* The same for "user:password": the password, and both in base64. The user alone is no secret. */
 int mask_add_login(struct mask *m, struct slice login);
