@@ -17,22 +17,11 @@
 /* of the configuration of one extension */
 #define CONFIG_TEXT_MAX (64u << 10)
 
-static void wipe(struct buf *b)
-{
-	if (b->mem)
-		explicit_bzero(b->mem, b->cap);
-	buf_fini(b);
-}
-
 /* Its configuration into `text`. 0; PLUGIN_E_UNFIT with words; -ENOMEM. */
 static int read_config(const struct plugin_wish *wish, struct buf *text, char *why)
 {
-	char *unused;
-	/* all at once: growing would leave copies of a secret behind */
-	int r = buf_room(text, CONFIG_TEXT_MAX + FILE_READ_EXTRA, &unused);
+	int r = wish->file ? file_read(wish->file, text) : buf_put_str(text, wish->config);
 
-	if (r == 0)
-		r = wish->file ? file_read(wish->file, text) : buf_put_str(text, wish->config);
 	if (r == 0 || r == -ENOMEM)
 		return r;
 	snprintf(why, PLUGIN_WHY_MAX, "%.256s: %s", wish->file ? wish->file : "its configuration",
@@ -73,14 +62,14 @@ static void check_one(const struct config_server *s, const char *line,
 	struct plugin *p = NULL;
 	struct buf text;
 
-	buf_init(&text, CONFIG_TEXT_MAX + FILE_READ_EXTRA);
+	buf_init_secret(&text, CONFIG_TEXT_MAX + FILE_READ_EXTRA);
 	int r = load(line, &wish, &text, why, &p);
 	if (r)
 		config_report_add(report, true, s->place, "[server %s]: extension %s: %s", s->name,
 				  wish.name, r > 0 ? why : strerror(-r));
 	else
 		check_secret(s, &wish, report);
-	wipe(&text);
+	buf_fini(&text);
 	plugin_free(p);
 }
 
@@ -96,11 +85,11 @@ static int add(struct plugin_chain *chain, const char *line, struct plugin_wish 
 	struct plugin *p;
 	struct buf text;
 
-	buf_init(&text, CONFIG_TEXT_MAX + FILE_READ_EXTRA);
+	buf_init_secret(&text, CONFIG_TEXT_MAX + FILE_READ_EXTRA);
 	int r = load(line, wish, &text, why, &p);
 	if (r == 0)
 		r = plugin_chain_add(chain, p, wish->name, buf_slice(&text), why);
-	wipe(&text);
+	buf_fini(&text);
 	return r;
 }
 

@@ -23,17 +23,23 @@ void buf_init(struct buf *b, size_t max)
 	*b = (struct buf){.max = max};
 }
 
-void buf_fini(struct buf *b)
+void buf_init_secret(struct buf *b, size_t max)
 {
-	free(b->mem);
-	buf_init(b, b->max);
+	*b = (struct buf){.max = max, .secret = true};
 }
 
-void buf_wipe(struct buf *b)
+/* Of a secret buf no byte beyond its tail was ever written, or it is overwritten here. */
+static void let_go(struct buf *b, size_t start, size_t end)
 {
-	if (b->mem)
-		explicit_bzero(b->mem, b->cap);
-	buf_fini(b);
+	if (b->secret && end > start)
+		explicit_bzero(b->mem + start, end - start);
+}
+
+void buf_fini(struct buf *b)
+{
+	let_go(b, 0, b->tail);
+	free(b->mem);
+	*b = (struct buf){.max = b->max, .secret = b->secret};
 }
 
 static void move_to_front(struct buf *b)
@@ -41,6 +47,7 @@ static void move_to_front(struct buf *b)
 	if (b->head == 0)
 		return;
 	memmove(b->mem, b->mem + b->head, buf_len(b));
+	let_go(b, buf_len(b), b->tail);
 	b->tail -= b->head;
 	b->head = 0;
 }
@@ -58,9 +65,15 @@ static int grow(struct buf *b, size_t need)
 		cap = cap > SIZE_MAX / 4 ? need : cap * 2;
 	if (cap > b->max)
 		cap = b->max;
-	mem = realloc(b->mem, cap + 1);
+	/* realloc() would leave the bytes where they were */
+	mem = b->secret ? malloc(cap + 1) : realloc(b->mem, cap + 1);
 	if (!mem)
 		return -ENOMEM;
+	if (b->secret && b->mem) {
+		memcpy(mem, b->mem, b->tail);
+		let_go(b, 0, b->tail);
+		free(b->mem);
+	}
 	b->mem = mem;
 	b->cap = cap;
 	return 0;
@@ -151,6 +164,7 @@ void buf_consume(struct buf *b, size_t n)
 void buf_truncate(struct buf *b, size_t n)
 {
 	assert(n <= buf_len(b));
+	let_go(b, b->head + n, b->tail);
 	b->tail = b->head + n;
 }
 
@@ -158,5 +172,6 @@ void buf_clear(struct buf *b)
 {
 	if (b->cap > BUF_KEEP)
 		buf_fini(b);
+	let_go(b, 0, b->tail);
 	b->head = b->tail = 0;
 }

@@ -8,6 +8,7 @@
 
 #include "protocol/slice.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,15 +18,16 @@ struct buf {
 	size_t tail;   /* behind the last live byte */
 	size_t cap;    /* of mem */
 	size_t max;    /* ceiling of tail - head */
+	bool secret;   /* what is no longer held is overwritten */
 };
 
 /* Makes an empty buf that never holds more than `max` bytes. Allocates nothing. */
 void buf_init(struct buf *b, size_t max);
+/* The same for what may be a secret: its bytes are overwritten when it lets them go, also where it
+   grows, and before its memory is freed. */
+void buf_init_secret(struct buf *b, size_t max);
 /* Frees the memory; the buf is empty and usable with the same ceiling. */
 void buf_fini(struct buf *b);
-/* The same for what held a secret: the memory is overwritten. What growing left behind is not, so
-   make room for all of it at once. */
-void buf_wipe(struct buf *b);
 
 static inline size_t buf_len(const struct buf *b) { return b->tail - b->head; }
 /* the live bytes; valid until the next call that changes the buf */

@@ -68,15 +68,13 @@ static uint64_t lifetime_of(struct json_value v)
 static const char *keep_token(const struct json_value *v, struct auth_secret *ret)
 {
 	const char *fault = "out of memory";
-	CLEANUP(buf_wipe) struct buf scratch;
+	CLEANUP(buf_fini) struct buf scratch;
 	struct slice token;
-	char *room;
 
-	buf_init(&scratch, AUTH_SECRET_MAX);
+	buf_init_secret(&scratch, AUTH_SECRET_MAX);
 	if (v->raw.n > AUTH_SECRET_MAX)
 		return "it is too long";
-	/* all at once: growing would leave copies behind */
-	if (buf_room(&scratch, v->raw.n, &room) == 0 && json_text(v, &scratch, &token) == 0)
+	if (json_text(v, &scratch, &token) == 0)
 		fault = keep(token, ret);
 	return fault;
 }

@@ -27,14 +27,10 @@ int auth_path(const char *file, const char *systemd, char **ret)
 
 int auth_read_file(const char *path, size_t max, struct buf *out, char *why)
 {
-	char *room;
 	int r;
 
-	buf_init(out, max + FILE_READ_EXTRA);
-	/* growing would leave copies behind */
-	r = buf_room(out, out->max, &room);
-	if (!r)
-		r = file_read(path, out);
+	buf_init_secret(out, max + FILE_READ_EXTRA);
+	r = file_read(path, out);
 	if (r)
 		snprintf(why, AUTH_WHY_MAX, "%s: %s", path, strerror(-r));
 	return r ? -1 : 0;
@@ -42,7 +38,7 @@ int auth_read_file(const char *path, size_t max, struct buf *out, char *why)
 
 int auth_read_line(const char *path, struct auth_secret *ret, char *why)
 {
-	CLEANUP(buf_wipe) struct buf text;
+	CLEANUP(buf_fini) struct buf text;
 	const char *fault;
 
 	if (auth_read_file(path, AUTH_SECRET_MAX, &text, why))

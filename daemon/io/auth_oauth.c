@@ -10,6 +10,7 @@
 #include "base/errors.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "base/strmap.h"
 #include "io/auth_file.h"
 #include "io/auth_jwt.h"
 #include "io/file.h"
@@ -49,7 +50,7 @@ struct oauth {
 	struct buf fixed;               /* what every form says */
 	struct auth_secret reading, access;
 	struct auth_secret refresh;     /* the newest one; n is 0 before the first */
-	struct auth_secret refresh_read;        /* as it was in the file; n is 0 … */
+	uint64_t refresh_read;          /* the hash of the one in the file; 0: not read yet */
 	struct auth_secret refresh_new;
 	struct file_sync *sync;         /* of the refresh token written last */
 	char header[HEADER_MAX];        /* of the request under way; empty: none */
@@ -84,14 +85,11 @@ static int hide(struct oauth *o, struct slice secret)
 /* "ID:SECRET", each encoded (RFC 6749 2.3.1), becomes o->header. */
 static int put_basic(struct oauth *o, struct slice secret)
 {
-	CLEANUP(buf_wipe) struct buf pair;
-	char *room;
+	CLEANUP(buf_fini) struct buf pair;
 	int r;
 
-	buf_init(&pair, AUTH_SECRET_MAX);
-	r = buf_room(&pair, AUTH_SECRET_MAX, &room);
-	if (!r)
-		r = form_put_text(&pair, slice_of(o->client_id));
+	buf_init_secret(&pair, AUTH_SECRET_MAX);
+	r = form_put_text(&pair, slice_of(o->client_id));
 	if (!r)
 		r = buf_putc(&pair, ':');
 	if (!r)
@@ -132,13 +130,14 @@ static int put_client(struct oauth *o, struct buf *form)
 /* A file that was changed since it was read has the word; else what the server gave us last. */
 static int choose_refresh(struct oauth *o)
 {
-	struct auth_secret *now = &o->reading, *before = &o->refresh_read;
+	uint64_t hash;
 
-	if (auth_read_line(o->refresh_path, now, o->why))
+	if (auth_read_line(o->refresh_path, &o->reading, o->why))
 		return o->refresh.n ? 0 : -1;
-	if (before->n == now->n && memcmp(before->text, now->text, now->n) == 0)
-		return 0;
-	*before = o->refresh = *now;
+	hash = strmap_hash(slice_make(o->reading.text, o->reading.n));
+	if (hash != o->refresh_read)
+		o->refresh = o->reading;
+	o->refresh_read = hash;
 	return 0;
 }
 
@@ -159,7 +158,7 @@ static int put_refresh(struct oauth *o, struct buf *form)
 
 static int put_assertion(struct oauth *o, struct buf *form)
 {
-	CLEANUP(buf_wipe) struct buf key, token;
+	CLEANUP(buf_fini) struct buf key, token;
 	char id[33];
 	uint64_t random[2];
 	const struct auth_jwt jwt = {
@@ -168,7 +167,7 @@ static int put_assertion(struct oauth *o, struct buf *form)
 		.lifetime = o->jwt_lifetime / 1000};
 	const char *fault;
 
-	buf_init(&token, FORM_MAX / 4);
+	buf_init_secret(&token, FORM_MAX / 4);
 	if (auth_read_file(o->key_path, KEY_MAX, &key, o->why))
 		return -1;
 	if (getrandom(random, sizeof(random), 0) != sizeof(random))
@@ -184,12 +183,10 @@ static int put_assertion(struct oauth *o, struct buf *form)
 
 static int put_form(struct oauth *o, struct buf *form)
 {
-	char *room;
 	int r;
 
 	o->header[0] = 0;
-	/* growing would leave copies of secrets behind */
-	if (buf_room(form, FORM_MAX, &room) || buf_put(form, buf_slice(&o->fixed)))
+	if (buf_put(form, buf_slice(&o->fixed)))
 		return complain(o, "out of memory");
 	r = put_client(o, form);
 	auth_secret_wipe(&o->reading);
@@ -214,10 +211,10 @@ static struct slice text_of(const struct json_value *v, struct buf *scratch)
 static bool tells_error(struct oauth *o, const struct http_result *r)
 {
 	struct json_field fields[] = {{.name = "error"}, {.name = "error_description"}};
-	CLEANUP(buf_wipe) struct buf code, words;
+	CLEANUP(buf_fini) struct buf code, words;
 
-	buf_init(&code, COMPLAINT_MAX);
-	buf_init(&words, ANSWER_MAX);
+	buf_init_secret(&code, COMPLAINT_MAX);
+	buf_init_secret(&words, ANSWER_MAX);
 	if (json_read_object(r->body, fields, 2, false, NULL) ||
 	    fields[0].value.kind != JSON_STRING)
 		return false;
@@ -280,7 +277,7 @@ static void keep_refresh(struct oauth *o)
 		log_unwritten(o, r, "the refresh token that replaced the old one cannot be written; "
 			      "after a restart there is none that is good");
 	else
-		o->refresh_read = o->refresh;
+		o->refresh_read = strmap_hash(token);
 }
 
 /* 0: there is a token in o->access; else why not, in o->why. */
@@ -354,10 +351,10 @@ static int start(struct oauth *o, struct slice form)
 static int oauth_fetch(struct auth_source *s, char *why)
 {
 	struct oauth *o = LIST_OF(s, struct oauth, source);
-	CLEANUP(buf_wipe) struct buf form;
+	CLEANUP(buf_fini) struct buf form;
 	int r;
 
-	buf_init(&form, FORM_MAX);
+	buf_init_secret(&form, FORM_MAX);
 	r = put_form(o, &form);
 	if (!r)
 		r = start(o, buf_slice(&form));
@@ -382,7 +379,7 @@ static void oauth_free(struct auth_source *s)
 	loop_timer_free(o->deadline);
 	for (size_t i = 0; i < sizeof(owned) / sizeof(owned[0]); i++)
 		free(owned[i]);
-	buf_wipe(&o->fixed);
+	buf_fini(&o->fixed);
 	explicit_bzero(o, sizeof(*o));
 	free(o);
 }

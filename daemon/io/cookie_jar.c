@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/errors.h"
 #include "base/log.h"
+#include "base/strmap.h"
 #include "io/cookies.h"
 #include "io/file.h"
 
@@ -39,8 +40,9 @@ struct cookie_jar {
 	bool preset;                    /* was done once */
 	bool touched;                   /* the timer runs */
 	bool told;                      /* that it cannot be written; once, until it can */
-	struct buf known;               /* what preset_file said last */
-	struct buf written;             /* what is in the file, without heading */
+	/* hashes: cookies are secrets, which need no further copy */
+	uint64_t known;                 /* of what preset_file said last */
+	uint64_t written;               /* of what is in the file, without heading */
 };
 
 static void warn(const struct cookie_jar *j, const char *path, const char *what, int error)
@@ -49,13 +51,6 @@ static void warn(const struct cookie_jar *j, const char *path, const char *what,
 		LOG_FIELDS({"server", slice_of(j->server)}, {"file", slice_of(path)},
 			   {"reason", slice_of(error ? strerror(-error) : "")}),
 		"%s", what);
-}
-
-static void wipe(struct buf *b)
-{
-	if (b->mem)
-		explicit_bzero(b->mem, b->cap);
-	buf_fini(b);
 }
 
 /* Calls take() with each line that says something; it counts those that it does not understand. */
@@ -95,7 +90,7 @@ static int take_kept(struct cookie_jar *j, const char *line)
 static void note_written(struct cookie_jar *j, struct slice text)
 {
 	if (slice_starts(text, SLICE(HEADING)))
-		buf_put(&j->written, slice_drop(text, sizeof(HEADING) - 1));
+		j->written = strmap_hash(slice_drop(text, sizeof(HEADING) - 1));
 }
 
 /* An administrator should hear this when the daemon starts, and not when the first cookie is lost. */
@@ -110,11 +105,11 @@ static void check_directory(struct cookie_jar *j)
 
 void cookie_jar_load(struct cookie_jar *j)
 {
-	CLEANUP(wipe) struct buf text;
+	CLEANUP(buf_fini) struct buf text;
 	unsigned bad = 0;
 	int r;
 
-	buf_init(&text, FILE_MAX + FILE_READ_EXTRA);
+	buf_init_secret(&text, FILE_MAX + FILE_READ_EXTRA);
 	if (!j || !j->path)
 		return;
 	check_directory(j);
@@ -133,27 +128,24 @@ void cookie_jar_load(struct cookie_jar *j)
 
 static void save(struct cookie_jar *j)
 {
-	CLEANUP(wipe) struct buf text;
+	CLEANUP(buf_fini) struct buf text;
 	struct slice lines;
 	int r;
 
-	buf_init(&text, FILE_MAX + sizeof(HEADING));
+	buf_init_secret(&text, FILE_MAX + sizeof(HEADING));
 	r = buf_put_str(&text, HEADING);
 	if (!r)
 		r = cookies_write(j->easy, clock_unix_ms(), &text);
 	lines = slice_drop(buf_slice(&text), sizeof(HEADING) - 1);
-	if (!r && slice_eq(lines, buf_slice(&j->written)))
+	if (!r && strmap_hash(lines) == j->written)
 		return;
 	if (!r)
 		r = file_replace(j->path, buf_slice(&text));
 	if (r && !j->told)
 		warn(j, j->path, "the cookie-jar cannot be written", r);
 	j->told = r != 0;
-	if (r)
-		return;
-	wipe(&j->written);
-	/* without memory for it the next look writes once more */
-	buf_put(&j->written, lines);
+	if (!r)
+		j->written = strmap_hash(lines);
 }
 
 static void on_timer(void *ctx)
@@ -189,16 +181,17 @@ static int take_preset(struct cookie_jar *j, const char *line)
 
 static int preset_from_file(struct cookie_jar *j, unsigned *ret_bad)
 {
-	CLEANUP(wipe) struct buf text;
+	CLEANUP(buf_fini) struct buf text;
+	uint64_t hash;
 	int r;
 
-	buf_init(&text, FILE_MAX + FILE_READ_EXTRA);
+	buf_init_secret(&text, FILE_MAX + FILE_READ_EXTRA);
 	r = file_read(j->preset_file, &text);
-	if (r || (j->preset && slice_eq(buf_slice(&text), buf_slice(&j->known))))
+	hash = strmap_hash(buf_slice(&text));
+	if (r || (j->preset && hash == j->known))
 		return r;
-	wipe(&j->known);
-	r = buf_put(&j->known, buf_slice(&text));
-	return r ? r : each_line(j, &text, take_preset, ret_bad);
+	j->known = hash;
+	return each_line(j, &text, take_preset, ret_bad);
 }
 
 void cookie_jar_preset(struct cookie_jar *j)
@@ -252,8 +245,6 @@ static void destroy(struct cookie_jar *j)
 	free(j->server);
 	free(j->preset_file);
 	free(j->path);
-	wipe(&j->known);
-	wipe(&j->written);
 	free(j);
 }
 
@@ -267,8 +258,7 @@ int cookie_jar_new(struct loop *loop, struct http_client *client, const char *se
 		return -ENOMEM;
 	j->loop = loop;
 	j->client = client;
-	buf_init(&j->known, FILE_MAX + FILE_READ_EXTRA);
-	buf_init(&j->written, FILE_MAX);
+	j->written = strmap_hash(SLICE_NULL);
 	r = copy(j, server, o);
 	if (!r)
 		r = http_client_easy(client, &j->easy);

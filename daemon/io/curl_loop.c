@@ -8,6 +8,7 @@
 
 #include "base/errors.h"
 #include "base/log.h"
+#include "io/curl_memory.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -185,7 +186,7 @@ int curl_loop_new(struct loop *loop, struct curl_loop **ret)
 	   signal to us, which would end the daemon */
 	signal(SIGPIPE, SIG_IGN);
 	/* counted by curl itself */
-	if (curl_global_init(CURL_GLOBAL_DEFAULT)) {
+	if (curl_memory_init()) {
 		free(c);
 		return -ENOMEM;
 	}

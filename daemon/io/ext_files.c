@@ -86,12 +86,7 @@ static void look(const char *path, struct stat *ret)
 static int read_text(struct ext_files *f, enum session_ext kind, struct buf *text)
 {
 	const char *path = f->files[kind].path;
-	char *room;
-	/* growing would leave copies of a secret behind */
-	int r = buf_room(text, text->max, &room);
 
-	if (r)
-		return r;
 	if (!path)
 		return buf_put_str(text, f->object ? f->object : "{}");
 	/* before it is read: what changes meanwhile will be seen to have changed */
@@ -102,16 +97,13 @@ static int read_text(struct ext_files *f, enum session_ext kind, struct buf *tex
 /* The object may be a secret: it is wiped here, and an error does not repeat it. */
 static int read_whole(struct ext_files *f, enum session_ext kind, struct session *s)
 {
-	CLEANUP(buf_wipe) struct buf text, placed;
+	CLEANUP(buf_fini) struct buf text, placed;
 	struct slice object;
-	char *room;
 	int r;
 
-	buf_init(&text, FILE_MAX + FILE_READ_EXTRA);
-	buf_init(&placed, OBJECT_MAX);
+	buf_init_secret(&text, FILE_MAX + FILE_READ_EXTRA);
+	buf_init_secret(&placed, OBJECT_MAX);
 	r = read_text(f, kind, &text);
-	if (!r && has_credential(f, kind))
-		r = buf_room(&placed, OBJECT_MAX, &room);
 	if (!r && has_credential(f, kind))
 		r = auth_put_ext(f->auth, buf_slice(&text), &placed);
 	object = buf_len(&placed) ? buf_slice(&placed) : buf_slice(&text);

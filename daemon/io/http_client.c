@@ -12,6 +12,7 @@
 #include "io/http_text.h"
 
 #include <errno.h>
+#include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,12 +91,12 @@ static int append_lines(struct http_client *c, struct http_lines *to, char *text
 	return 0;
 }
 
-/* a secret from a file, ended by NUL; buf_wipe() is due in any case */
+/* a secret from a file, ended by NUL; buf_fini() is due in any case */
 static int read_secret(const char *path, struct buf *text, char *why)
 {
 	int r;
 
-	buf_init(text, HTTP_HEADER_FILE_MAX + FILE_READ_EXTRA);
+	buf_init_secret(text, HTTP_HEADER_FILE_MAX + FILE_READ_EXTRA);
 	r = file_read(path, text);
 	if (r == 0)
 		r = buf_putc(text, 0);
@@ -106,7 +107,7 @@ static int read_secret(const char *path, struct buf *text, char *why)
 
 static int append_file(struct http_client *c, struct http_lines *to, const char *path)
 {
-	CLEANUP(buf_wipe) struct buf text;
+	CLEANUP(buf_fini) struct buf text;
 	int r = read_secret(path, &text, to->why);
 
 	return r ? r : append_lines(c, to, text.mem + text.head, path);
@@ -198,10 +199,10 @@ static int put_escaped(struct buf *out, CURL *easy, struct slice text)
 
 static int set_login(CURL *easy, const char *user, size_t user_size, const char *password)
 {
-	CLEANUP(buf_wipe) struct buf login;
+	CLEANUP(buf_fini) struct buf login;
 	int r;
 
-	buf_init(&login, 6 * HTTP_HEADER_FILE_MAX);
+	buf_init_secret(&login, 6 * HTTP_HEADER_FILE_MAX);
 	r = put_escaped(&login, easy, slice_make(user, user_size));
 	if (!r)
 		r = buf_putc(&login, ':');
@@ -217,7 +218,7 @@ static int set_login(CURL *easy, const char *user, size_t user_size, const char 
 
 int http_client_proxy_login(const struct http_client *c, CURL *easy, char *why)
 {
-	CLEANUP(buf_wipe) struct buf text;
+	CLEANUP(buf_fini) struct buf text;
 	char *login;
 	size_t user;
 	int r;
@@ -316,11 +317,22 @@ static bool set_identity(CURL *easy, const struct http_options *o)
 	       !curl_easy_setopt(easy, CURLOPT_KEYPASSWD, "");
 }
 
+/* What was decrypted, a token perhaps, is overwritten as soon as it was read. */
+static CURLcode cleanse_plaintext(CURL *easy, void *ssl_ctx, void *unused)
+{
+	(void)easy;
+	(void)unused;
+	SSL_CTX_set_options(ssl_ctx, SSL_OP_CLEANSE_PLAINTEXT);
+	return CURLE_OK;
+}
+
 static bool set_security(CURL *easy, const struct http_options *o)
 {
 	long oldest = o->tls_min == HTTP_TLS_1_3 ? CURL_SSLVERSION_TLSv1_3
 						 : CURL_SSLVERSION_TLSv1_2;
 
+	/* fails where libcurl uses another TLS library, which has no such buffer */
+	curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, cleanse_plaintext);
 	return !curl_easy_setopt(easy, CURLOPT_SSLVERSION, oldest) &&
 	       (!o->cert_file || set_identity(easy, o)) &&
 	       (!o->pin || !curl_easy_setopt(easy, CURLOPT_PINNEDPUBLICKEY, o->pin)) &&

@@ -335,6 +335,16 @@ static void clear_pulled(struct http_post *p)
 	p->full = p->paused = p->ended = false;
 }
 
+/* Neither libcurl nor we need it any more: no secret in it waits for the next one. */
+static void end_request(struct http_post *p)
+{
+	curl_loop_remove(&p->transfer);
+	curl_easy_setopt(p->transfer.easy, CURLOPT_HTTPHEADER, NULL);
+	curl_easy_setopt(p->transfer.easy, CURLOPT_POSTFIELDS, "");
+	http_client_free_headers(TAKE(p->headers));
+	buf_clear(&p->request);
+}
+
 /* what belongs to one sending, but not to the request */
 static void clear_answer(struct http_post *p)
 {
@@ -407,7 +417,7 @@ static void on_done(void *ctx, CURLcode code)
 		result.body = buf_slice(&p->answer);
 		result.reason = slice_of(remark(p, result.status));
 	}
-	curl_loop_remove(&p->transfer);
+	end_request(p);
 	if (!p->ready) {
 		p->done(p->ctx, &result);
 		return;
@@ -422,7 +432,7 @@ static void on_done(void *ctx, CURLcode code)
 /* It ends here, whatever would still come. */
 static int break_off(struct http_post *p, const char *why, struct http_result *ret)
 {
-	curl_loop_remove(&p->transfer);
+	end_request(p);
 	clear_pulled(p);
 	*ret = (struct http_result){.outcome = HTTP_BROKEN, .unreadable = true, .status = p->status,
 				    .reason = slice_of(why)};
@@ -545,7 +555,8 @@ int http_post_new(struct curl_loop *loop, struct http_client *client,
 	p->done = done;
 	p->ctx = ctx;
 	curl_transfer_init(&p->transfer, easy, on_done, p);
-	buf_init(&p->request, SIZE_MAX / 2);
+	/* a handshake may have a secret in its ext */
+	buf_init_secret(&p->request, SIZE_MAX / 2);
 	buf_init(&p->answer, http_client_options(client)->body_max);
 	buf_init(&p->held, 2 * HELD_MAX);
 	buf_init(&p->giving, 2 * HELD_MAX);
@@ -570,6 +581,7 @@ void http_post_stream(struct http_post *p, void (*ready)(void *ctx))
 void http_post_forms(struct http_post *p)
 {
 	p->forms = true;
+	buf_init_secret(&p->answer, p->answer.max);
 }
 
 void http_post_free(struct http_post *p)
@@ -578,10 +590,8 @@ void http_post_free(struct http_post *p)
 		return;
 	http_post_abort(p);
 	curl_easy_cleanup(p->transfer.easy);
-	http_client_free_headers(p->headers);
-	/* there may have been a secret in them */
-	buf_wipe(&p->request);
-	buf_wipe(&p->answer);
+	buf_fini(&p->request);
+	buf_fini(&p->answer);
 	buf_fini(&p->held);
 	buf_fini(&p->giving);
 	inflater_fini(&p->inflater);
@@ -593,9 +603,7 @@ void http_post_free(struct http_post *p)
 
 static void clear(struct http_post *p)
 {
-	http_client_free_headers(p->headers);
-	p->headers = NULL;
-	buf_clear(&p->request);
+	end_request(p);
 	clear_answer(p);
 	p->hops = 0;
 }
@@ -630,7 +638,6 @@ static bool set_coding(struct http_post *p, CURL *easy)
 int http_post_start(struct http_post *p, const char *url, struct slice body)
 {
 	CURL *easy = p->transfer.easy;
-	char *room;
 	int r;
 
 	if (p->transfer.loop)
@@ -641,9 +648,6 @@ int http_post_start(struct http_post *p, const char *url, struct slice body)
 		r = set_headers(p);
 	if (!r)
 		r = buf_put(&p->request, body);
-	/* growing would leave copies of a secret behind */
-	if (!r && p->forms)
-		r = buf_room(&p->answer, p->answer.max, &room);
 	if (r)
 		return r;
 	if (curl_easy_setopt(easy, CURLOPT_URL, url) || set_coding(p, easy) ||
@@ -661,7 +665,7 @@ const char *http_post_reason(const struct http_post *p)
 
 void http_post_abort(struct http_post *p)
 {
-	curl_loop_remove(&p->transfer);
+	end_request(p);
 	/* a piece that was pulled is still looked at: its memory stays until the next start */
 	p->paused = p->ended = false;
 }

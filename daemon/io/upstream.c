@@ -522,7 +522,8 @@ int upstream_new(struct loop *loop, struct curl_loop *curl, struct hub *hub,
 	u->loop = loop;
 	u->hub = hub;
 	u->changed = o->changed;
-	buf_init(&u->out, BATCH_MAX);
+	/* the handshake may have a secret in its ext */
+	buf_init_secret(&u->out, BATCH_MAX);
 	loop_hook_init(&u->hook, on_turn_end, u);
 	bool copied = copy(o->name, &u->name) &&
 		      ext_files_init(&u->ext_files, u->name, o->ext_files) == 0 &&

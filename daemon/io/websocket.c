@@ -487,7 +487,7 @@ int websocket_new(struct loop *loop, struct curl_loop *curl, struct http_client 
 	w->events = *events;
 	loop_hook_init(&w->flush, on_flush, w);
 	buf_init(&w->in, READ_SIZE);
-	buf_init(&w->packed, o->queue_max);
+	buf_init_secret(&w->packed, o->queue_max);
 	buf_init(&w->out, OUT_MAX);
 	r = loop_timer_new(loop, on_silence, w, &w->silence);
 	if (!r)

@@ -207,7 +207,7 @@ static int prepare(struct ws_dial *d, char *why)
 	char key[WS_KEY_SIZE];
 	int r;
 
-	buf_init(&cookies, HTTP_HEADER_MAX);
+	buf_init_secret(&cookies, HTTP_HEADER_MAX);
 	r = ws_key(key);
 	if (!r)
 		r = ws_accept(key, d->accept);
@@ -257,7 +257,7 @@ int ws_dial_new(struct loop *loop, struct curl_loop *curl, struct http_client *c
 	d->offer = *offer;
 	d->done = done;
 	d->ctx = ctx;
-	buf_init(&d->request, 2 * HTTP_HEADER_MAX);
+	buf_init_secret(&d->request, 2 * HTTP_HEADER_MAX);
 	buf_init(&d->answer, HTTP_HEADER_MAX);
 	r = start(d, curl, why);
 	if (r) {
@@ -274,9 +274,6 @@ void ws_dial_free(struct ws_dial *d)
 		return;
 	loop_timer_free(d->deadline);
 	stream_free(d->stream);
-	/* the credential was in it */
-	if (d->request.mem)
-		explicit_bzero(d->request.mem, d->request.cap);
 	buf_fini(&d->request);
 	buf_fini(&d->answer);
 	free(d);

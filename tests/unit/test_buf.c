@@ -173,23 +173,40 @@ void explicit_bzero(void *p, size_t n)
 	wiped += n;
 }
 
-/* all of it: also what was consumed, and what a clear left behind */
+/* A secret is overwritten wherever a buf lets its bytes go. */
 static void test_secrets_are_wiped(void **state)
 {
+	char *room;
 	struct buf b;
 
 	(void)state;
-	buf_init(&b, 1000);
-	buf_wipe(&b);
+	buf_init_secret(&b, 1000);
+	buf_fini(&b);
 	assert_int_equal(wiped, 0);
 	assert_int_equal(buf_put_str(&b, "user:password"), 0);
+	/* where it grows, also what was consumed before */
 	buf_consume(&b, 5);
-	wiped = 0;
-	size_t held = b.cap;
-	buf_wipe(&b);
-	assert_int_equal(wiped, held);
-	assert_null(b.mem);
-	assert_int_equal(b.max, 1000);
+	assert_int_equal(buf_room(&b, 500, &room), 0);
+	assert_int_equal(wiped, 13);
+	assert_holds(&b, "password");
+	/* where it is cut, and what moving leaves */
+	buf_truncate(&b, 4);
+	assert_int_equal(wiped, 13 + 4);
+	assert_int_equal(buf_room(&b, 996, &room), 0);
+	assert_int_equal(wiped, 13 + 4 + 5);
+	assert_holds(&b, "pass");
+	/* with the last byte, and with the memory */
+	buf_consume(&b, 4);
+	assert_int_equal(wiped, 13 + 4 + 5 + 4);
+	assert_int_equal(buf_put_str(&b, "word"), 0);
+	buf_fini(&b);
+	assert_int_equal(wiped, 13 + 4 + 5 + 4 + 4);
+	assert_true(b.secret && !b.mem && b.max == 1000);
+	/* any other buf is not */
+	buf_init(&b, 10);
+	assert_int_equal(buf_put_str(&b, "word"), 0);
+	buf_fini(&b);
+	assert_int_equal(wiped, 13 + 4 + 5 + 4 + 4);
 }
 
 int main(void)
