@@ -53,7 +53,7 @@ static bool is_space(char c)
 	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
-static bool is_inside(const struct elements *s)
+bool elements_inside(const struct elements *s)
 {
 	return s->state == ELEMENT || s->state == SCALAR || s->state == BARE;
 }
@@ -138,7 +138,7 @@ static enum state state_after(struct elements *s, char c)
 /* Goes on to the first byte of an element, or to the end of the piece. */
 static void find_element(struct elements *s)
 {
-	while (s->piece.n && !is_inside(s) && s->state != BROKEN) {
+	while (s->piece.n && !elements_inside(s) && s->state != BROKEN) {
 		char c = s->piece.p[0];
 		bool between = s->state != MARK_2 && s->state != MARK_3 &&
 			       s->state != OPENS_COMMENT && s->state != CLOSES_COMMENT;

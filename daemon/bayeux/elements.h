@@ -70,6 +70,8 @@ enum {
 	ELEMENTS_MORE = 1,      /* the piece is used up */
 	ELEMENTS_FAULT = 2,     /* the text is invalid from here on: no more elements follow */
 };
+/* whether the next byte belongs to an element that has begun */
+bool elements_inside(const struct elements *s);
 /*
  * The next element; it lives until the next call with `s`, and as long as the piece. 0,
  * ELEMENTS_MORE, ELEMENTS_FAULT; -ENOMEM: call again, nothing is lost.

@@ -347,10 +347,11 @@ static uint64_t exchange_deadline(const struct session *s)
 	return x ? x->deadline : SESSION_NEVER;
 }
 
-/* An answer to the connect that breaks off in the middle must end, although nothing is asked. */
+/* An answer that breaks off in the middle is given up, although the server may hold a connect for longer,
+   or nothing is asked. */
 static uint64_t text_deadline(const struct session *s)
 {
-	const struct text *t = text_of_connect(s);
+	const struct text *t = text_first_silent(s);
 	return t ? t->fed_at + s->o.network_delay : SESSION_NEVER;
 }
 
@@ -412,7 +413,7 @@ static uint64_t later_deadline(const struct session *s, const struct request *r)
 
 static void expire_text(struct session *s, uint64_t now)
 {
-	struct text *t = text_of_connect(s);
+	struct text *t = text_first_silent(s);
 	if (t && t != s->in_text && text_deadline(s) <= now)
 		events_text_stalled(s, now, t);
 }

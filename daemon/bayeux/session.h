@@ -331,7 +331,7 @@ struct session_failure {
 void session_batch_failed(struct session *s, uint64_t now, uint64_t batch,
 			  const struct session_failure *f);
 /*
- * Bytes came for the HTTP exchange of this batch, or (0) on the WebSocket, whatever they say: what
+ * Bytes came for the HTTP exchange of this batch, or (0) of a text on the WebSocket, whatever they say: what
  * waits for the server there waits again as long as if it had just been sent. Deadlines of
  * publishes and calls, which are their peers', do not move. May be called at any time.
  */

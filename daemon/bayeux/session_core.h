@@ -238,6 +238,8 @@ int text_new(size_t max, uint64_t batch, struct text **ret);
 void text_free(struct text *t);
 /* The one that answers the connect, and goes on, or NULL. */
 struct text *text_of_connect(const struct session *s);
+/* The one that goes on soon, or has broken off, and got nothing for longest; or NULL. */
+struct text *text_first_silent(const struct session *s);
 /* Whether the driver has given all of the text of this batch. */
 bool text_has_ended(const struct session *s, uint64_t batch);
 

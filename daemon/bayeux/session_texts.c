@@ -24,6 +24,26 @@ struct text *text_of_connect(const struct session *s)
 	return NULL;
 }
 
+/* The answer to the connect, or a text on the WebSocket: others have deadlines of their own. */
+static bool must_go_on(const struct session *s, const struct text *t)
+{
+	if (t->ended)
+		return false;
+	/* no server holds a connect in the middle of a message */
+	const struct exchange *x = t->batch ? exchange_find(&s->exchanges, t->batch) : NULL;
+	bool of_link = t->batch == 0 || (x && x->batch.lane == SESSION_LANE_CONNECT);
+	return t->replied || (of_link && elements_inside(&t->elements));
+}
+
+struct text *text_first_silent(const struct session *s)
+{
+	struct text *first = NULL;
+	LIST_EACH(t, &s->texts, struct text, link)
+		if (must_go_on(s, t) && (!first || t->fed_at < first->fed_at))
+			first = t;
+	return first;
+}
+
 int text_new(size_t max, uint64_t batch, struct text **ret)
 {
 	struct text *t = calloc(1, sizeof(*t));

@@ -24,7 +24,7 @@ struct transport;
 struct transport_events {
 	/* There may be something for transport_next(). */
 	void (*ready)(void *ctx);
-	/* Bytes arrived for the HTTP exchange of `batch`, or (0) on the WebSocket: it is alive. */
+	/* Bytes arrived for the HTTP exchange of `batch`, or (0) bytes of a text on the WebSocket. */
 	void (*heard)(void *ctx, uint64_t batch);
 	void *ctx;
 };

@@ -135,7 +135,6 @@ static int read_more(struct websocket *w)
 		return r;
 	w->heard = loop_now(w->loop);
 	w->pinged = false;
-	w->events.heard(w->events.ctx);
 	return 0;
 }
 
@@ -228,6 +227,7 @@ static bool take_apart(struct websocket *w, struct websocket_input *ret)
 		case WS_READ_NOTHING:
 			return false;
 		case WS_READ_PIECE:
+			w->events.heard(w->events.ctx);
 			*ret = (struct websocket_input){.kind = WEBSOCKET_PIECE, .piece = said.bytes};
 			return true;
 		case WS_READ_END:

@@ -39,7 +39,8 @@ struct websocket_end {
 struct websocket_events {
 	/* there may be something for websocket_next() */
 	void (*ready)(void *ctx);
-	/* bytes came, of whatever kind */
+	/* Bytes of a text came. Pings and pongs prove that the connection works, not that a reply that
+	   is awaited will come. */
 	void (*heard)(void *ctx);
 	void *ctx;
 };

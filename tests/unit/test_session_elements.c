@@ -130,6 +130,20 @@ static void the_next_connect_waits_for_the_end(void **state)
 	     "< state unconnected gap: the answer broke off in the middle");
 }
 
+/* A server may hold a connect after some messages of its answer, but not within one. */
+static void a_message_must_go_on(void **state)
+{
+	(void)state;
+	PLAY(&options, UP, "> wait 200", "> late connect [" GOOD(1) ",", "< message /r 1", "> sleep 60000",
+	     "< +39800..39800", "< abort connect", "< state unconnected gap: the server did not answer%");
+	PLAY(&options, UP, "> wait 200", "> late connect [" GOOD(1) ",{'chan", "< message /r 1",
+	     "> sleep 60000", "< +10000..10000", "< abort connect",
+	     "< state unconnected gap: the answer broke off in the middle");
+	options.transports[0] = SESSION_WEBSOCKET;
+	PLAY(&options, W_UP, "> part [{'chan", "> sleep 60000", "< +10000..10000", "< abort %",
+	     "< state unconnected gap: the answer broke off in the middle");
+}
+
 /* Cut behind the reply: what may have come behind it may be missed. */
 static void an_answer_is_cut_behind_its_reply(void **state)
 {
@@ -310,6 +324,7 @@ int main(void)
 		cmocka_unit_test_setup(an_unreadable_reply_does_not_hang, setup),
 		cmocka_unit_test_setup(the_texts_of_both_lanes_take_turns, setup),
 		cmocka_unit_test_setup(the_next_connect_waits_for_the_end, setup_websocket),
+		cmocka_unit_test_setup(a_message_must_go_on, setup),
 		cmocka_unit_test_setup(an_answer_is_cut_behind_its_reply, setup),
 		cmocka_unit_test_setup(a_disconnect_waits_for_its_reason, setup),
 		cmocka_unit_test_setup(acknowledgements_move_past_it, setup),
