@@ -94,6 +94,8 @@ static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct socka
 	note(c, "accept", NULL);
 	bufferevent_setcb(bev, on_read, on_written, on_event, c);
 	bufferevent_enable(bev, EV_READ | EV_WRITE);
+	if (s->drip)
+		bufferevent_set_rate_limit(bev, s->drip);
 }
 
 static void reap(evutil_socket_t fd, short what, void *arg)
@@ -223,6 +225,20 @@ void conn_freeze(struct server *s, bool frozen)
 		evconnlistener_enable(s->listener);
 }
 
+void conn_drip(struct server *s, size_t n, long ms)
+{
+	struct timeval tick = msec(ms);
+	struct ev_token_bucket_cfg *old = s->drip;
+
+	s->drip = ms ? ev_token_bucket_cfg_new(EV_RATE_LIMIT_MAX, EV_RATE_LIMIT_MAX, n, n, &tick) : NULL;
+	if (ms && !s->drip)
+		abort();
+	LIST_EACH(c, &s->conns, struct conn, link)
+		bufferevent_set_rate_limit(c->bev, s->drip);
+	if (old)
+		ev_token_bucket_cfg_free(old);
+}
+
 void conn_end(struct server *s)
 {
 	struct conn *c;
@@ -231,6 +247,8 @@ void conn_end(struct server *s)
 	while ((c = LIST_FIRST(&s->conns, struct conn, link)))
 		conn_close(c, false);
 	reap(-1, 0, s);
+	if (s->drip)
+		ev_token_bucket_cfg_free(s->drip);
 	if (s->reaper)
 		event_free(s->reaper);
 #ifdef HAVE_EVENT_OPENSSL

@@ -54,6 +54,8 @@ void conn_close(struct conn *c, bool reset);
 
 /* neither reads nor writes nor accepts: to the client the server is silent */
 void conn_freeze(struct server *s, bool frozen);
+/* from now on each connection sends `n` bytes at once and as many every `ms`; 0: all it can */
+void conn_drip(struct server *s, size_t n, long ms);
 /* closes everything and frees what is left; the end of the server */
 void conn_end(struct server *s);
 

@@ -12,6 +12,7 @@
 #include "tests/fake/deliver.h"
 #include "tests/fake/route.h"
 #include "tests/fake/words.h"
+#include "tests/fake/ws.h"
 
 struct control {
 	struct server *server;
@@ -70,17 +71,21 @@ static void cmd_burst(struct control *ctl, struct words *w)
 {
 	char *channel = words_next(w), *prefix = NULL;
 	struct text data = {NULL, 0, 0};
-	long count = 0;
+	long count = 0, size = 0;
 
 	if (words_number(w, &count) && (prefix = words_next(w))) {
+		words_number(w, &size);
 		for (long i = 1; i <= count; i++) {
 			text_clear(&data);
-			text_printf(&data, "\"%s-%ld\"", prefix, i);
+			text_printf(&data, "\"%s-%ld", prefix, i);
+			while (data.n < (size_t)size + 1)
+				text_printf(&data, "%*s", (int)((size_t)size + 1 - data.n), "");
+			text_puts(&data, "\"");
 			publish(ctl->server, channel, data.p);
 		}
 		deliver_flush_all(ctl->server);
 	}
-	answer_result(ctl, prefix ? NULL : "burst CHANNEL COUNT PREFIX");
+	answer_result(ctl, prefix ? NULL : "burst CHANNEL COUNT PREFIX [BYTES]");
 	text_fini(&data);
 	free(channel);
 	free(prefix);
@@ -164,6 +169,30 @@ static void cmd_thaw(struct control *ctl, struct words *w)
 	(void)w;
 	conn_freeze(ctl->server, false);
 	answer(ctl, "ok");
+}
+
+/* a ping on each WebSocket */
+static void cmd_ping(struct control *ctl, struct words *w)
+{
+	(void)w;
+	LIST_EACH(c, &ctl->server->conns, struct conn, link)
+		if (c->transport == TRANSPORT_WS)
+			ws_ping(c);
+	answer(ctl, "ok");
+}
+
+/* drip BYTES MS | off */
+static void cmd_drip(struct control *ctl, struct words *w)
+{
+	long n = 0, ms = 0;
+	bool drips = words_number(w, &n) && words_number(w, &ms) && n > 0 && ms > 0;
+	char *word = drips ? NULL : words_next(w);
+	bool off = word && strcmp(word, "off") == 0;
+
+	if (drips || off)
+		conn_drip(ctl->server, (size_t)n, drips ? ms : 0);
+	answer_result(ctl, drips || off ? NULL : "drip BYTES MS | off");
+	free(word);
 }
 
 static void cmd_stop_listening(struct control *ctl, struct words *w)
@@ -517,7 +546,8 @@ static const struct {
 } commands[] = {
 	{"publish", cmd_publish}, {"burst", cmd_burst}, {"deliver", cmd_deliver},
 	{"welcome", cmd_welcome}, {"expire", cmd_expire}, {"kick", cmd_kick},
-	{"freeze", cmd_freeze}, {"thaw", cmd_thaw}, {"stop-listening", cmd_stop_listening},
+	{"freeze", cmd_freeze}, {"thaw", cmd_thaw}, {"ping", cmd_ping}, {"drip", cmd_drip},
+	 {"stop-listening", cmd_stop_listening},
 	{"listen", cmd_listen}, {"cut", cmd_cut}, {"rule", cmd_rule}, {"unrule", cmd_unrule},
 	{"release", cmd_release}, {"advice", cmd_advice}, {"types", cmd_types}, {"ws", cmd_ws},
 	{"lp", cmd_lp}, {"require-header", cmd_require_header}, {"route", cmd_route},

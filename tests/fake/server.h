@@ -60,6 +60,7 @@ struct server {
 	struct event *reaper;
 	unsigned last_conn;
 	void *tls;
+	struct ev_token_bucket_cfg *drip;	/* how slowly each sends; NULL = at once */
 
 	/* session.c */
 	struct list sessions;

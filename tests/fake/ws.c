@@ -226,6 +226,11 @@ void ws_send(struct conn *c, struct slice text, const struct manner *manner)
 	send_fragments(c, text, m);
 }
 
+void ws_ping(struct conn *c)
+{
+	send_frame(c, 0x80 | WSLAY_PING, SLICE("ping"), false);
+}
+
 void ws_close(struct conn *c, int code, const char *reason)
 {
 	struct ws *w = c->state;

@@ -20,6 +20,7 @@ void ws_attach(struct conn *c, const struct ws_handler *handler);
 
 /* One text message, in the given manner (NULL = good). */
 void ws_send(struct conn *c, struct slice text, const struct manner *manner);
+void ws_ping(struct conn *c);
 /* sends a close frame; the connection ends when the client has answered it */
 void ws_close(struct conn *c, int code, const char *reason);
 
