@@ -7,7 +7,7 @@
 
 #include "tests/unit/testing.h"
 
-#include <signal.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -219,6 +219,151 @@ static void refusals_outlast_sessions(void **state)
 	world_free(w);
 }
 
+/* ---- one of several commands ---- */
+
+static bool is_one_of(const struct message *m, const char *codes)
+{
+	struct message_error e;
+	struct buf scratch;
+	char code[64];
+
+	if (m->ok)
+		return strstr(codes, "ok");
+	buf_init(&scratch, 1 << 20);
+	assert_int_equal(message_get_error(m->error, &scratch, &e), 0);
+	snprintf(code, sizeof(code), "%.*s", SLICE_ARG(e.code_text));
+	buf_fini(&scratch);
+	return strstr(codes, code);
+}
+
+/*
+ * A code is the answer to one of three publishes, and of three subscribes, that leave together: by HTTP
+ * for the request that holds it, on a WebSocket for the message. What HTTP leaves unknown of the others
+ * is reported so, and nothing else is refused; after it all goes on in the same session.
+ */
+static void a_code_for_one_of_several(void **state)
+{
+	static const struct { int code; const char *by_http, *neighbours, *by_message; } rows[] = {
+		{401, "refused", "ok", "refused"}, {402, "unknown-outcome", "ok unknown-outcome", "refused"},
+		{403, "refused", "ok", "refused"}, {413, "refused", "ok", "refused"},
+		{500, "unknown-outcome", "ok unknown-outcome", "refused"},
+		{502, "unknown-outcome", "ok unknown-outcome", "refused"},
+		{503, "unknown-outcome", "ok unknown-outcome", "refused"},
+	};
+	bool http = !strcmp(*state, "long-polling");
+	struct world *w = up(state, QUICK);
+	struct wire *peers[3];
+
+	for (int i = 0; i < 3; i++)
+		peers[i] = world_peer(w, "a");
+	for (size_t k = 0; k < sizeof(rows) / sizeof(rows[0]); k++) {
+		uint64_t ids[3];
+
+		fake_command(w->fake, http ? "rule type=publish channel=/bad times=all status %d"
+					   : "rule type=publish channel=/bad times=all refuse %d::x",
+			     rows[k].code);
+		for (int i = 0; i < 3; i++)
+			ids[i] = wire_request(peers[i], "publish", ",\"channel\":\"%s\",\"data\":1",
+					      i == 1 ? "/bad" : "/good");
+		for (int i = 0; i < 3; i++) {
+			const struct message *m = wire_reply(peers[i], ids[i]);
+			const char *codes = i == 1 ? http ? rows[k].by_http : rows[k].by_message
+					  : http ? rows[k].neighbours : "ok";
+			if (!is_one_of(m, codes))
+				fail_msg("code %d, publish %d: %.*s instead of %s", rows[k].code, i,
+					 SLICE_ARG(m->error), codes);
+		}
+		fake_command(w->fake, "unrule");
+		wire_ok(peers[1], "publish", ",\"channel\":\"/bad\",\"data\":2");
+	}
+	assert_int_equal(fake_count(w->fake, "session", NULL), 1);
+	for (int i = 0; i < 3; i++)
+		wire_close(peers[i]);
+	world_free(w);
+}
+
+/* ---- joining while the session is lost ---- */
+
+#define ROUNDS 25
+#define JOINERS 6
+
+/* The joiner holds its channels: confirmed by the reply, or later. Refusals for the moment may come first. */
+static void until_held(struct wire *j, uint64_t id)
+{
+	const struct message *m = wire_reply(j, id);
+
+	assert_true(m->ok);
+	for (unsigned n = count(m->result, "\"pending\":true"); n > 0;) {
+		m = wire_expect(j, PROTOCOL_OP_SUBSCRIPTION);
+		assert_true(m->ok);
+		n -= !m->pending;
+	}
+}
+
+/*
+ * Sessions end at any moment of others joining: each one that joins is subscribed in the end, to a
+ * channel that is held already and to one of its own, and hears what comes.
+ */
+static void joiners_race_with_lost_sessions(void **state)
+{
+	struct world *w = up(state, QUICK);
+	struct wire *a = world_peer(w, "a"), *joiners[JOINERS];
+	uint64_t ids[JOINERS];
+
+	wire_ok(a, "subscribe", ",\"channels\":[\"/j/all\",\"/j/**\"]");
+	for (unsigned i = 0; i < JOINERS; i++)
+		joiners[i] = wire_hello(w->socket, "joiner");
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		for (unsigned i = 0; i < JOINERS; i++) {
+			if (i == round % JOINERS)
+				fake_command(w->fake, round % 3 ? "expire" : "kick");
+			/* each at another moment of what follows */
+			for (unsigned k = 0; k < round * i % 7; k++)
+				wire_ok(joiners[i], "ping", "%s", "");
+			ids[i] = wire_request(joiners[i], "subscribe",
+					      ",\"channels\":[\"/j/all\",\"/j/%u\"]", i);
+		}
+		for (unsigned i = 0; i < JOINERS; i++)
+			until_held(joiners[i], ids[i]);
+		for (unsigned i = 0; i < JOINERS; i++) {
+			wire_ok(a, "publish", ",\"channel\":\"/j/%u\",\"data\":%u", i, round);
+			wire_expect(joiners[i], PROTOCOL_OP_MESSAGE);
+			wire_ok(joiners[i], "unsubscribe", ",\"channels\":[\"/j/all\",\"/j/%u\"]", i);
+		}
+	}
+	for (unsigned i = 0; i < JOINERS; i++)
+		wire_close(joiners[i]);
+	wire_close(a);
+	world_free(w);
+}
+
+/* The same by cometctl: a message ends it. */
+static void cometctl_joins_a_lost_session(void **state)
+{
+	static const char *const argv[] = {"cometctl", "sub", "-n", "1", "/j", NULL};
+	struct world *w = up(state, QUICK);
+	struct wire *a = world_peer(w, "a");
+
+	wire_ok(a, "subscribe", ",\"channel\":\"/j\"");
+	for (int round = 0; round < 8; round++) {
+		struct process *p;
+		struct pollfd out;
+
+		if (round % 2)
+			fake_command(w->fake, "expire");
+		p = world_run(w, argv);
+		if (round % 2 == 0)
+			fake_command(w->fake, "expire");
+		out = (struct pollfd){.fd = p->out, .events = POLLIN};
+		do
+			wire_ok(a, "publish", ",\"channel\":\"/j\",\"data\":1");
+		while (poll(&out, 1, 5) == 0);
+		assert_int_equal(process_wait(p, NULL, NULL), 0);
+	}
+	wire_close(a);
+	world_free(w);
+}
+
 #define ON_BOTH(test)                                                                              \
 	{"websocket: " #test, test, NULL, NULL, (void *)"websocket"},                              \
 	{"long-polling: " #test, test, NULL, NULL, (void *)"long-polling"}
@@ -230,6 +375,9 @@ int main(void)
 		ON_BOTH(late_joiners_learn_why),
 		ON_BOTH(a_final_refusal_ends_it),
 		ON_BOTH(refusals_outlast_sessions),
+		ON_BOTH(a_code_for_one_of_several),
+		ON_BOTH(joiners_race_with_lost_sessions),
+		ON_BOTH(cometctl_joins_a_lost_session),
 	};
 
 	return scenario_run("refusals", tests, NULL, NULL);
