@@ -147,7 +147,9 @@ void life_connect_done(struct session *s, uint64_t now, const struct envelope *e
 
 void life_event(struct session *s, uint64_t now)
 {
-	s->connect_events++;
+	/* over a WebSocket it comes beside the held connect, which the server need not answer for long */
+	if (s->connect_events++ == 0 && s->state == SESSION_CONNECTED)
+		due_proven(s);
 	if (s->handshake_events && --s->handshake_events == 0 && s->due == DUE_CONNECT)
 		s->due_at = now;
 	if (s->spin && s->due == DUE_CONNECT && s->state == SESSION_CONNECTED) {

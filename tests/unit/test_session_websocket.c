@@ -182,6 +182,27 @@ static void a_probe_on_the_socket_overtakes(void **state)
 
 /* ---- the choice ---- */
 
+/* An event proves that the link works, as it does over long-polling, although the held connect has no
+   reply yet. */
+static void an_event_resets_the_pause(void **state)
+{
+	(void)state;
+#define CUT "> closed broken", "< state unconnected%"
+#define GONE(a, b) "> sleep 9000", "< +" #a ".." #b, W_PROBE, "> closed not-sent"
+#define FORGOTTEN                                                                                  \
+	"> frame [{'channel':'/meta/connect','successful':false,'error':'402::x',"                 \
+	"'advice':{'reconnect':'handshake'}}]"
+#define LINKED                                                                                     \
+	"< handshake websocket %", W_HANDSHAKE_OK, "< state connecting%", W_PROBE, W_CONNECT_OK,   \
+		"< state connected%", W_CONNECT
+	options.n_transports = 1;
+	PLAY(&options, "> start", "< state handshaking", LINKED, CUT, GONE(800, 1200),
+	     GONE(960, 1440), "> sleep 9000", "< +1152..1728", W_PROBE, FORGOTTEN,
+	     "< abort all", "< state handshaking%", LINKED,
+	     "> frame [{'channel':'/a','data':1}]", "< message /a 1",
+	     CUT, "> sleep 9000", "< +800..1200", W_PROBE);
+}
+
 static void unsupported_falls_back_at_once(void **state)
 {
 	(void)state;
@@ -347,6 +368,7 @@ int main(void)
 		cmocka_unit_test_setup(the_largest_was_too_large, setup),
 		cmocka_unit_test_setup(smaller_batches_are_tried_one_by_one, setup),
 		cmocka_unit_test_setup(a_probe_on_the_socket_overtakes, setup),
+		cmocka_unit_test_setup(an_event_resets_the_pause, setup),
 		cmocka_unit_test_setup(unsupported_falls_back_at_once, setup),
 		cmocka_unit_test_setup(repeated_failure_falls_back, setup),
 		cmocka_unit_test_setup(a_sticky_one_is_kept, setup),
