@@ -31,7 +31,7 @@
 #include <unistd.h>
 
 #define STOP_TIMEOUT_MS 3000
-#define STOP_RETRY_MS 1000      /* when a peer of a stopping daemon should try again */
+#define FULL_RETRY_MS 1000      /* when a peer that found no place should try again */
 #define PEERS_REFUSED_MAX 16    /* told "too-many" at the same time; beyond them just closed */
 
 struct server {
@@ -104,7 +104,7 @@ static void on_accepted(void *ctx, int fd)
 	}
 	list_append(&d->peers, peer_link(p));
 	if (++d->n_peers > d->config->peers_max)
-		peer_close(p, PROTOCOL_E_TOO_MANY, SLICE("peers-max is reached"), STOP_RETRY_MS);
+		peer_close(p, PROTOCOL_E_TOO_MANY, SLICE("peers-max is reached"), FULL_RETRY_MS);
 }
 
 /* ---- what the manager is told ---- */
@@ -194,7 +194,7 @@ static void say_farewell(void *ctx)
 	for (struct list *at = d->peers.next, *next; at != &d->peers; at = next) {
 		next = at->next;
 		peer_close(peer_of_link(at), PROTOCOL_E_SHUTDOWN, SLICE("the daemon stops"),
-			   STOP_RETRY_MS);
+			   0);
 	}
 	stop_when_empty(d);
 }

@@ -181,11 +181,25 @@ static uint64_t below(struct engine *e, uint64_t n)
 	return e->random % n;
 }
 
+/*
+ * A connection that served ended, and the daemon did not ask for a pause: it may be restarting, and
+ * then systemd still holds the socket, where it finds us when it is back. So the first attempt waits
+ * for nothing. The next ones do.
+ */
+static bool may_return_at_once(const struct engine *e)
+{
+	return e->was_up && e->pauses == 0 && e->retry_hint == UINT64_MAX &&
+	       (e->error == COMETD_E_SHUTDOWN || e->error == COMETD_E_DISCONNECTED);
+}
+
 static uint64_t next_pause(struct engine *e)
 {
 	uint64_t full = PAUSE_FIRST_MS << (e->pauses < 6 ? e->pauses : 6);
+	bool at_once = may_return_at_once(e);
 
 	e->pauses++;
+	if (at_once)
+		return 0;
 	if (e->retry_hint < PAUSE_MAX_MS)
 		return e->retry_hint + below(e, PAUSE_FIRST_MS);
 	if (full > PAUSE_MAX_MS)
@@ -197,7 +211,6 @@ void engine_disconnected(struct engine *e, uint64_t now, int error)
 {
 	if (e->was_up && now - e->up_since >= GOOD_MS)
 		e->pauses = 0;
-	e->was_up = false;
 	if (e->state != ENGINE_BROKEN) {
 		e->error = error;
 		e->why[0] = '\0';
@@ -205,6 +218,7 @@ void engine_disconnected(struct engine *e, uint64_t now, int error)
 	e->state = ENGINE_DOWN;
 	e->failures++;
 	uint64_t pause = next_pause(e);
+	e->was_up = false;
 	e->retry_hint = UINT64_MAX;
 	e->retry_at = now + pause;
 	forget_input(e);
