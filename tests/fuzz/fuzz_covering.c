@@ -8,7 +8,8 @@
  * comes to rest after a bounded number of batches, and then it has a subscription
  * for each wanted pattern, by itself or by one that covers it, none that nobody
  * wants and none that another covers; and what it has is what the session
- * reports as active.
+ * reports as active. As long as it answers well, no unsubscribe takes from a wanted
+ * pattern what delivers its messages, not even until the next batch.
  */
 #include "bayeux/session.h"
 #include "tests/fuzz/bayeux_server.h"
@@ -28,6 +29,8 @@ struct play {
 	struct server server;
 	uint64_t now;
 	bool wanted[CHANNELS];
+	bool refused[CHANNELS];         /* by itself, since it is wanted: for good */
+	bool agreed;                    /* the session knows all that the server has */
 };
 
 static void ignore_wake(void *ctx)
@@ -84,6 +87,43 @@ static void check_at_rest(const struct play *p)
 	}
 }
 
+/* whether the batch has a message on this meta channel for the channel */
+static bool has_command(struct slice batch, const char *meta, const char *channel)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "\"subscription\":\"%s\"", channel);
+	for (struct slice rest = batch; rest.n;) {
+		const char *end = memchr(rest.p, '}', rest.n);
+		struct slice one = slice_take(rest, end ? (size_t)(end - rest.p) + 1 : rest.n);
+
+		if (memmem(one.p, one.n, meta, strlen(meta)) && memmem(one.p, one.n, text, strlen(text)))
+			return true;
+		rest = slice_drop(rest, one.n);
+	}
+	return false;
+}
+
+/* by the server's subscriptions but those that this batch ends */
+static bool is_served(const struct play *p, int channel, struct slice batch)
+{
+	for (int i = 0; i < CHANNELS; i++)
+		if ((i == channel || covers(channels[i], channels[channel])) &&
+		    server_has(&p->server, slice_of(channels[i])) &&
+		    !has_command(batch, "/meta/unsubscribe", channels[i]))
+			return true;
+	return false;
+}
+
+static void check_batch(const struct play *p, struct slice batch)
+{
+	if (!p->agreed || !memmem(batch.p, batch.n, "/meta/unsubscribe", 17))
+		return;
+	for (int i = 0; i < CHANNELS; i++)
+		if (p->wanted[i] && !p->refused[i] && is_served(p, i, SLICE_NULL))
+			FUZZ_CHECK(is_served(p, i, batch));
+}
+
 /* ---- turns ---- */
 
 static void handle_events(struct play *p)
@@ -108,6 +148,7 @@ static void turn(struct play *p)
 	handle_events(p);
 	while (session_take_batch(p->session, p->now, &out, &batch) == 0) {
 		FUZZ_CHECK(++n < TURN_MAX);
+		check_batch(p, buf_slice(&out));
 		server_sent(&p->server, batch.id, buf_slice(&out));
 		buf_clear(&out);
 		handle_events(p);
@@ -130,6 +171,11 @@ static void answer(struct play *p, size_t which, enum server_answer how, bool lo
 	const struct server_exchange *x = &p->server.exchanges[which];
 	uint64_t id = x->id;
 	struct buf out;
+
+	p->agreed = p->agreed && how == SERVER_OK && !lost;
+	for (int i = 0; i < CHANNELS; i++)
+		p->refused[i] |= how == SERVER_REFUSED &&
+				 has_command(slice_make(x->text, x->n), "/meta/subscribe", channels[i]);
 
 	buf_init(&out, 1u << 20);
 	server_answer(&p->server, x, how, &out);
@@ -191,6 +237,7 @@ static void rest(struct play *p)
 		turn(p);
 	}
 	check_at_rest(p);
+	p->agreed = true;
 }
 
 /* ---- steps ---- */
@@ -203,6 +250,7 @@ static void want(struct play *p, bool want, struct slice letters)
 		if (c < 0 || c >= CHANNELS || p->wanted[c] == want)
 			continue;
 		p->wanted[c] = want;
+		p->refused[c] = false;
 		if (want)
 			FUZZ_CHECK(session_want(p->session, slice_of(channels[c])) == 0);
 		else
@@ -232,7 +280,7 @@ static void step(struct play *p, struct slice line)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	struct slice rest_of = slice_make(data, n);
-	struct play p = {.now = 1000000};
+	struct play p = {.now = 1000000, .agreed = true};
 	struct session_options o;
 
 	session_options_default(&o);
