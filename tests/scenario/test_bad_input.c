@@ -70,8 +70,10 @@ static unsigned long status_number(struct wire *a, const char *name)
 /* One text of the server with these elements. */
 static void server_sends(struct world *w, const char *elements)
 {
-	fake_command(w->fake, "rule type=event channel=/raw times=1 reply %s", elements);
+	/* times=all: a session that was given up may still be there */
+	fake_command(w->fake, "rule type=event channel=/raw times=all reply %s", elements);
 	fake_command(w->fake, "publish /raw 0");
+	fake_command(w->fake, "unrule");
 }
 
 #define DEEP "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[0]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]"
@@ -200,6 +202,144 @@ static void odd_fields_are_passed_on(void **state)
 	world_free(w);
 }
 
+/* An answer that ends within a string: what came before it counts, once, though it comes again. */
+static void an_answer_cut_in_a_string(void **state)
+{
+	struct world *w = up(state, "");
+	struct wire *a = world_peer(w, "a");
+
+	wire_ok(a, "subscribe", ",\"channels\":[\"/r\",\"/m\",\"/raw\"]");
+	fake_await(w->fake, "held", NULL, 1);
+	for (int i = 0; i < 2; i++) {
+		server_sends(w, i ? "{\"channel\":\"/r\",\"data\":2},{\"channel\":\"/m\",\"data\":\"x"
+				  : "{\"channel\":\"/r\",\"data\":0},{\"channel\":\"/m\",\"da");
+		hears(a, 2 * i);
+		while (!wire_state(a, "demo", "connected")->gap)
+			;
+		/* it is held again when this is answered */
+		wire_ok(a, "subscribe", ",\"channel\":\"/raw\"");
+		server_sends(w, i ? "{\"channel\":\"/r\",\"data\":3}" : "{\"channel\":\"/r\",\"data\":1}");
+		hears(a, 2 * i + 1);
+	}
+	wire_assert_none(a, PROTOCOL_OP_MESSAGE);
+	wire_close(a);
+	world_free(w);
+}
+
+/* ---- replay ---- */
+
+static void hears_payload(struct wire *a, int n)
+{
+	const struct message *m = wire_expect(a, PROTOCOL_OP_MESSAGE);
+	char part[32];
+
+	snprintf(part, sizeof(part), "\"payload\":%d}", n);
+	if (!memmem(m->message.p, m->message.n, part, strlen(part)))
+		fail_msg("heard %.*s instead of %d", SLICE_ARG(m->message), n);
+}
+
+static void loses_event(struct world *w, struct wire *a, const char *data)
+{
+	fake_command(w->fake, "rule type=event times=1 reply {\"channel\":\"/event/E__e\",\"data\":%s}", data);
+	fake_command(w->fake, "publish /event/E__e 0");
+	loses(a, "unreadable", "/event/E__e");
+}
+
+/* The server retains what it could not send well, and is not asked for it again: neither when its id
+   could be read nor when a good one came after it. */
+static void replay_goes_on_after_it(void **state)
+{
+	struct world *w = world_new((const char *const[]){"--dialect", "salesforce", NULL});
+	struct wire *a;
+
+	(void)state;
+	world_configure(w, NULL, QUICK, NULL);
+	world_start(w);
+	a = world_peer(w, "a");
+	wire_ok(a, "subscribe", ",\"channel\":\"/event/E__e\"");
+	fake_await(w->fake, "held", NULL, 1);
+	for (int i = 0; i < 2; i++) {
+		fake_command(w->fake, "publish /event/E__e %d", 1 + i);
+		hears_payload(a, 1 + i);
+		if (i == 0)
+			loses_event(w, a, "{\"event\":{\"replayId\":2},\"payload\":\"\\ud83d\"}");
+		else
+			loses_event(w, a, "{\"event\":{\"replayId\":?},\"payload\":NaN}");
+		fake_command(w->fake, "publish /event/E__e %d", 10 + i);
+		if (i)
+			hears_payload(a, 10 + i);
+		fake_command(w->fake, "mark");
+		fake_command(w->fake, "expire");
+		if (!i)
+			hears_payload(a, 10 + i);
+		fake_await(w->fake, "subscribe", NULL, 1);
+		fake_command(w->fake, "publish /event/E__e %d", 20 + i);
+		hears_payload(a, 20 + i);
+	}
+	wire_assert_none(a, PROTOCOL_OP_LOST);
+	wire_assert_none(a, PROTOCOL_OP_MESSAGE);
+	wire_close(a);
+	world_free(w);
+}
+
+/* ---- what inflates ---- */
+
+/* A request for an answer in HTTP of these bytes: GOOD, 32 MB of x on /m, GOOD, and the connect's reply. */
+static char *bomb(void)
+{
+	static const char script[] =
+		"{ printf '[{\"channel\":\"/r\",\"data\":1},{\"channel\":\"/m\",\"data\":\"'; "
+		"head -c 32M /dev/zero | tr '\\0' x; printf '\"},{\"channel\":\"/r\",\"data\":2},"
+		"{\"channel\":\"/meta/connect\",\"successful\":true}]'; } | gzip -9";
+	char head[128], *hex = calloc(1, 1 << 20);
+	unsigned char packed[1 << 18];
+	FILE *f = popen(script, "re");
+	size_t n;
+
+	assert_non_null(f);
+	assert_non_null(hex);
+	n = fread(packed, 1, sizeof(packed), f);
+	assert_int_equal(pclose(f), 0);
+	int k = snprintf(head, sizeof(head), "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n"
+			 "Content-Length: %zu\r\n\r\n", n);
+	for (int i = 0; i < k; i++)
+		sprintf(hex + 2 * i, "%02x", (unsigned char)head[i]);
+	for (size_t i = 0; i < n; i++)
+		sprintf(hex + 2 * ((size_t)k + i), "%02x", packed[i]);
+	return hex;
+}
+
+static void an_answer_that_inflates(void **state)
+{
+	struct setting s = {"long-polling", false};
+	void *setting = &s;
+	struct world *w = up(&setting, "max-message = 64K\n");
+	struct wire *a = world_peer(w, "a");
+	char *hex = bomb();
+	unsigned before;
+
+	(void)state;
+	wire_ok(a, "subscribe", ",\"channels\":[\"/r\",\"/m\"]");
+	fake_await(w->fake, "held", NULL, 1);
+	before = world_daemon_peak(w);
+	fake_command(w->fake, "rule type=connect times=1 raw %s", hex);
+	fake_command(w->fake, "publish /m 0");
+	wire_expect(a, PROTOCOL_OP_MESSAGE);
+	fake_await(w->fake, "held", NULL, 2);
+	fake_command(w->fake, "publish /m 0");
+	hears(a, 1);
+	loses(a, "too-large", "/m");
+	hears(a, 2);
+	assert_in_range(world_daemon_peak(w), 0, before + 8192);
+	fake_await(w->fake, "held", NULL, 3);
+	fake_command(w->fake, "publish /m 0");
+	wire_expect(a, PROTOCOL_OP_MESSAGE);
+	assert_nothing_happened(a, w, 1);
+	free(hex);
+	wire_close(a);
+	world_free(w);
+}
+
 #define ON(test, transport, ack)                                                                   \
 	{transport ", ack " #ack ": " #test, test, NULL, NULL, &(struct setting){transport, ack}}
 #define ON_ALL(test)                                                                               \
@@ -211,6 +351,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		ON_ALL(each_kind_costs_only_itself),
 		ON_ALL(odd_fields_are_passed_on),
+		ON_ALL(an_answer_cut_in_a_string),
+		cmocka_unit_test(replay_goes_on_after_it),
+		cmocka_unit_test(an_answer_that_inflates),
 	};
 
 	return scenario_run("bad input", tests, NULL, NULL);
