@@ -8,6 +8,8 @@ if it passes then, it has passed, and `flaky NAME` is printed.
 import contextlib
 import json
 import os
+import re
+import shutil
 import signal
 import socket
 import stat
@@ -263,6 +265,49 @@ def bad_configuration():
         os.unlink(file)
         Peer(PATH).close()
         assert show("ActiveState") == "active", journal()
+
+
+def readme_commands(section):
+    """The shell commands of a section of README.md: blocks that begin with sudo or cometctl."""
+    with open("/out/README.md", encoding="utf-8") as file:
+        text = file.read().split(f"\n## {section}\n")[1].split("\n## ")[0]
+    blocks = re.findall(r"(?:^    .*\n|^\n(?=    ))+", text, re.M)
+    blocks = [re.sub(r"(?m)^    ", "", b).strip() for b in blocks]
+    return [b for b in blocks if b.startswith(("sudo ", "cometctl "))]
+
+
+@test
+def readme():
+    """The section Configure of README.md, word for word but for the address of the server, ends with a member
+    of the group who receives a message through the socket-activated service."""
+    command("systemctl", "stop", SERVICE, SOCKET)
+    for old in ("/etc/cometd-bridge", "/run/systemd/system/cometd-bridge.service.d"):
+        if os.path.isdir(old):
+            shutil.rmtree(old)
+    command("systemctl", "daemon-reload")
+    command("useradd", "--create-home", "reader", check=False)
+    put("/out/bin/sudo", '#!/bin/sh\nexec "$@"\n', 0o755)
+    commands = readme_commands("Configure")
+    root = [c for c in commands if c.startswith("sudo ")]
+    user = [c for c in commands if c.startswith("cometctl ")]
+    assert len(root) == 2 and len(user) == 1, commands
+    path = "/out/bin:" + os.environ["PATH"]
+    for text in root:
+        text = text.replace("https://example.com/cometd", "http://127.0.0.1:8080/cometd")
+        command("env", "USER=reader", f"PATH={path}", "sh", "-euc", text)
+    said = command("runuser", "-l", "reader", "-c", user[0])
+    assert "demo" in said and "connected" in said, said
+    words = ["runuser", "-l", "reader", "-c"]
+    with subprocess.Popen([*words, "timeout 50 cometctl sub '/orders/**' -n 1"], stdout=subprocess.PIPE,
+                          text=True) as subscriber:
+        def received():
+            command(*words, "cometctl pub /orders/eu 1")
+            return subscriber.poll() is not None
+        until(received, 50, journal)
+        said = subscriber.stdout.read()
+    assert said == "/orders/eu\t1\n", said
+    said = command("runuser", "-l", "nobody", "-s", "/bin/sh", "-c", "cometctl status", check=False)
+    assert "permission" in said, said
 
 
 def passes(function):
