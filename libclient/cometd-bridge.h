@@ -1,7 +1,8 @@
 /*
- * libcometd-bridge: one connection of your program to cometd-bridged, the
- * daemon that keeps one Bayeux/CometD session per server for every process on
- * this machine. See cometd-bridge(3) for a tour and cometctl(1) for a shell.
+ * libcometd-bridge: the connection of your program to cometd-bridged, the
+ * daemon that keeps one Bayeux/CometD session per server for all processes on
+ * this machine. See cometd-bridge(3) for an overview, and cometctl(1) for use
+ * in a shell.
  *
  * TWO WAYS TO USE IT
  *
@@ -18,45 +19,45 @@
  *                                    event->data);
  *     cometd_free(c);
  *
- * Non-blocking, inside a loop of your own: cometd_set_listener() for events,
- * the *_async() twins with callbacks for requests, and cometd_get_fd(),
- * cometd_get_events(), cometd_get_timeout() and cometd_process() to drive it.
- * Each blocking call is its *_async() twin plus waiting; both may be mixed.
+ * Non-blocking, inside an event loop of your own: cometd_set_listener() for
+ * events, the *_async() functions with callbacks for requests, and
+ * cometd_get_fd(), cometd_get_events(), cometd_get_timeout() and
+ * cometd_process() to drive it. Each blocking call does the same as its
+ * *_async() counterpart and waits; both may be mixed.
  *
  * WHAT IT DOES BY ITSELF
  *
- * It connects, and connects again whenever the daemon goes away (at once when
- * the daemon said when it comes back, else with growing, random pauses of at
- * most 5 s); it subscribes again to all you subscribed to; it tells you
- * when (COMETD_EVENT_DOWN, COMETD_EVENT_UP) and that messages may have been
- * missed meanwhile (`gap`). A request that had not left this process yet waits
- * for the new connection until its own deadline; a publish or call that had
- * left fails with COMETD_E_UNKNOWN_OUTCOME and is never repeated behind your
- * back.
+ * It connects, and connects again whenever the connection to the daemon is lost
+ * (after the time that the daemon suggested, else with growing, random pauses
+ * of at most 5 s). It renews all subscriptions. It reports when that happens
+ * (COMETD_EVENT_DOWN, COMETD_EVENT_UP) and that messages may have been missed
+ * meanwhile (`gap`). A request that was not sent to the daemon yet waits for
+ * the new connection until its own deadline; a publish or call that was sent
+ * but not answered ends with COMETD_E_UNKNOWN_OUTCOME and is never repeated.
  *
  * RULES
  *
- * Threads: a handle belongs to one thread at a time; different handles are
+ * Threads: a handle may be used by one thread at a time; different handles are
  * independent. The library starts no thread, keeps no global state, writes no
  * log, installs no signal handler and never raises SIGPIPE. Descriptors are
- * close-on-exec. After fork() only one of the two processes may use a handle; the
- * other may cometd_free() it, which the first does not notice.
+ * close-on-exec. After fork() only one of the two processes may use a handle;
+ * the other may only call cometd_free(), which does not affect the first.
  *
- * Errors: functions return 0 or a negative enum cometd_error unless they say
- * otherwise; cometd_strerror() gives words. Out-parameters are written on
- * success only, unless said otherwise.
+ * Errors: functions return 0 or a negative enum cometd_error unless stated
+ * otherwise; cometd_strerror() returns a text. Out-parameters are written on
+ * success only, unless stated otherwise.
  *
- * Memory: everything is bounded (COMETD_MAX_*); at a limit a call fails with
- * COMETD_E_TOO_MANY or COMETD_E_BACKLOG, nothing grows without end.
- * Strings you pass in are copied. Pointers in events and results are the
- * library's: they live until the callback returns, or, from blocking calls,
- * until the next call with the same handle that is not a cometd_get_*(); that
- * call may still take them as its arguments.
+ * Memory: every buffer and queue has a limit (COMETD_MAX_*), at which a call
+ * fails with COMETD_E_TOO_MANY or COMETD_E_BACKLOG. Strings you pass in are
+ * copied. Pointers in events and results belong to the library: they are valid
+ * until the callback returns, or, from blocking calls, until the next call with
+ * the same handle that is not a cometd_get_*(); that call may still take them
+ * as its arguments.
  *
  * Callbacks run only inside cometd_process(), cometd_free() and the blocking
- * calls. In a callback everything is allowed, cometd_free() and
- * cometd_unsubscribe_async() included, but cometd_process() and the blocking
- * calls, which fail with COMETD_E_IN_CALLBACK.
+ * calls. A callback may call every function, including cometd_free() and
+ * cometd_unsubscribe_async(), except cometd_process() and the blocking calls,
+ * which fail with COMETD_E_IN_CALLBACK.
  *
  * Text is UTF-8. Payloads are raw JSON, pointer and length, byte for byte as
  * the server wrote them: 64-bit numbers keep their digits. They are not
@@ -64,13 +65,14 @@
  *
  * HOW IT GROWS
  *
- * A later library of the same soname serves programs built with this header.
- * Functions and enum values stay as they are; new ones come. Structs that the
- * library makes (event, result) get new fields at the end: never copy one by
- * sizeof, and do not embed it. A struct that you make either stays as it is
- * (struct cometd_json) or begins with its `size` (struct cometd_message): fields
- * that your header did not have yet count as 0, and what a program sets that is
- * newer than the library fails with COMETD_E_INVALID rather than being left out.
+ * A later library of the same soname works with programs built with this
+ * header. Functions and enum values do not change; new ones may be added.
+ * Structs that the library makes (event, result) get new fields at the end:
+ * never copy one by sizeof, and do not embed it. A struct that you make either
+ * stays as it is (struct cometd_json) or begins with its `size` (struct
+ * cometd_message): fields that your header does not have count as 0, and a
+ * field that the library does not know yet leads to COMETD_E_INVALID if it is
+ * set, instead of being ignored.
  */
 #ifndef COMETD_BRIDGE_H
 #define COMETD_BRIDGE_H
@@ -91,7 +93,7 @@ extern "C" {
 /* A handle: one (re)connecting connection to the daemon. */
 struct cometd;
 
-/* where the daemon listens when neither you nor COMETD_BRIDGE_SOCKET say otherwise */
+/* the daemon's socket, unless the program or COMETD_BRIDGE_SOCKET names another one */
 #define COMETD_SOCKET_DEFAULT "/run/cometd-bridge/bridge.sock"
 
 /* For the deadline of a request: 30 seconds. */
@@ -107,44 +109,44 @@ struct cometd;
 #define COMETD_MAX_BACKLOG (16 << 20)            /* bytes of events waiting for cometd_next() */
 
 /*
- * What can go wrong. Numbers are never given another meaning; a newer library
- * may add some, so treat an unknown number as a failure of its own.
+ * Errors. The meaning of a number never changes; a newer library may add
+ * numbers, so treat an unknown number as a separate failure.
  */
 enum cometd_error {
 	COMETD_OK = 0,
 	/* here, before anything was sent */
 	COMETD_E_NOMEM = -1,            /* out of memory; try again */
-	COMETD_E_INVALID = -2,          /* an argument makes no sense */
+	COMETD_E_INVALID = -2,          /* an argument is not valid */
 	COMETD_E_JSON = -3,             /* not one JSON value in UTF-8, or nested too deeply */
 	COMETD_E_IN_CALLBACK = -4,      /* not allowed inside a callback */
-	COMETD_E_BACKLOG = -5,          /* too many events wait: take them with cometd_next() */
+	COMETD_E_BACKLOG = -5,          /* too many events wait: call cometd_next() */
 	COMETD_E_CLOSED = -6,           /* the handle was freed meanwhile */
 	COMETD_E_INTERRUPTED = -7,      /* a signal ended the wait */
 	COMETD_E_CANCELLED = -8,        /* unsubscribed before the subscription was answered */
 	/* between this process and the daemon */
-	COMETD_E_NO_DAEMON = -20,       /* nobody listens at the socket */
-	COMETD_E_NO_PERMISSION = -21,   /* the socket's permissions keep this process out */
+	COMETD_E_NO_DAEMON = -20,       /* no process listens at the socket */
+	COMETD_E_NO_PERMISSION = -21,   /* this process may not connect to the socket */
 	COMETD_E_DISCONNECTED = -22,    /* the daemon closed the connection */
-	COMETD_E_PROTOCOL = -23,        /* the daemon, or whoever listens there, talks nonsense */
+	COMETD_E_PROTOCOL = -23,        /* the process that listens there does not follow the protocol */
 	COMETD_E_VERSION = -24,         /* no common version of the local protocol */
 	COMETD_E_SYSTEM = -25,          /* a system call failed */
 	COMETD_E_SHUTDOWN = -26,        /* the daemon stops */
 	COMETD_E_SLOW = -27,            /* this process reads too slowly */
-	COMETD_E_BUSY = -28,            /* the daemon accepts no more connections for the moment */
-	/* said by the daemon, or here where it would say nothing else */
+	COMETD_E_BUSY = -28,            /* the daemon accepts no more connections at the moment */
+	/* reported by the daemon, or by the library in its place */
 	COMETD_E_BAD_REQUEST = -40,     /* the daemon does not understand the request */
 	COMETD_E_TOO_LARGE = -41,       /* a message beyond the limit */
-	COMETD_E_BAD_CHANNEL = -42,     /* not a channel name that may be used so */
+	COMETD_E_BAD_CHANNEL = -42,     /* not a channel name that this request may use */
 	COMETD_E_UNKNOWN_SERVER = -43,  /* no such server, or none is the default */
 	COMETD_E_NOT_SUBSCRIBED = -44,  /* no such subscription */
 	COMETD_E_DENIED = -45,          /* access rules of the daemon forbid it */
 	COMETD_E_TOO_MANY = -46,        /* a limit, of this library or of the daemon, is reached */
 	COMETD_E_INTERNAL = -47,        /* the daemon failed */
 	COMETD_E_UNREADABLE = -48,      /* the server sent a message that cannot be read */
-	/* outcomes of what went to the server */
-	COMETD_E_REFUSED = -60,         /* the server said no */
-	COMETD_E_NOT_SENT = -61,        /* it never reached the server; safe to send again */
-	COMETD_E_UNKNOWN_OUTCOME = -62, /* sent, but no answer came; it may have happened */
+	/* outcomes of requests to the server */
+	COMETD_E_REFUSED = -60,         /* the server refused */
+	COMETD_E_NOT_SENT = -61,        /* not sent to the server; safe to send again */
+	COMETD_E_UNKNOWN_OUTCOME = -62, /* sent, but not answered; the server may have processed it */
 	COMETD_E_TIMEOUT = -63          /* no answer, or no event, in time */
 };
 
@@ -155,57 +157,60 @@ enum cometd_state {
 	COMETD_STATE_CONNECTING = 2,
 	COMETD_STATE_CONNECTED = 3,     /* messages flow */
 	COMETD_STATE_UNCONNECTED = 4,   /* lost; the daemon tries again by itself */
-	COMETD_STATE_HALTED = 5,        /* given up for good, see reason */
+	COMETD_STATE_HALTED = 5,        /* the server forbade another attempt, see reason */
 	COMETD_STATE_DISCONNECTING = 6,
 	COMETD_STATE_UNKNOWN = 99       /* a newer daemon's state: see state_name */
 };
 
 enum cometd_event_type {
 	/*
-	 * A message arrived on a channel this handle hears; once, however many of
-	 * its patterns match. server, seq, channel, data, message; binary, binary_more,
-	 * binary_meta where it carries bytes.
+	 * A message arrived on a subscribed channel; reported once, however
+	 * many patterns match. server, seq, channel, data, message; binary,
+	 * binary_more, binary_meta if it carries bytes.
 	 */
 	COMETD_EVENT_MESSAGE = 1,
 	/*
-	 * The daemon's session with a server: once for each server behind each
-	 * COMETD_EVENT_UP, and at each change. server, state, state_name, since,
-	 * gap, is_default; reason, retry_in, transport, generation where known.
+	 * The daemon's session with a server: once for each server after each
+	 * COMETD_EVENT_UP, and at each change. server, state, state_name,
+	 * since, gap, is_default; reason, retry_in, transport, generation if
+	 * known.
 	 */
 	COMETD_EVENT_STATE = 2,
 	/*
-	 * What became of a subscription after cometd_subscribe() returned: the
-	 * server accepted (error 0) or refused it (error, text). With pending
-	 * the refusal is for the moment: the daemon asks again after a pause, and
-	 * a further event tells what becomes of it. Otherwise COMETD_E_REFUSED,
-	 * COMETD_E_DENIED and COMETD_E_BAD_CHANNEL end the subscription; after any
-	 * other error the next connection to the daemon asks for it again.
-	 * server (NULL: default), channel, error, text, pending.
+	 * A subscription changed after cometd_subscribe() returned: the server
+	 * accepted (error 0) or refused it (error, text). With pending the
+	 * refusal is temporary: the daemon subscribes again after a pause, and
+	 * a further event reports the outcome. Otherwise COMETD_E_REFUSED,
+	 * COMETD_E_DENIED and COMETD_E_BAD_CHANNEL end the subscription; after
+	 * any other error the library subscribes again at the next connection
+	 * to the daemon. server (NULL: default), channel, error, text, pending.
 	 */
 	COMETD_EVENT_SUBSCRIPTION = 3,
 	/*
-	 * Messages of a server that do not reach this process, ahead of the next
-	 * message: it reads too slowly (error COMETD_E_SLOW), or the server sent one
-	 * that cannot be read (COMETD_E_UNREADABLE) or is beyond the daemon's
-	 * max-message (COMETD_E_TOO_LARGE). server, count, first, last, error, text;
-	 * channel of one message, where it is known, else NULL.
+	 * Messages of a server were not delivered to this process; reported
+	 * before the next message. It reads too slowly (error COMETD_E_SLOW),
+	 * or the server sent one that cannot be read (COMETD_E_UNREADABLE) or
+	 * is larger than the daemon's max-message (COMETD_E_TOO_LARGE). server,
+	 * count, first, last, error, text; channel of a single message, if it
+	 * is known, else NULL.
 	 */
 	COMETD_EVENT_LOST = 4,
 	/*
-	 * The connection to the daemon stands. gap: it is not the first one, so
-	 * messages may have been missed; subscriptions are being renewed.
+	 * The connection to the daemon was established. gap: it is not the
+	 * first one, so messages may have been missed; subscriptions are being
+	 * renewed.
 	 */
 	COMETD_EVENT_UP = 5,
 	/*
-	 * No connection to the daemon: it was lost, or the first attempt failed.
-	 * error, text, retry_in. The library goes on trying.
+	 * No connection to the daemon: it was lost, or the first attempt
+	 * failed. error, text, retry_in. The library continues to try.
 	 */
 	COMETD_EVENT_DOWN = 6
 };
 
 /*
  * An event. Only the fields named at its type are set; the others are 0 or
- * NULL. The library makes it, never you; later versions may append fields.
+ * NULL. Only the library creates events; later versions may append fields.
  */
 struct cometd_event {
 	enum cometd_event_type type;
@@ -217,8 +222,8 @@ struct cometd_event {
 	const char *message;        /* raw JSON of the whole Bayeux message, without clientId */
 	size_t message_len;
 	enum cometd_state state;
-	const char *state_name;     /* as the daemon said it: "connected" */
-	const char *reason;         /* words for people, or NULL */
+	const char *state_name;     /* as the daemon sent it: "connected" */
+	const char *reason;         /* text for people, or NULL */
 	const char *transport;      /* "websocket", "long-polling", or NULL */
 	uint64_t since;             /* milliseconds since 1970 (UTC) */
 	uint64_t generation;        /* counts the sessions made with the server */
@@ -226,31 +231,31 @@ struct cometd_event {
 	int gap;                    /* messages may have been missed */
 	int is_default;             /* the server that NULL means */
 	int error;                  /* enum cometd_error */
-	const char *text;           /* words for people about the error, or NULL */
+	const char *text;           /* text for people about the error, or NULL */
 	uint64_t count;             /* how many messages were lost */
 	uint64_t first, last;       /* lowest and highest seq concerned */
 	const char *json;           /* the whole event as raw JSON; NULL for UP and DOWN */
 	size_t json_len;
 	/*
-	 * The bytes of a message that carries some (CometD's binary extension), where the
-	 * daemon's option `binary` is on for that server; else NULL. `data` is then the
-	 * server's text for them.
+	 * The bytes of a message of CometD's binary extension, if the daemon's
+	 * option `binary` is on for that server; else NULL. `data` is then the
+	 * server's encoding of them.
 	 */
 	const char *binary;
 	size_t binary_len;
 	int binary_more;            /* further pieces follow in messages of their own */
-	const char *binary_meta;    /* raw JSON that came along, or NULL */
+	const char *binary_meta;    /* raw JSON sent along with the bytes, or NULL */
 	size_t binary_meta_len;
-	int pending;                /* refused for the moment: the daemon asks the server again */
+	int pending;                /* refused temporarily: the daemon subscribes again */
 };
 
 /*
- * What a request brought. The library makes it, never you; later versions may
+ * The result of a request. Only the library creates results; later versions may
  * append fields.
  */
 struct cometd_result {
 	int error;                  /* 0, or enum cometd_error */
-	const char *text;           /* words for people about the error; "" when there is none */
+	const char *text;           /* text for people about the error; "" if there is none */
 	const char *json;           /* `result` of the daemon's reply, raw JSON; NULL when none */
 	size_t json_len;
 	/* raw Bayeux message of the server: the answer of a call, its reply to a publish or subscribe,
@@ -268,28 +273,29 @@ struct cometd_result {
 	size_t binary_meta_len;
 };
 
-/* Gets each event while cometd_process() or a blocking call runs. */
+/* Receives each event while cometd_process() or a blocking call runs. */
 typedef void (*cometd_event_fn)(struct cometd *c, const struct cometd_event *event, void *user);
 /*
- * Gets the result of one request: exactly once for each *_async() call that
+ * Receives the result of one request: exactly once for each *_async() call that
  * returned 0, from cometd_free() with COMETD_E_CLOSED at the latest, unless
- * cometd_cancel() took it back.
+ * cometd_cancel() removed the callback.
  */
 typedef void (*cometd_result_fn)(struct cometd *c, const struct cometd_result *result, void *user);
 
 /* ---- a handle ---------------------------------------------------------- */
 
 /*
- * Makes a handle. Nothing is connected yet: cometd_connect() does it, or the
- * first cometd_process(). Give it to cometd_free().
- * COMETD_E_NOMEM, COMETD_E_SYSTEM (no descriptor left): *ret is then left as it was.
+ * Creates a handle, to be freed with cometd_free(). It does not connect:
+ * cometd_connect() does, or the first cometd_process(). COMETD_E_NOMEM,
+ * COMETD_E_SYSTEM (no descriptor left): *ret is then left as it was.
  */
 COMETD_API int cometd_new(struct cometd **ret);
 
 /*
- * Closes and frees; NULL is fine. Requests that wait end with COMETD_E_CLOSED
- * in their callbacks. In a callback the handle dies when the outermost call
- * returns (that call then returns COMETD_E_CLOSED); no event comes any more.
+ * Closes and frees a handle; NULL is allowed. Waiting requests end with
+ * COMETD_E_CLOSED in their callbacks. In a callback, the handle is freed when
+ * the outermost call returns (that call then returns COMETD_E_CLOSED); no
+ * further event is reported.
  */
 COMETD_API void cometd_free(struct cometd *c);
 
@@ -300,24 +306,25 @@ COMETD_API void cometd_free(struct cometd *c);
  */
 COMETD_API int cometd_set_socket(struct cometd *c, const char *path);
 
-/* The path that the next attempt to connect will use; yours until the handle changes. */
+/* The path that the next attempt to connect will use; valid until the handle is changed. */
 COMETD_API const char *cometd_get_socket(const struct cometd *c);
 
 /*
- * What this program calls itself in `cometctl status`, at most 64 bytes of
- * UTF-8; NULL for the program's name. Takes effect at the next connection.
+ * The name of this program in `cometctl status`, at most 64 bytes of UTF-8;
+ * NULL for the name of the executable. Takes effect at the next connection.
  */
 COMETD_API int cometd_set_name(struct cometd *c, const char *name);
 
 /*
- * Who gets the events. Without a listener (NULL, as at first) they wait for
- * cometd_next(), up to COMETD_MAX_BACKLOG; then the library stops reading, the
- * daemon drops the oldest and says how many (COMETD_EVENT_LOST). Setting a
- * listener hands it at the next cometd_process() what has waited.
+ * The function that receives the events. Without a listener (NULL, the default)
+ * they wait for cometd_next(), up to COMETD_MAX_BACKLOG; then the library stops
+ * reading, and the daemon drops the oldest messages and reports how many
+ * (COMETD_EVENT_LOST). A listener that is set later receives the waiting events
+ * at the next cometd_process().
  */
 COMETD_API void cometd_set_listener(struct cometd *c, cometd_event_fn fn, void *user);
 
-/* ---- driving it from any loop ------------------------------------------ */
+/* ---- use in any event loop ------------------------------------------ */
 
 /*
  * The descriptor to wait for. It is the same for the whole life of the handle,
@@ -327,41 +334,42 @@ COMETD_API int cometd_get_fd(const struct cometd *c);
 /* What to wait for on it, as for poll(2): POLLIN. */
 COMETD_API int cometd_get_events(const struct cometd *c);
 /*
- * Milliseconds until cometd_process() must be called though the descriptor is
- * silent; 0: now; -1: no need. Ask again after every call with the handle.
+ * Milliseconds until cometd_process() must be called even if the descriptor is
+ * not ready; 0: now; -1: no need. Call it again after every other call with the
+ * handle.
  */
 COMETD_API int cometd_get_timeout(const struct cometd *c);
 /*
- * Does what can be done without waiting: connects, writes, reads, calls back.
- * Call it when the descriptor is ready or the timeout is over (more often is
- * harmless). One call does a bounded amount of work; the descriptor stays
- * ready when more is there.
- * 0; COMETD_E_CLOSED: a callback freed the handle, touch it no more;
- * COMETD_E_BACKLOG: events must be taken first; COMETD_E_NOMEM: nothing is
- * lost, call again; COMETD_E_IN_CALLBACK.
+ * Does everything that is possible without waiting: connects, writes, reads,
+ * calls callbacks. Call it when the descriptor is ready or the timeout is over;
+ * more calls are allowed. One call does a bounded amount of work; the
+ * descriptor stays ready if more is left. 0; COMETD_E_CLOSED: a callback freed
+ * the handle, do not use it any more; COMETD_E_BACKLOG: events must be taken
+ * first; COMETD_E_NOMEM: nothing is lost, call again; COMETD_E_IN_CALLBACK.
  */
 COMETD_API int cometd_process(struct cometd *c);
 
 /*
- * Waits up to `timeout_ms` for something to do and does it: poll(2) and
- * cometd_process() in one. 0 also when only a callback ran or nothing visible
- * happened; COMETD_E_TIMEOUT, COMETD_E_INTERRUPTED, and what cometd_process()
- * returns. With a listener, `while (cometd_wait(c, COMETD_FOREVER) == 0);` is
- * a whole program.
+ * Waits up to `timeout_ms` until something can be done, and does it: poll(2)
+ * and cometd_process() in one. Also returns 0 if only a callback ran or nothing
+ * visible happened; COMETD_E_TIMEOUT, COMETD_E_INTERRUPTED, and what
+ * cometd_process() returns. With a listener, `while (cometd_wait(c,
+ * COMETD_FOREVER) == 0);` is a whole program.
  */
 COMETD_API int cometd_wait(struct cometd *c, int timeout_ms);
 
 /* ---- connection and events --------------------------------------------- */
 
 /*
- * Connects now, one attempt, and waits for the daemon's greeting. 0 at once
- * when connected already. The failure of the attempt: COMETD_E_NO_DAEMON,
- * COMETD_E_NO_PERMISSION, COMETD_E_VERSION, COMETD_E_PROTOCOL,
- * COMETD_E_TOO_MANY, COMETD_E_SHUTDOWN, COMETD_E_TIMEOUT and so on; the
- * library tries again by itself at every later call, and so may you.
+ * Makes one attempt to connect and waits for the daemon's reply to hello.
+ * Returns 0 at once if connected. The failure of the attempt:
+ * COMETD_E_NO_DAEMON, COMETD_E_NO_PERMISSION, COMETD_E_VERSION,
+ * COMETD_E_PROTOCOL, COMETD_E_TOO_MANY, COMETD_E_SHUTDOWN, COMETD_E_TIMEOUT and
+ * so on; the library tries again by itself at later calls, and the program may,
+ * too.
  */
 COMETD_API int cometd_connect(struct cometd *c, int timeout_ms);
-/* 1 while the connection to the daemon stands, else 0. */
+/* 1 while connected to the daemon, else 0. */
 COMETD_API int cometd_is_connected(const struct cometd *c);
 /* Why there is no connection: the failure of the last attempt, or 0. */
 COMETD_API int cometd_connection_error(const struct cometd *c);
@@ -374,9 +382,9 @@ COMETD_API int cometd_connection_error(const struct cometd *c);
 COMETD_API int cometd_next(struct cometd *c, int timeout_ms, const struct cometd_event **ret);
 
 /*
- * State of the session with `server` (NULL: the default one) as last heard:
- * an enum cometd_state, COMETD_E_UNKNOWN_SERVER, or COMETD_E_DISCONNECTED
- * while there is no connection to the daemon.
+ * Last known state of the session with `server` (NULL: the default one): an
+ * enum cometd_state, COMETD_E_UNKNOWN_SERVER, or COMETD_E_DISCONNECTED while
+ * there is no connection to the daemon.
  */
 COMETD_API int cometd_get_state(const struct cometd *c, const char *server);
 /* Waits until the session with `server` is in that state. */
@@ -385,43 +393,44 @@ COMETD_API int cometd_wait_state(struct cometd *c, const char *server, enum come
 
 /* ---- requests ----------------------------------------------------------
  *
- * server:     a configured server, or NULL for the default one. Name a server
- *             always in the same way.
+ * server:     a configured server, or NULL for the default one. Always use the
+ *             same name for a server.
  * channel:    "/like/this", UTF-8, at most 2048 bytes.
  * data, len:  one JSON value, checked here (COMETD_E_JSON).
  * timeout_ms: deadline of the whole request from now, 1 to COMETD_TIMEOUT_MAX, or
- *             COMETD_TIMEOUT_DEFAULT. The wait for a lost daemon or server
- *             counts: what cannot be sent until then ends as
- *             COMETD_E_NOT_SENT (publish, call), as COMETD_E_TIMEOUT, or, a
- *             subscription, as pending.
+ *             COMETD_TIMEOUT_DEFAULT. It includes the time during which the daemon
+ *             or the server is unreachable: a request that cannot be sent until
+ *             then ends as COMETD_E_NOT_SENT (publish, call), as
+ *             COMETD_E_TIMEOUT, or, a subscription, as pending.
  * ret:        where the result goes; may be NULL. Written whenever the request
  *             got a result, refusals included; *ret becomes NULL when there
  *             is none, or no memory to keep it.
- * fn, user:   the callback; fn may be NULL when nobody cares.
+ * fn, user:   the callback; fn may be NULL if the result is not needed.
  *
  * All may fail with COMETD_E_NOMEM, COMETD_E_INVALID, COMETD_E_TOO_MANY and
  * COMETD_E_CLOSED before anything is sent. The *_async() functions return 0
- * when the request is under way, and then the callback comes; the blocking
+ * when the request is under way, and the callback is called later; the blocking
  * ones return the error of the result, or COMETD_E_BACKLOG,
- * COMETD_E_INTERRUPTED, or COMETD_E_NOMEM, and then the request may still take
- * place.
+ * COMETD_E_INTERRUPTED, or COMETD_E_NOMEM, and then the request may still be
+ * carried out.
  */
 
 /* flags of a subscription */
-#define COMETD_LISTEN_ONLY 1u        /* hear what arrives anyway, ask the server nothing */
+#define COMETD_LISTEN_ONLY 1u        /* receive matching messages that arrive for other reasons; do not
+				        subscribe at the server */
 #define COMETD_DISCONNECT_IF_SLOW 2u /* reading too slowly closes the connection
 					instead of losing the oldest messages */
 
 /*
- * Hears a channel, or a pattern: a last segment * stands for one segment, **
- * for any number of them.
- * Done when the server has answered; or, with result->pending, at once while
- * the daemon's session with it is away, or when the time is over before there
- * was an answer. Then COMETD_EVENT_SUBSCRIPTION tells later. After a
- * failure nothing is subscribed; after success, pending included, it is asked
- * for and renewed by itself for ever. Twice the same is once.
- * COMETD_E_REFUSED, COMETD_E_BAD_CHANNEL, COMETD_E_UNKNOWN_SERVER,
- * COMETD_E_DENIED, COMETD_E_CANCELLED, ...
+ * Subscribes to a channel, or a pattern: a last segment * matches one segment,
+ * ** one or more. Complete when the server has answered; or, with
+ * result->pending, at once while the daemon has no session with the server, or
+ * when the time is over before the server answers. Then
+ * COMETD_EVENT_SUBSCRIPTION reports the outcome later. After a failure there is
+ * no subscription; after success, pending included, the subscription is renewed
+ * by itself. Subscribing twice has no further effect. COMETD_E_REFUSED,
+ * COMETD_E_BAD_CHANNEL, COMETD_E_UNKNOWN_SERVER, COMETD_E_DENIED,
+ * COMETD_E_CANCELLED, ...
  */
 COMETD_API int cometd_subscribe(struct cometd *c, const char *server, const char *channel,
 				unsigned flags, int timeout_ms, const struct cometd_result **ret);
@@ -430,8 +439,8 @@ COMETD_API int cometd_subscribe_async(struct cometd *c, const char *server, cons
 				      void *user);
 
 /*
- * Stops hearing it. It is forgotten here at once, but messages that are on
- * their way may still come. COMETD_E_NOT_SUBSCRIBED.
+ * Ends the subscription at once; messages that are under way may still arrive.
+ * COMETD_E_NOT_SUBSCRIBED.
  */
 COMETD_API int cometd_unsubscribe(struct cometd *c, const char *server, const char *channel,
 				  int timeout_ms, const struct cometd_result **ret);
@@ -439,10 +448,11 @@ COMETD_API int cometd_unsubscribe_async(struct cometd *c, const char *server, co
 					int timeout_ms, cometd_result_fn fn, void *user);
 
 /*
- * Publishes; done when the server has acknowledged. Messages published in a
- * row leave in that order. What the server replied, a refusal included, is in
- * result->message, and what data it added in result->data; no other process
- * sees it. COMETD_E_REFUSED, COMETD_E_NOT_SENT, COMETD_E_UNKNOWN_OUTCOME, ...
+ * Publishes; complete when the server has acknowledged it. Messages are sent in
+ * the order in which they were published. The server's reply, a refusal
+ * included, is in result->message, and the data of that reply in result->data;
+ * no other process receives it. COMETD_E_REFUSED, COMETD_E_NOT_SENT,
+ * COMETD_E_UNKNOWN_OUTCOME, ...
  */
 COMETD_API int cometd_publish(struct cometd *c, const char *server, const char *channel,
 			      const char *data, size_t len, int timeout_ms,
@@ -452,9 +462,10 @@ COMETD_API int cometd_publish_async(struct cometd *c, const char *server, const 
 				    cometd_result_fn fn, void *user);
 
 /*
- * A message with more to it than its data, for cometd_publish_message() and
- * cometd_call_message(). Yours: begin with `= {0}`, set `size`, and then what you need.
- * Of `data` and `binary` exactly one is not NULL. Its strings are copied.
+ * A message with more fields than its data, for cometd_publish_message() and
+ * cometd_call_message(). Initialise it with `= {0}`, set `size`, and then the
+ * fields that you need. Of `data` and `binary` exactly one is not NULL. Its
+ * strings are copied.
  *
  *     struct cometd_message m = {0};
  *
@@ -468,10 +479,10 @@ struct cometd_message {
 	size_t data_len;
 	const char *ext;            /* the message's Bayeux `ext`, a JSON object; or NULL */
 	size_t ext_len;
-	const void *binary;         /* bytes in place of data; not NULL even when there are none */
+	const void *binary;         /* bytes instead of data; not NULL even if there are none */
 	size_t binary_len;
-	int binary_more;            /* further pieces follow, which you send in their order */
-	const char *binary_meta;    /* one JSON value that goes along, or NULL */
+	int binary_more;            /* further parts follow in later messages, in order */
+	const char *binary_meta;    /* one JSON value to send along with the bytes, or NULL */
 	size_t binary_meta_len;
 };
 /*
@@ -488,9 +499,10 @@ COMETD_API int cometd_publish_message_async(struct cometd *c, const char *server
 					    cometd_result_fn fn, void *user);
 
 /*
- * Asks a service channel ("/service/...") and brings the answer, which no other
- * process sees: result->message, result->data, result->binary. COMETD_E_TIMEOUT
- * when the server took the question but did not answer; else as cometd_publish().
+ * Sends a request to a service channel ("/service/...") and returns the answer,
+ * which no other process receives: result->message, result->data,
+ * result->binary. COMETD_E_TIMEOUT if the server acknowledged the request but
+ * did not answer it; else as cometd_publish().
  */
 COMETD_API int cometd_call(struct cometd *c, const char *server, const char *channel,
 			   const char *data, size_t len, int timeout_ms,
@@ -512,19 +524,19 @@ COMETD_API int cometd_status(struct cometd *c, int timeout_ms, const struct come
 COMETD_API int cometd_status_async(struct cometd *c, int timeout_ms, cometd_result_fn fn,
 				   void *user);
 
-/* A round trip to the daemon, behind all requests made before. */
+/* A round trip to the daemon, after all requests made before. */
 COMETD_API int cometd_ping(struct cometd *c, int timeout_ms);
 COMETD_API int cometd_ping_async(struct cometd *c, int timeout_ms, cometd_result_fn fn, void *user);
 
 /*
- * Takes back a callback: whatever was asked with this `fn` and `user` goes on,
- * but its result is dropped. Returns how many.
+ * Removes callbacks: requests with this `fn` and `user` continue, but their
+ * results are dropped. Returns how many.
  */
 COMETD_API int cometd_cancel(struct cometd *c, cometd_result_fn fn, void *user);
 
-/* ---- words ------------------------------------------------------------- */
+/* ---- texts ------------------------------------------------------------- */
 
-/* Words for people about an error ("the server said no"); never NULL. */
+/* Text for people about an error ("out of memory"); never NULL. */
 COMETD_API const char *cometd_strerror(int error);
 /* A fixed name for programs ("refused"); never NULL. */
 COMETD_API const char *cometd_error_name(int error);
@@ -532,13 +544,13 @@ COMETD_API const char *cometd_error_name(int error);
 COMETD_API const char *cometd_state_name(enum cometd_state state);
 /* The state of this name, or COMETD_STATE_UNKNOWN. */
 COMETD_API enum cometd_state cometd_state_of(const char *name);
-/* Version of the library that runs, "0.1.0". */
+/* Version of the library in use, "0.1.0". */
 COMETD_API const char *cometd_version(void);
 
 /* ---- reading JSON ------------------------------------------------------
  *
- * For programs that have no JSON library at hand. `json` is one value with
- * nothing behind it, such as a payload; found values are views into it.
+ * For programs that use no JSON library. `json` is exactly one value, such as a
+ * payload; found values point into it.
  */
 
 enum cometd_json_kind {
@@ -562,13 +574,14 @@ struct cometd_json {
 COMETD_API int cometd_json_parse(const char *json, size_t len, struct cometd_json *ret);
 /*
  * The member `name` of an object; kind COMETD_JSON_NONE when it has none.
- * COMETD_E_JSON when the value is no object, or says the name twice.
+ * COMETD_E_JSON if the value is not an object, or has the name twice.
  */
 COMETD_API int cometd_json_get(const struct cometd_json *object, const char *name,
 			       struct cometd_json *ret);
 /*
  * Calls each(user, element) for the elements of an array, in order; a result
- * other than 0 ends the walk and is returned. COMETD_E_JSON when it is no array.
+ * other than 0 ends the iteration and is returned. COMETD_E_JSON if it is not
+ * an array.
  */
 COMETD_API int cometd_json_each(const struct cometd_json *array,
 				int (*each)(void *user, const struct cometd_json *element),
