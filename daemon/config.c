@@ -254,7 +254,7 @@ static void set_option(struct loader *l, const char *name, const char *value)
 	}
 	first = l->section->set_by[i] != l->file;
 	if (!first && !config_row_option(row)->repeatable) {
-		line_error(l, "%s: it stands in this file already", name);
+		line_error(l, "%s: set twice in this file", name);
 		return;
 	}
 	l->section->set_by[i] = l->file;
@@ -273,7 +273,7 @@ static int on_option(void *ctx, const char *section, const char *name, const cha
 	if (l->section)
 		set_option(l, name, value);
 	else if (!l->broken)
-		line_error(l, "\"%s\" stands before the first section", name);
+		line_error(l, "\"%s\" is before the first section", name);
 	return 1;
 }
 

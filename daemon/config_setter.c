@@ -209,7 +209,7 @@ int config_set_transports(const struct config_row *row, void *to, const char *te
 		if (t < 0)
 			return CONFIG_E_INVALID;
 		if (seen & 1u << t)
-			return config_wrong(why, "%.*s stands there twice", (int)len, text);
+			return config_wrong(why, "%.*s is named twice", (int)len, text);
 		seen |= 1u << t;
 		list[n++] = (enum session_transport)t;
 		text += len;
@@ -264,7 +264,7 @@ int config_set_url(const struct config_row *row, void *to, const char *text,
 		return config_wrong(why, "a server has at most %d of them", CONFIG_URLS_MAX);
 	for (size_t i = 0; i < urls->n; i++)
 		if (strcmp(urls->v[i], text) == 0)
-			return config_wrong(why, "the same stands there already");
+			return config_wrong(why, "the same value is set twice");
 	return strings_append(urls, text);
 }
 
@@ -346,15 +346,15 @@ int config_set_cookie(const struct config_row *row, void *to, const char *text,
 	(void)row;
 	/* never the value: it may be a secret */
 	if (!cookies_valid(text))
-		return config_wrong(why, "it is no NAME=VALUE; behind that may stand \"; Path=/x\", and in "
-				  "the value no blank, comma, semicolon or quotation mark");
+		return config_wrong(why, "it is not NAME=VALUE, optionally followed by \"; Path=/x\"; the value "
+				  "must not contain blanks, commas, semicolons or quotation marks");
 	return strings_append(to, text);
 }
 
 /* never the text: it may hold a secret */
 static int no_object(struct config_why *why)
 {
-	return config_wrong(why, "it is no JSON object, says a key twice or has more than %d",
+	return config_wrong(why, "it is not a JSON object, has a key twice, or has more than %d members",
 			    EXT_FIXED_MEMBERS_MAX);
 }
 
@@ -387,8 +387,8 @@ int config_set_fields(const struct config_row *row, void *to, const char *text,
 	if (r == -EINVAL)
 		return no_object(why);
 	if (r == FIELDS_E_RESERVED)
-		return config_wrong(why, "\"%s\" is for the daemon to say; %s", name,
-				    strcmp(name, "ext") == 0 ? "there are options for ext"
+		return config_wrong(why, "\"%s\" is set by the daemon; %s", name,
+				    strcmp(name, "ext") == 0 ? "use the options for ext"
 							     : "choose another name");
 	return r ? r : set_text(to, text);
 }
@@ -425,11 +425,11 @@ int config_set_credential(const struct config_row *row, void *to, const char *te
 	if (!header && !path)
 		return config_wrong(why, "it is none of: %s", row->option.type);
 	if (header && !is_header_name(header))
-		return config_wrong(why, "behind \"header\" stands no name of a header, or one that "
-				    "only the daemon may set");
+		return config_wrong(why, "\"header\" must be followed by the name of a header that "
+				    "the daemon does not set itself");
 	if (path && !ext_path_valid(path))
-		return config_wrong(why, "behind \"ext\" stand at most %d names, separated by \"/\", "
-				    "without quotation marks", EXT_PATH_DEPTH_MAX);
+		return config_wrong(why, "\"ext\" must be followed by at most %d names, separated by "
+				    "\"/\", without quotation marks", EXT_PATH_DEPTH_MAX);
 	c->kind = header ? AUTH_HEADER : AUTH_EXT;
 	return set_text(&c->header, header ? header : path);
 }
@@ -490,7 +490,7 @@ int config_set_service(const struct config_row *row, void *to, const char *text,
 	if (fault)
 		return config_wrong(why, "\"%s\": a channel %s", text, channel_fault_text(fault));
 	if (!channel_is_service(channel))
-		return config_wrong(why, "%s is heard by others; for example: %s", text,
+		return config_wrong(why, "%s is not below /service/, so subscribers receive it; for example: %s", text,
 				    row->option.example);
 	memcpy(to, text, channel.n + 1);
 	return 0;

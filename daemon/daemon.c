@@ -175,7 +175,7 @@ static void on_stop_timeout(void *ctx)
 	struct daemon *d = ctx;
 
 	log_msg(LOG_L_WARNING, LOG_FIELDS({"peers", SLICE("some")}),
-		"stopped before everything had said goodbye");
+		"stopped before all connections and sessions were closed");
 	loop_stop(d->loop);
 }
 
@@ -343,10 +343,10 @@ static int add_server(struct daemon *d, const struct config_server *c, char *why
 	list_append(&d->servers, &s->link);
 	if (c->tls_insecure)
 		log_msg(LOG_L_WARNING, LOG_FIELDS({"server", slice_of(c->name)}),
-			c->tls_pin ? "tls-insecure: the certificate is not checked, only that its key "
-				     "is one of tls-pin"
-				   : "tls-insecure: the certificate is not checked, anybody may play "
-				     "this server");
+			c->tls_pin ? "tls-insecure: the certificate is not checked, only its key "
+				     "(tls-pin)"
+				   : "tls-insecure: the certificate is not checked; an attacker on "
+				     "the network can impersonate this server");
 	return 0;
 }
 
@@ -359,7 +359,7 @@ static int adopt_sockets(struct daemon *d, char *why, size_t why_size)
 		return n;
 	if (*why)
 		log_msg(LOG_L_WARNING, LOG_FIELDS({"sockets", slice_of(why)}),
-			"not all that was handed over is used");
+			"ignoring some of the sockets passed by systemd");
 	for (int i = 0; i < n; i++) {
 		int r = listener_adopt(d->loop, fds[i], on_accepted, d,
 				       &d->listeners[d->n_listeners]);

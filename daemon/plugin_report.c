@@ -15,7 +15,7 @@ void plugin_report_time(struct plugin_instance *x, uint64_t since, const char *f
 
 	if (ms > COMETD_EXTENSION_SLOW_MS)
 		LOG(&x->slow, LOG_L_WARNING, FIELDS(x),
-		    "%s() of an extension took %" PRIu64 " ms, and everybody waited", function, ms);
+		    "%s() of an extension took %" PRIu64 " ms; the whole daemon waited", function, ms);
 }
 
 static void disable(struct plugin_instance *x)

@@ -55,6 +55,6 @@ const char *plugin_wish_parse(const char *line, struct plugin_wish *ret)
 	ret->config = line + word.n + strspn(line + word.n, BLANKS);
 	ret->file = ret->config[0] == '@' ? ret->config + 1 : NULL;
 	if (ret->file && ret->file[0] != '/')
-		return "behind \"@\" stands the absolute path of a file with its configuration";
+		return "\"@\" must be followed by the absolute path of a file with its configuration";
 	return NULL;
 }

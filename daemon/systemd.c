@@ -49,7 +49,7 @@ static void tell(const char *text)
 	if (sendto(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT, (struct sockaddr *)&sa,
 		   length) < 0)
 		log_msg(LOG_L_DEBUG, LOG_FIELDS({"error", slice_of(strerror(errno))}),
-			"the service manager was not told");
+			"cannot notify the service manager");
 	close(fd);
 }
 

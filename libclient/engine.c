@@ -358,7 +358,7 @@ static int on_greeting(struct engine *e, uint64_t now)
 	if (r == -ENOMEM)
 		return r;
 	if (r) {
-		give_up(e, COMETD_E_PROTOCOL, SLICE("a greeting that makes no sense"));
+		give_up(e, COMETD_E_PROTOCOL, SLICE("an invalid reply to hello"));
 		return NOTHING;
 	}
 	e->state = ENGINE_UP;
@@ -399,7 +399,7 @@ static int on_replayed(struct engine *e, struct want *want)
 	if (r == -ENOMEM)
 		return r;
 	if (r)
-		give_up(e, COMETD_E_PROTOCOL, SLICE("an error too large to tell"));
+		give_up(e, COMETD_E_PROTOCOL, SLICE("an error that is too large"));
 	want->asked = 0;
 	want->unconfirmed = false;
 	if (result.error)

@@ -25,7 +25,7 @@ const char *json_fault_text(int fault)
 		[JSON_E_UTF8] = "not UTF-8",
 		[JSON_E_DEPTH] = "nested too deeply",
 		[JSON_E_SHAPE] = "not the array or object expected",
-		[JSON_E_DUPLICATE] = "a key stands twice",
+		[JSON_E_DUPLICATE] = "a key occurs twice",
 		[JSON_E_UNKNOWN] = "an unknown key",
 	};
 

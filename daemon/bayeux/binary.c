@@ -118,6 +118,6 @@ int binary_from_wire(struct slice wish, struct slice own, struct buf *data, stru
 	if (r)
 		buf_truncate(data, start);
 	if (r == BINARY_E_WISH)
-		*ret_why = "ext says binary itself";
+		*ret_why = "ext must not contain binary";
 	return r;
 }

@@ -17,7 +17,7 @@ const char *channel_fault_text(int fault)
 	case CHANNEL_E_CHARACTER:
 		return "has a control character, or is not UTF-8";
 	case CHANNEL_E_FILTER:
-		return "may have a filter, \"?\" and more, only behind the one channel of a "
+		return "may have a filter (\"?\" and an expression) only at the end of the channel of a "
 		       "subscription";
 	case CHANNEL_E_WILDCARD:
 		return "may have \"*\" or \"**\" only as the last segment of a subscription";

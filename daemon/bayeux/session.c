@@ -20,8 +20,8 @@
 #define RELEASED_MAX (2u << 30)
 /* after a shortage of memory: when to look again */
 #define SHORTAGE_MS 100u
-/* on a WebSocket on which other things come, the reply to a subscribe is awaited so many times as
-   long as on a silent one */
+/* on a WebSocket with other traffic, the reply to a subscribe is awaited this many times as long as on a
+   silent one */
 #define WEBSOCKET_REPLY_TIMES 10u
 
 const char *session_state_name(enum session_state state)
@@ -374,14 +374,14 @@ uint64_t session_deadline(const struct session *s)
 }
 
 /*
- * Deadlines measure silence. Bytes are not counted as they come, which would move up to 256
- * deadlines for each read: a deadline that has passed is looked at again.
+ * Deadlines measure silence. Deadlines are not moved at each read, which would touch up to 256 of them: a
+ * deadline that has passed is checked against the time of the last bytes.
  */
 static void expire_exchanges(struct session *s, uint64_t now)
 {
 	struct exchange *x;
 	while ((x = exchange_first_due(&s->exchanges, NULL)) && x->deadline <= now) {
-		/* a session that is being stopped has no time for that */
+		/* not while the session is being stopped */
 		if (s->state != SESSION_DISCONNECTING && x->heard_at + request_time(s) > now)
 			x->deadline = x->heard_at + request_time(s);
 		else
@@ -389,7 +389,7 @@ static void expire_exchanges(struct session *s, uint64_t now)
 	}
 }
 
-/* When a request whose deadline passed is given up, after what came meanwhile. */
+/* When a request whose deadline passed is given up, considering the bytes that arrived meanwhile. */
 static uint64_t later_deadline(const struct session *s, const struct request *r)
 {
 	const struct exchange *x = r->exchange;
@@ -401,7 +401,7 @@ static uint64_t later_deadline(const struct session *s, const struct request *r)
 		return (websocket ? s->websocket_heard_at : x->heard_at) + request_time(s);
 	case REQUEST_SUBSCRIBE:
 	case REQUEST_UNSUBSCRIBE:
-		/* a reply that got lost must be noticed, although the events never pause */
+		/* a lost reply must be noticed even though events keep arriving */
 		if (websocket)
 			return earliest(s->websocket_heard_at + request_time(s),
 					x->sent_at + WEBSOCKET_REPLY_TIMES * request_time(s));

@@ -158,8 +158,8 @@ struct session_options {
 	unsigned in_flight_max;
 	uint64_t seed;                /* of the jitter */
 	struct session_hooks hooks;   /* (none) they must outlive the session */
-	/* overwrites secrets in a message of the server that is no event, in place, before anybody
-	   sees it (NULL); the context must outlive the session */
+	/* overwrites secrets in a message of the server that is not an event, in place, before it is
+	   reported (NULL); the context must outlive the session */
 	void (*mask)(void *ctx, char *message, size_t n);
 	void *mask_ctx;
 };
@@ -247,9 +247,9 @@ int session_publish(struct session *s, uint64_t now, struct slice channel, struc
 		    uint64_t cookie);
 
 /*
- * That peer is gone. Its calls that were not sent end as not sent, for nobody is left to get their
- * answers. What it published is still sent, but within SESSION_LEFT_MS at the latest, so that its room
- * in the queue becomes free while the server is away.
+ * The peer is gone. Its calls that were not sent end as not sent, because no one can receive their answers.
+ * Its publishes are still sent, but only within SESSION_LEFT_MS, so that their room in the queue becomes free
+ * while there is no session.
  */
 #define SESSION_LEFT_MS 30000u
 void session_peer_left(struct session *s, uint64_t peer);
@@ -259,8 +259,8 @@ enum session_lane {
 	SESSION_LANE_CONNECT,    /* handshakes and the held connect */
 	/* everything else, in order, one batch at a time on long-polling */
 	SESSION_LANE_COMMAND,
-	/* on long-polling, calls, and what their peer publishes after them: a service may take its
-	   time to answer. A batch is of one peer, which sends nothing else meanwhile */
+	/* on long-polling: calls, and the later publishes of their peer, because a service may answer
+	   late. A batch belongs to one peer, which sends nothing else meanwhile */
 	SESSION_LANE_CALL,
 	SESSION_LANES = SESSION_LANE_CALL + 4,
 };
@@ -293,19 +293,19 @@ int session_take_batch(struct session *s, uint64_t now, struct buf *out, struct 
 
 /* ---- input ---- */
 /*
- * A piece of a text from the server, in whatever cuts it arrives: of the HTTP body of `batch`, or
- * (0) of one WebSocket message. The bytes must stay, unchanged by the caller, until session_next()
- * said SESSION_E_NONE. Each message in it is handled as soon as it is complete; what is no Bayeux
- * between them becomes a failure of the batch (or of the WebSocket). Pieces of exchanges that ended
- * or were aborted are left out: what they bring late comes again, or belongs to the past.
- * 0, -ENOMEM, -EBUSY while the piece before, of this text or another, is not looked through.
+ * A piece of a text from the server, of any size: of the HTTP body of `batch`, or (0) of one WebSocket
+ * message. The bytes must stay, unchanged by the caller, until session_next() said SESSION_E_NONE. Each
+ * message in it is handled as soon as it is complete; what is no Bayeux between them becomes a failure of the
+ * batch (or of the WebSocket). Pieces of exchanges that ended or were aborted are ignored: their messages are
+ * sent again, or are obsolete. 0, -ENOMEM, -EBUSY while the piece before, of this text or another, is not
+ * looked through.
  */
 int session_feed(struct session *s, uint64_t now, uint64_t batch, struct slice piece);
 
 /* The WebSocket message is complete; of an HTTP answer session_batch_end() says so. */
 void session_text_end(struct session *s, uint64_t now);
 
-/* Whether a piece is not looked through yet. */
+/* Whether a piece is not completely read yet. */
 bool session_has_text(const struct session *s);
 /* The piece goes away before session_next() said none, for there is no memory: what was not looked
    at is left out. session_batch_failed() or session_closed() must follow. */
@@ -361,7 +361,7 @@ enum session_event_kind {
 	/* batch: end its exchange now, on WebSocket close the connection; batch 0: all of them */
 	SESSION_EVENT_ABORT,
 	SESSION_EVENT_NOTE,      /* text: something odd that a person may want to read in the log */
-	/* a message that cannot be handed over: loss, text (why), channel where it could be read, else
+	/* a message that cannot be delivered: loss, text (the reason), channel if it could be read, else
 	   SLICE_NULL */
 	SESSION_EVENT_LOST,
 	/* only with the option credentials: the session needs others, see session_authorized(). It waits
@@ -378,7 +378,7 @@ enum session_outcome {
 	SESSION_OUTCOME_TIMEOUT, /* a call that was delivered and not answered */
 };
 enum session_loss {
-	SESSION_LOSS_UNREADABLE, /* it is no JSON, or nested too deeply */
+	SESSION_LOSS_UNREADABLE, /* it is not valid JSON, or nested too deeply */
 	SESSION_LOSS_TOO_LARGE,  /* larger than message_max */
 };
 struct session_event {
@@ -390,7 +390,7 @@ struct session_event {
 	enum session_channel_status status;
 	struct slice channel;
 	struct slice text;
-	bool repeated;               /* of a pending channel: so was the try before */
+	bool repeated;               /* of a pending channel: the attempt before was pending, too */
 	uint64_t batch;
 	bool binary;                 /* by the option: look for bytes in the envelope */
 };
@@ -418,7 +418,8 @@ struct session_info {
 	uint64_t losses;             /* how often a connected session was lost, in all */
 	uint64_t retry_at;           /* now-time of the next try, UINT64_MAX when none is planned */
 	uint64_t generation;         /* handshakes that succeeded */
-	struct slice client_id;      /* of the last of them: who knows it can act as this session */
+	struct slice client_id;      /* of the current session: a secret, because knowing it is enough to act
+				        as this session */
 	/* messages may have been missed since the last time it was connected */
 	bool gap;
 	struct slice reason;         /* of the last trouble; empty when there is none */

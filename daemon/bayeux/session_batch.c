@@ -374,7 +374,7 @@ static struct publish *next_command(const struct session *s)
 			    : publishes_next(&s->publishes);
 }
 
-/* A batch on a lane of calls is of one peer: of whoever calls first. */
+/* A batch on a lane of calls belongs to one peer: the one whose call is first. */
 static struct publish *next_on_lane(const struct session *s, const struct plan *plan,
 				    const struct exchange *x)
 {
@@ -418,7 +418,7 @@ static int plan_channels(struct session *s, uint64_t now, struct plan *plan, str
 	LIST_EACH(w, &s->wanted.todo, struct wanted, link) {
 		if (!may_plan(plan, w, out))
 			break;
-		/* decided once: what is sent must be what is recorded */
+		/* decided once, so that the recorded request is the one that is sent */
 		w->request.kind = wanted_subscribes(&s->wanted, w) ? REQUEST_SUBSCRIBE
 								   : REQUEST_UNSUBSCRIBE;
 		struct message m = {
@@ -473,13 +473,13 @@ static enum session_batch_kind kind_of(const struct plan *plan)
 	return plan->subscribes ? SESSION_BATCH_CHANNELS : SESSION_BATCH_UNSUBSCRIBE;
 }
 
-/* whether publishes have to wait for the batch after this one */
+/* whether publishes must wait for the batch after this one */
 static bool must_follow(const struct session *s, const struct plan *plan)
 {
 	return plan->channels && s->o.publish_apart && s->transport == SESSION_LONG_POLLING;
 }
 
-/* Nothing is sent: the publishes go back. */
+/* Nothing is sent: put the publishes back. */
 static void cancel(struct session *s, struct exchange *x)
 {
 	x->kept = true;
@@ -631,7 +631,7 @@ static int take_due(struct session *s, uint64_t now, struct buf *out, struct ses
 		return s->state == SESSION_HANDSHAKING ? take_handshake(s, now, out, ret)
 						       : SESSION_E_NONE;
 	case DUE_CONNECT:
-		/* over a WebSocket its reply may be there, but not yet all that came with it */
+		/* over a WebSocket, its reply may have arrived before the rest of the same text */
 		return exchange_on_lane(&s->exchanges, SESSION_LANE_CONNECT) || text_of_connect(s)
 			? SESSION_E_NONE : take_connect(s, now, out, ret);
 	case DUE_DISCONNECT:

@@ -41,7 +41,7 @@ static void note_answer(struct session *s, struct request *r)
 /* The server no longer retains the place to go on from: messages since then may be missed. */
 static void begin_elsewhere(struct session *s, struct wanted *w, const struct envelope *e)
 {
-	state_note(s, "%.*s begins anew: %.*s", SLICE_ARG(slice_take(w->node.key, 100)),
+	state_note(s, "%.*s starts at another position: %.*s", SLICE_ARG(slice_take(w->node.key, 100)),
 		  SLICE_ARG(slice_take(e->error, 120)));
 	state_missed(s);
 	wanted_broken(&s->wanted, w, false);

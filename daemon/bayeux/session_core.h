@@ -40,12 +40,12 @@
 
 enum session_due { DUE_NOTHING, DUE_HANDSHAKE, DUE_CONNECT, DUE_DISCONNECT };
 
-/* where reading stands in a piece of a text */
+/* reading state of the current piece */
 enum input_state {
 	INPUT_NEXT,             /* the next element is to be found */
-	INPUT_FOUND,            /* it is in_element, and to be read */
-	INPUT_READ,             /* it is to be looked at */
-	INPUT_LOOKED,           /* it was; and is to be counted as handed over */
+	INPUT_FOUND,            /* it is in_element and must be parsed */
+	INPUT_READ,             /* it is parsed and must be handled */
+	INPUT_LOOKED,           /* it was handled and must be counted as handed over */
 };
 
 /* A text that is being read: an answer over HTTP, or a message over the WebSocket. */
@@ -53,14 +53,16 @@ struct text {
 	struct list link;               /* session::texts; not that of what was released */
 	uint64_t number, batch;         /* batch 0: WebSocket */
 	struct elements elements;
-	bool ended;                     /* no more pieces come */
-	uint64_t last_event;            /* hash of the event in front; 0: there was something else */
-	unsigned copies;                /* events up to that one that are its very copies */
-	unsigned skipped;               /* elements that were no message */
+	bool ended;                     /* no further pieces follow */
+	uint64_t last_event;            /* hash of the previous message if it was an event, else 0 */
+	unsigned copies;                /* identical copies among the events up to that one */
+	unsigned skipped;               /* elements that were not messages */
 	bool reply_unreadable;
-	bool replied;                   /* it answers the connect: the next one waits for its end */
+	bool replied;                   /* it holds the reply to the connect: the next connect waits for its
+					   end */
 	uint64_t fed_at;                /* its last piece came */
-	/* The server's own disconnect is in it. What it means says a reply behind it, or the end */
+	/* It contains the server's own disconnect, whose meaning depends on the reply after it, or on the
+	   end */
 	bool kicked;
 	char kick_reason[SESSION_REASON_MAX];
 };
@@ -110,8 +112,8 @@ struct session {
 	bool spared;                    /* … in HTTP, since a connect proved good: the session stayed */
 	uint64_t credential;            /* how often others came; an exchange tells which it shows */
 	uint64_t proven;                /* the last one with a good answer, counted from 1 */
-	bool renewing;                  /* another credential is asked for, and the session goes on */
-	uint64_t renew_at;              /* not again before then, for it may be in vain */
+	bool renewing;                  /* another credential was requested; the session continues */
+	uint64_t renew_at;              /* not before that time, because it may not help */
 
 	/* the connect */
 	struct request handshake, connect, disconnect;
@@ -120,7 +122,7 @@ struct session {
 	bool connect_probes;            /* the outstanding one says timeout 0 */
 	uint64_t connect_events;        /* that came while it was outstanding */
 	uint64_t stale_connect;         /* id of one overtaken on the same WebSocket, 0 for none */
-	/* a handshake that the server asked for went out at once, since the last good connect */
+	/* since the last good connect, a handshake that the server asked for was sent without a pause */
 	bool handshake_obeyed;
 	uint64_t spin;                  /* pause that keeps empty instant replies from spinning */
 	unsigned connects_unrefreshed;  /* since advice was last asked for */
@@ -151,17 +153,17 @@ struct session {
 	const struct ext *timesync;     /* the same */
 
 	/* input not yet looked at */
-	struct list texts;              /* of the driver, begun and not through */
-	struct text *in_text;           /* whose piece is looked at, or NULL */
+	struct list texts;              /* from the driver, not completely read yet */
+	struct text *in_text;           /* the text of the current piece, or NULL */
 	enum input_state in_state;      /* of that piece */
 	struct element in_element;
-	struct envelope_batch in;       /* what is read of it: one message, or none */
+	struct envelope_batch in;       /* the parsed message, or none */
 	struct envelope in_unreadable;  /* … when it cannot be read */
-	struct envelope *in_message;    /* one of both */
+	struct envelope *in_message;    /* one of these two */
 	char in_replay_id[24];          /* of one that cannot be read */
 	struct buf in_channel;          /* its channel, decoded */
-	struct buf in_hidden;           /* the element without our client id, where it had to go */
-	struct buf in_masked;           /* a copy without secrets, where it may have some */
+	struct buf in_hidden;           /* the element after our client id was removed, if it had one */
+	struct buf in_masked;           /* a copy without secrets, if it may contain any */
 	uint64_t next_text;             /* number of the next text that begins */
 	bool in_kept;                   /* an event that an extension keeps from its hearers */
 	enum session_loss in_loss;      /* why it is unreadable */
@@ -194,13 +196,13 @@ static inline struct ext_time session_time(const struct session *s, uint64_t now
 	return (struct ext_time){now, now + s->unix_ahead};
 }
 
-/* how long a reply may take that the server has no reason to hold */
+/* time limit for a reply that the server has no reason to delay */
 static inline uint64_t request_time(const struct session *s)
 {
 	return s->o.request_timeout ? s->o.request_timeout : s->o.network_delay;
 }
 
-/* how long the server may hold a connect: it may keep to what it advised, whatever was wanted */
+/* how long the server may hold a connect: what it advised, even if something else was requested */
 static inline uint64_t connect_hold(const struct session *s)
 {
 	uint64_t wanted = s->o.wanted_timeout;
@@ -230,17 +232,17 @@ int hooks_outgoing(struct session *s, struct hook_message *m, const struct ext_f
 		   struct hook_change *ret);
 
 /* ---- session_texts.c ---- */
-/* The one of that batch (0: WebSocket) that is being read, or NULL. */
+/* The text of that batch (0: WebSocket) that is being read, or NULL. */
 struct text *text_find(const struct session *s, uint64_t batch);
-/* Begins one; `max`: ceiling of an element. 0 or -ENOMEM. */
+/* Begins a text; `max` limits an element. 0 or -ENOMEM. */
 int text_new(size_t max, uint64_t batch, struct text **ret);
-/* It must not be the one that is looked at. NULL is fine. */
+/* Frees it; it must not be the current one. NULL is allowed. */
 void text_free(struct text *t);
-/* The one that answers the connect, and goes on, or NULL. */
+/* The text that holds the reply to the connect and is not complete yet, or NULL. */
 struct text *text_of_connect(const struct session *s);
 /* The one that goes on soon, or has broken off, and got nothing for longest; or NULL. */
 struct text *text_first_silent(const struct session *s);
-/* Whether the driver has given all of the text of this batch. */
+/* Whether the driver has fed all pieces of the text of this batch. */
 bool text_has_ended(const struct session *s, uint64_t batch);
 
 /* ---- session_giveup.c ---- */
@@ -314,10 +316,10 @@ bool credentials_are_rejected(const struct session *s, const struct exchange *x,
 			      const struct session_failure *f);
 /* The session is over and waits for credentials; `rejected`: the reason, as it is, tells why. */
 void credentials_await(struct session *s, uint64_t now, const struct envelope *e, bool rejected);
-/* HTTP rejected a connect: of the session itself that says nothing. */
+/* HTTP rejected a connect; that does not mean that the session is lost. */
 void credentials_rejected(struct session *s, uint64_t now);
-/* HTTP 401 rejected a command: asks for another credential, while the session goes on. Until when the
-   command waits, unless one comes sooner. */
+/* HTTP 401 rejected a command: requests another credential, while the session continues. Returns until
+   when the command waits if no credential arrives sooner. */
 uint64_t credentials_renew(struct session *s, uint64_t now);
 /* There are others. */
 void credentials_came(struct session *s, uint64_t now);
@@ -337,7 +339,7 @@ void life_connect_done(struct session *s, uint64_t now, const struct envelope *e
 		       enum advice_reconnect reconnect);
 void life_connect_refused(struct session *s, uint64_t now, const struct envelope *e,
 			  enum advice_reconnect reconnect);
-/* The answer to the connect broke off behind its reply. */
+/* The answer to the connect was cut off after its reply. */
 void life_connect_cut(struct session *s, uint64_t now, const struct session_failure *f);
 /* The pause after an answer that could not be read, before what was in it is asked for again. */
 uint64_t life_unreadable_pause(struct session *s, uint64_t now);
@@ -393,7 +395,7 @@ uint64_t batch_commands_at(const struct session *s);
    the caller in it), -ENOMEM (look again). */
 int input_message(struct session *s, uint64_t now, struct envelope *message,
 		  struct session_event *ret);
-/* A text was read to its end: the server's disconnect in it, if any, stands. */
+/* A text was read to its end: a disconnect of the server in it takes effect. */
 void input_text_end(struct session *s, uint64_t now, struct text *t);
 
 /* ---- session_commands.c ---- */
@@ -407,7 +409,7 @@ bool commands_call_answer(struct session *s, uint64_t now, const struct envelope
 /* ---- session_events.c ---- */
 /* whether session_next() has something to tell or to look at */
 bool events_waiting(const struct session *s);
-/* Nothing more came of this text for too long. */
+/* No further piece of this text arrived in time. */
 void events_text_stalled(struct session *s, uint64_t now, struct text *t);
 
 #endif

@@ -1,10 +1,10 @@
 /*
- * Owns the order in which things are looked at and reported: aborts first, then
- * what a reply led to, then the next message of the piece of text at hand.
- * Guarantees that each message is handed over before the next is looked at, that
- * one which cannot be read costs only itself, and that what was not looked at
- * counts as never come. What any of it means is decided in session_input.c,
- * session_loss.c and session_life.c.
+ * Owns the order of reports: aborts first, then the results of replies, then
+ * the next message of the current piece of text. Guarantees that each message
+ * is reported before the next one is read, that an unreadable message affects
+ * only itself, and that a message that was not read counts as not received.
+ * What any of it means is decided in session_input.c, session_loss.c and
+ * session_life.c.
  */
 #include "bayeux/session_core.h"
 
@@ -143,7 +143,7 @@ static struct exchange *exchange_of(const struct session *s, const struct text *
 	return t->batch ? exchange_find(&s->exchanges, t->batch) : NULL;
 }
 
-/* The next piece that is looked at is one of this text. */
+/* Makes this text the current one. */
 static void enter_text(struct session *s, struct text *t)
 {
 	s->in_text = t;
@@ -153,7 +153,7 @@ static void enter_text(struct session *s, struct text *t)
 		ext_text(&s->exts, t->number);
 }
 
-/* The text is looked through, and was whole: extensions may count it as handed over. */
+/* All messages of the text were read, and it was complete: extensions may count it as handed over. */
 static void settle_text(struct session *s, uint64_t now, struct text *t)
 {
 	bool reply_unreadable = t->reply_unreadable;
@@ -162,7 +162,7 @@ static void settle_text(struct session *s, uint64_t now, struct text *t)
 		state_note(s, "%u elements of a batch were no Bayeux messages", t->skipped);
 	input_text_end(s, now, t);
 	text_free(t);
-	/* the verdict on a disconnect may have ended it */
+	/* handling a disconnect may have ended it */
 	struct exchange *x = batch ? exchange_find(&s->exchanges, batch) : NULL;
 	if (x && exchange_of_commands(x) && !exchange_first_due(&s->exchanges, x))
 		ext_busy(&s->exts, false);
@@ -172,7 +172,7 @@ static void settle_text(struct session *s, uint64_t now, struct text *t)
 		end_exchange(s, now, x, reply_unreadable);
 }
 
-/* What is no Bayeux ends the text; what came in front of it stays. */
+/* Anything that is not Bayeux ends the text; the messages before it remain valid. */
 static void text_fault(struct session *s, uint64_t now, struct text *t)
 {
 	struct session_failure f = {.kind = SESSION_BROKEN, .unreadable = true,
@@ -190,7 +190,7 @@ static void text_fault(struct session *s, uint64_t now, struct text *t)
 		loss_by_fault(s, now, &f);
 }
 
-/* No more pieces of it come. */
+/* No further pieces of the text will be fed. */
 static void end_text(struct session *s, uint64_t now, struct text *t)
 {
 	enter_text(s, t);
@@ -201,7 +201,7 @@ static void end_text(struct session *s, uint64_t now, struct text *t)
 		settle_text(s, now, t);
 }
 
-/* What extensions released is looked through. */
+/* All messages that extensions released were read. */
 static void end_released(struct session *s)
 {
 	s->in_text = NULL;
@@ -218,7 +218,7 @@ static void end_piece(struct session *s, uint64_t now)
 		end_text(s, now, t);
 }
 
-/* A text of which no end comes: what was not looked at must not be acknowledged. */
+/* A text that does not end: messages that were not read must not be acknowledged. */
 static void forget(struct session *s, struct text *t)
 {
 	if (t == s->in_text)
@@ -269,14 +269,14 @@ static int count_told(struct session *s)
 
 /* ---- one element ---- */
 
-/* Our client id must not be seen, nor the channels that begin with it change with each session. */
+/* The client id must not be visible, and channels that begin with it must not change with each session. */
 static int hide_client_id(struct session *s, struct slice *text)
 {
 	struct slice id = buf_slice(&s->client_id);
 	if (!s->o.expand_client_id || !own_segment_possible(id) || !own_segment_found(*text, id))
 		return 0;
 	buf_fini(&s->in_hidden);
-	/* at the worst a text of four bytes grows to thirteen */
+	/* in the worst case, four bytes grow to thirteen */
 	buf_init(&s->in_hidden, 4 * text->n);
 	int r = own_segment_replace(*text, id, OWN_SEGMENT, &s->in_hidden);
 	if (r == 0)
@@ -284,7 +284,7 @@ static int hide_client_id(struct session *s, struct slice *text)
 	return r;
 }
 
-/* What servers say to us may repeat a secret; the data of others is passed on as it is. */
+/* Replies of a server may repeat a secret; the data of events is passed on unchanged. */
 static bool may_tell_secrets(const struct envelope *e)
 {
 	return e->kind != ENVELOPE_EVENT || e->successful == JSON_FALSE || e->error.n;
@@ -305,7 +305,7 @@ static int read_masked(struct session *s, struct slice raw)
 	return envelope_parse(&s->in, buf_slice(&s->in_masked));
 }
 
-/* Its name, decoded, in s->in_channel, when it is one. 0, -ENOMEM. */
+/* Stores its name, decoded, in s->in_channel if it is valid. 0, -ENOMEM. */
 static int channel_of(struct session *s, const struct glimpse *g, struct slice *ret)
 {
 	struct json_value v = {JSON_STRING, glimpse_channel(g)};
@@ -353,7 +353,7 @@ static int see_unreadable(struct session *s, const struct element *element, int 
 	return channel_of(s, g, &e->channel);
 }
 
-/* What the element says. 0: s->in_message; SESSION_E_NONE: it is no message; -ENOMEM. */
+/* Reads the element. 0: s->in_message is set; SESSION_E_NONE: it is not a message; -ENOMEM. */
 static int read_element(struct session *s, const struct element *element)
 {
 	struct slice raw = element->raw;
@@ -414,7 +414,7 @@ static int take_released(struct session *s)
 	return 0;
 }
 
-/* One message, or the end of the piece. 0, SESSION_E_NONE, -ENOMEM: then it is still to come. */
+/* Reports one message, or ends the piece. 0, SESSION_E_NONE, -ENOMEM: call again. */
 static int look_at_input(struct session *s, uint64_t now, struct session_event *ret)
 {
 	int r = has_text(s) ? 0 : take_released(s);
@@ -432,7 +432,7 @@ static int look_at_input(struct session *s, uint64_t now, struct session_event *
 	return r;
 }
 
-/* whether a text from there is still to be listened to */
+/* whether a text from there is still accepted */
 static bool is_awaited(const struct session *s, uint64_t batch)
 {
 	if (s->state == SESSION_OFF)
@@ -440,7 +440,7 @@ static bool is_awaited(const struct session *s, uint64_t batch)
 	return batch ? exchange_find(&s->exchanges, batch) != NULL : s->websocket;
 }
 
-/* Texts of exchanges that were given up: their end is not reported. */
+/* Texts of exchanges that were aborted: their end is not reported. */
 static void forget_the_given_up(struct session *s)
 {
 	LIST_EACH_SAFE(t, &s->texts, struct text, link)
@@ -495,7 +495,7 @@ int session_feed(struct session *s, uint64_t now, uint64_t batch, struct slice p
 	return 0;
 }
 
-/* Ends the text of the batch, now or once its last piece was looked through; false: it has none. */
+/* Ends the text of the batch, at once or after its last piece was read; false: it has none. */
 static bool end_text_of(struct session *s, uint64_t now, uint64_t batch)
 {
 	struct text *t = text_find(s, batch);

@@ -315,7 +315,7 @@ static bool is_copy(const struct session *s, const struct envelope *e, unsigned 
 	return copies > 0 && copies % wanted_copies(&s->wanted, e->channel) != 0;
 }
 
-/* What tells an event from the one in front of it; 0 where nobody asks. */
+/* A hash that distinguishes an event from the previous one; 0 if that is not needed. */
 static uint64_t mark_of(const struct session *s, const struct envelope *e)
 {
 	return s->wanted.covering ? strmap_hash(e->raw) | 1 : 0;
@@ -408,7 +408,7 @@ static bool is_reply_with_data(const struct session *s, const struct envelope *e
 	       slice_eq(publish_of(r)->channel, e->channel);
 }
 
-/* A reply of which nothing can be read is none: its request ends as one that was not answered. */
+/* An unreadable reply does not count as a reply: its request ends as unanswered. */
 static int unreadable_reply(struct session *s, const struct envelope *e)
 {
 	s->in_text->reply_unreadable = true;
@@ -418,7 +418,7 @@ static int unreadable_reply(struct session *s, const struct envelope *e)
 	return SESSION_E_NONE;
 }
 
-/* Extensions count it as the event that it is for the server, or it would be asked for again. */
+/* For the server it is an event, so extensions must count it, or it would be requested again. */
 static int unreadable(struct session *s, uint64_t now, const struct envelope *e,
 		      struct session_event *ret)
 {

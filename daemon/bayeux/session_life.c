@@ -203,7 +203,7 @@ bool life_is_ended(const struct session *s)
 /* Nobody is left waiting for what will not come. */
 void life_refuse(struct session *s)
 {
-	static const char text[] = "the session with the server ended, and is not made again";
+	static const char text[] = "the session with the server ended and is not renewed";
 	giveup_waiting(s, text);
 	wanted_end(&s->wanted, text);
 }

@@ -22,7 +22,7 @@
 #include <stdlib.h>
 
 #define SPANS_MAX 65536
-/* held without a copy, whatever the share of them; a blob has about CHUNK_BYTES */
+/* held without a copy, however small the used part is; a blob has about CHUNK_BYTES */
 #define BLOBS_SHARED 64
 #define CHUNK_BYTES (16u << 10)
 /* merged spans stay this small: a span that was begun is not dropped any more */
@@ -278,7 +278,7 @@ static struct outbox_span *before(const struct outbox *o, const struct outbox_sp
 		LIST_OF(s->link.prev, struct outbox_span, link);
 }
 
-/* Appends the bytes of the span to o->copies, and lets go of its blob. 0 or -ENOMEM. */
+/* Appends the bytes of the span to o->copies and releases its blob. 0 or -ENOMEM. */
 static int copy_span(struct outbox *o, struct outbox_span *s)
 {
 	int r;
@@ -303,8 +303,8 @@ static int copy_span(struct outbox *o, struct outbox_span *s)
 	return 0;
 }
 
-/* Joins a span that was copied to the one in front of it, if that lies in front of it in memory too
-   and no loss is to be told between them. */
+/* Joins a copied span to the previous one, if they are adjacent in memory and no loss is reported between
+   them. */
 static void join_to_front(struct outbox *o, struct outbox_span *s)
 {
 	struct outbox_span *front = before(o, s);
@@ -322,8 +322,8 @@ static void join_to_front(struct outbox *o, struct outbox_span *s)
 }
 
 /*
- * The queue ends with the spans of a blob, and now comes another blob: unless these take a good part
- * of theirs, or there is no memory, they are copied out of it.
+ * The queue ends with spans of a blob, and a span of another blob follows: copy them out of their blob,
+ * unless they use a large part of it or there is no memory.
  */
 static void copy_last_spans(struct outbox *o)
 {

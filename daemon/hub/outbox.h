@@ -71,9 +71,9 @@ struct outbox {
 	uint64_t bytes_pushed;   /* all that was ever queued */
 };
 
-/* `bytes_max` must hold at least one message of the usual size; a message that finds no
-   other in the queue is always taken. n_spans_max is 65536; n_blobs_max, which is only reached when
-   there is no memory for copies, follows from bytes_max. Tests may change both. */
+/* `bytes_max` must hold at least one message of the usual size; a message that finds no other in the queue
+   is always taken. n_spans_max is 65536; n_blobs_max, which is only reached when there is no memory for
+   copies, is derived from bytes_max. Tests may change both. */
 void outbox_init(struct outbox *o, size_t bytes_max, struct wake wake);
 void outbox_fini(struct outbox *o);
 
@@ -89,8 +89,8 @@ void outbox_push_message(struct outbox *o, struct blob *blob, size_t offset, siz
 void outbox_push_lost(struct outbox *o, struct slice server, uint64_t seq);
 /* Queues a control frame (reply, state, …). On failure the peer is overrun. */
 void outbox_push_control(struct outbox *o, struct blob *blob, size_t offset, size_t n);
-/* The same for a frame that begins with all of `head` and goes on in `rest`, which many peers share:
-   it is queued and written as one. */
+/* The same for a frame that begins with all of `head` and goes on in `rest`, which many peers share: it is
+   queued and written as one frame. */
 void outbox_push_reply(struct outbox *o, struct blob *head, struct blob *rest);
 /* Something that must not be missed could not even be encoded: the peer is overrun. */
 void outbox_overrun(struct outbox *o);

@@ -35,7 +35,7 @@ static void on_done(void *ctx, const struct helper_result *r)
 
 	/* stderr is not repeated: "set -x" and "curl -v" print secrets there */
 	snprintf(why, sizeof(why), "%s: %s%s", c->argv[0], r->reason,
-		 r->errors.n ? "; run by hand it tells more, on stderr" : "");
+		 r->errors.n ? "; run it by hand to see its standard error" : "");
 	if (r->outcome == HELPER_DONE)
 		fault = auth_answer_parse(r->output, &c->secret);
 	if (fault)

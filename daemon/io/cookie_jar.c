@@ -121,7 +121,7 @@ void cookie_jar_load(struct cookie_jar *j)
 	if (r == 0)
 		r = http_client_limit_cookies(j->client, j->easy);
 	if (r && r != -ENOENT)
-		warn(j, j->path, "the cookie-jar cannot be read, and begins anew", r);
+		warn(j, j->path, "the cookie-jar cannot be read; starting with an empty one", r);
 	else if (bad)
 		warn(j, j->path, "the cookie-jar has lines that are no cookies: they are left out", 0);
 }

@@ -71,7 +71,7 @@ static void act(struct curl_loop *c, curl_socket_t fd, int what)
 	/* whoever it hit is ended by the deadline of its owner */
 	if (r)
 		log_msg(LOG_L_ERROR, LOG_FIELDS({"error", slice_of(curl_multi_strerror(r))}),
-			"libcurl lost track of its transfers");
+			"libcurl failed");
 	deliver(c);
 }
 

@@ -98,7 +98,7 @@ const char *http_proxy_fault(const char *text)
 	bare = strcmp(url.target, "/") == 0;
 	url_fini(&url);
 	if (!bare)
-		return "must end behind the port";
+		return "must end after the port";
 	/* libcurl would take 1080 for http, which nobody expects */
 	port = strrchr(text, ':');
 	return strspn(port + 1, "0123456789/") == strlen(port + 1) && port[1] != '/'
@@ -129,18 +129,18 @@ static const char *host_fault(const char *item)
 	unsigned char bytes[sizeof(struct in6_addr)];
 
 	if (strstr(item, "://"))
-		return "is a URL; a host stands there without http://";
+		return "is a URL; write the host without http://";
 	if (strchr(item, '/'))
 		return is_network(item, strcspn(item, "/")) ? NULL
-		       : "is no network; for example: 10.0.0.0/8";
+		       : "is not a network; for example: 10.0.0.0/8";
 	if (strchr(item, '*'))
 		return "has a \"*\"; .example.com means all hosts below example.com";
 	if (item[0] == '[')
-		return "has brackets; an IPv6 address stands there without them";
+		return "has brackets; write the IPv6 address without them";
 	if (strchr(item, ':'))
 		return inet_pton(AF_INET6, item, bytes) == 1 ? NULL
 		       : "names a port; a host is reached without the proxy on all ports or on none";
-	return item[strspn(item, name)] ? "is no host, domain or network" : NULL;
+	return item[strspn(item, name)] ? "is not a host, domain or network" : NULL;
 }
 
 bool http_no_proxy_valid(const char *text, char *why, size_t why_size)

@@ -1,9 +1,8 @@
 /*
- * Owns one easy handle and the request on it. Guarantees that a request is given
- * to a connection at most once, that the answer is complete, inflated and within
- * its ceilings (of an error its status says most, so its body is cut at a lower
- * one), that no more of an answer that is pulled is held than two pieces, and that "not sent" is said only when it is certain. Must never know what
- * the bodies mean.
+ * Owns one easy handle and the request on it. Guarantees that a request is given to a connection at most
+ * once, that the answer is complete, inflated and within its ceilings (of an error its status says most, so
+ * its body is cut at a lower one), that at most two pieces of a pulled answer are held, and that "not sent"
+ * is reported only when it is certain. Must never know what the bodies mean.
  *
  * libcurl by itself sends a POST again, up to five times, when a connection that
  * was used before dies without having answered (Curl_retry_request in
@@ -32,9 +31,9 @@
 #include <string.h>
 #include <strings.h>
 
-/* With as much held, libcurl is asked to read no more. A call of it brings 16 KB at most. */
+/* When this many bytes are held, libcurl is paused. One callback of libcurl delivers at most 16 KB. */
 #define HELD_MAX (64u << 10)
-/* what is around the bytes of a body: six bytes for a chunk of one, and room for odd servers */
+/* overhead of a body on the wire: six bytes for a chunk of one byte, and a reserve */
 #define AROUND_MAX 16
 
 enum coding { CODING_NONE, CODING_GZIP, CODING_UNKNOWN };
@@ -61,18 +60,18 @@ struct http_post {
 	unsigned sendings;               /* times curl gave it to a connection */
 	unsigned hops;                   /* redirects followed */
 	const char *too_large;           /* which of the answer's ceilings was met */
-	bool garbled;                    /* the answer has a status that is none */
+	bool garbled;                    /* the answer has an invalid status */
 	/* an answer that is pulled */
 	enum coding coding;
 	struct inflater inflater;
-	struct buf held;                 /* of the body as it came, not pulled */
-	struct buf giving;               /* taken from there: what comes meanwhile moves no view of it */
-	size_t given;                    /* of the front of it, by the last call */
-	size_t body_bytes;               /* that came, without what is around them */
-	char *piece;                     /* HTTP_PIECE_MAX bytes, while something is inflated */
-	bool full;                       /* there may be more in the inflater */
-	bool paused;                     /* libcurl keeps what comes */
-	bool ended;                      /* `result` is to be pulled, after what is held */
+	struct buf held;                 /* of the body as it arrived, not pulled yet */
+	struct buf giving;               /* the bytes of the last views: bytes that arrive do not move them */
+	size_t given;                    /* how many of them the last call returned */
+	size_t body_bytes;               /* bytes of the body received, without the overhead */
+	char *piece;                     /* HTTP_PIECE_MAX bytes, while inflating */
+	bool full;                       /* the inflater may have more output */
+	bool paused;                     /* libcurl is paused */
+	bool ended;                      /* `result` is returned after the held bytes */
 	struct http_result result;
 	char told[128];                  /* where a redirect led that was logged last */
 	char error[CURL_ERROR_SIZE];
@@ -119,8 +118,8 @@ static size_t body_too_large(struct http_post *p)
 	return 0;
 }
 
-/* "HTTP/1.1 200 OK", "HTTP/2 200": three digits; 0 if they are not there. libcurl 8.14 reads 200 in
-   2000, and 7.88 does not. */
+/* "HTTP/1.1 200 OK", "HTTP/2 200": three digits; 0 if there are none. libcurl 8.14 reads 2000 as 200, 7.88
+   does not. */
 static unsigned read_status(const char *line, size_t n)
 {
 	const char *blank = memchr(line, ' ', n);
@@ -148,7 +147,7 @@ static enum coding coding_of(struct slice name)
 	return http_is(name, "gzip") || http_is(name, "x-gzip") ? CODING_GZIP : CODING_UNKNOWN;
 }
 
-/* What a line of a header means to us; it ends in CR and LF. 0, -ENOMEM, -EBADMSG. */
+/* Evaluates a header line, which ends in CR LF. 0, -ENOMEM, -EBADMSG. */
 static int read_line(struct http_post *p, const char *line, size_t n)
 {
 	if (n > 5 && strncasecmp(line, "HTTP/", 5) == 0) {
@@ -246,7 +245,7 @@ static int on_progress(void *ctx, curl_off_t down_max, curl_off_t down, curl_off
 {
 	struct http_post *p = ctx;
 	size_t raw = p->raw_bytes > HTTP_HEADER_MAX ? p->raw_bytes - HTTP_HEADER_MAX : 0;
-	/* a body without limit: what is around it has one */
+	/* the body has no limit, but its overhead has */
 	bool around = is_pulled(p) && raw / AROUND_MAX > p->body_bytes;
 
 	(void)down_max;
@@ -321,7 +320,7 @@ static void log_redirect(struct http_post *p, const char *from, const char *to)
 	log_msg(LOG_L_NOTICE,
 		LOG_FIELDS({"from", slice_of(redirect_name(from, old, sizeof(old)))},
 			   {"to", slice_of(new)}),
-		"redirected; a url that says so saves the detour");
+		"the server redirects requests; change url to the new address to avoid that");
 }
 
 static void clear_pulled(struct http_post *p)
@@ -429,7 +428,7 @@ static void on_done(void *ctx, CURLcode code)
 
 /* --- an answer that is pulled --- */
 
-/* It ends here, whatever would still come. */
+/* Ends the answer here and ignores the rest. */
 static int break_off(struct http_post *p, const char *why, struct http_result *ret)
 {
 	end_request(p);
@@ -461,7 +460,7 @@ static int inflate_piece(struct http_post *p, struct slice *ret)
 	return 0;
 }
 
-/* The next piece of what is held; empty when there is none. */
+/* The next piece of the held bytes; empty if there is none. */
 static int next_piece(struct http_post *p, struct slice *ret)
 {
 	*ret = SLICE_NULL;
@@ -501,7 +500,7 @@ int http_post_next(struct http_post *p, struct slice *ret_piece, struct http_res
 		if (!p->paused)
 			break;
 		p->paused = false;
-		/* what libcurl kept comes from within this call */
+		/* libcurl delivers the bytes it kept from within this call */
 		if (curl_easy_pause(p->transfer.easy, CURLPAUSE_CONT))
 			return break_off(p, "out of memory", ret_result);
 		if (buf_len(&p->held) == 0)
@@ -627,8 +626,8 @@ static int set_headers(struct http_post *p)
 	return http_client_headers(p->client, &p->headers, p->error);
 }
 
-/* An answer that comes whole is inflated by libcurl, whatever it can; one that is pulled by us, as
-   far as it is pulled, for libcurl makes of one read as much as it will. */
+/* libcurl inflates an answer that is not pulled, in every coding it supports. A pulled answer is inflated
+   here, as far as it is pulled, because libcurl has no limit for the output of one read. */
 static bool set_coding(struct http_post *p, CURL *easy)
 {
 	return curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, p->ready ? "gzip" : "") ||
@@ -666,6 +665,6 @@ const char *http_post_reason(const struct http_post *p)
 void http_post_abort(struct http_post *p)
 {
 	end_request(p);
-	/* a piece that was pulled is still looked at: its memory stays until the next start */
+	/* the caller may still use the last piece: its memory stays until the next start */
 	p->paused = p->ended = false;
 }

@@ -1,8 +1,7 @@
 /*
- * One POST after another, of JSON if nothing else is said, over HTTP, with the answer whole or not
- * at all, or, where that is asked for, in pieces as it comes in.
- * A post is a lane: it has at most one request under way, and keeps its
- * connection for the next. Who starts one sets the deadline, by http_post_abort().
+ * One POST after another over HTTP, of JSON by default. The answer is delivered completely or not at all, or,
+ * if requested, in pieces as it arrives. A post is a lane: it has at most one request under way, and keeps
+ * its connection for the next. The caller enforces the deadline with http_post_abort().
  */
 #ifndef IO_HTTP_POST_H
 #define IO_HTTP_POST_H
@@ -42,15 +41,15 @@ int http_post_new(struct curl_loop *loop, struct http_client *client,
 		  struct http_post **ret);
 void http_post_free(struct http_post *p);
 
-/* From now on heard(ctx) is called for each read that brings a part of an answer, and each write
-   that takes a part of a request. It comes from within libcurl: nothing of the post may be called. */
+/* From now on heard(ctx) is called for each read that brings a part of an answer, and each write that
+   takes a part of a request. It is called from within libcurl: it must not call functions of the post. */
 void http_post_on_heard(struct http_post *p, void (*heard)(void *ctx));
 
 /*
- * From now on the body of an answer of 200 has no size that is too large, and is pulled by
- * http_post_next(), which also brings the end; done() is not called. ready(ctx) says when there may
- * be something, also from within libcurl: nothing of the post may be called from it. What is not
- * pulled is not read, and so waits in the kernel and at the server.
+ * From now on the body of an answer with status 200 has no size limit and is pulled with http_post_next(),
+ * which also returns the end; done() is not called. ready(ctx) is called when there may be something to pull,
+ * also from within libcurl: it must not call functions of the post. What is not pulled is not read, and so
+ * waits in the kernel and at the server.
  */
 void http_post_stream(struct http_post *p, void (*ready)(void *ctx));
 enum { HTTP_E_NONE = 1, HTTP_E_DONE = 2 };
@@ -60,7 +59,7 @@ enum { HTTP_E_NONE = 1, HTTP_E_DONE = 2 };
  */
 int http_post_next(struct http_post *p, struct slice *ret_piece, struct http_result *ret_result);
 #define HTTP_PIECE_MAX (64u << 10)
-/* Bytes of an answer wait to be pulled. */
+/* Whether bytes of an answer wait to be pulled. */
 bool http_post_holds(const struct http_post *p);
 
 /* From now on it posts forms (application/x-www-form-urlencoded). They and their answers are

@@ -124,7 +124,7 @@ static int knock(const struct sockaddr_un *address, struct why why)
 		return 0;
 	case 0:
 	case -EAGAIN:   /* its backlog is full: it lives */
-		return fail(why, LISTENER_E_RUNNING, "%s: already running: somebody serves it",
+		return fail(why, LISTENER_E_RUNNING, "%s: already running: another process serves it",
 			    address->sun_path);
 	default:
 		return fail(why, LISTENER_E_REFUSED, "%s: there is a socket that is not ours",
@@ -205,7 +205,7 @@ static int take_lock(struct listener *l, struct why why)
 		}
 		if (flock(l->lock_fd, LOCK_EX | LOCK_NB)) {
 			r = errno == EWOULDBLOCK ? LISTENER_E_RUNNING : -errno;
-			fail(why, r, r < 0 ? "%s: %m" : "%s: already running: somebody holds it",
+			fail(why, r, r < 0 ? "%s: %m" : "%s: already running: another process holds the lock",
 			     path);
 			/* it belongs to somebody else, and so does its name */
 			close(l->lock_fd);

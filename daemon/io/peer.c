@@ -1,10 +1,10 @@
 /*
- * Owns one local connection: its descriptor, its deadlines, and the passage
- * of bytes to frames and back. Guarantees that no peer costs others more than
- * one read, its share of the work queue and WRITE_PER_TURN bytes written in a
- * turn; that nothing waits without a deadline; that what a peer sent before it
- * left is still done; and that gone() and closed() come once each. Must never
- * know an op or a server.
+ * Owns one local connection: its descriptor, its deadlines, and the passage of
+ * bytes to frames and back. Guarantees that no peer costs others more than one
+ * read, its share of the work queue and WRITE_PER_TURN bytes written in a turn;
+ * that nothing waits without a deadline; that requests which a peer sent before
+ * it left are still handled; and that gone() and closed() are called once each.
+ * Must never know an op or a server.
  */
 #include "io/peer.h"
 
@@ -23,8 +23,8 @@
 #define READ_SMALL (16u << 10)
 #define READ_LARGE (64u << 10)
 /*
- * Written in one turn: more than comes in for one peer in a turn, so that the queue of a reader that
- * keeps up shrinks, and not so much that the others wait for it.
+ * Bytes written in one turn: more than arrive for one peer in a turn, so that the queue of a reader that
+ * keeps up shrinks, but not so many that other peers wait noticeably.
  */
 #define WRITE_PER_TURN (1u << 20)
 #define IOV_MAX_PIECES 64
@@ -42,7 +42,7 @@ struct peer {
 	struct list link;               /* the keeper's, see peer_link() */
 	struct loop *loop;
 	struct work_queue *queue;
-	struct work_item work;          /* frames that were read, or the end of input, to be handled */
+	struct work_item work;          /* handles the frames that were read, and the end of input */
 	int fd;
 	enum peer_state state;
 	struct peer_handler handler;
@@ -56,8 +56,8 @@ struct peer {
 	struct loop_corpse corpse;
 	unsigned suspended;             /* bits of enum peer_suspend */
 	bool loss_noted;                /* the handler knows that messages were dropped */
-	bool postponed;                 /* the handler wants the next frame later */
-	bool retried;                   /* … and has it again */
+	bool postponed;                 /* the handler postponed the next frame */
+	bool retried;                   /* … and gets it again */
 	bool blocked;                   /* the socket takes no more at present */
 	bool deaf;                      /* it will never read again, but may still send */
 	bool said_all;                  /* our sending side is shut down */
@@ -109,7 +109,7 @@ static void update_watch(struct peer *p)
 		events |= LOOP_READ;
 	if (p->blocked)
 		events |= LOOP_WRITE;
-	/* while frames wait to be handled, its end is not to be seen before them */
+	/* frames that wait are handled before the end of input */
 	if (p->suspended == PEER_SUSPEND_END && !events && !work_item_busy(&p->work))
 		events = LOOP_HANGUP;
 	if (loop_watch_set(p->watch, events))
@@ -122,7 +122,7 @@ static uint64_t deadline(const struct peer *p)
 
 	if (p->state == PEER_CLOSING)
 		return p->closing_since + p->options.drain_timeout;
-	/* a hello that came in time may still wait for its share */
+	/* a hello that arrived in time may still wait to be handled */
 	if (p->state == PEER_GREETING && !work_item_busy(&p->work))
 		when = p->since + p->options.hello_timeout;
 	if (p->blocked && p->moved + p->options.progress_timeout < when)
@@ -251,7 +251,7 @@ static void suspend(struct peer *p, enum peer_suspend why)
 	p->suspended |= why;
 }
 
-/* Nothing more is done for this peer until its answers have left. */
+/* No further frame of this peer is handled until its replies were written. */
 static bool must_pause(struct peer *p)
 {
 	const struct outbox *outbox = &p->member.outbox;
@@ -283,7 +283,7 @@ static bool handle_frame(struct peer *p, struct slice body, size_t *bytes)
 	return p->state < PEER_CLOSING && !must_pause(p);
 }
 
-/* One step of the work queue: a frame, or the end of the input; false when that was the last. */
+/* One step of the work queue: handles a frame, or the end of the input; false when it was the last. */
 static bool on_step(void *ctx, size_t *bytes)
 {
 	struct peer *p = ctx;
@@ -342,9 +342,9 @@ static bool came(struct peer *p, ssize_t n)
 }
 
 /*
- * Nothing is read while frames wait from an earlier turn: what is kept of a peer is bounded.
- * Plain recv, without room for control data: descriptors that somebody passes
- * along are thrown away by the kernel and never become ours.
+ * Nothing is read while frames of an earlier turn wait, so the buffered input of a peer is bounded. Plain
+ * recv, without room for control data: descriptors that somebody passes along are thrown away by the kernel
+ * and never become ours.
  */
 static void read_in(struct peer *p)
 {
@@ -404,7 +404,7 @@ static void sent(struct peer *p, ssize_t n, size_t offered)
 	}
 }
 
-/* One call of the kernel; how many bytes it took, 0 for none. */
+/* One system call; returns how many bytes the kernel accepted, 0 for none. */
 static size_t write_pieces(struct peer *p)
 {
 	struct iovec iov[IOV_MAX_PIECES];
@@ -427,7 +427,8 @@ static size_t write_pieces(struct peer *p)
 	return taken > 0 ? (size_t)taken : 0;
 }
 
-/* Until the socket takes no more, for what is left now may be dropped before the next turn. */
+/* Writes until the socket accepts no more, because messages that are left may be dropped before the next
+   turn. */
 static void write_out(struct peer *p)
 {
 	size_t written = 0, n;
@@ -436,7 +437,7 @@ static void write_out(struct peer *p)
 		n = write_pieces(p);
 		written += n;
 	} while (n > 0 && !p->blocked && written < WRITE_PER_TURN);
-	/* the rest at the next turn: a socket that is still writable calls at once */
+	/* the rest follows in the next turn: a socket that is still writable is reported at once */
 	if (n > 0 && !outbox_empty(&p->member.outbox))
 		p->blocked = true;
 }
@@ -469,7 +470,7 @@ static void resume_reading(struct peer *p)
 		p->suspended &= ~(unsigned)PEER_SUSPEND_OUTBOX;
 	if (p->deaf || (outbox->n_replies == 0 && !p->postponed))
 		p->suspended &= ~(unsigned)PEER_SUSPEND_REPLY;
-	/* what was read already comes first */
+	/* frames that were read already come first */
 	if (p->suspended != before && !(p->suspended & (PEER_SUSPEND_OUTBOX | PEER_SUSPEND_REPLY)) &&
 	    p->state < PEER_CLOSING && !must_pause(p))
 		work_queue_resume(p->queue, &p->work);

@@ -1,8 +1,8 @@
 /*
  * One local connection, driven: bytes in become frames for the handler, frames
  * in the outbox become bytes out, once a turn. Every wait has a deadline, both
- * directions have a ceiling, and reading stops under named reasons. Frames are
- * handled when the work queue says so, which divides a turn fairly among all
+ * directions have a ceiling, and reading stops under named reasons. The work
+ * queue decides when frames are handled; it divides a turn fairly among all
  * peers, whatever their requests cost.
  *
  * A peer is given its handler at birth; it knows no op, no hub and no server.
@@ -80,9 +80,9 @@ struct peer_counters {
 extern const struct counter peer_counter_table[];
 
 /*
- * Serves `fd`, a connected Unix stream socket (made non-blocking here), which is the peer's from
- * now on. The options and the handler are copied; `work` is that of all peers. On failure
- * (-ENOMEM, or what the kernel answered) the fd is still the caller's and nothing was called.
+ * Serves `fd`, a connected Unix stream socket (made non-blocking here), which is the peer's from now on. The
+ * options and the handler are copied; all peers share `work`. On failure (-ENOMEM, or what the kernel
+ * answered) the fd is still the caller's and nothing was called.
  */
 int peer_new(struct work_queue *work, int fd, const struct peer_handler *handler,
 	     const struct peer_options *options, struct peer **ret);
@@ -98,8 +98,7 @@ bool peer_hello_done(const struct peer *p);
  * nothing. `p` lives at least to the end of the turn.
  */
 void peer_close(struct peer *p, enum protocol_error code, struct slice text, uint64_t retry_in_ms);
-/* The frame that its handler postponed comes again, in this turn or a later one. Does nothing when
-   there is none. */
+/* Handles the postponed frame again, in this turn or a later one. Does nothing if there is none. */
 void peer_retry(struct peer *p);
 /* For the handler: this frame was postponed before. */
 bool peer_is_retried(const struct peer *p);
@@ -120,7 +119,7 @@ void peer_set_name(struct peer *p, struct slice name);
 uint64_t peer_since(const struct peer *p);
 /* bits of enum peer_suspend */
 unsigned peer_suspended(const struct peer *p);
-/* their names for status, by bit; ends with a NULL name */
+/* names of the reasons for status, by bit; ends with a NULL name */
 struct peer_suspend_name {
 	enum peer_suspend bit;
 	const char *name;

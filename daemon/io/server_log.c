@@ -91,8 +91,8 @@ void server_log_channel(struct server_log *l, const struct session_event *event)
 	why = masked(l, why, text);
 	log_msg(LOG_L_WARNING,
 		LOG_FIELDS({"server", slice_of(l->name)}, {"channel", event->channel}),
-		"%s: %.*s", refused ? "the server refuses the channel, which its subscribers lose"
-				    : "the channel is not subscribed yet, and asked for again",
+		"%s: %.*s", refused ? "the server refuses the channel; its subscriptions end"
+				    : "the channel is not subscribed yet; trying again",
 		SLICE_ARG(why));
 }
 

@@ -23,8 +23,8 @@
 #define SUSPEND_MS 30000
 /* the timer comes at least so often, for one that is far away notices no sleep */
 #define TICK_MS 30000
-/* The share of one server in one turn of the loop: what is left waits for the next, and the other
-   sources have theirs in between. */
+/* The share of one server in one turn of the loop: the rest waits for the next turn, after the shares of
+   the other sources. */
 #define TURN_MS 5
 #define TURN_BYTES (1u << 20)
 #define TURN_EVENTS 4096
@@ -41,7 +41,7 @@ struct turn {
 	uint64_t began;                 /* clock_boot_ms() */
 	size_t bytes;                   /* pieces of texts, inflated */
 	unsigned events;
-	bool aborted;                   /* an exchange was, perhaps the one whose piece is in hand */
+	bool aborted;                   /* an exchange was aborted, possibly that of the current piece */
 };
 
 struct upstream {
@@ -141,7 +141,7 @@ static void take_event(struct upstream *u, const struct session_event *event)
 	hub_take(u->hub, u->server, event, loop_now(u->loop), clock_unix_ms());
 }
 
-/* Whether this turn has had its share; then the others have theirs. */
+/* Whether the share of this turn is used up. */
 static bool is_spent(const struct upstream *u)
 {
 	return u->turn.events >= TURN_EVENTS || u->turn.bytes >= TURN_BYTES ||
@@ -204,8 +204,8 @@ static void on_heard(void *ctx, uint64_t batch)
 	session_heard(u->session, loop_now(u->loop), batch);
 }
 
-/* There is no memory for what came: the exchange is given up. What is missed that way comes again
-   or is reported. */
+/* There is no memory for the bytes that arrived: abort the exchange. The server sends its messages again,
+   or the gap is reported. */
 static void give_up_text(struct upstream *u, uint64_t batch)
 {
 	uint64_t now = loop_now(u->loop);
@@ -215,7 +215,7 @@ static void give_up_text(struct upstream *u, uint64_t batch)
 		sites_abort(u->sites, batch);
 		session_batch_failed(u->session, now, batch, &short_of_memory);
 	} else {
-		/* a text that cannot be read is a hole in the pipe: better a new one */
+		/* after an unreadable text messages would be missing unnoticed: open a new WebSocket */
 		sites_abort_websocket(u->sites);
 		session_closed(u->session, now, &short_of_memory);
 	}
@@ -279,7 +279,7 @@ static void set_timer(struct upstream *u, uint64_t least, uint64_t most)
 	loop_timer_at(u->timer, at);
 }
 
-/* One thing that the transports have. False when there is none, or it has to wait. */
+/* Handles one input of the transports. False when there is none, or it must wait. */
 static bool take_input(struct upstream *u)
 {
 	uint64_t now = loop_now(u->loop);
@@ -318,23 +318,23 @@ static void tick(struct upstream *u)
 	uint64_t now = loop_now(u->loop);
 
 	u->tick_due = false;
-	/* what waits because of us is no silence */
+	/* the server is not silent while we do not read */
 	sites_hold(u->sites);
 	session_tick(u->session, now);
 	hub_tick(u->hub, u->server, now, clock_unix_ms());
 }
 
 /*
- * Moves what there is, until nothing is left or the turn has had its share: first what the session
- * has to report, then what is to be sent, then the next piece of what came. Time passes for the
- * session after what came in the same turn: that came in time. 0, PULL_SPENT, -ENOMEM.
+ * Works until nothing is left or the share of the turn is used up: first the reports of the session, then
+ * what is to be sent, then the next piece of input. Deadlines are checked after the input of the same turn,
+ * which arrived in time. 0, PULL_SPENT, -ENOMEM.
  */
 static int work(struct upstream *u)
 {
 	for (;;) {
 		int r = pull(u);
 
-		/* without memory, and with a piece in hand: it has to go */
+		/* without memory, the current piece must be dropped */
 		if (r < 0 && session_has_text(u->session))
 			give_up_text(u, u->piece_of);
 		else if (r)
@@ -375,7 +375,7 @@ static void on_timer(void *ctx)
 
 	if (now - u->timer_at > SUSPEND_MS) {
 		log_msg(LOG_L_NOTICE, LOG_FIELDS({"server", slice_of(u->name)}),
-			"the machine slept: the link is probed");
+			"the machine was suspended: checking the connection");
 		session_probe(u->session, now);
 	}
 	u->tick_due = true;

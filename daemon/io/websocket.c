@@ -386,7 +386,7 @@ static void on_silence(void *ctx)
 	uint64_t now = loop_now(w->loop);
 
 	if (w->state == WS_CLOSING) {
-		finish_and_tell(w, "the server did not let us say goodbye");
+		finish_and_tell(w, "the server did not read the close frame");
 		return;
 	}
 	/* the server is not silent while we do not read */

@@ -285,7 +285,7 @@ static void bad_sources(void **state)
 	static const struct {
 		const char *script, *reason;
 	} bad[] = {
-		{"#!/bin/sh\necho no luck >&2; exit 1\n", "status 1; run by hand it tells more"},
+		{"#!/bin/sh\necho no luck >&2; exit 1\n", "status 1; run it by hand to see its standard error"},
 		{"#!/bin/sh\nexec sleep 1000\n", "took too long"},
 		{"#!/bin/sh\nexec yes " CANARY "\n", "printed too much"},
 		{"#!/bin/sh\n", "it is empty"},

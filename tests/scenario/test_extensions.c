@@ -117,7 +117,7 @@ static void stale_id_begins_with_all_that_is_retained(void **state)
 	/* the fake retains everything, so it all comes again: better than to miss some of it */
 	hears(a, "\"payload\":1}");
 	hears(a, "\"payload\":2}");
-	assert_true(world_log_has(w, "begins anew"));
+	assert_true(world_log_has(w, "starts at another position"));
 	wire_close(a);
 	world_free(w);
 }

@@ -134,7 +134,7 @@ static void redirected(void **state)
 	assert_works(w);
 	fake_await(w->fake, "request", "/elsewhere", 2);
 	assert_int_equal(fake_count(w->fake, "session", NULL), 1);
-	assert_true(world_log_has(w, "redirected; a url that says so saves the detour"));
+	assert_true(world_log_has(w, "the server redirects requests; change url to the new address to avoid that"));
 	world_free(w);
 }
 

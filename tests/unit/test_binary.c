@@ -79,7 +79,7 @@ static void wishes_become_z85(void **state)
 		{"{\"data\":\"\",\"lats\":true}", NULL,
 		 "binary has data, last and meta, and nothing else", NULL},
 		{"[]", NULL, "binary is no object with data", NULL},
-		{"{\"data\":\"\"}", "{\"binary\":null}", "ext says binary itself", NULL},
+		{"{\"data\":\"\"}", "{\"binary\":null}", "ext must not contain binary", NULL},
 	};
 	struct buf data, ext;
 	(void)state;

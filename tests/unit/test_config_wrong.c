@@ -52,15 +52,15 @@ static void test_bad_values(void **state)
 		{"server x", "header = no colon", "Name: value"},
 		{"server x", "header = Host: other", "only the daemon"},
 		{"server x", "header-file = here", "no absolute path"},
-		{"server x", "cookie = name", "no NAME=VALUE"},
-		{"server x", "cookie = a b=c", "no NAME=VALUE"},
-		{"server x", "cookie = a=b; Domain=x", "may stand \"; Path=/x\""},
+		{"server x", "cookie = name", "not NAME=VALUE"},
+		{"server x", "cookie = a b=c", "not NAME=VALUE"},
+		{"server x", "cookie = a=b; Domain=x", "followed by \"; Path=/x\""},
 		{"server x", "cookie-file = here", "no absolute path"},
 		{"server x", "cookie-jar = here", "no absolute path"},
 		{"server x", "credential = token", "none of: bearer, basic, header NAME or ext"},
 		{"server x", "credential = header", "none of: bearer, basic, header NAME or ext"},
-		{"server x", "credential = header Host", "no name of a header"},
-		{"server x", "credential = header X: y", "no name of a header"},
+		{"server x", "credential = header Host", "followed by the name of a header"},
+		{"server x", "credential = header X: y", "followed by the name of a header"},
 		{"server x", "credential = ext", "none of: bearer, basic, header NAME or ext"},
 		{"server x", "credential = ext a//b", "separated by \"/\""},
 		{"server x", "credential = ext a/", "separated by \"/\""},
@@ -95,7 +95,7 @@ static void test_bad_values(void **state)
 		{"server x", "proxy = http://here", "must name the port"},
 		{"server x", "proxy = http://me:hunter2@here:3128",
 		 "put user:password into a proxy-credential-file"},
-		{"server x", "proxy = http://here:3128/path", "must end behind the port"},
+		{"server x", "proxy = http://here:3128/path", "must end after the port"},
 		{"server x", "proxy-credential-file = here", "no absolute path"},
 		{"server x", "proxy-tls-ca = here", "no absolute path"},
 		{"server x", "no-proxy = *.example.com", ".example.com means all hosts below"},
@@ -113,21 +113,21 @@ static void test_bad_values(void **state)
 		{"server x", "websocket-protocol = a, b", "no name of a subprotocol"},
 		{"server x", "websocket-protocol = \xc3\xa4", "for example: bayeux"},
 		{"server x", "overlap = some", "auto, exact"},
-		{"server x", "handshake-ext = {", "no JSON object"},
-		{"server x", "connect-ext = 1", "no JSON object"},
-		{"server x", "subscribe-ext = {\"a\":1,\"a\":2}", "says a key twice"},
-		{"server x", "publish-ext = []", "no JSON object"},
+		{"server x", "handshake-ext = {", "not a JSON object"},
+		{"server x", "connect-ext = 1", "not a JSON object"},
+		{"server x", "subscribe-ext = {\"a\":1,\"a\":2}", "has a key twice"},
+		{"server x", "publish-ext = []", "not a JSON object"},
 		{"server x", "handshake-ext-file = here", "no absolute path"},
 		{"server x", "connect-ext-file = here", "no absolute path"},
 		{"server x", "subscribe-ext-file = here", "no absolute path"},
 		{"server x", "publish-ext-file = here", "no absolute path"},
-		{"server x", "handshake-fields = 1", "no JSON object"},
-		{"server x", "connect-fields = {\"a\":1,\"clientId\":2}", "\"clientId\" is for the daemon"},
-		{"server x", "subscribe-fields = {\"\\u0069d\":1}", "\"id\" is for the daemon"},
-		{"server x", "publish-fields = {\"ext\":{}}", "there are options for ext"},
+		{"server x", "handshake-fields = 1", "not a JSON object"},
+		{"server x", "connect-fields = {\"a\":1,\"clientId\":2}", "\"clientId\" is set by the daemon"},
+		{"server x", "subscribe-fields = {\"\\u0069d\":1}", "\"id\" is set by the daemon"},
+		{"server x", "publish-fields = {\"ext\":{}}", "use the options for ext"},
 		{"server x", "keep-alive = 0s", "or off"},
 		{"server x", "keep-alive-channel = here", "must begin with"},
-		{"server x", "keep-alive-channel = /a/b", "heard by others; for example: /service/"},
+		{"server x", "keep-alive-channel = /a/b", "subscribers receive it; for example: /service/"},
 		{"server x", "keep-alive-channel = /service/**", "only as the last segment"},
 		{"server x", "binary = base64", "neither yes nor no"},
 		{"server x", "timesync = on", "neither yes nor no"},
@@ -305,11 +305,11 @@ static void test_duplicates(void **state)
 
 	(void)state;
 	assert_text_wrong(MINIMAL "url = http://other/\nack = no\nack = no\n", 5,
-			  "stands in this file already");
+			  "set twice in this file");
 	/* also when the section is entered again; which is no error by itself */
-	assert_text_wrong(MINIMAL "ack = no\n[bridge]\n[server demo]\nack = no\n", 6, "already");
+	assert_text_wrong(MINIMAL "ack = no\n[bridge]\n[server demo]\nack = no\n", 6, "set twice in this file");
 	assert_text_wrong("[server a]\nurl = http://a/\nurl = http://b/\nurl = http://a/\n", 4,
-			  "the same stands there already");
+			  "the same value is set twice");
 	len = (size_t)sprintf(text, "[server a]\n");
 	for (unsigned i = 0; i <= CONFIG_URLS_MAX; i++)
 		len += (size_t)sprintf(text + len, "url = http://h/%u\n", i);

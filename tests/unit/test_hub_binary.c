@@ -106,7 +106,7 @@ static void what_is_wrong_is_said(void **state)
 		{"{'op':'call','id':1,'channel':'/service/a','binary':{'data':'','more':1}}",
 		 REFUSED("binary has data, last and meta, and nothing else")},
 		{"{'op':'publish','id':1,'channel':'/a','ext':{'binary':1},'binary':{'data':''}}",
-		 REFUSED("ext says binary itself")},
+		 REFUSED("ext must not contain binary")},
 	};
 	struct world w;
 

@@ -178,7 +178,7 @@ static void slow_ones_are_named(void **state)
 	assert_int_equal(count_in_log("took"), 0);
 	event("/slow", "1", NULL);
 	assert_log("incoming() of an extension took ");
-	assert_log("ms, and everybody waited server=demo extension=snail");
+	assert_log("ms; the whole daemon waited server=demo extension=snail");
 }
 
 static void calling_back(void **state)

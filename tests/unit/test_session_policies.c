@@ -40,7 +40,7 @@ static int setup(void **state)
 /* once, and whether it was active or still pending */
 #define REFUSED(channel)                                                                           \
 	"< channel " channel                                                                       \
-	" refused: the session with the server ended, and is not made again"
+	" refused: the session with the server ended and is not renewed"
 
 static void stop_is_for_good(void **state)
 {
@@ -63,12 +63,12 @@ static void stop_is_for_good(void **state)
 			  "< commands %", CONNECT_OK, "< state connected", CONNECT,
 			  "> publish 2 /a 60000 2", ways[i].act, "< abort all", ways[i].said,
 			  "< outcome 1 unknown: the session was lost before the reply",
-			  "< outcome 2 not-sent: the session with the server ended, and is not "
-			  "made again", REFUSED("/a"),
+			  "< outcome 2 not-sent: the session with the server ended and is not "
+			  "renewed", REFUSED("/a"),
 			  /* nobody waits in vain, and nothing wakes it */
 			  "> wait 1", "> publish 3 /a 60000 3",
-			  "< outcome 3 not-sent: the session with the server ended, and is not "
-			  "made again",
+			  "< outcome 3 not-sent: the session with the server ended and is not "
+			  "renewed",
 			  "> call 4 /service/a 60000 4", "< outcome 4 not-sent: the session%",
 			  "> want /b", REFUSED("/b"), "> unwant /a", "> want /a", REFUSED("/a"),
 			  "> want /a", "> unwant /a", "> probe", "> authorized",

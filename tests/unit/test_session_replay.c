@@ -375,11 +375,11 @@ static void a_stale_id_falls_back(void **state)
 	PLAY(&options, UP, "> want /e", SUBSCRIBE("/e", "-1"), SUBSCRIBED("/e"),
 	     COMES(EVENT("/e", "7")), HEARD("/e"), CONNECT, LOST, BACK, SUBSCRIBE("/e", "7"),
 	     CONNECT_OK, "< state connected gap", CONNECT, STALE("/e"), "< state connected gap",
-	     "< note /e begins anew: 400::The replayId {7} you provided was invalid. Provide",
+	     "< note /e starts at another position: 400::The replayId {7} you provided was invalid. Provide",
 	     SUBSCRIBE("/e", "-2"), SUBSCRIBED("/e"), COMES(EVENT("/e", "9")), HEARD("/e"),
 	     CONNECT,
 	     /* the next time it is stale again, and so is the remedy */
-	     LOST, BACK, SUBSCRIBE("/e", "9"), STALE("/e"), "< note /e begins anew%",
+	     LOST, BACK, SUBSCRIBE("/e", "9"), STALE("/e"), "< note /e starts at another position%",
 	     SUBSCRIBE("/e", "-2"),
 	     /* but once: what is no id cannot be stale */
 	     STALE("/e"), "< channel /e refused: refused by the server");
@@ -400,13 +400,13 @@ static void what_is_no_longer_retained_was_told(void **state)
 	PLAY(&options, ASKED, "> reply command [" E("8") "," ON_E "]", "< channel /e active",
 	     TOLD("8"), "> fail connect broken", "< state unconnected gap: cut", "> sleep 9000",
 	     "< +0..4000", CONNECT, CONNECT_OK, "< state connected gap", CONNECT,
-	     SUBSCRIBE("/e", "5"), STALE("/e"), "< state connected gap", "< note /e begins anew%",
+	     SUBSCRIBE("/e", "5"), STALE("/e"), "< state connected gap", "< note /e starts at another position%",
 	     SUBSCRIBE("/e", "-2"),
 	     "> reply command [" E("7") "," E("8") "," E("9") "," ON_E "]", "< channel /e active",
 	     TOLD("7"), TOLD("9"), "> wait 200", "> reply connect [" DONE "]", CONNECT,
 	     COMES(E("10")), TOLD("10"), CONNECT,
 	     /* a server that counts anew knows the old ids as little */
-	     LOST, HANDSHAKEN, SUBSCRIBE("/e", "10"), STALE("/e"), "< note /e begins anew%",
+	     LOST, HANDSHAKEN, SUBSCRIBE("/e", "10"), STALE("/e"), "< note /e starts at another position%",
 	     SUBSCRIBE("/e", "-2"),
 	     "> reply command [" E("8") "," E("9") "," E("11") "," ON_E "]",
 	     "< channel /e active", TOLD("8"), TOLD("9"), TOLD("11"));
