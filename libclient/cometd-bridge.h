@@ -27,13 +27,14 @@
  *
  * WHAT IT DOES BY ITSELF
  *
- * It connects, and connects again whenever the connection to the daemon is lost
- * (after the time that the daemon suggested, else with growing, random pauses
- * of at most 5 s). It renews all subscriptions. It reports when that happens
- * (COMETD_EVENT_DOWN, COMETD_EVENT_UP) and that messages may have been missed
- * meanwhile (`gap`). A request that was not sent to the daemon yet waits for
- * the new connection until its own deadline; a publish or call that was sent
- * but not answered ends with COMETD_E_UNKNOWN_OUTCOME and is never repeated.
+ * It connects, and connects again whenever the connection to the daemon is
+ * lost: at once, then with growing, random pauses of at most 5 s, or after the
+ * pause that the daemon asks for. It renews all subscriptions. It reports when
+ * that happens (COMETD_EVENT_DOWN, COMETD_EVENT_UP) and that messages may have
+ * been missed meanwhile (`gap`). A request that was not sent to the daemon yet
+ * waits for the new connection until its own deadline; a publish or call that
+ * was sent but not answered ends with COMETD_E_UNKNOWN_OUTCOME and is never
+ * repeated.
  *
  * RULES
  *
