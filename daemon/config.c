@@ -37,7 +37,9 @@ struct section {
 	struct list link;               /* loader::sections */
 	const char *kind;
 	void *base;                     /* struct config or struct config_server */
-	unsigned set_by[CONFIG_ROWS_MAX];       /* number of the file; 0: nobody */
+	unsigned set_by[CONFIG_ROWS_MAX];       /* number of the file; 0: not set */
+	unsigned begun_at;              /* line of its last beginning */
+	unsigned url_in, url_at;        /* file and line of the last url */
 };
 
 struct loader {
@@ -79,6 +81,9 @@ static struct slice brief(struct slice name)
 
 static void free_server(struct config_server *s)
 {
+	for (size_t i = 0; s->places && i < CONFIG_ROWS_MAX; i++)
+		free(s->places[i]);
+	free(s->places);
 	free(s->name);
 	free(s->place);
 	config_strings_fini(&s->urls);
@@ -145,7 +150,8 @@ static struct section *add_server(struct loader *l, struct slice name)
 	session_options_default(&server->session);
 	server->name = calloc(1, name.n + 1);
 	server->place = strdup(here(l, place));
-	if (server->name && server->place) {
+	server->places = calloc(CONFIG_ROWS_MAX, sizeof(*server->places));
+	if (server->name && server->place && server->places) {
 		memcpy(server->name, name.p, name.n);
 		if (config_set_defaults("server", server) == 0)
 			s = add_section(l, "server", server);
@@ -225,6 +231,8 @@ static void on_section(struct loader *l, struct slice line)
 	}
 	l->section = enter_section(l, trim(slice_make(line.p + 1, line.n - 2)));
 	l->broken = !l->section;
+	if (l->section)
+		l->section->begun_at = l->line;
 }
 
 /* --- options --- */
@@ -238,6 +246,38 @@ static void unknown_option(struct loader *l, const char *name)
 			   l->section->kind, hint->name, hint->section);
 	else
 		line_error(l, "unknown option \"%s\" in [%s]", name, l->section->kind);
+}
+
+/*
+ * A section that begins again in the same file and names another url is likely a copy that kept its
+ * name. Drop-ins add to a section of another file, and their urls replace those.
+ */
+static void note_url(struct loader *l)
+{
+	struct section *s = l->section;
+	char place[PLACE_MAX];
+
+	if (s->url_in == l->file && s->url_at < s->begun_at)
+		config_report_add(l->report, false, here(l, place),
+				  "[server %s] has the url of line %u already, and fails over to this one; "
+				  "if this is another server, give its section another name",
+				  ((struct config_server *)s->base)->name, s->url_at);
+	s->url_in = l->file;
+	s->url_at = l->line;
+}
+
+/* For what can be judged only when all options are known. */
+static void note_place(struct loader *l, size_t row)
+{
+	struct config_server *s = l->section->base;
+	char place[PLACE_MAX];
+
+	if (strcmp(l->section->kind, "server") != 0)
+		return;
+	free(s->places[row]);
+	s->places[row] = strdup(here(l, place));
+	if (!s->places[row])
+		l->error = -ENOMEM;
 }
 
 static void set_option(struct loader *l, const char *name, const char *value)
@@ -258,6 +298,9 @@ static void set_option(struct loader *l, const char *name, const char *value)
 		return;
 	}
 	l->section->set_by[i] = l->file;
+	note_place(l, i);
+	if (strcmp(name, "url") == 0)
+		note_url(l);
 	r = config_set(row, l->section->base, value, first, &why);
 	if (r > 0)
 		line_error(l, "%s: %s", name, why.text);

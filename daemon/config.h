@@ -72,6 +72,7 @@ struct config_server {
 	struct list link;               /* config::servers, in order of appearance */
 	char *name;
 	char *place;                    /* "file:line" of its first appearance */
+	char **places;                  /* the same of each option, by its row; NULL: not set */
 	bool is_default;                /* exactly one is */
 	struct config_strings urls;     /* in order of preference, at least one */
 	char *endpoints[ENDPOINTS];     /* URLs of operations, may be relative; or NULL */

@@ -1,26 +1,64 @@
 /*
- * Owns what must hold between the options of a server, and between servers: what
- * no single line can be blamed for. Guarantees that each fault names the server and
- * where it begins. Must never know files, nor how an option is written
- * (config_option.c).
+ * Checks what must hold between the options of a server, and between servers, and that the files
+ * which they name can be read. A fault of one option names its line, any other the line where its
+ * server begins.
  */
 #include "config_check.h"
 
 #include "base/errors.h"
 #include "config_oauth.h"
+#include "config_option.h"
 #include "plugin_wish.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static void freep(char **s)
 {
 	free(*s);
+}
+
+/* Where the option is set; for one that is not, where the server begins. */
+static const char *place_of(const struct config_server *s, const char *option)
+{
+	size_t i;
+
+	return config_row_find("server", option, &i) && s->places[i] ? s->places[i] : s->place;
+}
+
+#define warn_of(r, s, option, ...) config_report_add(r, false, place_of(s, option), __VA_ARGS__)
+
+/* Why the user of this process, who is that of the daemon, cannot read it; false if he can. */
+static bool check_readable(struct config_report *r, const struct config_server *s,
+			   const char *option, const char *path)
+{
+	if (faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) == 0)
+		return true;
+	if (errno != EACCES) {
+		warn_of(r, s, option, "%s %s: %m", option, path);
+		return false;
+	}
+	const struct passwd *user = getpwuid(geteuid());
+	const char *name = user ? user->pw_name : "the user of the daemon";
+	warn_of(r, s, option, "%s %s: %s may not read it; make %s its owner (chown), or allow its group to "
+		"read it (chgrp, chmod 0640), and allow to search the directory", option, path, name, name);
+	return false;
+}
+
+static void check_file(struct config_report *r, const struct config_server *s, const char *option,
+		       const char *path)
+{
+	if (path)
+		check_readable(r, s, option, path);
 }
 
 static void check_secret_file(struct config_report *r, const struct config_server *s,
@@ -28,12 +66,9 @@ static void check_secret_file(struct config_report *r, const struct config_serve
 {
 	struct stat st;
 
-	if (!path)
-		return;
-	if (stat(path, &st))
-		config_report_add(r, false, s->place, "%s %s: %m", option, path);
-	else if (st.st_mode & S_IROTH)
-		config_report_add(r, false, s->place, "%s %s: everybody may read it", option, path);
+	if (path && check_readable(r, s, option, path) && stat(path, &st) == 0 &&
+	    st.st_mode & S_IROTH)
+		warn_of(r, s, option, "%s %s: everybody may read it", option, path);
 }
 
 static const char *const ext_files[] = {
@@ -41,8 +76,10 @@ static const char *const ext_files[] = {
 	[SESSION_EXT_SUBSCRIBE] = "subscribe-ext-file", [SESSION_EXT_PUBLISH] = "publish-ext-file",
 };
 
-static void check_secret_files(struct config_report *r, const struct config_server *s)
+static void check_files(struct config_report *r, const struct config_server *s)
 {
+	check_file(r, s, "tls-ca", s->tls_ca);
+	check_file(r, s, "proxy-tls-ca", s->proxy_ca);
 	check_secret_file(r, s, s->tls_key ? "tls-key" : "tls-cert",
 			  s->tls_key ? s->tls_key : s->tls_cert);
 	for (int i = 0; i < SESSION_EXTS; i++)
@@ -75,8 +112,7 @@ static void check_cookie_jar(struct config_report *r, const struct config *c,
 	}
 	copy = strdup(s->cookie_jar);
 	if (copy && (stat(dirname(copy), &st) || !S_ISDIR(st.st_mode)))
-		config_report_add(r, false, s->place, "cookie-jar %s: there is no such directory",
-				  s->cookie_jar);
+		warn_of(r, s, "cookie-jar", "cookie-jar %s: there is no such directory", s->cookie_jar);
 }
 
 /* Exactly one source, or none and no kind. A source alone is one of Bearer tokens. */
@@ -154,15 +190,14 @@ static bool has_scheme(const char *url, const char *http, const char *ws)
 	return strncasecmp(url, http, strlen(http)) == 0 || strncasecmp(url, ws, strlen(ws)) == 0;
 }
 
-/* Somebody who wants TLS wants it for the credential in every request. */
+/* With a first url that uses TLS, no other may show the credential without it. */
 static void check_tls(struct config_report *r, const struct config_server *s, const char *option,
-		      const char *url)
+		      const char *what, const char *url)
 {
 	if (has_scheme(s->urls.v[0], "https://", "wss://") && has_scheme(url, "http://", "ws://"))
-		config_report_add(r, false, s->place,
-				  "[server %s]: %s is without TLS, which url has: "
-				  "whoever stands in between reads what is sent there",
-				  s->name, option);
+		warn_of(r, s, option,
+			"[server %s]: %s is without TLS, which url has: anyone on the way can read what "
+			"is sent there", s->name, what);
 }
 
 /* Where things go: the urls, and what has one of its own. */
@@ -182,11 +217,11 @@ static void check_urls(struct config_report *r, const struct config_server *s)
 		return;
 	}
 	for (size_t i = 1; i < s->urls.n; i++)
-		check_tls(r, s, "a later url", s->urls.v[i]);
+		check_tls(r, s, "", "a later url", s->urls.v[i]);
 	for (int i = 0; i < ENDPOINTS; i++) {
 		if (!s->endpoints[i])
 			continue;
-		check_tls(r, s, names[i], s->endpoints[i]);
+		check_tls(r, s, names[i], names[i], s->endpoints[i]);
 		if (s->urls.n > 1 && strstr(s->endpoints[i], "://"))
 			config_server_error(r, s, "%s would lead from every url to one place; with several "
 					   "of them it is a path", names[i]);
@@ -211,10 +246,9 @@ static void check_transports(struct config_report *r, const struct config_server
 		return;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (rows[i].set && rows[i].of != s->session.transports[0])
-			config_report_add(r, false, s->place,
-					  "[server %s]: %s has no effect: %s is not among the transports",
-					  s->name, rows[i].option,
-					  session_transport_name(rows[i].of));
+			warn_of(r, s, rows[i].option,
+				"[server %s]: %s has no effect: %s is not among the transports", s->name,
+				rows[i].option, session_transport_name(rows[i].of));
 }
 
 static void check_server(struct config_report *r, struct config_server *s)
@@ -230,7 +264,7 @@ static void check_server(struct config_report *r, struct config_server *s)
 	check_proxy(r, s);
 	check_urls(r, s);
 	check_transports(r, s);
-	check_secret_files(r, s);
+	check_files(r, s);
 	check_credential(r, s);
 	check_credential_header(r, s);
 	config_check_oauth(r, s);

@@ -11,6 +11,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <grp.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,19 +25,25 @@
 /* sysexits(3) where it has a number, so that units and scripts can tell */
 enum exit_code { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_BAD_USAGE = 2, EXIT_BAD_CONFIG = 78 };
 
+/* of the installed unit */
+#define SERVICE_USER "cometd-bridge"
+
 struct arguments {
 	const char *config;
+	const char *user;       /* whose view of files is checked; NULL: our own */
 	bool check;
 };
 
 static void usage(FILE *to)
 {
-	fputs("usage: cometd-bridged [--config FILE] [--check-config] [--version]\n"
+	fputs("usage: cometd-bridged [--config FILE] [--check-config [--user NAME]] [--version]\n"
 	      "\n"
 	      "Keeps one Bayeux session per configured server and shares it over a Unix socket.\n"
 	      "\n"
 	      "  -c, --config FILE   the configuration (" CONFIG_PATH ")\n"
-	      "      --check-config  say what is wrong with it, and exit\n"
+	      "      --check-config  report what is wrong with it, and exit\n"
+	      "      --user NAME     check files as this user may read them. For the installed\n"
+	      "                      configuration, root uses " SERVICE_USER "\n"
 	      "      --version       print the version, and exit\n"
 	      "  -h, --help          this text\n"
 	      "\n"
@@ -49,6 +57,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *ret)
 {
 	static const struct option options[] = {
 		{"config", required_argument, NULL, 'c'}, {"check-config", no_argument, NULL, 'C'},
+		{"user", required_argument, NULL, 'U'},
 		{"version", no_argument, NULL, 'V'},      {"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
@@ -61,6 +70,9 @@ static int parse_arguments(int argc, char **argv, struct arguments *ret)
 			break;
 		case 'C':
 			ret->check = true;
+			break;
+		case 'U':
+			ret->user = optarg;
 			break;
 		case 'V':
 			puts("cometd-bridged " PACKAGE_VERSION);
@@ -97,6 +109,47 @@ static void show_in_status(const char *error)
 
 	snprintf(status, sizeof(status), "wrong configuration: %s", error);
 	systemd_status(status);
+}
+
+/*
+ * The daemon does not run as root, who may read any file: so the files are checked as its user would
+ * see them. 0, or an exit code.
+ */
+static int become_user(const struct arguments *a)
+{
+	bool installed = strcmp(a->config, CONFIG_PATH) == 0;
+	const char *name = a->user ? a->user : geteuid() == 0 && installed ? SERVICE_USER : NULL;
+
+	if (!name)
+		return EXIT_OK;
+	const struct passwd *user = getpwnam(name);
+	if (!user && !a->user) {
+		fprintf(stderr, "warning: there is no user %s yet, which systemd-sysusers creates: files are "
+				"checked as root may read them\n", name);
+		return EXIT_OK;
+	}
+	if (!user) {
+		fprintf(stderr, "error: there is no user %s\n", name);
+		return EXIT_BAD_USAGE;
+	}
+	if (user->pw_uid != geteuid() && (initgroups(name, user->pw_gid) || setgid(user->pw_gid) ||
+					  setuid(user->pw_uid))) {
+		fprintf(stderr, "error: cannot check as user %s: %m\n", name);
+		return EXIT_FAILED;
+	}
+	return EXIT_OK;
+}
+
+static void print_valid(const char *path, const struct config *config)
+{
+	size_t n = 0;
+
+	LIST_EACH(s, &config->servers, struct config_server, link)
+		n++;
+	printf("%s: the configuration is valid, with %zu server%s:", path, n, n == 1 ? "" : "s");
+	LIST_EACH(s, &config->servers, struct config_server, link)
+		printf(" %s%s", s->name, s->is_default && n > 1 ? " (default)" : "");
+	putchar('\n');
 }
 
 /* `check`: for --check-config only, which does not notify the service manager. */
@@ -193,10 +246,16 @@ int main(int argc, char **argv)
 	if (open_standard_fds() < 0)
 		return EXIT_FAILED;
 	keep_secrets();
+	if (arguments.check)
+		code = become_user(&arguments);
+	if (code > 0)
+		return code;
 	code = load(arguments.config, arguments.check, &config);
 	if (code != EXIT_OK)
 		return code;
-	if (!arguments.check) {
+	if (arguments.check) {
+		print_valid(arguments.config, config);
+	} else {
 		prepare_process();
 		code = serve(config);
 	}

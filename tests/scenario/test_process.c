@@ -7,6 +7,7 @@
 #include "tests/unit/testing.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -120,7 +121,67 @@ static void wrong_configuration_says_where(void **state)
 	world_free(w);
 }
 
-static void good_configuration_says_nothing(void **state)
+/* The sample that is installed: as it is, and with all options that it shows. */
+static void sample_configuration_is_good(void **state)
+{
+	const char *top = getenv("top_srcdir");
+	struct world *w = world_new(NULL);
+	char sample[PATH_MAX], line[256], *out;
+
+	(void)state;
+	snprintf(sample, sizeof(sample), "%s/daemon/examples/cometd-bridge.conf", top ? top : ".");
+	for (int all = 0; all < 2; all++) {
+		FILE *from = fopen(sample, "re"), *to = fopen(w->config, "we");
+
+		assert_non_null(from);
+		assert_non_null(to);
+		while (fgets(line, sizeof(line), from))
+			fputs(all && line[0] == '#' && line[1] != ' ' && line[1] != '\n' ? line + 1 : line, to);
+		fclose(from);
+		fclose(to);
+		assert_int_equal(world_command(w, &out, NULL, "cometd-bridged", "--check-config", "--config",
+					       w->config, NULL), 0);
+		free(out);
+	}
+	world_free(w);
+}
+
+/* As root: the file that only root may read is one that the service cannot. */
+static void files_are_checked_as_the_user_of_the_service(void **state)
+{
+	struct world *w = world_new(NULL);
+	char token[128], more[256], *err;
+
+	(void)state;
+	if (geteuid() != 0 || chmod(w->dir, 0755)) {
+		world_free(w);
+		skip();
+	}
+	snprintf(token, sizeof(token), "%s/token", w->dir);
+	FILE *f = fopen(token, "we");
+	assert_non_null(f);
+	fputs("secret\n", f);
+	fclose(f);
+	assert_int_equal(chmod(token, 0600), 0);
+	snprintf(more, sizeof(more), "[server other]\nurl = https://example.com/cometd\ncredential-file = %s\n",
+		 token);
+	world_configure(w, NULL, NULL, more);
+	assert_int_equal(chmod(w->config, 0644), 0);
+	assert_int_equal(world_command(w, NULL, &err, "cometd-bridged", "--check-config", "--config",
+				       w->config, "--user", "nobody", NULL), 0);
+	assert_non_null(strstr(err, "/token: nobody may not read it; make nobody its owner"));
+	free(err);
+	assert_int_equal(world_command(w, NULL, &err, "cometd-bridged", "--check-config", "--config",
+				       w->config, NULL), 0);
+	assert_string_equal(err, "");
+	free(err);
+	assert_int_equal(world_command(w, NULL, &err, "cometd-bridged", "--check-config", "--user",
+				       "no such user", NULL), 2);
+	free(err);
+	world_free(w);
+}
+
+static void good_configuration_is_confirmed(void **state)
 {
 	struct world *w = world_new(NULL);
 	char *out, *err;
@@ -129,7 +190,7 @@ static void good_configuration_says_nothing(void **state)
 	world_configure(w, NULL, NULL, "[server other]\nurl = https://example.com/cometd\n");
 	assert_int_equal(world_command(w, &out, &err, "cometd-bridged", "--check-config", "--config",
 				       w->config, NULL), 0);
-	assert_string_equal(out, "");
+	assert_non_null(strstr(out, ": the configuration is valid, with 2 servers: "));
 	assert_string_equal(err, "");
 	free(out);
 	free(err);
@@ -451,7 +512,9 @@ int main(void)
 		cmocka_unit_test(a_second_daemon_does_not_steal),
 		cmocka_unit_test(a_dead_socket_is_replaced),
 		cmocka_unit_test(wrong_configuration_says_where),
-		cmocka_unit_test(good_configuration_says_nothing),
+		cmocka_unit_test(good_configuration_is_confirmed),
+		cmocka_unit_test(sample_configuration_is_good),
+		cmocka_unit_test(files_are_checked_as_the_user_of_the_service),
 		cmocka_unit_test(commands_tell_what_went_wrong),
 		cmocka_unit_test(a_shell_without_its_descriptors),
 		cmocka_unit_test(a_shell_subscribes_and_publishes),

@@ -109,13 +109,13 @@ static void test_every_option(void **state)
 				     "cookie = a=b\n"
 				     "cookie = c=d;Path=/x\n"
 				     "cookie-jar = /tmp/jar\n"
-				     "tls-ca = /etc/ca.pem\n"
+				     "tls-ca = /dev/null\n"
 				     "tls-insecure = yes\n"
 				     "tls-pin = " PIN ";" PIN "\n"
 				     "tls-min-version = 1.3\n"
 				     "proxy = https://[::1]:3128\n"
 				     "no-proxy = a, b\n"
-				     "proxy-tls-ca = /etc/proxy.pem\n"
+				     "proxy-tls-ca = /dev/null\n"
 				     "redirects = same-host\n"
 				     "max-message = 1M\n"
 				     "connect-timeout = 500ms\n"
@@ -189,13 +189,13 @@ static void test_every_option(void **state)
 	assert_string_equal(s->cookies.v[1], "c=d;Path=/x");
 	assert_null(s->cookie_file);
 	assert_string_equal(s->cookie_jar, "/tmp/jar");
-	assert_string_equal(s->tls_ca, "/etc/ca.pem");
+	assert_string_equal(s->tls_ca, "/dev/null");
 	assert_true(s->tls_insecure);
 	assert_string_equal(s->tls_pin, PIN ";" PIN);
 	assert_int_equal(s->tls_min, HTTP_TLS_1_3);
 	assert_string_equal(s->proxy, "https://[::1]:3128");
 	assert_string_equal(s->no_proxy, "a, b");
-	assert_string_equal(s->proxy_ca, "/etc/proxy.pem");
+	assert_string_equal(s->proxy_ca, "/dev/null");
 	assert_null(s->proxy_credential_file);
 	assert_int_equal(s->redirects, HTTP_REDIRECTS_SAME_HOST);
 	assert_int_equal(s->max_message, 1 << 20);
