@@ -19,6 +19,7 @@
 #include "config_value.h"
 #include "protocol/protocol.h"
 #include "protocol/utf8.h"
+#include "user_paths.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -518,6 +519,18 @@ static int load_drop_ins(struct loader *l, const char *main_path)
 
 /* --- the whole --- */
 
+/* A user's own daemon has another default. 0 or -ENOMEM. */
+static int set_user_socket(struct config *c)
+{
+	char path[PATH_MAX];
+
+	if (!user_socket_path(geteuid(), path))
+		return 0;
+	free(c->socket_path);
+	c->socket_path = strdup(path);
+	return c->socket_path ? 0 : -ENOMEM;
+}
+
 static struct config *new_config(void)
 {
 	struct config *c = calloc(1, sizeof(*c));
@@ -529,7 +542,7 @@ static struct config *new_config(void)
 	peer_options_default(&c->peer);
 	/* what a frame to a peer can hold beside the message */
 	c->hub.message_max = PROTOCOL_FRAME_MAX - 1024;
-	if (config_set_defaults("bridge", c)) {
+	if (config_set_defaults("bridge", c) || set_user_socket(c)) {
 		config_free(c);
 		return NULL;
 	}

@@ -7,11 +7,13 @@
 #include "daemon.h"
 #include "plugin_config.h"
 #include "systemd.h"
+#include "user_paths.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <grp.h>
+#include <limits.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -238,7 +240,11 @@ static int serve(const struct config *config)
 int main(int argc, char **argv)
 {
 	struct arguments arguments = {.config = CONFIG_PATH};
+	char own_config[PATH_MAX], own_socket[PATH_MAX];
 	struct config *config;
+
+	if (user_config_path(geteuid(), own_config))
+		arguments.config = own_config;
 	int code = parse_arguments(argc, argv, &arguments);
 
 	if (code >= 0)
@@ -257,6 +263,10 @@ int main(int argc, char **argv)
 		print_valid(arguments.config, config);
 	} else {
 		prepare_process();
+		/* a failure shows when the socket is made */
+		if (user_socket_path(geteuid(), own_socket) &&
+		    strcmp(config->socket_path, own_socket) == 0)
+			user_socket_directory(own_socket);
 		code = serve(config);
 	}
 	config_free(config);

@@ -94,7 +94,7 @@ extern "C" {
 /* A handle: one (re)connecting connection to the daemon. */
 struct cometd;
 
-/* the daemon's socket, unless the program or COMETD_BRIDGE_SOCKET names another one */
+/* the socket of the system's daemon */
 #define COMETD_SOCKET_DEFAULT "/run/cometd-bridge/bridge.sock"
 
 /* For the deadline of a request: 30 seconds. */
@@ -302,8 +302,10 @@ COMETD_API void cometd_free(struct cometd *c);
 
 /*
  * The path of the daemon's socket; NULL for COMETD_BRIDGE_SOCKET of the
- * environment, or else COMETD_SOCKET_DEFAULT. Takes effect at the next attempt
- * to connect. COMETD_E_INVALID when it is too long for a socket (107 bytes).
+ * environment, or else $XDG_RUNTIME_DIR/cometd-bridge/bridge.sock if this user
+ * owns that directory, because of a daemon of his own, or else
+ * COMETD_SOCKET_DEFAULT. Takes effect at the next attempt to connect.
+ * COMETD_E_INVALID when it is too long for a socket (107 bytes).
  */
 COMETD_API int cometd_set_socket(struct cometd *c, const char *path);
 

@@ -9,9 +9,12 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -40,11 +43,34 @@ bool socket_path_ok(const char *path)
 	return n > 0 && n < sizeof(((struct sockaddr_un *)0)->sun_path);
 }
 
+/*
+ * The socket of a daemon that this user runs: there is one when its directory exists, also while it
+ * does not listen, for then the system's daemon is no replacement. NULL: there is none.
+ */
+static const char *own_socket(void)
+{
+	static _Thread_local char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	const char *base = secure_getenv("XDG_RUNTIME_DIR");
+	struct stat st;
+
+	if (!base || base[0] != '/')
+		return NULL;
+	int n = snprintf(path, sizeof(path), "%s/cometd-bridge", base);
+	if (n < 0 || (size_t)n + sizeof("/bridge.sock") > sizeof(path))
+		return NULL;
+	if (stat(path, &st) || !S_ISDIR(st.st_mode) || st.st_uid != geteuid())
+		return NULL;
+	strcpy(path + n, "/bridge.sock");
+	return path;
+}
+
 const char *socket_path(const char *path)
 {
 	if (!path)
 		path = secure_getenv("COMETD_BRIDGE_SOCKET");
-	return path && *path ? path : COMETD_SOCKET_DEFAULT;
+	if (!path || !*path)
+		path = own_socket();
+	return path ? path : COMETD_SOCKET_DEFAULT;
 }
 
 static int connect_path(int fd, const char *path)

@@ -30,7 +30,8 @@ void socket_fini(struct socket *s);
 
 /* Whether the path fits into a socket's address. */
 bool socket_path_ok(const char *path);
-/* The path to use: `path`, or COMETD_BRIDGE_SOCKET, or the default. */
+/* The path to use: `path`, or COMETD_BRIDGE_SOCKET, or that of the user's own daemon, or the default.
+   Valid until the next call in this thread, and while the environment does not change. */
 const char *socket_path(const char *path);
 /* Connects. 0 or -errno; never waits. */
 int socket_open(struct socket *s, const char *path);

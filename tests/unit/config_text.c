@@ -13,6 +13,8 @@ char directory[64], main_file[96];
 int config_text_setup(void **state)
 {
 	(void)state;
+	/* the defaults of the system, also when a user runs the tests */
+	unsetenv("XDG_RUNTIME_DIR");
 	strcpy(directory, "/tmp/test-config-XXXXXX");
 	if (!mkdtemp(directory))
 		return -1;

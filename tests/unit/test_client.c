@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* ---- blocking ---------------------------------------------------------- */
@@ -126,6 +127,27 @@ static void test_bytes(void **state)
 	daemon_end(d);
 }
 
+/* A daemon that the user runs, as soon as there is a directory for its socket. */
+static void assert_own_daemon_preferred(struct cometd *c)
+{
+	char dir[] = "/tmp/test-client-XXXXXX", own[64];
+
+	assert_non_null(mkdtemp(dir));
+	setenv("XDG_RUNTIME_DIR", dir, 1);
+	assert_string_equal(cometd_get_socket(c), COMETD_SOCKET_DEFAULT);
+	snprintf(own, sizeof(own), "%s/cometd-bridge", dir);
+	assert_int_equal(mkdir(own, 0700), 0);
+	snprintf(own, sizeof(own), "%s/cometd-bridge/bridge.sock", dir);
+	assert_string_equal(cometd_get_socket(c), own);
+	setenv("COMETD_BRIDGE_SOCKET", "/somewhere", 1);
+	assert_string_equal(cometd_get_socket(c), "/somewhere");
+	unsetenv("COMETD_BRIDGE_SOCKET");
+	unsetenv("XDG_RUNTIME_DIR");
+	snprintf(own, sizeof(own), "%s/cometd-bridge", dir);
+	assert_int_equal(rmdir(own), 0);
+	assert_int_equal(rmdir(dir), 0);
+}
+
 static void test_bad_arguments(void **state)
 {
 	char path[200];
@@ -144,7 +166,9 @@ static void test_bad_arguments(void **state)
 	setenv("COMETD_BRIDGE_SOCKET", "/somewhere", 1);
 	assert_string_equal(cometd_get_socket(c), "/somewhere");
 	unsetenv("COMETD_BRIDGE_SOCKET");
+	unsetenv("XDG_RUNTIME_DIR");
 	assert_string_equal(cometd_get_socket(c), COMETD_SOCKET_DEFAULT);
+	assert_own_daemon_preferred(c);
 	assert_int_equal(cometd_set_name(c, ""), COMETD_E_INVALID);
 	assert_int_equal(cometd_set_name(c, "\377"), COMETD_E_INVALID);
 	assert_int_equal(cometd_set_name(c, path), COMETD_E_INVALID);
