@@ -39,7 +39,7 @@ void elements_begin(struct elements *s)
 {
 	buf_clear(&s->kept);
 	s->state = START;
-	s->in_comment = s->given = false;
+	s->in_comment = s->given = s->markup = false;
 	s->piece = SLICE_NULL;
 }
 
@@ -77,6 +77,7 @@ static enum state at_start(struct elements *s, char c)
 		return OPENS_COMMENT;
 	if (c == '[')
 		return NEXT;
+	s->markup = c == '<';
 	return c == '{' ? BARE : BROKEN;
 }
 

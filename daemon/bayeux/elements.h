@@ -42,6 +42,7 @@ struct elements {
 	size_t max;
 	int state;                      /* enum state, in elements.c */
 	bool in_comment;
+	bool markup;                    /* the text begins with "<": likely a page for people */
 	struct slice piece;             /* what is left of it */
 	/* the element that is being read */
 	size_t depth, size;

@@ -175,8 +175,12 @@ static void settle_text(struct session *s, uint64_t now, struct text *t)
 /* Anything that is not Bayeux ends the text; the messages before it remain valid. */
 static void text_fault(struct session *s, uint64_t now, struct text *t)
 {
+	const char *why = t->elements.markup
+				  ? "not JSON but a page for people: a login page or a proxy answers "
+				    "there, or the url is not that of the Bayeux service"
+				  : json_fault_text(JSON_E_SYNTAX);
 	struct session_failure f = {.kind = SESSION_BROKEN, .unreadable = true,
-				    .reason = slice_of(json_fault_text(JSON_E_SYNTAX))};
+				    .reason = slice_of(why)};
 	struct exchange *x = exchange_of(s, t);
 	bool websocket = t->batch == 0;
 	state_note(s, "what the server sent is no Bayeux: %s", json_fault_text(JSON_E_SYNTAX));

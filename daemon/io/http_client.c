@@ -420,6 +420,9 @@ void http_client_complete(CURL *easy, CURLcode code, char *text)
 		curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &os_errno);
 		snprintf(text, CURL_ERROR_SIZE, "could not connect%s%s", os_errno ? ": " : "",
 			 os_errno ? strerror((int)os_errno) : "");
+	} else if (code == CURLE_SSL_CONNECT_ERROR && strstr(text, "wrong version number")) {
+		snprintf(text, CURL_ERROR_SIZE, "the server does not use TLS at this port: its url may have to "
+						"begin with http:// or ws://");
 	} else if (!text[0]) {
 		snprintf(text, CURL_ERROR_SIZE, "%s", curl_easy_strerror(code));
 	}

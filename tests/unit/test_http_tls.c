@@ -210,11 +210,23 @@ static void test_tls_min(void **state)
 	shell("rm -r %s", pki);
 }
 
+/* https:// at a port of plain HTTP */
+static void test_server_without_tls(void **state)
+{
+	struct world *w = *state;
+	struct wire_conn *c;
+
+	start_tls(w);
+	c = wire_accept(w->wire);
+	wire_say(c, "HTTP/1.1 400 Bad Request\r\n\r\n");
+	assert_failed(w, HTTP_NOT_SENT, "does not use TLS at this port");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, http_world_setup, http_world_teardown)
-		T(tls), T(client_certificate), T(pin), T(pin_valid), T(tls_min),
+		T(tls), T(server_without_tls), T(client_certificate), T(pin), T(pin_valid), T(tls_min),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
