@@ -87,9 +87,12 @@ void strmap_fini(struct strmap *m)
 	strmap_init(m);
 }
 
+/* A slot that is not there yet shares the one that it will be split from. */
 static inline struct strmap_node **slot_of(const struct strmap *m, uint64_t hash)
 {
-	return &m->slots[hash & (m->n_slots - 1)];
+	size_t i = hash & m->mask;
+
+	return &m->slots[i < m->n_slots ? i : i & m->mask >> 1];
 }
 
 struct strmap_node *strmap_get(const struct strmap *m, struct slice key)
@@ -105,25 +108,41 @@ struct strmap_node *strmap_get(const struct strmap *m, struct slice key)
 	return NULL;
 }
 
-static int grow(struct strmap *m)
+static int make_room(struct strmap *m)
 {
-	struct strmap old = *m;
-	size_t n_slots = old.n_slots ? old.n_slots * 2 : SLOTS_MIN;
-	struct strmap_node **slots = calloc(n_slots, sizeof(*slots));
+	size_t room = m->room ? m->room * 2 : SLOTS_MIN;
+	struct strmap_node **slots = realloc(m->slots, room * sizeof(struct strmap_node *));
 
 	if (!slots)
 		return -ENOMEM;
 	m->slots = slots;
-	m->n_slots = n_slots;
-	for (size_t i = 0; i < old.n_slots; i++)
-		for (struct strmap_node *it = old.slots[i], *next; it; it = next) {
-			struct strmap_node **slot = slot_of(m, it->hash);
+	m->room = room;
+	return 0;
+}
 
-			next = it->next;
-			it->next = *slot;
-			*slot = it;
+/* Adds one slot, with what belongs there of the slot that it is split from. */
+static int grow(struct strmap *m)
+{
+	struct strmap_node **from, **at;
+
+	if (m->n_slots == m->room && make_room(m))
+		return -ENOMEM;
+	if (m->n_slots > m->mask)
+		m->mask = m->mask * 2 + 1;
+	at = &m->slots[m->n_slots];
+	*at = NULL;
+	if (m->n_slots++ == 0)
+		return 0;
+	from = &m->slots[(m->n_slots - 1) & m->mask >> 1];
+	for (struct strmap_node *it; (it = *from);) {
+		if (slot_of(m, it->hash) != at) {
+			from = &it->next;
+			continue;
 		}
-	free(old.slots);
+		*from = it->next;
+		it->next = *at;
+		*at = it;
+	}
 	return 0;
 }
 

@@ -1,7 +1,8 @@
 /*
  * A map from byte strings to records that lie elsewhere: intrusive nodes,
  * seeded hash (a peer or server who chooses the keys cannot make them collide
- * on purpose), grows by doubling. Keys are views: the record owns the bytes.
+ * on purpose). It grows by one slot at a time (linear hashing), so that no put
+ * takes long, however large the map is. Keys are views: the record owns the bytes.
  */
 #ifndef BASE_STRMAP_H
 #define BASE_STRMAP_H
@@ -19,7 +20,9 @@ struct strmap_node {
 
 struct strmap {
 	struct strmap_node **slots;
-	size_t n_slots;          /* power of two, or 0 */
+	size_t n_slots;          /* in use */
+	size_t room;             /* a power of two not less than that, or 0 */
+	size_t mask;             /* the smallest 2^k - 1 that covers n_slots */
 	size_t n;
 };
 

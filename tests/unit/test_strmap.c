@@ -74,6 +74,32 @@ static void test_get_put_remove(void **state)
 	strmap_fini(&m);
 }
 
+/* It grows by a slot with each put, also when it grew late for want of memory; most slots hold few. */
+static void test_no_put_takes_long(void **state)
+{
+	static struct item items[MANY];
+	struct strmap m;
+
+	(void)state;
+	strmap_init(&m);
+	for (unsigned i = 0; i < MANY; i++) {
+		size_t before = m.n_slots, longest = 0;
+
+		number(&items[i], i);
+		assert_int_equal(put(&m, &items[i]), 0);
+		assert_int_equal(m.n_slots, before + 1);
+		assert_true(m.n_slots <= m.room && m.mask >= m.n_slots - 1);
+		for (struct strmap_node *it = m.slots[i]; it; it = it->next)
+			longest++;
+		assert_true(longest < 20);
+	}
+	for (unsigned i = 0; i < MANY; i++)
+		assert_ptr_equal(strmap_get(&m, slice_of(items[i].key)), &items[i].node);
+	for (unsigned i = 0; i < MANY; i++)
+		strmap_remove(&m, &items[i].node);
+	strmap_fini(&m);
+}
+
 /* Keys of every length around the words of the hash, differing in the last byte alone. */
 static void test_lengths(void **state)
 {
@@ -170,6 +196,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_hash_before_the_first_map),
 		cmocka_unit_test(test_get_put_remove),
+		cmocka_unit_test(test_no_put_takes_long),
 		cmocka_unit_test(test_lengths),
 		cmocka_unit_test(test_many_and_walk),
 		cmocka_unit_test(test_failed_allocation),
