@@ -240,14 +240,14 @@ static bool is_wanted(const struct session *s, struct slice channel)
 	return wanted_status(&s->wanted, channel) != SESSION_CHANNEL_NONE;
 }
 
-int session_want(struct session *s, struct slice channel)
+int session_want(struct session *s, struct slice channel, uint64_t peer)
 {
 	if (is_wanted(s, channel))
 		return 0;
 	int r = ext_want(&s->exts, channel);
 	if (r)
 		return r;
-	r = wanted_want(&s->wanted, channel);
+	r = wanted_want(&s->wanted, channel, peer);
 	if (r) {
 		ext_unwant(&s->exts, channel);
 		return r;

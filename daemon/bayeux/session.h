@@ -212,8 +212,9 @@ void session_not_yet_authorized(struct session *s, uint64_t now, struct slice wh
 void session_wall_clock(struct session *s, uint64_t now, uint64_t unix_ms);
 
 /* ---- wishes ---- */
-/* Wants `channel` (checked by the caller; no /service/…). Idempotent. 0 or -ENOMEM. */
-int session_want(struct session *s, struct slice channel);
+/* Wants `channel` (checked by the caller; no /service/…). Idempotent. Peers, which are numbers, take
+   turns in having channels sent; a channel counts for who wanted it first. 0 or -ENOMEM. */
+int session_want(struct session *s, struct slice channel, uint64_t peer);
 void session_unwant(struct session *s, struct slice channel);
 
 enum session_channel_status {

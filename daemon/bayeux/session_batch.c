@@ -313,7 +313,8 @@ static int take_disconnect(struct session *s, uint64_t now, struct buf *out,
 
 struct plan {
 	enum session_lane lane;
-	size_t channels;                /* taken from the front of their queue */
+	struct list batch;              /* wanted::link: its channels */
+	size_t channels;                /* so many */
 	size_t publishes;               /* which are part of the exchange already */
 	size_t subscribes;              /* of the channels */
 	size_t room;                    /* further requests allowed */
@@ -405,19 +406,18 @@ static void limit_channels(const struct session *s, uint64_t now, struct plan *p
 		plan->channel_room = 0;
 }
 
-static bool may_plan(const struct plan *plan, const struct wanted *w, const struct buf *out)
+/* whether channels that are not renewed may be in it */
+static bool may_plan(const struct plan *plan, const struct buf *out)
 {
-	bool fits = plan->channels == 0 || buf_len(out) - plan->start < plan->channel_bytes;
-	return w->renewed || (fits && plan->channels < plan->channel_room);
+	return plan->channels < plan->channel_room &&
+	       (plan->channels == 0 || buf_len(out) - plan->start < plan->channel_bytes);
 }
 
 static int plan_channels(struct session *s, uint64_t now, struct plan *plan, struct buf *out)
 {
 	if (plan->lane != SESSION_LANE_COMMAND)
 		return 0;
-	LIST_EACH(w, &s->wanted.todo, struct wanted, link) {
-		if (!may_plan(plan, w, out))
-			break;
+	for (struct wanted *w; (w = wanted_next(&s->wanted, !may_plan(plan, out)));) {
 		/* decided once, so that the recorded request is the one that is sent */
 		w->request.kind = wanted_subscribes(&s->wanted, w) ? REQUEST_SUBSCRIBE
 								   : REQUEST_UNSUBSCRIBE;
@@ -429,6 +429,7 @@ static int plan_channels(struct session *s, uint64_t now, struct plan *plan, str
 			return delete_subscribe(s, plan, w);
 		if (r)
 			return r;
+		wanted_take(&s->wanted, w, &plan->batch);
 		plan->channels++;
 		plan->subscribes += m.kind == REQUEST_SUBSCRIBE;
 		plan->id++;
@@ -479,9 +480,10 @@ static bool must_follow(const struct session *s, const struct plan *plan)
 	return plan->channels && s->o.publish_apart && s->transport == SESSION_LONG_POLLING;
 }
 
-/* Nothing is sent: put the publishes back. */
-static void cancel(struct session *s, struct exchange *x)
+/* Nothing is sent: put all back. */
+static void cancel(struct session *s, struct plan *plan, struct exchange *x)
 {
+	wanted_put_back(&s->wanted, &plan->batch);
 	x->kept = true;
 	while (!list_empty(&x->requests)) {
 		struct request *r = LIST_OF(x->requests.prev, struct request, link);
@@ -491,7 +493,7 @@ static void cancel(struct session *s, struct exchange *x)
 }
 
 /* The batch is written: its channels leave their queue, in the order of the plan. */
-static void commit(struct session *s, uint64_t now, const struct plan *plan, struct exchange *x)
+static void commit(struct session *s, uint64_t now, struct plan *plan, struct exchange *x)
 {
 	bool websocket = x->batch.transport == SESSION_WEBSOCKET;
 	/* on long-polling the HTTP exchange has the deadline, for all of them together */
@@ -506,8 +508,7 @@ static void commit(struct session *s, uint64_t now, const struct plan *plan, str
 	/* they are written in front of the publishes */
 	struct list publishes = LIST_INIT(publishes);
 	list_splice(&publishes, &x->requests);
-	for (size_t i = 0; i < plan->channels; i++) {
-		struct wanted *w = LIST_FIRST(&s->wanted.todo, struct wanted, link);
+	for (struct wanted *w; (w = LIST_FIRST(&plan->batch, struct wanted, link));) {
 		pending_put(&s->pending, &w->request.pending, s->next_id++, deadline);
 		wanted_sent(w, x);
 	}
@@ -540,6 +541,7 @@ static int take_commands(struct session *s, uint64_t now, enum session_lane lane
 	if (r)
 		return r;
 	x->batch.lane = lane;
+	list_init(&plan.batch);
 	limit_channels(s, now, &plan);
 	r = plan_channels(s, now, &plan, out);
 	if (r == 0 && !must_follow(s, &plan))
@@ -551,7 +553,7 @@ static int take_commands(struct session *s, uint64_t now, enum session_lane lane
 		r = SESSION_E_NONE;
 	if (r) {
 		buf_truncate(out, plan.start);
-		cancel(s, x);
+		cancel(s, &plan, x);
 		return r;
 	}
 	commit(s, now, &plan, x);
@@ -581,13 +583,12 @@ static enum session_lane free_call_lane(const struct session *s)
 	return (enum session_lane)lane;
 }
 
-/* the first of them, which has its place before all publishes when its session is new */
+/* of a new session at once, before all publishes */
 static uint64_t channels_at(const struct session *s)
 {
-	const struct wanted *first = LIST_FIRST(&s->wanted.todo, struct wanted, link);
-	if (!first)
+	if (!wanted_waits(&s->wanted))
 		return SESSION_NEVER;
-	return first->renewed ? 0 : channel_pace_at(&s->pace);
+	return wanted_next(&s->wanted, true) ? 0 : channel_pace_at(&s->pace);
 }
 
 /* The lane on which something waits to go out, and when it may, or SESSION_LANES. */

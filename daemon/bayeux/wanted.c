@@ -24,8 +24,9 @@ void wanted_init(struct wanted_table *t, struct pending *pending, struct jitter 
 	*t = (struct wanted_table){.pending = pending, .jitter = jitter, .later_at = UINT64_MAX,
 				   .backoff_min = backoff_min, .backoff_max = backoff_max};
 	strmap_init(&t->map);
+	strmap_init(&t->askers);
 	list_init(&t->all);
-	list_init(&t->todo);
+	list_init(&t->turns);
 	list_init(&t->later);
 	list_init(&t->news);
 }
@@ -41,13 +42,102 @@ static void settle(struct wanted_table *t, struct wanted *w)
 	request_leave(&w->request);
 }
 
+/* ---- who asks, and whose turn it is ---- */
+
+static struct slice key_of(const uint64_t *peer)
+{
+	return slice_make(peer, sizeof(*peer));
+}
+
+static int asker_get(struct wanted_table *t, uint64_t peer, struct asker **ret)
+{
+	struct strmap_node *found = strmap_get(&t->askers, key_of(&peer));
+	if (found) {
+		*ret = STRMAP_OF(found, struct asker, by_peer);
+		return 0;
+	}
+	struct asker *a = malloc(sizeof(*a));
+	if (!a)
+		return -ENOMEM;
+	*a = (struct asker){.peer = peer};
+	list_init(&a->waiting);
+	list_init(&a->turn);
+	int r = strmap_put(&t->askers, key_of(&a->peer), &a->by_peer);
+	if (r)
+		free(a);
+	else
+		*ret = a;
+	return r;
+}
+
+static void asker_drop(struct wanted_table *t, struct asker *a)
+{
+	if (a->n)
+		return;
+	strmap_remove(&t->askers, &a->by_peer);
+	free(a);
+}
+
+static void enter_queue(struct wanted_table *t, struct wanted *w)
+{
+	list_append(&w->asker->waiting, &w->link);
+	if (!list_linked(&w->asker->turn))
+		list_append(&t->turns, &w->asker->turn);
+}
+
+/* Also from `later`. */
+static void leave_queue(struct wanted_table *t, struct wanted *w)
+{
+	list_remove(&w->link);
+	t->n_renewed -= w->renewed;
+	w->renewed = false;
+	if (list_empty(&w->asker->waiting))
+		list_remove(&w->asker->turn);
+}
+
+struct wanted *wanted_next(const struct wanted_table *t, bool renewed)
+{
+	if (renewed && t->n_renewed == 0)
+		return NULL;
+	LIST_EACH(a, &t->turns, struct asker, turn) {
+		struct wanted *w = LIST_FIRST(&a->waiting, struct wanted, link);
+		if (w->renewed || !renewed)
+			return w;
+	}
+	return NULL;
+}
+
+void wanted_take(struct wanted_table *t, struct wanted *w, struct list *batch)
+{
+	list_remove(&w->link);
+	list_append(batch, &w->link);
+	t->n_renewed -= w->renewed;
+	list_remove(&w->asker->turn);
+	if (!list_empty(&w->asker->waiting))
+		list_append(&t->turns, &w->asker->turn);
+}
+
+void wanted_put_back(struct wanted_table *t, struct list *batch)
+{
+	while (!list_empty(batch)) {
+		struct wanted *w = LIST_OF(batch->prev, struct wanted, link);
+		list_remove(&w->link);
+		list_prepend(&w->asker->waiting, &w->link);
+		t->n_renewed += w->renewed;
+		list_remove(&w->asker->turn);
+		list_prepend(&t->turns, &w->asker->turn);
+	}
+}
+
 static void wanted_free(struct wanted_table *t, struct wanted *w)
 {
 	settle(t, w);
+	leave_queue(t, w);
 	strmap_remove(&t->map, &w->node);
 	list_remove(&w->all);
-	list_remove(&w->link);
 	list_remove(&w->news);
+	w->asker->n--;
+	asker_drop(t, w->asker);
 	free(w);
 }
 
@@ -56,6 +146,7 @@ void wanted_fini(struct wanted_table *t)
 	LIST_EACH_SAFE(w, &t->all, struct wanted, all)
 		wanted_free(t, w);
 	strmap_fini(&t->map);
+	strmap_fini(&t->askers);
 }
 
 struct wanted *wanted_find(const struct wanted_table *t, struct slice channel)
@@ -204,9 +295,9 @@ static void consider(struct wanted_table *t, struct wanted *w, const struct enve
 	compare(t, w, e, text);
 	bool ask = wanted_subscribes(t, w) || wants_unsubscribe(t, w);
 	if (ask && !list_linked(&w->link))
-		list_append(&t->todo, &w->link);
+		enter_queue(t, w);
 	else if (!ask)
-		list_remove(&w->link);
+		leave_queue(t, w);
 }
 
 static bool is_over(const struct wanted *w)
@@ -242,12 +333,13 @@ static void ripple(struct wanted_table *t, struct wanted *w, const struct envelo
 
 /* ---- wishes ---- */
 
-static int wanted_new(struct wanted_table *t, struct slice channel, struct wanted **ret)
+static int wanted_new(struct wanted_table *t, struct slice channel, struct asker *asker,
+		      struct wanted **ret)
 {
 	struct wanted *w = malloc(sizeof(*w) + channel.n);
 	if (!w)
 		return -ENOMEM;
-	*w = (struct wanted){.told = SESSION_CHANNEL_PENDING};
+	*w = (struct wanted){.asker = asker, .told = SESSION_CHANNEL_PENDING};
 	request_init(&w->request, REQUEST_SUBSCRIBE);
 	backoff_init(&w->backoff, t->backoff_min, t->backoff_max);
 	list_init(&w->link);
@@ -259,20 +351,33 @@ static int wanted_new(struct wanted_table *t, struct slice channel, struct wante
 		return r;
 	}
 	list_append(&t->all, &w->all);
+	asker->n++;
 	*ret = w;
 	return 0;
 }
 
-int wanted_want(struct wanted_table *t, struct slice channel)
+static int wanted_make(struct wanted_table *t, struct slice channel, uint64_t peer,
+		       struct wanted **ret)
+{
+	struct asker *asker;
+	int r = asker_get(t, peer, &asker);
+	if (r)
+		return r;
+	r = wanted_new(t, channel, asker, ret);
+	asker_drop(t, asker);
+	return r;
+}
+
+int wanted_want(struct wanted_table *t, struct slice channel, uint64_t peer)
 {
 	struct wanted *w = wanted_find(t, channel);
 	if (w && w->wanted)
 		return 0;
-	int r = w ? 0 : wanted_new(t, channel, &w);
+	int r = w ? 0 : wanted_make(t, channel, peer, &w);
 	if (r)
 		return r;
 	w->wanted = true;
-	w->renewed = w->deferred = false;
+	w->deferred = false;
 	w->told = SESSION_CHANNEL_PENDING;
 	t->n++;
 	ripple(t, w, NULL, "");
@@ -307,7 +412,7 @@ void wanted_reset(struct wanted_table *t, bool covering)
 	t->later_at = UINT64_MAX;
 	LIST_EACH_SAFE(w, &t->all, struct wanted, all) {
 		settle(t, w);
-		list_remove(&w->link);
+		leave_queue(t, w);
 		list_remove(&w->news);
 		w->upstream = WANTED_NONE;
 		w->told = SESSION_CHANNEL_PENDING;
@@ -319,8 +424,9 @@ void wanted_reset(struct wanted_table *t, bool covering)
 	}
 	LIST_EACH(w, &t->all, struct wanted, all)
 		consider(t, w, NULL, "");
-	LIST_EACH(w, &t->todo, struct wanted, link)
-		w->renewed = true;
+	LIST_EACH(a, &t->turns, struct asker, turn)
+		LIST_EACH(w, &a->waiting, struct wanted, link)
+			w->renewed = true, t->n_renewed++;
 }
 
 /* ---- asking and being answered ---- */
@@ -375,7 +481,7 @@ void wanted_end(struct wanted_table *t, const char *text)
 static void ask_later(struct wanted_table *t, struct wanted *w, uint64_t now)
 {
 	w->retry_at = now + backoff_next(&w->backoff, t->jitter);
-	list_remove(&w->link);
+	leave_queue(t, w);
 	list_append(&t->later, &w->link);
 	if (w->retry_at < t->later_at)
 		t->later_at = w->retry_at;
@@ -471,7 +577,7 @@ bool wanted_tick(struct wanted_table *t, uint64_t now)
 	LIST_EACH_SAFE(w, &t->later, struct wanted, link) {
 		if (w->retry_at <= now) {
 			list_remove(&w->link);
-			list_append(&t->todo, &w->link);
+			enter_queue(t, w);
 			any = true;
 		} else if (w->retry_at < t->later_at) {
 			t->later_at = w->retry_at;

@@ -25,11 +25,22 @@ enum wanted_upstream {
 	WANTED_REFUSED,         /* not asked again in this session */
 };
 
+/* Who asked for channels first. Askers take turns: however many channels one has waiting, the next
+   to be sent is another's. */
+struct asker {
+	struct strmap_node by_peer;
+	uint64_t peer;
+	size_t n;                       /* channels of it */
+	struct list waiting;            /* wanted::link: to be asked now */
+	struct list turn;               /* wanted_table::turns, while any is */
+};
+
 struct wanted {
 	struct request request;         /* its subscribe or unsubscribe in flight */
+	struct asker *asker;
 	struct strmap_node node;        /* by channel */
 	struct list all;                /* in the order of the wishes */
-	struct list link;               /* in todo or later, or in neither */
+	struct list link;               /* in asker::waiting, later or a batch in the making, or in none */
 	struct list news;
 	bool wanted;
 	bool again;                     /* no reply came once already */
@@ -58,7 +69,9 @@ struct wanted_table {
 	struct jitter *jitter;
 	struct strmap map;
 	struct list all;
-	struct list todo;               /* to be asked now */
+	struct strmap askers;
+	struct list turns;              /* asker::turn */
+	size_t n_renewed;               /* of those that wait */
 	struct list later;              /* to be asked at their retry_at */
 	uint64_t later_at;              /* not after the earliest of those */
 	struct list news;               /* status changed, not yet told */
@@ -71,8 +84,8 @@ void wanted_init(struct wanted_table *t, struct pending *pending, struct jitter 
 		 uint64_t backoff_min, uint64_t backoff_max);
 void wanted_fini(struct wanted_table *t);
 
-/* 0 or -ENOMEM */
-int wanted_want(struct wanted_table *t, struct slice channel);
+/* `peer` wants it, and is its asker if no other is. 0 or -ENOMEM. */
+int wanted_want(struct wanted_table *t, struct slice channel, uint64_t peer);
 void wanted_unwant(struct wanted_table *t, struct slice channel);
 enum session_channel_status wanted_status(const struct wanted_table *t, struct slice channel);
 /* whether its subscribe failed temporarily and is sent again after a pause */
@@ -82,17 +95,28 @@ bool wanted_is_deferred(const struct wanted_table *t, struct slice channel);
 void wanted_reset(struct wanted_table *t, bool covering);
 
 /* ---- asking ---- */
-/* whether `w`, being in todo, is to be subscribed; else unsubscribed */
+/* whether any waits to be asked now */
+static inline bool wanted_waits(const struct wanted_table *t)
+{
+	return !list_empty(&t->turns);
+}
+/* The one to ask next, of those that are `renewed` if only these may be asked; or NULL. */
+struct wanted *wanted_next(const struct wanted_table *t, bool renewed);
+/* whether `w`, which waits, is to be subscribed; else unsubscribed */
 bool wanted_subscribes(const struct wanted_table *t, const struct wanted *w);
-/* Sends the first entry of todo as part of `x`, as the subscribe or unsubscribe that its request states;
-   the request is in pending already. */
+/* It becomes the last of `batch`, and its asker has had its turn. */
+void wanted_take(struct wanted_table *t, struct wanted *w, struct list *batch);
+/* The batch is not sent: all of it goes back to where it was. */
+void wanted_put_back(struct wanted_table *t, struct list *batch);
+/* Sends it as part of `x`, as the subscribe or unsubscribe that its request states; the request is in
+   pending already. */
 void wanted_sent(struct wanted *w, struct exchange *x);
 
 /* ---- what became of it; each settles the request ---- */
 void wanted_accepted(struct wanted_table *t, struct wanted *w, const struct envelope *e);
 void wanted_refused(struct wanted_table *t, struct wanted *w, const struct envelope *e,
 		    const char *text);
-/* Its subscribe, being in todo, is not to be sent in this session. `text` is static. */
+/* Its subscribe, which waits, is not to be sent in this session. `text` is static. */
 void wanted_deleted(struct wanted_table *t, struct wanted *w, const char *text);
 /* No session will ever ask again: whatever is wanted is refused, also what was on. */
 void wanted_end(struct wanted_table *t, const char *text);
@@ -122,7 +146,7 @@ void wanted_unanswered(struct wanted_table *t, struct wanted *w, uint64_t now);
 unsigned wanted_copies(const struct wanted_table *t, struct slice channel);
 
 /* ---- time and news ---- */
-/* Moves what waited until `now` to todo. Whether there was any. */
+/* Has what waited until `now` asked. Whether there was any. */
 bool wanted_tick(struct wanted_table *t, uint64_t now);
 /* The next channel whose status changed, or NULL; told, envelope and text say to what and why. */
 const struct wanted *wanted_next_news(struct wanted_table *t);

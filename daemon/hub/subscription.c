@@ -33,7 +33,7 @@ static void wish_free(struct hub_server *server, struct wish *w)
 	free(w);
 }
 
-static int wish_new(struct hub_server *server, struct slice pattern, struct wish **ret)
+static int wish_new(struct hub_server *server, struct slice pattern, uint64_t member, struct wish **ret)
 {
 	struct wish *w = malloc(sizeof(*w) + pattern.n);
 	int r;
@@ -49,7 +49,7 @@ static int wish_new(struct hub_server *server, struct slice pattern, struct wish
 		free(w);
 		return r;
 	}
-	r = session_want(server->session, pattern);
+	r = session_want(server->session, pattern, member);
 	if (r) {
 		strmap_remove(&server->wishes, &w->by_pattern);
 		free(w);
@@ -66,7 +66,7 @@ int subscription_want(struct subscription *s)
 
 	w = wish_find(s->server, s->pattern);
 	if (!w) {
-		r = wish_new(s->server, s->pattern, &w);
+		r = wish_new(s->server, s->pattern, s->member->id, &w);
 		if (r)
 			return r;
 	}

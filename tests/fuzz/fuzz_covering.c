@@ -252,7 +252,7 @@ static void want(struct play *p, bool want, struct slice letters)
 		p->wanted[c] = want;
 		p->refused[c] = false;
 		if (want)
-			FUZZ_CHECK(session_want(p->session, slice_of(channels[c])) == 0);
+			FUZZ_CHECK(session_want(p->session, slice_of(channels[c]), 0) == 0);
 		else
 			session_unwant(p->session, slice_of(channels[c]));
 	}

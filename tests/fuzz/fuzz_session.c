@@ -179,7 +179,7 @@ static void happen(struct play *p, char what, struct slice text)
 		publish(p, what == 'c');
 		break;
 	case '+':
-		session_want(p->s, channel_of(text));
+		session_want(p->s, channel_of(text), 0);
 		break;
 	case '-':
 		session_unwant(p->s, channel_of(text));
@@ -214,7 +214,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	struct play p = {.now = 1000000, .s = make(n ? data[0] : 0)};
 	struct slice rest = slice_drop(slice_make(data, n), 1);
 
-	session_want(p.s, SLICE("/x/y"));
+	session_want(p.s, SLICE("/x/y"), 0);
 	session_start(p.s, p.now);
 	turn(&p);
 	while (rest.n) {

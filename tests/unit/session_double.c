@@ -67,8 +67,9 @@ const char *session_double_asked(struct session *s)
 
 /* ---- what the hub calls ---- */
 
-int session_want(struct session *s, struct slice channel)
+int session_want(struct session *s, struct slice channel, uint64_t peer)
 {
+	(void)peer;
 	struct double_wish *w;
 
 	if (find(s, channel))

@@ -357,7 +357,7 @@ static void act(struct player *p, const char *line)
 	} else if (slice_eq(verb, SLICE("left"))) {
 		session_peer_left(p->s, number(&rest));
 	} else if (slice_eq(verb, SLICE("want"))) {
-		assert_int_equal(session_want(p->s, text(p, rest)), 0);
+		assert_int_equal(session_want(p->s, text(p, rest), p->peer), 0);
 	} else if (slice_eq(verb, SLICE("unwant"))) {
 		session_unwant(p->s, text(p, rest));
 	} else if (slice_eq(verb, SLICE("publish")) || slice_eq(verb, SLICE("call"))) {

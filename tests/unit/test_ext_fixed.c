@@ -230,7 +230,7 @@ static void each_request_has_its_own(void **state)
 	exchange(s, "\"advice\":{\"timeout\":0},\"c\":2,\"ext\":{\"c\":1,\"ack\":0}}]",
 		 "[{\"channel\":\"/meta/connect\",\"successful\":true}]");
 	exchange(s, ",\"c\":2,\"ext\":{\"c\":1,\"ack\":0}}]", NULL);
-	assert_int_equal(session_want(s, SLICE("/a")), 0);
+	assert_int_equal(session_want(s, SLICE("/a"), 0), 0);
 	assert_int_equal(session_publish(s, 1, SLICE("/b"), SLICE("2"), SLICE("{\"mine\":3}"),
 					 false, 9000, 0, 1), 0);
 	exchange(s, "\"subscription\":\"/a\",\"s\":2,\"ext\":{\"s\":1}},{\"channel\":\"/b\",\"id\":\"4\","

@@ -326,6 +326,22 @@ static void channels_alone_do_not_pause(void **state)
 	     ACTIVE(3), "> sleep 1000", "< +100..100", "< commands %'/c4'}]");
 }
 
+/* … with their channels, too, in a new session as well. */
+static void askers_take_turns(void **state)
+{
+	(void)state;
+#define WANTS "> peer 1", "> want /1a", "> want /1b", "> want /1c", "> peer 2", "> want /2a", \
+		"> peer 3", "> want /3a", "> want /3b"
+#define IN_TURN "< commands %'/1a'%'/2a'%'/3a'%'/1b'%'/3b'%'/1c'}]"
+	PLAY(&options, UP, "> want /c1", "< commands %'/c1'}]", WANTS, "> reply command [" C(1) "]",
+	     ACTIVE(1), IN_TURN);
+	PLAY(&options, WANTS, START, IN_TURN);
+	/* a channel stays with who wanted it first; what was taken back has no turn */
+	PLAY(&options, UP, "> want /c1", "< commands %'/c1'}]", WANTS, "> peer 4", "> want /1c",
+	     "> unwant /1a", "> unwant /2a", "> reply command [" C(1) "]", ACTIVE(1),
+	     "< commands %'/1b'},%'/3a'},%'/1c'},%'/3b'}]");
+}
+
 /* Peers take turns, each in its own order. */
 static void peers_take_turns(void **state)
 {
@@ -463,6 +479,7 @@ int main(void)
 		cmocka_unit_test_setup(channels_and_publishes_share, setup),
 		cmocka_unit_test_setup(channels_leave_publishes_their_time, setup),
 		cmocka_unit_test_setup(channels_alone_do_not_pause, setup),
+		cmocka_unit_test_setup(askers_take_turns, setup),
 		cmocka_unit_test_setup(peers_take_turns, setup),
 		cmocka_unit_test_setup(what_is_planned_is_recorded, setup_covering),
 		cmocka_unit_test_setup(only_the_widest_is_asked_for, setup_covering),

@@ -305,7 +305,7 @@ static void a_broken_answer_is_met_with_growing_pauses(void **state)
 	(void)state;
 	options.replay = SESSION_REPLAY_NEW;
 	assert_int_equal(session_new(&options, (struct wake){0}, &s), 0);
-	assert_int_equal(session_want(s, SLICE("/e")), 0);
+	assert_int_equal(session_want(s, SLICE("/e"), 0), 0);
 	session_start(s, 1000);
 	for (uint64_t now = 1000; now < 37000; now += 50)
 		drive(s, now, &subscribes);

@@ -133,9 +133,9 @@ static int begin(struct talk *t)
 	r = session_new(&o, (struct wake){0}, &t->s);
 	if (r)
 		return r;
-	PERSIST(r, session_want(t->s, SLICE("/a")));
+	PERSIST(r, session_want(t->s, SLICE("/a"), 0));
 	assert_int_equal(r, 0);
-	PERSIST(r, session_want(t->s, SLICE("/b")));
+	PERSIST(r, session_want(t->s, SLICE("/b"), 0));
 	assert_int_equal(r, 0);
 	PERSIST(r, session_publish(t->s, 0, SLICE("/p"), SLICE("1"), SLICE("{\"x\":1}"), false,
 				   90000, 0, 1));

@@ -146,7 +146,7 @@ static void every_shortage_is_survived(void **state)
 		feed_again(s, take(s, "handshake"),
 			   "[{\"clientId\":\"c1\",\"channel\":\"/meta/handshake\",\"successful\":true}]");
 		uint64_t connect = take(s, "\"timeout\":0");
-		while (session_want(s, SLICE("/{clientId}/x")) == -ENOMEM)
+		while (session_want(s, SLICE("/{clientId}/x"), 0) == -ENOMEM)
 			;
 		take(s, "\"subscription\":\"/c1/x\"");
 		feed_again(s, connect, "[{\"channel\":\"/c1/x\",\"data\":1},"

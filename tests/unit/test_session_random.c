@@ -163,7 +163,7 @@ static void change_wish(struct model *m, struct check *c)
 	struct slice channel = slice_of(model_channels[i]);
 	c->wanted[i] = !c->wanted[i];
 	if (c->wanted[i])
-		assert_int_equal(session_want(m->s, channel), 0);
+		assert_int_equal(session_want(m->s, channel, 0), 0);
 	else
 		session_unwant(m->s, channel);
 }
@@ -274,7 +274,7 @@ static void one_run(uint64_t seed)
 	o.batch_max = 400;
 	assert_int_equal(session_new(&o, (struct wake){0}, &m->s), 0);
 	c->wanted[0] = true;
-	assert_int_equal(session_want(m->s, slice_of(model_channels[0])), 0);
+	assert_int_equal(session_want(m->s, slice_of(model_channels[0]), 0), 0);
 	session_start(m->s, m->now);
 	model_pull(m);
 	for (int round = 0; round < 4; round++) {

@@ -468,7 +468,7 @@ static void a_marker_waits_for_the_hearer(void **state)
 	(void)state;
 	assert_int_equal(session_new(&options, (struct wake){0}, &s), 0);
 	buf_init(&out, 1 << 16);
-	session_want(s, SLICE("/e"));
+	session_want(s, SLICE("/e"), 0);
 	session_start(s, 1);
 	assert_int_equal(session_next(s, 1, &event), 0);
 	assert_int_equal(session_take_batch(s, 1, &out, &batch), 0);
