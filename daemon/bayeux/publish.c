@@ -234,6 +234,40 @@ void publishes_peer_left(struct publishes *p, uint64_t peer)
 	share->left = p->any_left = true;
 }
 
+static size_t find_suspect(const struct publishes *p, uint64_t peer)
+{
+	size_t i = 0;
+	while (i < p->n_suspects && p->suspects[i] != peer)
+		i++;
+	return i;
+}
+
+static void drop_suspect(struct publishes *p, size_t i)
+{
+	p->n_suspects--;
+	memmove(&p->suspects[i], &p->suspects[i + 1], (p->n_suspects - i) * sizeof(p->suspects[0]));
+}
+
+bool publishes_suspects(const struct publishes *p, uint64_t peer)
+{
+	return find_suspect(p, peer) < p->n_suspects;
+}
+
+void publishes_clear(struct publishes *p, uint64_t peer)
+{
+	size_t i = find_suspect(p, peer);
+	if (i < p->n_suspects)
+		drop_suspect(p, i);
+}
+
+void publishes_suspect(struct publishes *p, uint64_t peer)
+{
+	publishes_clear(p, peer);
+	if (p->n_suspects == PUBLISH_SUSPECTS_MAX)
+		drop_suspect(p, 0);
+	p->suspects[p->n_suspects++] = peer;
+}
+
 static void cut_short(struct publishes *p, struct list *turns, uint64_t deadline)
 {
 	LIST_EACH_SAFE(share, turns, struct share, turn) {

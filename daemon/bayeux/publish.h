@@ -32,8 +32,13 @@ struct publish {
 	char mem[];
 };
 
+/* so many are remembered, the last ones */
+#define PUBLISH_SUSPECTS_MAX 8u
+
 struct publishes {
 	struct pending *pending;
+	uint64_t suspects[PUBLISH_SUSPECTS_MAX];        /* peers, the oldest first */
+	size_t n_suspects;
 	/* share::turn of the peers with something to send, in round-robin order */
 	struct list turns;
 	struct list kept_back;          /* share::turn of the peers that wait for their back_at */
@@ -89,6 +94,14 @@ void publishes_go_on(struct publishes *p, enum share_back why);
 void publishes_peer_left(struct publishes *p, uint64_t peer);
 /* Those whose time has come may send again. */
 void publishes_tick(struct publishes *p, uint64_t now);
+/*
+ * A server may answer 500 to a whole batch because of one message. The peers whose publishes were in
+ * one are suspects: they share no batch with others before a publish of theirs has succeeded alone, so
+ * that a peer whose publishes always fail costs the others one batch at most.
+ */
+void publishes_suspect(struct publishes *p, uint64_t peer);
+void publishes_clear(struct publishes *p, uint64_t peer);
+bool publishes_suspects(const struct publishes *p, uint64_t peer);
 /* Ends everything that waits to be sent as not sent; `text` is static. */
 void publishes_end_waiting(struct publishes *p, const char *text);
 /* The server has taken a call and will answer it by an event. */

@@ -316,6 +316,7 @@ struct plan {
 	struct list batch;              /* wanted::link: its channels */
 	size_t channels;                /* so many */
 	size_t publishes;               /* which are part of the exchange already */
+	bool suspect;                   /* the only one in it is of a suspect */
 	size_t subscribes;              /* of the channels */
 	size_t room;                    /* further requests allowed */
 	size_t channel_room;            /* further channels allowed, unless they are renewed */
@@ -375,12 +376,21 @@ static struct publish *next_command(const struct session *s)
 			    : publishes_next(&s->publishes);
 }
 
+/* A suspect has a batch to itself. */
+static bool may_share(const struct session *s, const struct plan *plan, const struct publish *pub)
+{
+	return plan->channels + plan->publishes == 0 ||
+	       (!plan->suspect && !publishes_suspects(&s->publishes, pub->share->peer));
+}
+
 /* A batch on a lane of calls belongs to one peer: the one whose call is first. */
 static struct publish *next_on_lane(const struct session *s, const struct plan *plan,
 				    const struct exchange *x)
 {
-	if (plan->lane == SESSION_LANE_COMMAND)
-		return next_command(s);
+	if (plan->lane == SESSION_LANE_COMMAND) {
+		struct publish *pub = next_command(s);
+		return pub && may_share(s, plan, pub) ? pub : NULL;
+	}
 	if (plan->publishes == 0)
 		return publishes_next_call(&s->publishes);
 	struct request *last = LIST_OF(x->requests.prev, struct request, link);
@@ -459,6 +469,7 @@ static int plan_publishes(struct session *s, uint64_t now, struct plan *plan, st
 		}
 		if (r)
 			return r;
+		plan->suspect = publishes_suspects(&s->publishes, pub->share->peer);
 		publish_sent(&s->publishes, pub, x);
 		plan->publishes++;
 	}

@@ -144,6 +144,13 @@ static bool is_isolated(const struct session *s, const struct exchange *x,
 	       LIST_OF(x->requests.next, struct request, link)->kind == REQUEST_PUBLISH;
 }
 
+static void suspect_all(struct session *s, const struct exchange *x)
+{
+	LIST_EACH(r, &x->requests, struct request, link)
+		if (r->kind == REQUEST_PUBLISH)
+			publishes_suspect(&s->publishes, publish_of(r)->share->peer);
+}
+
 static void commands_lost(struct session *s, uint64_t now, struct exchange *x,
 			  const struct session_failure *f)
 {
@@ -152,6 +159,8 @@ static void commands_lost(struct session *s, uint64_t now, struct exchange *x,
 		commands_denied(s, now, x, f);
 		return;
 	}
+	if (f->http_status >= 500)
+		suspect_all(s, x);
 	bool isolated = is_isolated(s, x, f);
 	uint64_t pause = backoff_next(&s->command_backoff, &s->jitter);
 	if (f->unreadable)

@@ -493,6 +493,27 @@ static void one_bad_message_is_found(void **state)
 	     "< commands long-polling [{%'/b'}]");
 }
 
+/* A peer whose publishes make the server refuse whole batches costs the others one of them. */
+static void a_bad_peer_is_sent_alone(void **state)
+{
+	(void)state;
+#define BUSY "> peer 9", "> publish 9 /p 9000 9", "< commands %'data':9}]"
+#define FREE "> reply command [{'channel':'/p','successful':true}]", "< outcome 9 ok"
+#define ANSWERED(n) "> reply command [{'channel':'/a','successful':true}]", "< outcome " #n " ok"
+	PLAY(&options, UP, BUSY, "> peer 1", "> publish 11 /a 9000 11", "> peer 2",
+	     "> publish 21 /a 9000 21", FREE, "< commands %'data':11}%'data':21}]",
+	     "> fail command broken status=500", "< outcome 11 unknown%", "< outcome 21 unknown%",
+	     "> publish 22 /a 9000 22", "> sleep 9000", "< +800..1200", "< commands %'data':22}]",
+	     ANSWERED(22),
+	     /* alone, whatever goes before and after it */
+	     BUSY, "> publish 91 /a 9000 91", "> peer 1", "> publish 12 /a 9000 12", "> peer 2",
+	     "> publish 23 /a 9000 23", "> publish 24 /a 9000 24", FREE,
+	     "< commands long-polling [{%'data':91}]", ANSWERED(91),
+	     "< commands long-polling [{%'data':12}]", "> fail command broken status=500",
+	     "< outcome 12 unknown%", "< commands %'data':23}%'data':24}]",
+	     "> fail command not-sent");
+}
+
 static void the_queue_has_a_ceiling(void **state)
 {
 	(void)state;
@@ -529,6 +550,7 @@ int main(void)
 		cmocka_unit_test_setup(outcomes_of_a_lost_batch, setup),
 		cmocka_unit_test_setup(too_large_is_split_and_then_refused, setup),
 		cmocka_unit_test_setup(one_bad_message_is_found, setup),
+		cmocka_unit_test_setup(a_bad_peer_is_sent_alone, setup),
 		cmocka_unit_test_setup(the_queue_has_a_ceiling, setup),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
