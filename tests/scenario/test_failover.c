@@ -118,7 +118,6 @@ static void second_takes_over_and_first_comes_back(void **state)
 	do {
 		assert_true(n++ < PATIENCE);
 		fake_command(p.second, "expire");
-		fake_command(p.second, "cut");
 		m = wire_state(a, "demo", "connected");
 		assert_true(m->gap);
 	} while (at(m, p.second_url));

@@ -93,7 +93,6 @@ static void a_request_has_its_deadline(void **state)
 	/* a handshake has the same */
 	fake_command(w->fake, "rule type=handshake silent");
 	fake_command(w->fake, "expire");
-	fake_command(w->fake, "cut");
 	assert_true(wire_state(a, "demo", "connected")->gap);
 	fake_await(w->fake, "handshake", NULL, 2);
 	wire_close(a);
