@@ -136,6 +136,10 @@ static unsigned served(struct crowd *c)
 	unsigned n = 0;
 
 	assert_true(m->ok);
+	/* processes that have left are listed after the others */
+	at = memmem(rest.p, rest.n, "\"departed\":", 11);
+	assert_non_null(at);
+	rest = slice_take(rest, (size_t)(at - rest.p));
 	while ((at = memmem(rest.p, rest.n, "\"pid\":", 6))) {
 		rest = slice_drop(rest, (size_t)(at - rest.p) + 6);
 		n++;

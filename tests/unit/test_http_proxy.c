@@ -291,7 +291,7 @@ static void test_proxy_fault(void **state)
 		{"proxy:3128", "begin with"}, {"socks5://proxy:1080", "begin with"},
 		{"http://u:p@proxy:1", "proxy-credential-file"},
 		{"https://u@proxy:1", "proxy-credential-file"},
-		{"http://proxy:1/x", "end behind the port"}, {"http://proxy:1?x", "end behind"},
+		{"http://proxy:1/x", "end after the port"}, {"http://proxy:1?x", "end after"},
 		{"http://proxy", "name the port"}, {"https://proxy/", "name the port"},
 		{"http://[::1]", "name the port"}, {"http://:1", "is no URL"}, {"http://x:y", "is no URL"},
 	};
@@ -314,9 +314,9 @@ static void test_no_proxy_valid(void **state)
 	static const struct { const char *text, *fault; } bad[] = {
 		{"http://x", "\"http://x\" is a URL"}, {"a, *.example.com", ".example.com means"},
 		{"a,*", "means all"}, {"a:80", "names a port"}, {"[::1]", "without them"},
-		{"10.0.0.0/33", "no network"}, {"10.0.0/8", "no network"}, {"::/129", "no network"},
-		{"10.0.0.0/", "no network"}, {"10.0.0.0/0008", "no network"}, {"a/8", "no network"},
-		{"10.0.0.0/8x", "no network"}, {"a;b", "no host"}, {"a\x01", "no host"},
+		{"10.0.0.0/33", "is not a network"}, {"10.0.0/8", "is not a network"}, {"::/129", "is not a network"},
+		{"10.0.0.0/", "is not a network"}, {"10.0.0.0/0008", "is not a network"}, {"a/8", "is not a network"},
+		{"10.0.0.0/8x", "is not a network"}, {"a;b", "host"}, {"a\x01", "host"},
 	};
 	char why[200], large[300];
 

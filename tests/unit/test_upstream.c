@@ -280,11 +280,11 @@ static void test_suspend(void **state)
 		wire_settle(w->loop);
 	}
 	assert_int_equal(fake_count(w->fake, "connect", NULL), 0);
-	assert_false(has(&w->log, "slept"));
+	assert_false(has(&w->log, "machine was suspended"));
 	/* a leap is, though nothing was due so soon */
 	clock_fake(1700000000000, base + 40000 + 70000);
 	await(w, "connect", NULL, 1);
-	assert_true(has(&w->log, "slept"));
+	assert_true(has(&w->log, "machine was suspended"));
 	UNTIL(is_in(w, SESSION_CONNECTED));
 	assert_int_equal(info_of(w).generation, 1);
 }
