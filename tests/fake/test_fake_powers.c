@@ -69,6 +69,23 @@ static void test_burst(void **state)
 		assert_string_equal(hear_ws(&client), text);
 	}
 	fake_await(fake, "event", "/a", 10000);
+	fake_command(fake, "burst /a 1 long 10");
+	assert_string_equal(hear_ws(&client), "[{\"data\":\"long-1    \",\"channel\":\"/a\"}]");
+}
+
+/* What is sent slowly arrives all the same, and at once when that is over. */
+static void test_drip(void **state)
+{
+	(void)state;
+	ask(&client, SUBSCRIBE("/a"));
+	fake_command(fake, "drip 20 1");
+	fake_command(fake, "burst /a 1 p 100");
+	assert_int_equal(strlen(hear_ws(&client)), 128);
+	fake_command(fake, "drip 20 600000");
+	fake_command(fake, "burst /a 1 p 100");
+	fake_command(fake, "drip off");
+	assert_int_equal(strlen(hear_ws(&client)), 128);
+	assert_non_null(strstr(fake_try(fake, "drip 1"), "error"));
 }
 
 static void test_sessions_end(void **state)
@@ -393,6 +410,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		LP(test_events),
 		WS(test_burst),
+		WS(test_drip),
 		LP(test_sessions_end),
 		LP(test_silence_of_the_server),
 		LP(test_listening),
