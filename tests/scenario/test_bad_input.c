@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define QUICK "backoff-min = 50ms\nbackoff-max = 200ms\n"
+#define QUICK "backoff-min = 20ms\nbackoff-max = 100ms\n"
 
 struct setting {
 	const char *transport;
@@ -284,13 +284,13 @@ static void replay_goes_on_after_it(void **state)
 
 /* ---- what inflates ---- */
 
-/* A request for an answer in HTTP of these bytes: GOOD, 32 MB of x on /m, GOOD, and the connect's reply. */
+/* A request for an answer in HTTP of these bytes: GOOD, 16 MB of x on /m, GOOD, and the connect's reply. */
 static char *bomb(void)
 {
 	static const char script[] =
 		"{ printf '[{\"channel\":\"/r\",\"data\":1},{\"channel\":\"/m\",\"data\":\"'; "
-		"head -c 32M /dev/zero | tr '\\0' x; printf '\"},{\"channel\":\"/r\",\"data\":2},"
-		"{\"channel\":\"/meta/connect\",\"successful\":true}]'; } | gzip -9";
+		"head -c 16M /dev/zero | tr '\\0' x; printf '\"},{\"channel\":\"/r\",\"data\":2},"
+		"{\"channel\":\"/meta/connect\",\"successful\":true}]'; } | gzip";
 	char head[128], *hex = calloc(1, 1 << 20);
 	unsigned char packed[1 << 18];
 	FILE *f = popen(script, "re");

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define QUICK "backoff-min = 50ms\nbackoff-max = 200ms\n"
+#define QUICK "backoff-min = 20ms\nbackoff-max = 100ms\n"
 #define PATIENT "backoff-min = 5m\nbackoff-max = 5m\n"
 #define MANY 100
 
@@ -284,7 +284,7 @@ static void a_code_for_one_of_several(void **state)
 
 /* ---- joining while the session is lost ---- */
 
-#define ROUNDS 25
+#define ROUNDS 14
 #define JOINERS 6
 
 /* The joiner holds its channels: confirmed by the reply, or later. Refusals for the moment may come first. */
@@ -345,7 +345,7 @@ static void cometctl_joins_a_lost_session(void **state)
 	struct wire *a = world_peer(w, "a");
 
 	wire_ok(a, "subscribe", ",\"channel\":\"/j\"");
-	for (int round = 0; round < 8; round++) {
+	for (int round = 0; round < 4; round++) {
 		struct process *p;
 		struct pollfd out;
 
