@@ -109,6 +109,7 @@ static const struct {
 	/* brackets that do not match */
 	{"{\"channel\":\"/m\",\"data\":[1}", OF_M},
 	{"{\"channel\":\"/m\",\"data\":[[{\"a\":[1}]]}", OF_M},
+	{"{\"channel\":\"/m\",\"data\":[[[{\"b\":1}]}", OF_M},
 	{"{\"channel\":\"/m\",\"data\":{\"a\":1}", OF_M},
 	{"{\"channel\":\"/m\",\"data\":{\"a\":{\"b\":[{\"c\":1", OF_M},
 	{"{\"channel\":\"/m\",\"data\":[1]", OF_M},
