@@ -114,7 +114,7 @@ static void one_of_a_hundred(void **state)
 	assert_int_equal(fake_count(w->fake, "subscribe", NULL) -
 			 fake_count(w->fake, "subscribe", "/s/42"), MANY - 1);
 	assert_int_equal(fake_count(w->fake, "session", NULL), 1);
-	assert_true(world_log_has(w, "asked for again: 403::subscription limit exceeded"));
+	assert_true(world_log_has(w, "trying again: 403::subscription limit exceeded"));
 	wire_close(a);
 	world_free(w);
 }
