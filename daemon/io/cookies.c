@@ -361,6 +361,9 @@ static bool is_sound(const struct cookie *c)
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
 		if (has_control(slice_of(fields[i])))
 			return false;
+	/* in a header, what follows ";" would be another cookie, and one that is not masked */
+	if (strchr(c->name, ';') || strchr(c->value, ';'))
+		return false;
 	return c->domain[0] && c->path[0] == '/' && c->name[0] && c->expires[0] &&
 	       !c->expires[strspn(c->expires, "0123456789")];
 }

@@ -277,6 +277,8 @@ static void test_broken_lines(void **state)
 		"h.example\tFALSE\t/\tFALSE\t" LATER "\ta\tb\tc",
 		"h.example\tFALSE\t/\tFALSE\t" LATER "\ta\tb\x01",
 		"h.example\tFALSE\t/\tFALSE\t" LATER "\ta\tb\rX: y",
+		"h.example\tFALSE\t/\tFALSE\t" LATER "\ta\tb;s3cret",
+		"h.example\tFALSE\t/\tFALSE\t" LATER "\ta;s3cret\tb",
 		"#HttpOnly_", "#HttpOnly_h.example",
 	};
 	struct world *w = *state;
