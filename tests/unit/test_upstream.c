@@ -249,8 +249,9 @@ static void test_trickling_reader(void **state)
 	publish_much(w);
 	UNTIL((wire_settle(w->loop), is_paused(w)));
 	while (received(w) < 100) {
+		/* empty while the server's answer is on its way */
 		assert_int_equal(outbox_peek(&w->member.outbox, &iov, 1, &n), 0);
-		outbox_advance(&w->member.outbox, 1);
+		outbox_advance(&w->member.outbox, n > 0);
 		now += 10;
 		clock_fake(1700000000000, now);
 		assert_int_equal(loop_turn(w->loop, false), 0);
