@@ -275,6 +275,13 @@ int cometd_status_async(struct cometd *c, int timeout_ms, cometd_result_fn fn, v
 	return submit(c, &o, &(struct request_parts){.binary = false});
 }
 
+int cometd_status_detail_async(struct cometd *c, int timeout_ms, cometd_result_fn fn, void *user)
+{
+	const struct order o = {PROTOCOL_OP_STATUS, REQUEST_DETAIL, timeout_ms, fn, user};
+
+	return submit(c, &o, &(struct request_parts){.binary = false});
+}
+
 int cometd_ping_async(struct cometd *c, int timeout_ms, cometd_result_fn fn, void *user)
 {
 	const struct order o = {PROTOCOL_OP_PING, 0, timeout_ms, fn, user};

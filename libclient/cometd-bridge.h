@@ -526,6 +526,11 @@ COMETD_API int cometd_call_message_async(struct cometd *c, const char *server,
 COMETD_API int cometd_status(struct cometd *c, int timeout_ms, const struct cometd_result **ret);
 COMETD_API int cometd_status_async(struct cometd *c, int timeout_ms, cometd_result_fn fn,
 				   void *user);
+/* The same with the channels that each program is subscribed to. */
+COMETD_API int cometd_status_detail(struct cometd *c, int timeout_ms,
+				    const struct cometd_result **ret);
+COMETD_API int cometd_status_detail_async(struct cometd *c, int timeout_ms, cometd_result_fn fn,
+					  void *user);
 
 /* A round trip to the daemon, after all requests made before. */
 COMETD_API int cometd_ping(struct cometd *c, int timeout_ms);

@@ -230,6 +230,10 @@ static void set_flags(struct message *m, unsigned flags)
 		m->upstream = false;
 		m->has |= PROTOCOL_F(UPSTREAM);
 	}
+	if (flags & REQUEST_DETAIL) {
+		m->detail = true;
+		m->has |= PROTOCOL_F(DETAIL);
+	}
 	if (flags & COMETD_DISCONNECT_IF_SLOW)
 		set_text(m, PROTOCOL_FIELD_OVERFLOW, &m->overflow, SLICE("disconnect"));
 }

@@ -13,6 +13,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* a flag of status, beside those of subscribe: with the channels of each peer */
+#define REQUEST_DETAIL (1u << 31)
+
 struct request {
 	struct request *prev, *next;
 	enum protocol_op op;
@@ -20,7 +23,7 @@ struct request {
 	uint64_t deadline;         /* absolute milliseconds */
 	uint64_t end;              /* where its frame ends in the connection's bytes */
 	uint64_t serial;           /* subscribe: of the want it made */
-	unsigned flags;            /* subscribe: COMETD_LISTEN_ONLY, … */
+	unsigned flags;            /* subscribe: COMETD_LISTEN_ONLY, …; status: REQUEST_DETAIL */
 	int error;                 /* why it ended without a reply */
 	bool pending;              /* subscribe: ended, but is wanted and will be asked for */
 	cometd_result_fn fn;

@@ -62,6 +62,7 @@
 	X(DATA, data, "data", ANY, "payload of a message")                                         \
 	X(EXT, ext, "ext", OBJECT, "Bayeux ext of a message")                                      \
 	X(TIMEOUT, timeout, "timeout", U64, "deadline in milliseconds from now")                   \
+	X(DETAIL, detail, "detail", BOOL, "status: true for the channels of each peer, too")       \
 	X(OK, ok, "ok", BOOL, "whether the request succeeded")                                     \
 	X(RESULT, result, "result", OBJECT, "what a request that succeeded brought")               \
 	X(ERROR, error, "error", OBJECT, "code, message and, from the server, bayeux")             \
@@ -107,7 +108,8 @@
 	  PROTOCOL_F(DATA) | PROTOCOL_F(BINARY) | PROTOCOL_F(SERVER) | PROTOCOL_F(EXT) |           \
 		  PROTOCOL_F(TIMEOUT),                                                             \
 	  "ask a service channel; the answer goes to this peer alone")                             \
-	X(STATUS, "status", PROTOCOL_FROM_PEER, PROTOCOL_F(ID), 0, "a snapshot of the daemon")     \
+	X(STATUS, "status", PROTOCOL_FROM_PEER, PROTOCOL_F(ID), PROTOCOL_F(DETAIL),                \
+	  "a snapshot of the daemon")                                                              \
 	X(PING, "ping", PROTOCOL_FROM_PEER, PROTOCOL_F(ID), 0, "a round trip")                     \
 	X(REPLY, "reply", PROTOCOL_FROM_DAEMON | PROTOCOL_OPEN,                                    \
 	  PROTOCOL_F(ID) | PROTOCOL_F(OK), PROTOCOL_F(RESULT) | PROTOCOL_F(ERROR),                 \

@@ -142,6 +142,12 @@ void hub_send(struct hub *h, struct member *member, const struct message *m);
 void hub_put_server_fields(const struct hub_server *server, bool greeting, uint64_t now,
 			   uint64_t unix_ms, struct json_write *w);
 
+/*
+ * Writes what a member is subscribed to into the open array: objects with `server`, `channel` and, while
+ * the server has not accepted it, `pending`. Stops when `w` has more than `max` bytes; false: not all.
+ */
+bool hub_put_subscriptions(const struct member *m, size_t max, struct json_write *w);
+
 struct hub_stats {
 	uint64_t received, heard, delivered_frames, encoded_bytes;
 	size_t members, requests, subscriptions;

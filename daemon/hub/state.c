@@ -1,12 +1,13 @@
 /*
- * Turns what a session says of itself into the fields of the event `state`.
- * Guarantees that times leave as the wire wants them: since 1970, or from now.
- * Must never know who hears it.
+ * Turns the state of a session into the fields of the event `state`, and the
+ * subscriptions of a member into objects for status. Times leave as the protocol
+ * needs them: since 1970, or from now.
  */
 #include "hub/state.h"
 
 #include "base/clock.h"
 #include "hub/internal.h"
+#include "hub/subscription.h"
 
 static void put_optional(const struct session_info *info, uint64_t now, struct message *m)
 {
@@ -80,4 +81,21 @@ void hub_put_server_fields(const struct hub_server *server, bool greeting, uint6
 	if (message_has(&m, PROTOCOL_FIELD_URL))
 		put_text(w, PROTOCOL_FIELD_URL, m.url);
 	message_fini(&m);
+}
+
+bool hub_put_subscriptions(const struct member *m, size_t max, struct json_write *w)
+{
+	LIST_EACH(s, &m->subscriptions, struct subscription, of_member) {
+		if (buf_len(w->out) > max)
+			return false;
+		json_object_begin(w);
+		put_text(w, PROTOCOL_FIELD_SERVER, s->server->by_name.key);
+		put_text(w, PROTOCOL_FIELD_CHANNEL, s->pattern);
+		if (s->pending) {
+			json_key(w, protocol_field_name(PROTOCOL_FIELD_PENDING));
+			json_put_bool(w, true);
+		}
+		json_object_end(w);
+	}
+	return true;
 }

@@ -11,6 +11,9 @@
 
 #include <unistd.h>
 
+/* No channels are listed beyond this size of the answer, so that as many peers fit as without them. */
+#define DETAIL_MAX (2u << 20)
+
 static void put_u64(struct json_write *w, const char *key, uint64_t n)
 {
 	json_key(w, key);
@@ -105,7 +108,20 @@ static void put_suspended(struct json_write *w, const struct peer *p)
 	json_array_end(w);
 }
 
-static void put_peer(struct json_write *w, struct member *m, uint64_t now, uint64_t unix_ms)
+static void put_channels(struct json_write *w, const struct member *m)
+{
+	json_key(w, "channels");
+	json_array_begin(w);
+	bool all = hub_put_subscriptions(m, DETAIL_MAX, w);
+	json_array_end(w);
+	if (!all) {
+		json_key(w, "more_channels");
+		json_put_bool(w, true);
+	}
+}
+
+static void put_peer(struct json_write *w, struct member *m, bool detail, uint64_t now,
+		     uint64_t unix_ms)
 {
 	const struct peer *p = peer_of_member(m);
 	const struct peer_identity *who = peer_identity(p);
@@ -127,6 +143,8 @@ static void put_peer(struct json_write *w, struct member *m, uint64_t now, uint6
 	put_u64(w, "lost", m->outbox.lost);
 	put_counters(w, peer_counter_table, peer_counters(p));
 	put_suspended(w, p);
+	if (detail)
+		put_channels(w, m);
 	json_object_end(w);
 }
 
@@ -146,7 +164,7 @@ static void put_departed(struct json_write *w, const struct departed *d)
 	json_object_end(w);
 }
 
-int introspect_status(const struct introspect *i, struct buf *out)
+int introspect_status(const struct introspect *i, bool detail, struct buf *out)
 {
 	uint64_t now = loop_now(i->loop), unix_ms = clock_unix_ms();
 	struct json_write w;
@@ -166,7 +184,7 @@ int introspect_status(const struct introspect *i, struct buf *out)
 	json_key(&w, "peers");
 	json_array_begin(&w);
 	for (struct member *m = hub_next_member(i->hub, NULL); m; m = hub_next_member(i->hub, m))
-		put_peer(&w, m, now, unix_ms);
+		put_peer(&w, m, detail, now, unix_ms);
 	json_array_end(&w);
 	json_key(&w, "departed");
 	json_array_begin(&w);

@@ -21,7 +21,8 @@ struct introspect {
 	const struct departures *departures;
 };
 
-/* Appends the result of `status` (PROTOCOL.md). 0, -ENOMEM, -EMSGSIZE. */
-int introspect_status(const struct introspect *i, struct buf *out);
+/* Appends the result of `status` (PROTOCOL.md), with the channels of each peer where `detail` is set.
+   0, -ENOMEM, -EMSGSIZE. */
+int introspect_status(const struct introspect *i, bool detail, struct buf *out);
 
 #endif

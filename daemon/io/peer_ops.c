@@ -14,7 +14,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-#define STATUS_MAX (4u << 20)   /* ceiling of one status reply: some 10,000 peers */
+#define STATUS_MAX (6u << 20)   /* ceiling of one status reply: some 10,000 peers, and their channels */
 /* the pause after making it, as a multiple of the time it took: at most a tenth of all time goes into it */
 #define STATUS_PAUSE 10
 /* result of an op: the request is to be handled again later */
@@ -144,16 +144,16 @@ static int on_call(struct peer_ops *ops, struct peer *p, const struct message *m
 	return hub_call(ops->hub, peer_member(p), m, loop_now(ops->loop));
 }
 
-static int make_status(struct peer_ops *ops)
+static int make_status(struct peer_ops *ops, bool detail)
 {
-	struct status_cache *cache = &ops->status;
+	struct status_cache *cache = &ops->status[detail];
 	uint64_t begin = clock_work_us();
 	struct blob *answer;
 	int r = blob_new(STATUS_MAX, &answer);
 
 	if (r)
 		return r;
-	r = introspect_status(ops->introspect, &answer->buf);
+	r = introspect_status(ops->introspect, detail, &answer->buf);
 	if (r == 0)
 		r = buf_putc(&answer->buf, '}');
 	if (r) {
@@ -171,23 +171,25 @@ static int make_status(struct peer_ops *ops)
 /* All requests that had to wait are handled again; the first of them makes the answer. */
 static void on_status_due(void *ctx)
 {
-	struct peer_ops *ops = ctx;
+	struct status_cache *cache = ctx;
+	struct hub *hub = cache->ops->hub;
 
-	ops->status.answer = blob_unref(ops->status.answer);
-	for (struct member *m = hub_next_member(ops->hub, NULL); m; m = hub_next_member(ops->hub, m))
+	cache->answer = blob_unref(cache->answer);
+	for (struct member *m = hub_next_member(hub, NULL); m; m = hub_next_member(hub, m))
 		peer_retry(peer_of_member(m));
 }
 
 static int on_status(struct peer_ops *ops, struct peer *p, const struct message *m)
 {
-	struct status_cache *cache = &ops->status;
+	bool detail = message_has(m, PROTOCOL_FIELD_DETAIL) && m->detail;
+	struct status_cache *cache = &ops->status[detail];
 	bool usable = cache->answer && (peer_is_retried(p) || cache->turn == loop_turns(ops->loop));
 	int r = 0;
 
 	if (!usable && loop_now(ops->loop) < cache->due)
 		return OPS_E_LATER;
 	if (!usable)
-		r = make_status(ops);
+		r = make_status(ops, detail);
 	if (r == -EMSGSIZE) {
 		hub_refuse(ops->hub, peer_member(p), m->id, PROTOCOL_E_TOO_LARGE,
 			   SLICE("too many peers for one status"));
@@ -295,13 +297,22 @@ struct peer_handler peer_ops_handler(struct peer_ops *ops)
 
 int peer_ops_init(struct peer_ops *ops)
 {
-	ops->status = (struct status_cache){.answer = NULL};
-	return loop_timer_new(ops->loop, on_status_due, ops, &ops->status.timer);
+	int r = 0;
+
+	for (int i = 0; i < 2; i++)
+		ops->status[i] = (struct status_cache){.ops = ops};
+	for (int i = 0; !r && i < 2; i++)
+		r = loop_timer_new(ops->loop, on_status_due, &ops->status[i], &ops->status[i].timer);
+	if (r)
+		peer_ops_fini(ops);
+	return r;
 }
 
 void peer_ops_fini(struct peer_ops *ops)
 {
-	loop_timer_free(ops->status.timer);
-	blob_unref(ops->status.answer);
-	ops->status = (struct status_cache){.answer = NULL};
+	for (int i = 0; i < 2; i++) {
+		loop_timer_free(ops->status[i].timer);
+		blob_unref(ops->status[i].answer);
+		ops->status[i] = (struct status_cache){.ops = ops};
+	}
 }

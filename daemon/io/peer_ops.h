@@ -20,6 +20,7 @@
  */
 struct status_cache {
 	struct blob *answer;            /* with the closing brace of the frame; NULL: none */
+	struct peer_ops *ops;           /* for its timer */
 	uint64_t turn;                  /* of the loop, in which it was made */
 	uint64_t due;                   /* loop time from which it may be made again */
 	struct loop_timer *timer;
@@ -31,7 +32,7 @@ struct peer_ops {
 	const struct introspect *introspect;
 	struct hub_options limits;      /* told in the reply to hello */
 	size_t outbox_max;              /* likewise */
-	struct status_cache status;
+	struct status_cache status[2];  /* without and with detail */
 	struct departures departures;   /* of peers that missed messages, for status */
 };
 

@@ -95,7 +95,8 @@ int cmd_status(struct ctl *ctl)
 
 	if (code)
 		return code;
-	int error = cometd_status(ctl->c, ctl_left(ctl, 1), &result);
+	int error = (ctl->verbose ? cometd_status_detail : cometd_status)(ctl->c, ctl_left(ctl, 1),
+									  &result);
 	if (!error && !result)
 		error = COMETD_E_NOMEM;
 	if (!error && !result->json)

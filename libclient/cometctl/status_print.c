@@ -75,7 +75,7 @@ static void put_scaled(uint64_t n, uint64_t whole, unsigned base, char *out, siz
 
 /* ---- tables ------------------------------------------------------------------ */
 
-enum kind { NAME, SERVER_NAME, STATE, AGE, COUNT, BYTES, USER, LOSS };
+enum kind { NAME, SERVER_NAME, STATE, AGE, AGE_AGO, COUNT, BYTES, USER, LOSS };
 
 struct column {
 	const char *title;
@@ -95,6 +95,11 @@ static const struct column peer_columns[] = {
 	{"QUEUED", "queued_bytes", BYTES}, {"DELIVERED", "delivered", COUNT},
 	{"MISSED", "lost", LOSS},
 };
+/* that are gone, and missed messages */
+static const struct column departed_columns[] = {
+	{"PROGRAM", "name", NAME}, {"USER", "uid", USER}, {"PID", "pid", COUNT},
+	{"ENDED", "until", AGE_AGO}, {"DELIVERED", "delivered", COUNT}, {"MISSED", "lost", LOSS},
+};
 #define N(table) (sizeof(table) / sizeof(*(table)))
 #define COLUMNS_MAX 8
 
@@ -103,6 +108,7 @@ struct table {
 	const struct column *columns;
 	size_t n;
 	int widths[COLUMNS_MAX];
+	bool filter;                /* only the servers of the view */
 	void (*details)(const struct status_view *view, const struct cometd_json *row);
 };
 
@@ -124,13 +130,15 @@ static void put_cell(const struct table *t, const struct cometd_json *row, const
 		strcat(out, " (default)");
 	if (c->kind < AGE || !number_of(row, c->field, &n))
 		return;
-	if (c->kind == AGE)
-		put_age(n, t->view->now_ms, out, size);
+	if (c->kind == AGE || c->kind == AGE_AGO)
+		put_age(n, t->view->now_ms, out, size - 8);
+	if (c->kind == AGE_AGO)
+		strcat(out, " ago");
 	else if (c->kind == BYTES)
 		put_scaled(n, 1024, 1024, out, size);
 	else if (c->kind == USER)
 		put_user(n, out, size);
-	else
+	else if (c->kind == COUNT || c->kind == LOSS)
 		put_scaled(n, 10000000, 1000, out, size);
 }
 
@@ -151,7 +159,7 @@ static int measure_row(void *user, const struct cometd_json *row)
 	struct table *t = user;
 	char text[TEXT_MAX];
 
-	for (size_t i = 0; is_shown(t->view, row) && i < t->n; i++) {
+	for (size_t i = 0; (!t->filter || is_shown(t->view, row)) && i < t->n; i++) {
 		put_cell(t, row, &t->columns[i], text, sizeof(text));
 		int width = (int)print_name(NULL, text);
 		if (width > t->widths[i])
@@ -225,14 +233,15 @@ static int print_row(void *user, const struct cometd_json *row)
 	const struct table *t = user;
 	char text[TEXT_MAX];
 
-	if (!is_shown(t->view, row))
+	if (t->filter && !is_shown(t->view, row))
 		return 0;
 	for (size_t i = 0; i < t->n; i++) {
 		put_cell(t, row, &t->columns[i], text, sizeof(text));
 		print_cell(t, i, text, true);
 	}
 	putchar('\n');
-	t->details(t->view, row);
+	if (t->details)
+		t->details(t->view, row);
 	return 0;
 }
 
@@ -249,12 +258,14 @@ static void print_titles(struct table *t)
 	putchar('\n');
 }
 
+/* none: what to print for an empty table; NULL: nothing at all, no titles either */
 static void print_table(struct table *t, const struct cometd_json *status, const char *field,
 			const char *none)
 {
 	struct cometd_json rows;
 
-	if (cometd_json_get(status, field, &rows) || rows.kind != COMETD_JSON_ARRAY)
+	if (cometd_json_get(status, field, &rows) || rows.kind != COMETD_JSON_ARRAY ||
+	    (!none && rows.len == 2))
 		return;
 	putchar('\n');
 	for (size_t i = 0; i < t->n; i++)
@@ -395,12 +406,32 @@ static int print_pause(void *user, const struct cometd_json *name)
 	return 0;
 }
 
+/* "/chat/room at demo": only at the servers that are shown */
+static int print_channel(void *user, const struct cometd_json *row)
+{
+	const struct status_view *view = user;
+	char channel[TEXT_MAX], server[128], text[2 * TEXT_MAX];
+
+	if (!is_shown(view, row))
+		return 0;
+	text_of(row, "channel", channel, sizeof(channel));
+	text_of(row, "server", server, sizeof(server));
+	snprintf(text, sizeof(text), "%s at %s%s", channel, server,
+		 is_true(row, "pending") ? ", not accepted by the server yet" : "");
+	print_detail(view, text);
+	return 0;
+}
+
 static void print_peer_details(const struct status_view *view, const struct cometd_json *row)
 {
 	struct cometd_json list;
 
 	if (!cometd_json_get(row, "paused", &list))
 		cometd_json_each(&list, print_pause, (void *)view);
+	if (view->channels && !cometd_json_get(row, "channels", &list))
+		cometd_json_each(&list, print_channel, (void *)view);
+	if (view->channels && is_true(row, "more_channels"))
+		print_detail(view, "and more channels, which are left out here");
 }
 
 /* ---- all of it ------------------------------------------------------------------- */
@@ -408,11 +439,11 @@ static void print_peer_details(const struct status_view *view, const struct come
 void print_status(const struct cometd_json *status, const struct status_view *view)
 {
 	struct table servers = {.view = view, .columns = server_columns, .n = N(server_columns),
-				.details = print_server_details};
-	const struct status_view all = {.channels = view->channels, .columns = view->columns,
-					.now_ms = view->now_ms};
-	struct table peers = {.view = &all, .columns = peer_columns, .n = N(peer_columns),
+				.filter = true, .details = print_server_details};
+	struct table peers = {.view = view, .columns = peer_columns, .n = N(peer_columns),
 			      .details = print_peer_details};
+	struct table departed = {.view = view, .columns = departed_columns,
+				 .n = N(departed_columns)};
 	char version[64], pid[32], up[32];
 	uint64_t started;
 
@@ -429,4 +460,5 @@ void print_status(const struct cometd_json *status, const struct status_view *vi
 	putchar('\n');
 	print_table(&servers, status, "servers", "no server");
 	print_table(&peers, status, "peers", "no program");
+	print_table(&departed, status, "departed", NULL);
 }

@@ -279,6 +279,26 @@ static void a_shell_subscribes_and_publishes(void **state)
 	world_free(w);
 }
 
+/* Who wants which channel, and whether the server has accepted it. */
+static void status_shows_channels(void **state)
+{
+	struct world *w = world_up(NULL, NULL);
+	char *out;
+
+	(void)state;
+	struct wire *a = world_peer(w, "a");
+	wire_ok(a, "subscribe", ",\"channel\":\"/chan/a\"");
+	fake_command(w->fake, "rule type=subscribe times=all refuse \"403::limit\"");
+	wire_request(a, "subscribe", ",\"channel\":\"/chan/b\"");
+	wire_expect(a, PROTOCOL_OP_SUBSCRIPTION);
+	assert_int_equal(world_command(w, &out, NULL, "cometctl", "status", "-v", NULL), 0);
+	assert_non_null(strstr(out, "\n  /chan/a at demo\n"));
+	assert_non_null(strstr(out, "\n  /chan/b at demo, not accepted by the server yet\n"));
+	free(out);
+	wire_close(a);
+	world_free(w);
+}
+
 /* Runs a command of the shell with the program of this build first in PATH; its exit status. */
 static int shell(const struct world *w, const char *command)
 {
@@ -519,6 +539,7 @@ int main(void)
 		cmocka_unit_test(a_shell_without_its_descriptors),
 		cmocka_unit_test(a_shell_subscribes_and_publishes),
 		cmocka_unit_test(a_script_checks_each_outcome),
+		cmocka_unit_test(status_shows_channels),
 		cmocka_unit_test(stopping_answers_what_waits),
 		cmocka_unit_test(stopping_answers_many),
 		cmocka_unit_test(stopping_without_a_server_answers_too),

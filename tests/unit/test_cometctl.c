@@ -272,6 +272,13 @@ static const struct example examples[] = {
 	 "cometd-bridged -, process -\n\n"
 	 "SERVER       STATE  SINCE  CHANNELS  RECEIVED  PUBLISHED  OUTAGES\n"
 	 "x (default)  -          -         -         -          -        -\n", ""},
+	{"status -v", "", SCRIPT(GREET, {D_HEAR, "{'op':'status','id':2,'detail':true}", 0},
+		{D_SAY, "{'op':'reply','id':2,'ok':true,'result':{'peers':[{'name':'p','channels':["
+			"{'server':'demo','channel':'/a'}]}]}}", 0}, END), 0,
+	 "cometd-bridged -, process -\n\n"
+	 "PROGRAM  USER  PID  SINCE  CHANNELS  QUEUED  DELIVERED  MISSED\n"
+	 "p        -       -      -         -       -          -       -\n  /a at demo\n",
+	 "cometctl: demo: connected\n"},
 	{"status -s x -s nosuch", "", SCRIPT(GREET, STATUS(TWO_SERVERS), END), 2, "",
 	 "nosuch: no such server; cometctl status lists the servers\n"},
 	/* sub */

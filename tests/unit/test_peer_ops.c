@@ -312,6 +312,12 @@ static void test_status_tells_all(void **state)
 	hear(&w);
 	say(&w, "{'op':'status','id':5}");
 	assert_memory_equal(hear(&w), expected, strlen(expected));
+	/* who wants which channel */
+	say(&w, "{'op':'status','id':7,'detail':true}");
+	assert_non_null(strstr(hear(&w), "'channels':[{'server':'one','channel':'/a'},"
+				"{'server':'one','channel':'/b'}]}],'departed':["));
+	say(&w, "{'op':'status','id':8,'detail':false}");
+	assert_null(strstr(hear(&w), "'channel':"));
 	/* the machine thinks that it is 1970 */
 	clock_fake(100, 5600);
 	say(&w, "{'op':'status','id':5}");
@@ -356,17 +362,17 @@ static void test_status_is_shared(void **state)
 	(void)state;
 	greet(&w);
 	say(&w, "{'op':'status','id':2}");
-	first = w.ops.status.answer;
+	first = w.ops.status[0].answer;
 	/* it took no time by this clock: forgotten as soon as the turn is over */
 	assert_null(first);
 	assert_non_null(strstr(hear(&w), "{'op':'reply','id':2,'ok':true,'result':{'version':"));
 	/* expensive: whoever asks in the meantime waits, and gets a new one */
-	w.ops.status.due = 5100;
+	w.ops.status[0].due = 5100;
 	say(&w, "{'op':'status','id':3}");
 	say(&w, "{'op':'ping','id':4}");
 	assert_string_equal(hear(&w), "");
 	assert_int_equal(peer_suspended(w.peer), PEER_SUSPEND_REPLY);
-	loop_timer_at(w.ops.status.timer, 5100);
+	loop_timer_at(w.ops.status[0].timer, 5100);
 	clock_fake(UNIX_MS, 5099);
 	settle(&w);
 	assert_string_equal(hear(&w), "");

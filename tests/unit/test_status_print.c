@@ -54,7 +54,9 @@ static const char both[] =
 	"{'peer':1,'name':'monitor','uid':0,'pid':41,'since':999999999000,'subscriptions':1,"
 	"'queued_bytes':2048,'delivered':10,'lost':0},"
 	"{'peer':2,'name':'slow\\u001b','uid':4294967294,'pid':42,'since':999999999000,"
-	"'subscriptions':3,'queued_bytes':12582912,'delivered':10,'lost':2662,'paused':['outbox']}]}";
+	"'subscriptions':3,'queued_bytes':12582912,'delivered':10,'lost':2662,'paused':['outbox']}],"
+	"'departed':[{'peer':3,'name':'gone','uid':0,'pid':43,'since':0,'until':999999700000,'delivered':5,"
+	"'lost':7}]}";
 
 static void test_screen(void **state)
 {
@@ -78,7 +80,10 @@ static void test_screen(void **state)
 		"PROGRAM     USER        PID  SINCE  CHANNELS  QUEUED  DELIVERED  MISSED\n"
 		"monitor     root         41    1 s         1    2.0K         10       0\n"
 		"slow\\u001b  4294967294   42    1 s         3     12M         10    2662\n"
-		"  its requests wait: it reads slowly, and more than half of its queue is full\n");
+		"  its requests wait: it reads slowly, and more than half of its queue is full\n"
+		"\n"
+		"PROGRAM  USER  PID      ENDED  DELIVERED  MISSED\n"
+		"gone     root   43  5 min ago          5       7\n");
 }
 
 /* Only these servers; programs are of all. */
@@ -92,6 +97,29 @@ static void test_some_servers(void **state)
 	assert_null(strstr(text, "demo"));
 	assert_non_null(strstr(text, "\nsf      unconnected   45 s "));
 	assert_non_null(strstr(text, "credential, and it is fetched again\n"));
+	free(text);
+}
+
+/* Who wants which channel, at the servers that are shown. */
+static void test_channels(void **state)
+{
+	static const char peers[] =
+		"{'peers':[{'name':'a','channels':[{'server':'demo','channel':'/x/\\u001b'},{'server':'sf',"
+		"'channel':'/y','pending':true},7],'more_channels':true},{'name':'b','channels':[]}]}";
+	const struct ctl_server sf = {.name = "sf"};
+	char *text = screen(peers, &(struct status_view){.columns = 80, .channels = true});
+
+	(void)state;
+	assert_non_null(strstr(text, "\n  /x/\\u001b at demo\n  /y at sf, not accepted by the server yet\n"));
+	assert_non_null(strstr(text, "\n  and more channels, which are left out here\nb "));
+	free(text);
+	text = screen(peers, &(struct status_view){.columns = 80, .channels = true, .servers = &sf,
+						   .n_servers = 1});
+	assert_null(strstr(text, "/x"));
+	assert_non_null(strstr(text, "\n  /y at sf, "));
+	free(text);
+	text = screen(peers, &(struct status_view){.columns = 80});
+	assert_null(strstr(text, "/y"));
 	free(text);
 }
 
@@ -115,7 +143,7 @@ static void test_little(void **state)
 
 	(void)state;
 	assert_screen("{}", &view, "cometd-bridged -, process -\n");
-	assert_screen("{'servers':7,'peers':[]}", &view, "cometd-bridged -, process -\n\n"
+	assert_screen("{'servers':7,'peers':[],'departed':[]}", &view, "cometd-bridged -, process -\n\n"
 		      "PROGRAM  USER  PID  SINCE  CHANNELS  QUEUED  DELIVERED  MISSED\nno program\n");
 	assert_screen("{'servers':[7,{'timesync':7,'disabled_extensions':[8],'paused':['receivers']}]}", &view,
 		      "cometd-bridged -, process -\n\n"
@@ -131,6 +159,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_screen),
 		cmocka_unit_test(test_some_servers),
+		cmocka_unit_test(test_channels),
 		cmocka_unit_test(test_narrow),
 		cmocka_unit_test(test_little),
 	};
