@@ -132,7 +132,10 @@ static int submit(struct cometd *c, const struct order *o, const struct request_
 	r->deadline = socket_now() + (uint64_t)timeout;
 	r->fn = o->fn;
 	r->user = o->user;
+	bool sends = !request_repeatable(r);
 	error = engine_request(c->engine, r);
+	if (!error && sends)
+		c->unacknowledged++;
 	/* wakes the loop even if the application forgets to ask for the timeout */
 	if (!error && engine_has_output(c->engine))
 		socket_watch(&c->socket, c->socket.in, !c->mute);

@@ -522,6 +522,14 @@ COMETD_API int cometd_call_message_async(struct cometd *c, const char *server,
 					 const struct cometd_message *message, int timeout_ms,
 					 cometd_result_fn fn, void *user);
 
+/*
+ * Waits until no publish or call of this handle waits for its result any more, for instance
+ * before the program ends. 0: all those without a callback (fn NULL) were acknowledged since
+ * the last cometd_flush(), else the error of the first that was not. COMETD_E_TIMEOUT,
+ * COMETD_E_INTERRUPTED, COMETD_E_BACKLOG: some still wait.
+ */
+COMETD_API int cometd_flush(struct cometd *c, int timeout_ms);
+
 /* A snapshot of the daemon: result->json, described in PROTOCOL.md. */
 COMETD_API int cometd_status(struct cometd *c, int timeout_ms, const struct cometd_result **ret);
 COMETD_API int cometd_status_async(struct cometd *c, int timeout_ms, cometd_result_fn fn,

@@ -412,6 +412,7 @@ static int on_result(struct engine *e, struct request *r, struct engine_item *re
 	if (event_result_of_reply(&e->message, r->op, &e->texts, &ret->result))
 		return -ENOMEM;
 	ret->is_result = true;
+	ret->sends = !request_repeatable(r);
 	ret->fn = r->fn;
 	ret->user = r->user;
 	outgoing_end(&e->outgoing, &e->outgoing.flight, r, ret->result.error);
@@ -530,6 +531,7 @@ bool engine_next_result(struct engine *e, struct engine_item *ret)
 	if (!r)
 		return false;
 	ret->is_result = true;
+	ret->sends = !request_repeatable(r);
 	event_result_of_error(r->error, &ret->result);
 	ret->result.pending = r->pending;
 	ret->fn = r->fn;

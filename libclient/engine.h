@@ -41,7 +41,8 @@ struct engine_item {
 	bool is_result;
 	struct cometd_event event;
 	struct cometd_result result;
-	cometd_result_fn fn;    /* NULL: nobody cares */
+	bool sends;             /* the result is of a publish or call */
+	cometd_result_fn fn;    /* NULL: the application does not need it */
 	void *user;
 };
 

@@ -89,6 +89,16 @@ static void drop_failed(struct cometd *c, uint64_t now, int r)
 	drop(c, now, error);
 }
 
+static void deliver_result(struct cometd *c)
+{
+	if (c->item.sends)
+		c->unacknowledged--;
+	if (c->item.fn)
+		c->item.fn(c, &c->item.result, c->item.user);
+	else if (c->item.sends && !c->unheeded)
+		c->unheeded = c->item.result.error;
+}
+
 /* Fills c->item with the next event; tells results on the way. 0, AGAIN, COMETD_E_NOMEM. */
 static int next_event(struct cometd *c, uint64_t now)
 {
@@ -103,8 +113,8 @@ static int next_event(struct cometd *c, uint64_t now)
 			return COMETD_E_NOMEM;
 		else if (!c->item.is_result)
 			c->item_waits = true;
-		else if (c->item.fn)
-			c->item.fn(c, &c->item.result, c->item.user);
+		else
+			deliver_result(c);
 	}
 	return c->doomed ? AGAIN : 0;
 }

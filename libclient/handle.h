@@ -23,6 +23,8 @@ struct cometd {
 	struct cometd_result *result; /* what the last blocking call gave */
 	struct engine_item item;      /* taken from the engine */
 	bool item_waits;              /* and not told yet: no memory */
+	unsigned unacknowledged;      /* publishes and calls without a result */
+	int unheeded;                 /* error of the first of them that had no callback; 0: none */
 	bool mute;                    /* the daemon takes no more bytes, but may have sent some */
 	bool doomed;                  /* freed inside a callback: dies after the turn */
 	unsigned depth;               /* how many turns are on the stack: 0 or 1 */

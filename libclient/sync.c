@@ -128,6 +128,25 @@ int cometd_wait_state(struct cometd *c, const char *server, enum cometd_state st
 	return w.now < 0 ? w.now : 0;
 }
 
+static bool all_acknowledged(struct cometd *c, void *ctx)
+{
+	(void)ctx;
+	return c->unacknowledged == 0;
+}
+
+int cometd_flush(struct cometd *c, int timeout_ms)
+{
+	if (c->depth)
+		return COMETD_E_IN_CALLBACK;
+	handle_forget_given(c);
+	int r = turn_until(c, all_acknowledged, NULL, deadline_of(timeout_ms));
+	if (r)
+		return r;
+	r = c->unheeded;
+	c->unheeded = 0;
+	return r;
+}
+
 /* ---- requests ---------------------------------------------------------- */
 
 struct answer {

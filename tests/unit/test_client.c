@@ -68,6 +68,36 @@ static void test_blocking(void **state)
 	daemon_end(d);
 }
 
+/* All outcomes are in: a failure without a callback is not lost, one with a callback is its own. */
+static void test_flush(void **state)
+{
+	static const struct daemon_step script[] = {
+		D_GREET(1, D_DEMO), {D_HEAR, "'id':2", 0}, {D_HEAR, "'id':3", 0}, {D_HEAR, "'id':4", 0},
+		D_OK(2), D_REFUSE(4, "refused", "no"), {D_WAIT, 0, 0}, D_REFUSE(3, "not-sent", "away"),
+		{D_HEAR, "'id':5", 0}, D_REFUSE(5, "denied", "no"),
+		{D_HEAR, "'id':6", 0}, D_OK(6), {D_HEAR_END, 0, 0}, {D_END, 0, 0}};
+	struct daemon *d = daemon_start(script);
+	struct log log = {.c = new_client(d)};
+	struct cometd *c = log.c;
+
+	(void)state;
+	assert_int_equal(cometd_flush(c, 0), 0);
+	assert_int_equal(cometd_connect(c, 20 * SEC), 0);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(cometd_publish_async(c, NULL, "/a", "1", 1, DEFAULT, NULL, NULL), 0);
+	assert_int_equal(cometd_flush(c, 1), COMETD_E_TIMEOUT);
+	daemon_go(d);
+	assert_true(cometd_flush(c, 20 * SEC) == COMETD_E_REFUSED);
+	assert_int_equal(cometd_flush(c, 0), 0);
+	assert_int_equal(cometd_publish_async(c, NULL, "/a", "1", 1, DEFAULT, on_result, &log), 0);
+	assert_int_equal(cometd_flush(c, 20 * SEC), 0);
+	assert_int_equal(log.n, 1);
+	assert_int_equal(cometd_call_async(c, NULL, "/service/a", "1", 1, DEFAULT, NULL, NULL), 0);
+	assert_int_equal(cometd_flush(c, 20 * SEC), 0);
+	cometd_free(c);
+	daemon_end(d);
+}
+
 #define D_BYTES(seq, binary)                                                                       \
 	{D_SAY, "{'op':'message','server':'demo','seq':" #seq ",'message':{'channel':'/a','data':" \
 		"{'data':'xK#0@zV'},'ext':{'binary':{}}},'binary':" binary "}", 0}
@@ -305,7 +335,7 @@ static void test_no_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_blocking), TEST(test_bytes), TEST(test_given_is_taken), TEST(test_bad_arguments),
+		TEST(test_blocking), TEST(test_flush), TEST(test_bytes), TEST(test_given_is_taken), TEST(test_bad_arguments),
 		TEST(test_bad_messages), TEST(test_newer_message), TEST(test_no_memory),
 	};
 
