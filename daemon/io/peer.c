@@ -677,7 +677,7 @@ uint64_t peer_since(const struct peer *p)
 
 unsigned peer_suspended(const struct peer *p)
 {
-	return p->suspended | (work_item_busy(&p->work) ? PEER_SUSPEND_BACKLOG : 0);
+	return p->suspended | (work_queue_delays(p->queue, &p->work) ? PEER_SUSPEND_BACKLOG : 0);
 }
 
 const struct peer_counters *peer_counters(const struct peer *p)

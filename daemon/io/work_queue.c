@@ -246,3 +246,8 @@ void work_queue_cancel(struct work_queue *q, struct work_item *item)
 	if (q->light_item == item)
 		q->light_item = NULL;
 }
+
+bool work_queue_delays(const struct work_queue *q, const struct work_item *item)
+{
+	return item->busy && q->served != item;
+}

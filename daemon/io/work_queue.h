@@ -74,5 +74,7 @@ void work_queue_resume(struct work_queue *q, struct work_item *item);
    functions. */
 void work_queue_cancel(struct work_queue *q, struct work_item *item);
 static inline bool work_item_busy(const struct work_item *item) { return item->busy; }
+/* Whether its work waits for that of other items: not while its own functions run. */
+bool work_queue_delays(const struct work_queue *q, const struct work_item *item);
 
 #endif
