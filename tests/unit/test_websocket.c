@@ -439,17 +439,19 @@ static void test_many_refusals(void **state)
 	struct world *w = *state;
 	unsigned fds;
 	size_t bytes;
+	char url[64];
+	int fd;
 
 	assert_int_equal(http_client_new(&w->http, &w->client), 0);
-	assert_int_equal(url_parse(wire_url(w->wire, "ws", "/"), &w->url), 0);
-	wire_free(w->wire);
-	w->wire = NULL;
+	snprintf(url, sizeof(url), "ws://127.0.0.1:%u/", wire_refusing_port(&fd));
+	assert_int_equal(url_parse(url, &w->url), 0);
 	fail_to_dial(w, 100);
 	fds = count_fds();
 	bytes = mallinfo2().uordblks;
 	fail_to_dial(w, 1000);
 	assert_int_equal(count_fds(), fds);
 	assert_in_range(mallinfo2().uordblks, 0, bytes + 4096);
+	close(fd);
 }
 
 static void test_each_allocation(void **state)

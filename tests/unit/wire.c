@@ -247,6 +247,19 @@ void wire_free(struct wire *w)
 	free(w);
 }
 
+unsigned wire_refusing_port(int *ret_fd)
+{
+	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t n = sizeof(sa);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&sa, n), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&sa, &n), 0);
+	*ret_fd = fd;
+	return ntohs(sa.sin_port);
+}
+
 unsigned wire_port(const struct wire *w)
 {
 	return w->port;

@@ -24,6 +24,9 @@ void wire_demand_certificate(struct wire *w, const char *authority);
 void wire_be_old(struct wire *w);
 /* Closes all its connections. */
 void wire_free(struct wire *w);
+/* A port that refuses connections until the caller closes *ret_fd. One that a server has left may be that of
+   another test's server. */
+unsigned wire_refusing_port(int *ret_fd);
 unsigned wire_port(const struct wire *w);
 /* "http://127.0.0.1:PORT/path"; valid until the next call */
 const char *wire_url(const struct wire *w, const char *scheme, const char *path);
