@@ -1,5 +1,5 @@
 /*
- * Owns one easy handle and the request on it. Guarantees that a request is given to a connection at most
+ * Owns one request and its easy handle. Guarantees that a request is given to a connection at most
  * once, that the answer is complete, inflated and within its ceilings (of an error its status says most, so
  * its body is cut at a lower one), that at most two pieces of a pulled answer are held, and that "not sent"
  * is reported only when it is certain. Must never know what the bodies mean.
@@ -334,12 +334,12 @@ static void clear_pulled(struct http_post *p)
 	p->full = p->paused = p->ended = false;
 }
 
-/* Neither libcurl nor we need it any more: no secret in it waits for the next one. */
+/* Frees the easy handle as well: libcurl 8.14 keeps the headers it sent, and the secret in them, in a buffer
+   of the handle until the handle's next request. */
 static void end_request(struct http_post *p)
 {
 	curl_loop_remove(&p->transfer);
-	curl_easy_setopt(p->transfer.easy, CURLOPT_HTTPHEADER, NULL);
-	curl_easy_setopt(p->transfer.easy, CURLOPT_POSTFIELDS, "");
+	curl_easy_cleanup(TAKE(p->transfer.easy));
 	http_client_free_headers(TAKE(p->headers));
 	buf_clear(&p->request);
 }
@@ -536,33 +536,39 @@ static bool set_request(struct http_post *p, CURL *easy)
 	       !curl_easy_setopt(easy, CURLOPT_WRITEDATA, p);
 }
 
+/* 0 or -ENOMEM */
+static int make_easy(struct http_post *p)
+{
+	CURL *easy;
+
+	if (http_client_easy(p->client, &easy))
+		return -ENOMEM;
+	if (!set_request(p, easy)) {
+		curl_easy_cleanup(easy);
+		return -ENOMEM;
+	}
+	p->transfer.easy = easy;
+	return 0;
+}
+
 int http_post_new(struct curl_loop *loop, struct http_client *client,
 		  void (*done)(void *ctx, const struct http_result *r), void *ctx,
 		  struct http_post **ret)
 {
 	struct http_post *p = calloc(1, sizeof(*p));
-	CURL *easy;
 
 	if (!p)
 		return -ENOMEM;
-	if (http_client_easy(client, &easy)) {
-		free(p);
-		return -ENOMEM;
-	}
 	p->loop = loop;
 	p->client = client;
 	p->done = done;
 	p->ctx = ctx;
-	curl_transfer_init(&p->transfer, easy, on_done, p);
+	curl_transfer_init(&p->transfer, NULL, on_done, p);
 	/* a handshake may have a secret in its ext */
 	buf_init_secret(&p->request, SIZE_MAX / 2);
 	buf_init(&p->answer, http_client_options(client)->body_max);
 	buf_init(&p->held, 2 * HELD_MAX);
 	buf_init(&p->giving, 2 * HELD_MAX);
-	if (!set_request(p, easy)) {
-		http_post_free(p);
-		return -ENOMEM;
-	}
 	*ret = p;
 	return 0;
 }
@@ -588,7 +594,6 @@ void http_post_free(struct http_post *p)
 	if (!p)
 		return;
 	http_post_abort(p);
-	curl_easy_cleanup(p->transfer.easy);
 	buf_fini(&p->request);
 	buf_fini(&p->answer);
 	buf_fini(&p->held);
@@ -636,12 +641,15 @@ static bool set_coding(struct http_post *p, CURL *easy)
 
 int http_post_start(struct http_post *p, const char *url, struct slice body)
 {
-	CURL *easy = p->transfer.easy;
 	int r;
 
 	if (p->transfer.loop)
 		return -EBUSY;
 	clear(p);
+	r = make_easy(p);
+	if (r)
+		return r;
+	CURL *easy = p->transfer.easy;
 	r = http_client_proxy_login(p->client, easy, p->error);
 	if (!r)
 		r = set_headers(p);
