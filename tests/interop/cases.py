@@ -726,6 +726,8 @@ def life_at(s, allowed):
     for request in requests:
         peer.reply(request)
     same(data_of(peer.take_until("end")), ["alone", *range(10)])
+    # the reply to an unsubscribe does not wait for the server, and a session that ends needs none
+    s.server.wait_for("unsubscribes", 1)
     same(s.bridge.stop(), 0)
     s.server.wait_for("disconnects", 1)
     stats = s.server.stats()
