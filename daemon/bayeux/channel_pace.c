@@ -38,6 +38,31 @@ void channel_pace_sent(struct channel_pace *p, uint64_t now, uint64_t batch, siz
 	}
 }
 
+/* Whether a larger batch may take less time for each channel: of the last two, the larger one took a quarter
+   less at least, or they had the same size and do not show it. */
+static bool is_larger_cheaper(const struct channel_pace *p, uint64_t cost)
+{
+	uint64_t each = cost * p->sent_before, each_before = p->cost_before * p->sent;
+	if (p->sent == p->sent_before)
+		return true;
+	return p->sent > p->sent_before ? each * 4 < each_before * 3 : each_before * 4 < each * 3;
+}
+
+static void set_room(struct channel_pace *p, uint64_t cost)
+{
+	size_t larger = 2 * (p->sent > p->sent_before ? p->sent : p->sent_before);
+	if (cost <= CHANNEL_PACE_MS)
+		p->room *= 2;
+	else if (is_larger_cheaper(p, cost))
+		p->room = p->room > larger ? p->room : larger;
+	else if (p->sent * CHANNEL_PACE_MS / cost < p->room)
+		p->room = (size_t)(p->sent * CHANNEL_PACE_MS / cost) + 1;
+	if (p->room > ROOM_MAX)
+		p->room = ROOM_MAX;
+	p->sent_before = p->sent;
+	p->cost_before = cost;
+}
+
 static void channels_ended(struct channel_pace *p, uint64_t now)
 {
 	uint64_t took = now - p->channels.sent_at;
@@ -46,10 +71,7 @@ static void channels_ended(struct channel_pace *p, uint64_t now)
 	if (p->channels.publishing)
 		p->publishing_until = now + CHANNEL_PACE_PUBLISHING_MS;
 	p->next_at = now + (pause < CHANNEL_PACE_PAUSE_MAX ? pause : CHANNEL_PACE_PAUSE_MAX);
-	if (cost <= CHANNEL_PACE_MS)
-		p->room = p->room < ROOM_MAX / 2 ? p->room * 2 : ROOM_MAX;
-	else if (p->sent * CHANNEL_PACE_MS / cost < p->room)
-		p->room = (size_t)(p->sent * CHANNEL_PACE_MS / cost) + 1;
+	set_room(p, cost);
 }
 
 void channel_pace_ended(struct channel_pace *p, uint64_t now, struct timed_batch *batch)

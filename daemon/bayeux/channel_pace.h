@@ -5,12 +5,15 @@
  * peers that subscribe and unsubscribe all the time leave a publish a hundredth of
  * the session.
  *
- * So while publishes are sent, one batch with channels is under way at a time; it holds
- * as many as the server answered within CHANNEL_PACE_MS before; and when it is answered,
- * none follows for five times as long as it took. What counts is by how much it took
- * longer than a batch without channels: the distance to the server delays nobody else.
- * Channels get a sixth of the time, then, and publishes the rest. Channels never wait for
- * ever: a pause is CHANNEL_PACE_PAUSE_MAX at most, and without publishes there is none.
+ * So while publishes are sent, one batch with channels is under way at a time, and when it
+ * is answered, none follows for five times as long as it took. Only the time counts that it
+ * took longer than a batch without channels: the distance to the server delays no publish.
+ * So channels get a sixth of the time. They never wait for ever: a pause is
+ * CHANNEL_PACE_PAUSE_MAX at most, and without publishes there is none.
+ *
+ * A batch grows while the server answers it within CHANNEL_PACE_MS. A slower one is made
+ * smaller, if that helps: a server that needs half a second for a batch, however small,
+ * gets larger ones.
  */
 #ifndef BAYEUX_CHANNEL_PACE_H
 #define BAYEUX_CHANNEL_PACE_H
@@ -33,7 +36,8 @@ struct timed_batch {
 
 struct channel_pace {
 	struct timed_batch channels, publishes;
-	size_t sent;                    /* channels in that batch */
+	size_t sent, sent_before;       /* channels in that batch, and in the one before it */
+	uint64_t cost_before;           /* ms that the one before took more than publishes alone */
 	size_t room;                    /* channels in the next one */
 	uint64_t round_trip;            /* what a batch of publishes alone took last */
 	uint64_t next_at;               /* of the next channels */

@@ -91,6 +91,32 @@ static void without_publishes_nothing_waits(void **state)
 	}
 }
 
+/* A server that needs half a second for a batch with channels, however many: small batches would only make
+   more of them. So 192 channels need six batches, not 192. */
+static void small_batches_must_help(void **state)
+{
+	struct channel_pace p;
+	uint64_t now = 1000, id = 1;
+	size_t waiting = 192;
+	unsigned batches = 0;
+
+	(void)state;
+	channel_pace_init(&p);
+	while (waiting) {
+		size_t sent = waiting < p.room ? waiting : p.room;
+
+		channel_pace_sent(&p, now, id++, sent, true);
+		waiting -= sent;
+		batches++;
+		channel_pace_ended(&p, now + 500, &p.channels);
+		now = channel_pace_at(&p);
+		assert_in_range(now, 1000, 1000 + batches * 1500);
+		channel_pace_sent(&p, now, id++, 0, true);
+		channel_pace_ended(&p, now, &p.publishes);
+	}
+	assert_in_range(batches, 1, 6);
+}
+
 /* What is never answered holds nothing up for ever. */
 static void an_answer_that_never_comes(void **state)
 {
@@ -112,6 +138,7 @@ int main(void)
 		cmocka_unit_test(both_get_on),
 		cmocka_unit_test(a_slow_server_delays_few),
 		cmocka_unit_test(without_publishes_nothing_waits),
+		cmocka_unit_test(small_batches_must_help),
 		cmocka_unit_test(an_answer_that_never_comes),
 	};
 
