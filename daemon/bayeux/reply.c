@@ -60,7 +60,7 @@ enum advice_reconnect reply_reconnect(const struct envelope *e)
 }
 
 /* whether `word` is at the front of `s`, and no part of a longer word but its plural; a space in
-   it also stands for "_" and "-" */
+   it also matches "_" and "-" */
 static bool starts_with_word(struct slice s, const char *word)
 {
 	size_t n = strlen(word);

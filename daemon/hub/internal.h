@@ -35,7 +35,7 @@ struct hub_server {
 	bool is_default;
 	struct patience patience;
 	uint64_t seq;                   /* of the newest message */
-	uint64_t left_out;              /* messages that nobody can receive */
+	uint64_t left_out;              /* messages that were unreadable or too large */
 	struct trie *trie;              /* subscription::entry */
 	struct strmap wishes;           /* wish::by_pattern */
 	struct list filtered;           /* subscription::of_filtered */

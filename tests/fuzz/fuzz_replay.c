@@ -105,7 +105,7 @@ static void release(struct play *p)
 	buf_fini(&out);
 }
 
-/* What is held need not be delivered: it will be sent again, or nobody wants it. */
+/* What is held need not be delivered: it will be sent again, or no channel of it is wanted. */
 static void forget_held(struct play *p, int c)
 {
 	for (int n = 0; n < IDS; n++) {

@@ -1,8 +1,8 @@
 /*
  * Answers of every size and pace: of megabytes, dripping for longer than any
- * deadline, standing still in the middle, late behind their events. What comes
+ * deadline, stopping in the middle, late after their events. What comes
  * arrives whole and in order as long as bytes come, and what does not is
- * noticed; a slow reader costs nobody but itself.
+ * noticed; a slow reader costs only itself.
  */
 #include "tests/scenario/world.h"
 
@@ -185,7 +185,7 @@ static void a_burst_of_many_megabytes(void **state)
 #define LONG_MS 1300
 
 /*
- * Whether `again` is heard although it takes LONG_MS. A machine that stands still for a deadline makes
+ * Whether `again` is heard although it takes LONG_MS. A machine that stops for a deadline makes
  * the daemon give up rightly: then it is tried once more.
  */
 static bool arrives_slowly(struct world *w, struct wire *a, int try)
@@ -223,7 +223,7 @@ static void dripping_answers_arrive(void **state)
 	world_free(w);
 }
 
-/* It stands still in the middle: that is noticed, and what it held comes again. */
+/* It stops in the middle: that is noticed, and what it held comes again. */
 static void an_answer_that_stands_still(void **state)
 {
 	struct world *w = up(state, NULL, "network-delay = 600ms\n");

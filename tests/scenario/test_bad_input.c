@@ -1,8 +1,8 @@
 /*
  * Messages that are wrong in every way, between good ones: each costs no more
  * than itself, over both transports, with and without acknowledgements and
- * replay. Its subscribers are told once, the status counts it, no connection is
- * given up for it, and what stands around it arrives.
+ * replay. It is reported to its subscribers once, the status counts it, no connection is
+ * given up for it, and the elements around it arrive.
  */
 #include "tests/scenario/world.h"
 

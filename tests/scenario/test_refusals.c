@@ -105,7 +105,7 @@ static void one_of_a_hundred(void **state)
 	assert_postponed(a, "/s/42", "403::subscription limit exceeded");
 	assert_works(a, "/s/41");
 	assert_works(a, "/s/99");
-	/* it is asked for again and again, alone, and told once */
+	/* it is asked for again and again, alone, and reported once */
 	fake_await(w->fake, "subscribe", "/s/42", 4);
 	wire_assert_none(a, PROTOCOL_OP_SUBSCRIPTION);
 	fake_command(w->fake, "unrule");
@@ -178,7 +178,7 @@ static void a_final_refusal_ends_it(void **state)
 	free(line);
 	assert_int_equal(process_wait(p, NULL, &err), 5);
 	free(err);
-	/* nobody holds it, and it is not asked for any more; who asks again is heard again */
+	/* no peer holds it, and it is not asked for any more; a peer that asks again gets messages again */
 	wire_ok(a, "subscribe", ",\"channel\":\"/r\"");
 	assert_works(a, "/r");
 	wire_close(a);
@@ -193,7 +193,7 @@ static void lose_session(struct world *w, struct wire *a)
 	fake_await(w->fake, "subscribe", "/r", 2);
 }
 
-/* It persists over the ends of sessions, which is told once; it goes, and comes once more. */
+/* It persists over the ends of sessions, which is reported once; it goes, and comes once more. */
 static void refusals_outlast_sessions(void **state)
 {
 	struct world *w = up(state, QUICK);

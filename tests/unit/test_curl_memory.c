@@ -7,7 +7,7 @@
 #include <curl/curl.h>
 #include <string.h>
 
-/* what explicit_bzero() was given; nobody may look at memory that was freed */
+/* what explicit_bzero() was given; a test must not look at memory that was freed */
 static bool wiped;
 
 void explicit_bzero(void *p, size_t n)
