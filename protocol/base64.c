@@ -1,6 +1,6 @@
 /*
- * Owns the alphabet of base64. Guarantees that bytes have one text, and that
- * what is read is exactly that. Must never know what the bytes are.
+ * Base64, both ways. Each sequence of bytes has exactly one text, and only that
+ * text is accepted: a lax decoder would accept what other programs reject.
  */
 #include "protocol/base64.h"
 
@@ -48,7 +48,7 @@ static int value_of(char c)
 	return c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 
-/* Reads `n` (2 to 4) characters into n - 1 bytes; false when they are no text of bytes. */
+/* Reads `n` (2 to 4) characters into n - 1 bytes; false when they are not base64. */
 static bool decode_group(const char *text, size_t n, char *to)
 {
 	uint32_t bits = 0;

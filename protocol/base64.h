@@ -1,7 +1,7 @@
 /*
- * Base64 (RFC 4648) as it travels on the local wire: with padding, without line
- * breaks. Both ends need it, and the client library wants no library of
- * cryptography for it; OpenSSL's decoder would also take what is none.
+ * Base64 (RFC 4648) as used on the local wire: with padding, without line
+ * breaks. Not OpenSSL's: the client library does without libcrypto, and
+ * OpenSSL's decoder accepts malformed text.
  */
 #ifndef PROTOCOL_BASE64_H
 #define PROTOCOL_BASE64_H

@@ -1,8 +1,7 @@
 /*
- * Owns the memory of growable byte queues. Guarantees that a buf never holds
- * more than its ceiling, that a failed append changes nothing, and that the
- * cost of moving bytes is paid by bytes that came or went, as long as the ceiling
- * is not reached. Must never know what the bytes mean.
+ * Growable byte queues. A buf never exceeds its ceiling, a failed append changes
+ * nothing, and moving bytes costs amortized constant time per byte as long as
+ * the ceiling is not reached.
  */
 #include "protocol/buf.h"
 
@@ -15,7 +14,7 @@
 
 /* first allocation; small, since most bufs hold one short frame */
 #define BUF_MIN 256
-/* an empty buf keeps no more than this: a burst must not pin memory for ever */
+/* an empty buf keeps at most this much, so that a burst does not pin memory */
 #define BUF_KEEP (64u << 10)
 
 void buf_init(struct buf *b, size_t max)
@@ -28,8 +27,8 @@ void buf_init_secret(struct buf *b, size_t max)
 	*b = (struct buf){.max = max, .secret = true};
 }
 
-/* Of a secret buf no byte beyond its tail was ever written, or it is overwritten here. */
-static void let_go(struct buf *b, size_t start, size_t end)
+/* Only bytes up to the tail can hold a secret: later ones were never written or are wiped already. */
+static void wipe(struct buf *b, size_t start, size_t end)
 {
 	if (b->secret && end > start)
 		explicit_bzero(b->mem + start, end - start);
@@ -37,7 +36,7 @@ static void let_go(struct buf *b, size_t start, size_t end)
 
 void buf_fini(struct buf *b)
 {
-	let_go(b, 0, b->tail);
+	wipe(b, 0, b->tail);
 	free(b->mem);
 	*b = (struct buf){.max = b->max, .secret = b->secret};
 }
@@ -47,7 +46,7 @@ static void move_to_front(struct buf *b)
 	if (b->head == 0)
 		return;
 	memmove(b->mem, b->mem + b->head, buf_len(b));
-	let_go(b, buf_len(b), b->tail);
+	wipe(b, buf_len(b), b->tail);
 	b->tail -= b->head;
 	b->head = 0;
 }
@@ -65,13 +64,13 @@ static int grow(struct buf *b, size_t need)
 		cap = cap > SIZE_MAX / 4 ? need : cap * 2;
 	if (cap > b->max)
 		cap = b->max;
-	/* realloc() would leave the bytes where they were */
+	/* realloc() would leave a copy of a secret in freed memory */
 	mem = b->secret ? malloc(cap + 1) : realloc(b->mem, cap + 1);
 	if (!mem)
 		return -ENOMEM;
 	if (b->secret && b->mem) {
 		memcpy(mem, b->mem, b->tail);
-		let_go(b, 0, b->tail);
+		wipe(b, 0, b->tail);
 		free(b->mem);
 	}
 	b->mem = mem;
@@ -84,11 +83,11 @@ int buf_room(struct buf *b, size_t n, char **ret)
 	size_t len = buf_len(b);
 	int r;
 
-	/* a ceiling that was lowered may be below what is held */
+	/* the ceiling may have been lowered below the current length */
 	if (len > b->max || n > b->max - len)
 		return -EMSGSIZE;
 	if (!b->mem || b->cap - b->tail < n) {
-		/* moving is paid for by the bytes consumed, or is the only way left */
+		/* move only if that copies no more than was consumed, or there is no other room */
 		if (b->head >= len || b->tail + n > b->max)
 			move_to_front(b);
 		if (!b->mem || b->cap - b->tail < n) {
@@ -164,7 +163,7 @@ void buf_consume(struct buf *b, size_t n)
 void buf_truncate(struct buf *b, size_t n)
 {
 	assert(n <= buf_len(b));
-	let_go(b, b->head + n, b->tail);
+	wipe(b, b->head + n, b->tail);
 	b->tail = b->head + n;
 }
 
@@ -172,6 +171,6 @@ void buf_clear(struct buf *b)
 {
 	if (b->cap > BUF_KEEP)
 		buf_fini(b);
-	let_go(b, 0, b->tail);
+	wipe(b, 0, b->tail);
 	b->head = b->tail = 0;
 }

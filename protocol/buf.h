@@ -1,7 +1,7 @@
 /*
- * Growable bytes with a ceiling. A buf cannot be made without one: whoever
- * makes a queue of bytes says at birth how large it may become. Consuming from
- * the front is cheap; memory goes back when the buf runs empty after a burst.
+ * Growable bytes with a ceiling, which is set when the buf is made: no queue of
+ * bytes is unbounded. Consuming from the front is cheap; memory is freed when the
+ * buf becomes empty after a burst.
  */
 #ifndef PROTOCOL_BUF_H
 #define PROTOCOL_BUF_H
@@ -15,16 +15,16 @@
 struct buf {
 	char *mem;
 	size_t head;   /* first live byte */
-	size_t tail;   /* behind the last live byte */
+	size_t tail;   /* after the last live byte */
 	size_t cap;    /* of mem */
 	size_t max;    /* ceiling of tail - head */
-	bool secret;   /* what is no longer held is overwritten */
+	bool secret;   /* bytes that are dropped are overwritten */
 };
 
 /* Makes an empty buf that never holds more than `max` bytes. Allocates nothing. */
 void buf_init(struct buf *b, size_t max);
-/* The same for what may be a secret: its bytes are overwritten when it lets them go, also where it
-   grows, and before its memory is freed. */
+/* The same for what may be a secret: bytes are overwritten when they are consumed, when the buffer
+   is moved, and before its memory is freed. */
 void buf_init_secret(struct buf *b, size_t max);
 /* Frees the memory; the buf is empty and usable with the same ceiling. */
 void buf_fini(struct buf *b);
@@ -37,8 +37,8 @@ static inline struct slice buf_slice(const struct buf *b)
 }
 
 /*
- * Room for `n` more bytes at the end: *ret points at them, and buf_grown() says
- * how many of them were written. 0, -ENOMEM, or -EMSGSIZE beyond the ceiling.
+ * Makes room for `n` more bytes at the end; *ret points at them. Report with
+ * buf_grown() how many were written. 0, -ENOMEM, or -EMSGSIZE beyond the ceiling.
  */
 int buf_room(struct buf *b, size_t n, char **ret);
 void buf_grown(struct buf *b, size_t n);

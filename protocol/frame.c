@@ -1,15 +1,14 @@
 /*
- * Owns the length prefix, both ways. Guarantees that a claimed length is
- * judged before a byte of the body is stored, reserves nothing, and that a
- * broken stream stays broken. Must never know what a body says, nor where
- * bytes come from.
+ * The length prefix of frames, both ways. A length is checked before a byte of
+ * the body is stored and reserves no memory; after an invalid length the stream
+ * stays broken.
  */
 #include "protocol/frame.h"
 #include "protocol/protocol.h"
 
 #include <errno.h>
 
-/* bytes that wait behind the frame given out last */
+/* bytes after the frame returned last */
 static struct slice waiting(const struct frame_reader *r)
 {
 	return slice_drop(buf_slice(&r->in), r->taken);

@@ -1,7 +1,7 @@
 /*
- * The length prefix, on and off. Feed bytes as they come, take whole frames;
- * a claimed length reserves nothing before bytes arrive to fill it.
- * Knows neither JSON nor file descriptors.
+ * Splits a byte stream into frames, and prefixes frames with their length. Feed
+ * bytes as they arrive, then read complete frames; a length claimed by the other
+ * side reserves no memory before the bytes arrive.
  */
 #ifndef PROTOCOL_FRAME_H
 #define PROTOCOL_FRAME_H
@@ -9,48 +9,48 @@
 #include "protocol/buf.h"
 
 enum frame_result {
-	FRAME_E_AGAIN = 1,       /* not whole yet */
-	FRAME_E_EMPTY,           /* length 0: broken for good */
-	FRAME_E_TOO_LARGE,       /* claims more than the limit: broken for good */
+	FRAME_E_AGAIN = 1,       /* not complete yet */
+	FRAME_E_EMPTY,           /* length 0: the stream is broken */
+	FRAME_E_TOO_LARGE,       /* length above the limit: the stream is broken */
 };
 
 struct frame_reader {
 	struct buf in;
 	size_t limit;    /* of one frame's body */
-	size_t taken;    /* prefix and body of the frame given out last */
+	size_t taken;    /* prefix and body of the frame returned last */
 };
 
 /* Accepts frames with bodies of up to `limit` bytes. */
 void frame_reader_init(struct frame_reader *r, size_t limit);
 void frame_reader_fini(struct frame_reader *r);
 /*
- * A new limit for the frames not yet taken (hello is small, later frames are
- * not). The frame given out last stays valid.
+ * A new limit for the frames that are not read yet (hello is small, later frames
+ * are not). The frame returned last stays valid.
  */
 void frame_reader_limit(struct frame_reader *r, size_t limit);
 
 /*
  * Where to read the next bytes to: at least 1, at most `want` (> 0), and never
  * more than one frame of the limit needs; call frame_filled() with how many
- * came. A view given by frame_next is gone.
- * 0, -ENOMEM, or -EMSGSIZE when whole frames wait that nobody took: loop over
- * frame_next first.
+ * arrived. Invalidates the view that frame_next returned.
+ * 0, -ENOMEM, or -EMSGSIZE when complete frames have not been read yet: loop
+ * over frame_next first.
  */
 int frame_room(struct frame_reader *r, size_t want, char **ret, size_t *ret_n);
 void frame_filled(struct frame_reader *r, size_t n);
 
 /*
- * The next whole frame's body; *ret lives until the next call with r.
+ * The body of the next complete frame; *ret is valid until the next call with r.
  * 0, or an enum frame_result (the last two again at each call).
  * Loop until FRAME_E_AGAIN: one read may bring many frames.
  */
 int frame_next(struct frame_reader *r, struct slice *ret);
-/* The frame given out last was not handled: frame_next() gives it again. */
+/* The frame returned last was not handled: frame_next() returns it again. */
 void frame_put_back(struct frame_reader *r);
-/* bytes that wait behind the frame given out last: when the stream ends, it ends within a
-   frame unless this is 0 */
+/* Number of bytes after the frame returned last. If it is not 0 when the stream ends, the stream
+   ended within a frame. */
 size_t frame_pending(const struct frame_reader *r);
-/* Frees the memory when nothing waits: a quiet connection costs none. */
+/* Frees the memory when no bytes are buffered: an idle connection costs none. */
 void frame_reader_trim(struct frame_reader *r);
 
 /*

@@ -1,13 +1,12 @@
 /*
- * Owns the reading of JSON: one pass of yajl over one text, out of which come
- * views of the values that were asked for. Guarantees that a text is believed
- * only whole: strict UTF-8, one JSON value, depth limited, wanted keys once.
- * Must never know what a key means, nor keep anything beyond the call.
+ * Reads JSON in one pass of yajl and returns views of the requested values.
+ * Results count only when the whole text is valid: strict UTF-8, one JSON value,
+ * limited depth, no wanted key twice.
  *
- * The positions of values are not told by yajl. They follow from how much it
- * has consumed when it calls back: a value begins at the first byte behind the
- * last key, bracket or value that is neither blank, colon nor comma, and ends
- * where yajl stands when it tells of the value.
+ * yajl does not report the positions of values. They follow from how much it
+ * has consumed when it calls back: a value begins at the first byte after the
+ * last key, bracket or value that is not blank, colon or comma, and ends at
+ * yajl's position when it reports the value.
  */
 #include "protocol/json_read.h"
 #include "protocol/utf8.h"
@@ -98,7 +97,7 @@ static void *memory_realloc(void *ctx, void *p, size_t n)
 	return b->bytes;
 }
 
-/* all goes at once when the walk ends */
+/* everything is freed at once when the walk ends */
 static void memory_free(void *ctx, void *p)
 {
 	(void)ctx;
@@ -125,8 +124,8 @@ struct walk {
 	yajl_handle yajl;
 	yajl_callbacks calls;      /* yajl looks into it at each token, see watch() */
 	bool watching;
-	size_t mark;               /* behind the last key, bracket or value */
-	size_t root_end;           /* behind the array or object that is the text; 0: not there yet */
+	size_t mark;               /* after the last key, bracket or value */
+	size_t root_end;           /* after the outermost array or object; 0: not reached yet */
 	unsigned depth, depth_max; /* arrays and objects open */
 	unsigned level;
 	bool root;                 /* the text is of the shape asked for */
@@ -152,8 +151,8 @@ struct walk {
 static const yajl_callbacks calls_all, calls_depth;
 
 /*
- * Deep inside a value nothing but the depth matters. There yajl shall not call
- * for each scalar, and above all not decode the escapes of strings for nobody.
+ * Deep inside a value only the depth matters. Without callbacks yajl does not
+ * decode the escapes of strings that no caller asked for.
  */
 static void watch(struct walk *w)
 {
@@ -209,7 +208,7 @@ static void element_begins(struct walk *w, size_t start, bool object)
 	}
 }
 
-/* an element is whole; 0 tells yajl to stop */
+/* an element is complete; returns 0 to make yajl stop */
 static int element_ends(struct walk *w, enum json_kind kind, size_t end)
 {
 	struct json_value value = {kind, cut(w, w->element_start, end)};
@@ -302,7 +301,7 @@ static int ends(struct walk *w, bool object)
 	w->depth--;
 	if (w->depth == 0)
 		w->root_end = end;
-	/* the element that closes still says whether its members were watched */
+	/* `watching` still tells whether the members of the closing element were read */
 	if (w->root && w->depth == w->level)
 		go_on = element_ends(w, kind, end);
 	watch(w);
@@ -352,7 +351,7 @@ static struct json_field *wanted(struct walk *w, const char *key, size_t n)
 	return NULL;
 }
 
-/* `key` is decoded: a key must not hide behind escapes */
+/* `key` is decoded, so an escaped key is found, too */
 static int on_key(void *ctx, const unsigned char *key, size_t n)
 {
 	struct walk *w = ctx;
@@ -393,8 +392,8 @@ static const yajl_callbacks calls_depth = {
 	.yajl_end_array = on_array_end,
 };
 
-/* yajl accepts a token that is cut short behind the end, as in {}" */
-static bool is_blank_behind(const struct walk *w)
+/* yajl accepts a truncated token after the end, as in {}" */
+static bool is_blank_after_end(const struct walk *w)
 {
 	for (size_t i = w->root_end; i < w->text.n; i++)
 		if (!memchr(" \t\r\n", w->text.p[i], 4))
@@ -413,13 +412,13 @@ static int parse(struct walk *w, struct memory *m)
 	yajl_config(w->yajl, yajl_dont_validate_strings, 1);   /* done before, and better */
 	status = yajl_parse(w->yajl, (const unsigned char *)w->text.p, w->text.n);
 	if (status == yajl_status_ok) {
-		/* a number at the very end is told now, from a buffer of yajl's: not to us */
+		/* yajl reports a number at the very end only now, from a buffer of its own */
 		w->calls = (yajl_callbacks){0};
 		status = yajl_complete_parse(w->yajl);
 	}
 	if (w->result)
 		return w->result;
-	if (status != yajl_status_ok || (w->root_end && !is_blank_behind(w)))
+	if (status != yajl_status_ok || (w->root_end && !is_blank_after_end(w)))
 		return JSON_E_SYNTAX;
 	if (!w->root)
 		blame(w, JSON_E_SHAPE);
@@ -485,7 +484,7 @@ int json_read_member(struct slice object, const char *name, struct json_value *r
 	return r < 0 ? r : 0;
 }
 
-static int tell_element(struct walk *w, const struct json_value *value)
+static int report_element(struct walk *w, const struct json_value *value)
 {
 	const struct json_element element = {*value, w->duplicate};
 
@@ -500,13 +499,13 @@ int json_read_objects(struct slice text, struct json_field *fields, size_t n,
 	struct walk w = {
 		.text = text, .depth_max = PROTOCOL_DEPTH_MAX, .fields = fields, .n = n,
 		.accept_object = true, .accept_array = true,
-		.each = tell_element, .user.element = each, .ctx = ctx,
+		.each = report_element, .user.element = each, .ctx = ctx,
 	};
 
 	return walk(&w);
 }
 
-static int tell_value(struct walk *w, const struct json_value *value)
+static int report_value(struct walk *w, const struct json_value *value)
 {
 	return w->user.value(w->ctx, value);
 }
@@ -516,7 +515,7 @@ int json_read_array(struct slice text, int (*each)(void *ctx, const struct json_
 {
 	struct walk w = {
 		.text = text, .depth_max = JSON_DEPTH_MAX, .accept_array = true,
-		.each = tell_value, .user.value = each, .ctx = ctx,
+		.each = report_value, .user.value = each, .ctx = ctx,
 	};
 
 	return walk(&w);

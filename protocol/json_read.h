@@ -1,17 +1,17 @@
 /*
- * Walks one JSON text once and hands out views of it: no tree, no copy. The
- * text must stay where it is as long as the views are used. Before yajl sees a
- * byte, the text is checked: strict UTF-8, paired surrogates. The caller limits
- * the size.
+ * Walks one JSON text once and returns views of it: no tree, no copy. The text
+ * must outlive the views. Before yajl parses a byte, the text is checked: strict
+ * UTF-8, paired surrogates. The caller limits the size.
  *
- * Depth is limited so that whatever was let in can be passed on: one Bayeux
- * message (an element of json_read_objects) nests up to PROTOCOL_DEPTH_MAX, as
- * a request of a peer does; all other walks up to JSON_DEPTH_MAX, which leaves
- * room for what the daemon wraps around a message, {"result":{"message":…}}.
- * Were the limits equal, a peer could publish what the daemon then refuses to
- * hear back from the server, and everybody's batch would be lost with it.
+ * The depth limits differ so that everything accepted can be passed on: one
+ * Bayeux message (an element of json_read_objects) nests up to
+ * PROTOCOL_DEPTH_MAX, as a request of a peer does; all other walks up to
+ * JSON_DEPTH_MAX, which leaves room for what the daemon wraps around a message,
+ * {"result":{"message":…}}. If they were equal, a peer could publish a message
+ * that the daemon then rejects when the server sends it, and the rest of that
+ * batch would be lost with it.
  *
- * The only user of yajl_parse. Knows neither ops nor Bayeux.
+ * The only user of yajl_parse.
  */
 #ifndef PROTOCOL_JSON_READ_H
 #define PROTOCOL_JSON_READ_H
@@ -53,14 +53,14 @@ struct json_field {
 
 /* why a text was refused; positive results of the functions below */
 enum json_fault {
-	JSON_E_SYNTAX = 1,    /* not JSON, cut short, or something behind it */
+	JSON_E_SYNTAX = 1,    /* not JSON, truncated, or followed by other text */
 	JSON_E_UTF8,          /* not UTF-8, or a lone surrogate */
 	JSON_E_DEPTH,         /* nested too deeply */
 	JSON_E_SHAPE,         /* valid JSON, but not the array or object asked for */
-	JSON_E_DUPLICATE,     /* an object says a wanted key twice (json_read_object only) */
+	JSON_E_DUPLICATE,     /* an object has a wanted key twice (json_read_object only) */
 	JSON_E_UNKNOWN,       /* a key that is not wanted (json_read_object with strict) */
 };
-/* words for people: "not UTF-8" */
+/* for messages: "not UTF-8" */
 const char *json_fault_text(int fault);
 
 /*
@@ -71,7 +71,7 @@ const char *json_fault_text(int fault);
  *
  * 0, an enum json_fault, or -ENOMEM. With JSON_E_UNKNOWN all else is in order
  * and the fields are filled; with JSON_E_DUPLICATE each holds its first value.
- * The gravest fault is told: a text that is not JSON is never called UNKNOWN.
+ * The most serious fault is returned: text that is not JSON never yields UNKNOWN.
  */
 int json_read_object(struct slice text, struct json_field *fields, size_t n, bool strict,
 		     struct slice *ret_key);
@@ -79,15 +79,15 @@ int json_read_object(struct slice text, struct json_field *fields, size_t n, boo
 int json_read_object_within(struct slice text, unsigned depth, struct json_field *fields, size_t n,
 			    bool strict, struct slice *ret_key);
 /*
- * One member of an object, out of many. *ret is absent when there is none, when the key stands
- * twice, and when `object` is no object at all (SLICE_NULL included). 0 or -ENOMEM.
+ * Reads one member of an object. *ret is absent when there is none, when the key occurs twice,
+ * and when `object` is not an object (SLICE_NULL included). 0 or -ENOMEM.
  */
 int json_read_member(struct slice object, const char *name, struct json_value *ret);
 
-/* What json_read_objects tells of one element. */
+/* One element of json_read_objects. */
 struct json_element {
 	struct json_value value;   /* the whole element; kind tells whether it is an object */
-	bool duplicate;            /* a wanted key stood twice: do not believe the fields */
+	bool duplicate;            /* a wanted key occurred twice: ignore the fields */
 };
 
 /*
@@ -119,8 +119,8 @@ int json_text(const struct json_value *value, struct buf *scratch, struct slice 
 /* A whole number from 0 to UINT64_MAX without fraction or exponent; else JSON_E_SHAPE. */
 int json_u64(const struct json_value *value, uint64_t *ret);
 /*
- * Any number, as the double nearest to it (infinity beyond them); else
- * JSON_E_SHAPE. The process's locale has no say. -ENOMEM only for numbers of
+ * Any number, as the nearest double (infinity if it is too large); else
+ * JSON_E_SHAPE. Independent of the process's locale. -ENOMEM only for numbers of
  * more than 500 digits.
  */
 int json_double(const struct json_value *value, double *ret);

@@ -1,7 +1,6 @@
 /*
- * Owns the step from the bytes of one JSON value to what C understands: text,
- * whole numbers, doubles. Guarantees that nothing is rounded, cut or taken for
- * something else in silence. Must never know where the value stood.
+ * Converts one JSON value to C: text, whole numbers, doubles. Nothing is rounded
+ * or truncated silently, and no value is accepted as another type.
  */
 #include "protocol/json_read.h"
 #include "protocol/utf8.h"

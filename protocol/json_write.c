@@ -1,8 +1,7 @@
 /*
- * Owns the writing of JSON: yajl_gen with its memory inside struct json_write
- * and its output straight into a buf. Guarantees that a text that could not be
- * written whole leaves no trace, and that only strict UTF-8 goes out. Must
- * never know what is written.
+ * Writes JSON: yajl_gen with its memory inside struct json_write and its output
+ * straight into a buf. A text that fails is removed from the buf; only strict
+ * UTF-8 is written.
  */
 #include "protocol/json_write.h"
 #include "protocol/utf8.h"
@@ -75,7 +74,7 @@ int json_write_done(struct json_write *w)
 	return w->error;
 }
 
-/* what yajl refuses is a fault of ours: a value where a key belongs, or the reverse */
+/* yajl fails only on wrong use of this interface: a value in place of a key, or the reverse */
 static void check(struct json_write *w, yajl_gen_status status)
 {
 	if (status != yajl_gen_status_ok && !w->error)

@@ -1,6 +1,6 @@
 /*
- * Writes JSON into a buf. Raw JSON text is spliced in as it is. Errors stick:
- * write on, ask once at the end.
+ * Writes JSON into a buf. Raw JSON text is inserted unchanged. The first error is
+ * kept: write on, and check once at the end.
  *
  *     struct json_write w;
  *     json_write_init(&w, buf);
@@ -11,7 +11,7 @@
  *     int r = json_write_done(&w);
  *
  * The only user of yajl_gen. Allocates nothing but what the buf grows: yajl's
- * own memory lies in the struct, because yajl does not survive a failing malloc.
+ * own memory is in the struct, because yajl does not survive a failing malloc.
  */
 #ifndef PROTOCOL_JSON_WRITE_H
 #define PROTOCOL_JSON_WRITE_H

@@ -1,9 +1,7 @@
 /*
- * Owns the step between one frame's JSON and struct message, both ways, by the
- * tables of protocol.h: no op and no field is named here by its text, and a new
- * row needs no new code. Guarantees that a decoded message has every field its
- * op requires, each of its type, and nothing its op does not know. Must never
- * know what an op does, nor who is connected.
+ * Converts between the JSON of one frame and struct message by the tables of
+ * protocol.h, so a new row needs no new code. A decoded message has every field
+ * its op requires, each of its type, and from a peer none its op does not have.
  */
 #include "protocol/frame.h"
 #include "protocol/json_read.h"
@@ -41,7 +39,7 @@ static const struct {
 	uint64_t required, optional;
 } op_table[] = {PROTOCOL_OPS(OP_ROW)};
 
-/* what a frame may hold: "op" behind the fields */
+/* the keys of a frame: the fields, then "op" */
 #define JSON_ROW(symbol, member, name, type, meaning) {name, {0}, {0}, sizeof(name) - 1},
 static const struct json_field json_table[] = {
 	PROTOCOL_FIELDS(JSON_ROW)
@@ -89,14 +87,14 @@ static bool *bool_member(struct message *m, unsigned f)
 	return (bool *)((char *)m + field_table[f].offset);
 }
 
-/* one decoding under way: where the words go when it fails */
+/* where to write the description of a failure to decode */
 struct decoder {
 	struct message *m;
 	char *why;
 	size_t why_size;
 };
 
-/* Words for people, cut where they no longer fit, but never within a character. */
+/* The description is truncated where it does not fit, never within a character. */
 __attribute__((format(printf, 3, 4)))
 static int refuse(const struct decoder *d, enum message_fault fault, const char *format, ...)
 {
@@ -115,7 +113,7 @@ static int refuse(const struct decoder *d, enum message_fault fault, const char 
 	return fault;
 }
 
-/* a name out of the frame, in words: not the whole of it when it is absurdly long */
+/* a name from the frame, shortened for the description */
 static struct slice brief(struct slice name)
 {
 	return slice_take(name, utf8_whole(slice_take(name, 40)));
@@ -323,7 +321,7 @@ int message_strings(struct slice raw, struct buf *scratch, struct slice *ret, si
 
 static void write_field(struct json_write *w, const struct message *m, unsigned f)
 {
-	/* the members are only read: the cast spares a second set of accessors */
+	/* the members are only read; the cast avoids a second set of accessors */
 	struct message *members = (struct message *)m;
 
 	json_key(w, field_table[f].name);

@@ -1,9 +1,7 @@
 /*
- * One struct for every op of the local wire <-> one JSON text, both ways, by
- * the tables of protocol.h. One flat struct, not one per op: a field means the
- * same wherever it stands, so decoding is a table and no switch.
- *
- * Knows neither who sends nor what an op does.
+ * Converts between struct message and the JSON of one frame, by the tables of
+ * protocol.h. One flat struct for all ops: a field has the same meaning in each
+ * of them, so decoding needs a table and no switch.
  */
 #ifndef PROTOCOL_MESSAGE_H
 #define PROTOCOL_MESSAGE_H
@@ -54,10 +52,10 @@ static inline bool message_has(const struct message *m, enum protocol_field f)
  * where a text was escaped), which must outlive *m; *m must be given to
  * message_fini whatever the result.
  *
- * What a PROTOCOL_OPEN op brings and its row does not name is ignored, the
- * fields of other ops included. A field that is named must be of its type.
+ * Fields of a PROTOCOL_OPEN op that its row does not have are ignored, fields of
+ * other ops included. A field that its row has must be of its type.
  *
- * 0; an enum message_fault, with words in `why` (what and where, whole UTF-8
+ * 0; an enum message_fault, with a description in `why` (what and where, whole UTF-8
  * characters, cut to fit; 160 bytes are enough), and with m->id and its has-bit
  * set where an id could be read, so that a bad request still gets its reply;
  * or -ENOMEM. m->op is PROTOCOL_OPS_END where no op could be read.
@@ -96,9 +94,9 @@ int message_encode_reply_head(struct buf *out, uint64_t id, size_t rest);
 int message_put_error(struct buf *out, enum protocol_error code, struct slice text,
 		      struct slice bayeux);
 /*
- * Takes such a value apart; unknown members are ignored, missing ones are
- * empty. Views raw, or scratch where a text was escaped.
- * 0, MESSAGE_E_FIELD when it is no such object, -ENOMEM, -EMSGSIZE.
+ * Decodes such an error object; unknown members are ignored, missing ones are
+ * empty. Views `raw`, or `scratch` where a text was escaped.
+ * 0, MESSAGE_E_FIELD when it is not an error object, -ENOMEM, -EMSGSIZE.
  */
 struct message_error {
 	enum protocol_error code;   /* PROTOCOL_E_INTERNAL when code_text is not one we know */

@@ -1,8 +1,7 @@
 /*
- * Owns the error codes as text and the error object of a reply:
- * {"code","message"[,"bayeux"]}. Guarantees that a code of a newer daemon is
- * still an error here, with its own words kept. Must never know which request
- * failed.
+ * The error codes as text, and the error object of a reply:
+ * {"code","message"[,"bayeux"]}. An unknown code, from a newer daemon, is still
+ * decoded as an error, with its text kept.
  */
 #include "protocol/json_read.h"
 #include "protocol/json_write.h"

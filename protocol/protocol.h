@@ -1,21 +1,20 @@
 /*
- * The local wire, said once. The daemon, the client library, their tests and
- * the check of PROTOCOL.md all read these tables; nothing else in the tree
- * knows an op, a field, an error code or a limit by its text or its number.
+ * The local wire as tables. The daemon, the client library, their tests and the
+ * check of PROTOCOL.md all use them; no other file contains the name of an op, a
+ * field or an error code, or the number of a limit.
  *
- * A frame is a 4-byte big-endian length and that many bytes of UTF-8 JSON,
- * one object. The peer speaks first, with `hello`. Requests carry an `id`
- * and get exactly one `reply` with that id; whatever else comes from the
- * daemon is an event.
+ * A frame is a 4-byte big-endian length and that many bytes of UTF-8 JSON, one
+ * object. The peer sends the first frame, `hello`. Requests carry an `id` and get
+ * exactly one `reply` with that id; everything else from the daemon is an event.
  *
- * Extension: the daemon refuses a field it does not know, so that a typing
- * error is an answer and not a silence. Two places are open: `hello`, whose
- * unknown fields the daemon ignores (a newer peer may greet it), and
- * everything from the daemon, whose unknown fields and events a peer must
- * ignore (a newer daemon may serve it). PROTOCOL_OPEN marks them in the table.
+ * Extension: the daemon rejects an unknown field, so that a typing error is
+ * reported and not ignored. There are two exceptions, marked PROTOCOL_OPEN: the
+ * daemon ignores unknown fields of `hello` (from a newer peer), and a peer must
+ * ignore unknown events and unknown fields of whatever the daemon sends (a newer
+ * daemon).
  *
- * Numbers and names once given are never given another meaning; what is
- * retired stays listed as retired.
+ * Numbers and names never get another meaning; retired ones stay listed as
+ * retired.
  */
 #ifndef PROTOCOL_PROTOCOL_H
 #define PROTOCOL_PROTOCOL_H
@@ -23,7 +22,7 @@
 #define PROTOCOL_VERSION_MIN 1
 #define PROTOCOL_VERSION_MAX 1
 
-/* limits, in bytes unless said otherwise */
+/* limits, in bytes unless noted */
 #define PROTOCOL_PREFIX 4                     /* the length in front of a frame */
 #define PROTOCOL_HELLO_MAX 4096               /* the first frame */
 #define PROTOCOL_REQUEST_MAX (4u << 20)       /* any later frame of a peer */
@@ -33,7 +32,7 @@
 #define PROTOCOL_SEGMENTS_MAX 32              /* segments of a channel */
 #define PROTOCOL_CHANNELS_MAX 64              /* channels of one subscribe */
 #define PROTOCOL_NAME_MAX 64                  /* name of a peer or a server */
-#define PROTOCOL_HELLO_TIMEOUT_MS 5000        /* hello must be whole by then */
+#define PROTOCOL_HELLO_TIMEOUT_MS 5000        /* deadline for a complete hello */
 #define PROTOCOL_TIMEOUT_DEFAULT_MS 30000     /* of a publish or call that names none */
 #define PROTOCOL_TIMEOUT_MAX_MS 3600000
 
@@ -64,19 +63,19 @@
 	X(TIMEOUT, timeout, "timeout", U64, "deadline in milliseconds from now")                   \
 	X(DETAIL, detail, "detail", BOOL, "status: true for the channels of each peer, too")       \
 	X(OK, ok, "ok", BOOL, "whether the request succeeded")                                     \
-	X(RESULT, result, "result", OBJECT, "what a request that succeeded brought")               \
+	X(RESULT, result, "result", OBJECT, "the result of a request that succeeded")              \
 	X(ERROR, error, "error", OBJECT, "code, message and, from the server, bayeux")             \
 	X(PENDING, pending, "pending", BOOL, "whether the server is asked again after a pause")    \
 	X(SEQ, seq, "seq", U64, "number of a message, counted per server from 1")                  \
-	X(MESSAGE, message, "message", ANY, "the Bayeux message")                                   \
+	X(MESSAGE, message, "message", ANY, "the Bayeux message")                                  \
 	X(BINARY, binary, "binary", OBJECT, "bytes: data in base64, last and meta")                \
 	X(STATE, state, "state", STRING, "state of the session with the server")                   \
-	X(REASON, reason, "reason", STRING, "why, in words for people")                            \
+	X(REASON, reason, "reason", STRING, "why, for people to read")                             \
 	X(SINCE, since, "since", U64, "when connected, lost or stopped, in milliseconds since 1970") \
 	X(RETRY_IN, retry_in, "retry_in", U64, "milliseconds until the next try")                  \
 	X(GAP, gap, "gap", BOOL, "whether messages may have been missed since last connected")     \
 	X(TRANSPORT, transport, "transport", STRING, "websocket or long-polling")                  \
-	X(URL, url, "url", STRING, "where the session is or is tried, without query")               \
+	X(URL, url, "url", STRING, "where the session is or is tried, without query")              \
 	X(GENERATION, generation, "generation", U64, "counts the sessions made with the server")   \
 	X(COUNT, count, "count", U64, "how many messages")                                         \
 	X(FIRST, first, "first", U64, "lowest seq concerned")                                      \
@@ -92,14 +91,14 @@
 #define PROTOCOL_OPS(X)                                                                            \
 	X(HELLO, "hello", PROTOCOL_FROM_PEER | PROTOCOL_OPEN,                                      \
 	  PROTOCOL_F(ID) | PROTOCOL_F(VERSION), PROTOCOL_F(NAME),                                  \
-	  "first frame; the reply tells versions, limits, your identity, the servers")             \
+	  "first frame; the reply has versions, limits, your identity, the servers")               \
 	X(SUBSCRIBE, "subscribe", PROTOCOL_FROM_PEER, PROTOCOL_F(ID),                              \
 	  PROTOCOL_F(SERVER) | PROTOCOL_F(CHANNEL) | PROTOCOL_F(CHANNELS) |                        \
 		  PROTOCOL_F(UPSTREAM) | PROTOCOL_F(OVERFLOW),                                     \
-	  "hear channels; replied when the server answered, or at once while it is away")          \
+	  "receive channels; replied when the server answered, or at once while it is away")       \
 	X(UNSUBSCRIBE, "unsubscribe", PROTOCOL_FROM_PEER, PROTOCOL_F(ID),                          \
 	  PROTOCOL_F(SERVER) | PROTOCOL_F(CHANNEL) | PROTOCOL_F(CHANNELS),                         \
-	  "stop hearing channels")                                                                 \
+	  "no longer receive channels")                                                            \
 	X(PUBLISH, "publish", PROTOCOL_FROM_PEER, PROTOCOL_F(CHANNEL),                             \
 	  PROTOCOL_F(DATA) | PROTOCOL_F(BINARY) | PROTOCOL_F(ID) | PROTOCOL_F(SERVER) |            \
 		  PROTOCOL_F(EXT) | PROTOCOL_F(TIMEOUT),                                           \
@@ -125,11 +124,11 @@
 	X(SUBSCRIPTION, "subscription", PROTOCOL_FROM_DAEMON | PROTOCOL_OPEN,                      \
 	  PROTOCOL_F(SERVER) | PROTOCOL_F(CHANNEL) | PROTOCOL_F(OK),                               \
 	  PROTOCOL_F(ERROR) | PROTOCOL_F(PENDING),                                                 \
-	  "what the server said of a channel after the reply to subscribe")                        \
+	  "the server's answer for a channel after the reply to subscribe")                        \
 	X(LOST, "lost", PROTOCOL_FROM_DAEMON | PROTOCOL_OPEN,                                      \
 	  PROTOCOL_F(SERVER) | PROTOCOL_F(COUNT) | PROTOCOL_F(FIRST) | PROTOCOL_F(LAST) |          \
 		  PROTOCOL_F(CODE),                                                                \
-	  PROTOCOL_F(CHANNEL), "messages that do not reach this peer, ahead of the next one")                     \
+	  PROTOCOL_F(CHANNEL), "messages that do not reach this peer, ahead of the next one")      \
 	X(CLOSING, "closing", PROTOCOL_FROM_DAEMON | PROTOCOL_OPEN,                                \
 	  PROTOCOL_F(CODE) | PROTOCOL_F(REASON), PROTOCOL_F(RETRY_IN),                             \
 	  "the daemon closes the connection")
@@ -152,7 +151,7 @@
 	X(NOT_SUBSCRIBED, "not-subscribed", "this peer holds no such subscription")                \
 	X(DENIED, "denied", "access rules forbid it")                                              \
 	X(TOO_MANY, "too-many", "a limit on peers, subscriptions, requests or bytes is reached")   \
-	X(REFUSED, "refused", "the server said no; bayeux is its message")                         \
+	X(REFUSED, "refused", "the server rejected it; bayeux is its message")                     \
 	X(NOT_SENT, "not-sent", "never left the daemon; safe to send again")                       \
 	X(UNKNOWN_OUTCOME, "unknown-outcome", "sent, but no answer came; it may have happened")    \
 	X(TIMEOUT, "timeout", "the call was not answered in time")                                 \

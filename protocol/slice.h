@@ -1,6 +1,6 @@
 /*
- * A view of bytes somebody else owns. A slice never owns, never is
- * NUL-terminated by promise, and lives no longer than what it views.
+ * A view of bytes owned elsewhere. A slice owns nothing, need not be
+ * NUL-terminated, and must not outlive what it views.
  */
 #ifndef PROTOCOL_SLICE_H
 #define PROTOCOL_SLICE_H

@@ -1,7 +1,6 @@
 /*
- * Owns the question whether bytes are text: strict UTF-8, and escaped
- * surrogates in pairs. Guarantees one pass each and no allocation. Must never
- * know JSON beyond its escapes.
+ * Checks that bytes are text: strict UTF-8, and escaped surrogates in pairs.
+ * One pass each, no allocation.
  */
 #include "protocol/utf8.h"
 
@@ -24,7 +23,7 @@ static size_t ascii_run(struct slice s)
 
 bool utf8_valid(struct slice s)
 {
-	/* most texts are ASCII from end to end, and u8_check goes byte by byte */
+	/* most texts are plain ASCII, and u8_check goes byte by byte */
 	struct slice rest = slice_drop(s, ascii_run(s));
 
 	return rest.n == 0 || !u8_check((const uint8_t *)rest.p, rest.n);
@@ -92,7 +91,7 @@ bool utf8_surrogates_paired(struct slice json)
 				return false;
 			json = slice_drop(json, 12);
 		} else {
-			/* the escaped character goes too: in \\ud800 nothing is a surrogate */
+			/* skip the escaped character, too: in \\ud800 nothing is a surrogate */
 			json = slice_drop(json, 2);
 		}
 	}

@@ -1,6 +1,6 @@
 /*
- * Is this text fit for a JSON parser and for everybody behind it? yajl lets
- * broken UTF-8 and lone surrogates through, so this is asked first.
+ * Checks of UTF-8 and of surrogate escapes. Run before yajl, which accepts broken
+ * UTF-8 and lone surrogates that other JSON parsers reject.
  */
 #ifndef PROTOCOL_UTF8_H
 #define PROTOCOL_UTF8_H
@@ -14,13 +14,13 @@
 bool utf8_valid(struct slice s);
 /*
  * Whether each \uD800-\uDBFF escape in this JSON text is followed by its
- * \uDC00-\uDFFF, and none stands alone.
+ * \uDC00-\uDFFF, and there is no lone one.
  */
 bool utf8_surrogates_paired(struct slice json);
 /*
- * UTF-8 that was cut somewhere: how many bytes are left without the character
- * that lost its end; s.n, or up to 3 less. Whoever shortens a text for people
- * cuts here, for half a character is no UTF-8 and would spoil all around it.
+ * For UTF-8 that was cut at any byte: its length without an incomplete last
+ * character; s.n, or up to 3 less. Use it wherever text for people is shortened,
+ * because half a character makes the whole line invalid UTF-8.
  */
 size_t utf8_whole(struct slice s);
 
