@@ -1,7 +1,7 @@
 /*
- * Owns the non-blocking half of <cometd-bridge.h>: settings, requests with a
- * callback, and what a loop needs. Guarantees that no call here waits or calls
- * back, but cometd_process(). Must never know any loop.
+ * The non-blocking half of <cometd-bridge.h>: settings, requests with a callback,
+ * and the functions for an event loop. Only cometd_process() runs callbacks; no
+ * call waits.
  */
 #include "libclient/handle.h"
 
@@ -85,7 +85,7 @@ int cometd_process(struct cometd *c)
 {
 	if (c->depth)
 		return COMETD_E_IN_CALLBACK;
-	handle_forget_given(c);
+	handle_free_given(c);
 	return handle_turn(c);
 }
 
@@ -121,7 +121,7 @@ static int submit(struct cometd *c, const struct order *o, const struct request_
 							      : o->timeout_ms;
 	struct request *r;
 
-	if (c->doomed)
+	if (c->free_pending)
 		return COMETD_E_CLOSED;
 	if (timeout < 1 || timeout > PROTOCOL_TIMEOUT_MAX_MS)
 		return COMETD_E_INVALID;
@@ -138,7 +138,7 @@ static int submit(struct cometd *c, const struct order *o, const struct request_
 		c->unacknowledged++;
 	/* wakes the loop even if the application forgets to ask for the timeout */
 	if (!error && engine_has_output(c->engine))
-		socket_watch(&c->socket, c->socket.in, !c->mute);
+		socket_watch(&c->socket, c->socket.in, !c->write_failed);
 	return error;
 }
 
@@ -181,7 +181,7 @@ static bool all_zero(const unsigned char *p, size_t n)
 /* of the first header: fields that came later may be missing */
 #define MESSAGE_SIZE_MIN (offsetof(struct cometd_message, binary_meta_len) + sizeof(size_t))
 
-/* The message as this library knows it, whatever header the program was built with. */
+/* Converts to the struct of this version of the library, which may differ from the program's header. */
 static int adopt(const struct cometd_message *given, struct cometd_message *ret)
 {
 	const size_t known = sizeof(*ret);
@@ -196,7 +196,7 @@ static int adopt(const struct cometd_message *given, struct cometd_message *ret)
 	return 0;
 }
 
-/* The object that the wire has for the bytes of a message. */
+/* The `binary` object of the wire for the bytes of a message. */
 static int put_binary(const struct cometd_message *m, struct buf *out)
 {
 	const struct binary b = {m->binary, m->binary_len, m->binary_more,

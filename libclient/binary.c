@@ -1,6 +1,6 @@
 /*
- * Owns the shape of the `binary` object. Guarantees that bytes arrive as they
- * were, and `meta` byte for byte. Must never know requests or connections.
+ * Reads and writes the `binary` object of the wire. Bytes and `meta` pass
+ * unchanged.
  */
 #include "libclient/binary.h"
 

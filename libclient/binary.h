@@ -25,8 +25,8 @@ struct binary {
 int binary_write(const struct binary *binary, struct buf *out);
 /*
  * Reads such an object; the bytes go to the end of `out`, which must have room for as many as
- * the object is long, so that nothing in it moves. What is no such object, a complaint of the
- * daemon for example, is none. 0 or -ENOMEM.
+ * the object is long, so that nothing in it moves. Anything else counts as none, for example an
+ * error of the daemon. 0 or -ENOMEM.
  */
 int binary_read(struct slice object, struct buf *out, struct binary *ret);
 

@@ -10,8 +10,8 @@
  *     cometd_libevent_detach(&glue);
  *     cometd_free(c);
  *
- * Inside callbacks the library calls you need not update. A callback may free
- * the handle: then the glue has let go of it already.
+ * Within callbacks of the library no update is needed. A callback may free the
+ * handle, which also detaches it.
  */
 #ifndef COMETD_BRIDGE_LIBEVENT_H
 #define COMETD_BRIDGE_LIBEVENT_H
@@ -22,21 +22,21 @@
 
 #include <string.h>
 
-/* a compiler that is given this header as its file, or has it in a precompiled one, says nothing
-   about those that are not called */
+/* no warning about functions that are not called, also where this header is the file being compiled
+   or is precompiled */
 #ifdef __GNUC__
 #define COMETD_LIBEVENT_INLINE static inline __attribute__((__unused__))
 #else
 #define COMETD_LIBEVENT_INLINE static inline
 #endif
 
-/* Yours to keep where it is from attach to detach; the fields are not yours. */
+/* Must stay at the same address from attach to detach; its fields are private. */
 struct cometd_libevent {
 	struct cometd *c;           /* NULL: detached, or freed by a callback */
 	struct event *ready, *later;
 };
 
-/* Waits for what the handle waits for now: call it after calls made outside of its callbacks. */
+/* Sets the timer to the handle's next deadline: call it after library calls outside of callbacks. */
 COMETD_LIBEVENT_INLINE void cometd_libevent_update(struct cometd_libevent *g)
 {
 	struct timeval tv;
@@ -53,7 +53,7 @@ COMETD_LIBEVENT_INLINE void cometd_libevent_update(struct cometd_libevent *g)
 		event_add(g->later, &tv);
 }
 
-/* Lets go of the handle, which lives on. Twice is harmless. */
+/* Detaches the handle without freeing it. May be called twice. */
 COMETD_LIBEVENT_INLINE void cometd_libevent_detach(struct cometd_libevent *g)
 {
 	if (g->ready)

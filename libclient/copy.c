@@ -1,6 +1,6 @@
 /*
- * Owns nothing: makes copies that own all they point to, each in one piece of
- * memory. Must never know why they are kept.
+ * Makes copies of events and results. Each copy is one allocation, which includes
+ * all it points to.
  */
 #include "libclient/copy.h"
 

@@ -1,5 +1,5 @@
 /*
- * Events and results kept beyond the bytes they were read from: for
+ * Copies of events and results that outlive the bytes they were read from: for
  * cometd_next() and for the blocking calls.
  */
 #ifndef LIBCLIENT_COPY_H
@@ -15,7 +15,7 @@ struct kept {
 	struct cometd_event event;
 };
 
-/* A copy in one piece, strings behind it; free(). 0 or -ENOMEM. */
+/* A copy in one allocation, its strings included; free(). 0 or -ENOMEM. */
 int copy_event(const struct cometd_event *event, struct kept **ret);
 int copy_result(const struct cometd_result *result, struct cometd_result **ret);
 

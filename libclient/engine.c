@@ -1,9 +1,7 @@
 /*
- * Owns the client side of one connection after the other: greeting, frames in,
- * the pauses between attempts. Guarantees: never more than one connection
- * wanted; every frame is told once, even when memory ran out while it was
- * read; a daemon that talks nonsense is left, never obeyed. Must never know
- * file descriptors, clocks or who listens.
+ * The client side of the protocol: hello, incoming frames, the pauses between
+ * connections. Each frame is delivered once, even if memory runs out while it is
+ * read. An invalid frame ends the connection.
  */
 #include "libclient/engine.h"
 
@@ -20,11 +18,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* the daemon may be starting: socket activation connects us before it reads */
+/* long enough for a daemon that is starting: with socket activation we are connected before it reads */
 #define GREETING_MS 10000
 #define PAUSE_FIRST_MS 100
 #define PAUSE_MAX_MS 5000
-/* a connection that lasted so long was a good one */
+/* a connection that lasted this long resets the pauses between attempts */
 #define GOOD_MS 5000
 
 struct engine {
@@ -32,25 +30,25 @@ struct engine {
 	struct outgoing outgoing;
 	struct servers servers;
 	struct frame_reader in;
-	struct buf news;             /* frames we tell ourselves; read ahead of `in` */
-	size_t news_taken;           /* of the one given out last */
-	struct slice text;           /* taken, not told yet; p NULL: none */
-	struct message message;      /* read from the text given out last */
+	struct buf own_frames;       /* frames made here from replies; read before `in` */
+	size_t own_frame_size;       /* of the one read last */
+	struct slice text;           /* of the current frame, not delivered yet; p NULL: none */
+	struct message message;      /* decoded from the last text */
 	struct buf texts;            /* its names */
 	char name[PROTOCOL_NAME_MAX + 1];
 	uint64_t hello_id;
 	uint64_t greeting_deadline;
-	uint64_t up_since;           /* of the connection that stands or ends */
-	bool was_up;                 /* it came so far */
+	uint64_t up_since;           /* of the current or last connection */
+	bool was_up;                 /* that connection got its reply to hello */
 	uint64_t ups, failures;
 	int error;                   /* why the last connection ended, or will */
-	char why[256];               /* in words, when the daemon had some */
-	uint64_t retry_hint;         /* said by closing; UINT64_MAX: nothing said */
+	char why[256];               /* the daemon's reason, or "" */
+	uint64_t retry_hint;         /* from `closing`; UINT64_MAX: none */
 	uint64_t retry_at;
 	unsigned pauses;             /* since the last good connection */
 	uint64_t random;
-	bool tell_up, tell_down, told_down;
-	int64_t told_retry;
+	bool up_due, down_due, down_reported;
+	int64_t reported_retry;
 };
 
 int engine_new(uint64_t seed, struct engine **ret)
@@ -62,8 +60,8 @@ int engine_new(uint64_t seed, struct engine **ret)
 	outgoing_init(&e->outgoing);
 	servers_init(&e->servers);
 	frame_reader_init(&e->in, PROTOCOL_FRAME_MAX);
-	buf_init(&e->news, 2 * PROTOCOL_FRAME_MAX);
-	/* no name is longer than the frame it stood in */
+	buf_init(&e->own_frames, 2 * PROTOCOL_FRAME_MAX);
+	/* no name is longer than its frame */
 	buf_init(&e->texts, PROTOCOL_FRAME_MAX + 4096);
 	message_init(&e->message, PROTOCOL_OPS_END);
 	e->random = seed | 1;
@@ -78,7 +76,7 @@ void engine_free(struct engine *e)
 		return;
 	message_fini(&e->message);
 	buf_fini(&e->texts);
-	buf_fini(&e->news);
+	buf_fini(&e->own_frames);
 	frame_reader_fini(&e->in);
 	servers_fini(&e->servers);
 	outgoing_fini(&e->outgoing);
@@ -117,7 +115,7 @@ int engine_server_state(const struct engine *e, const char *server)
 	return e->state == ENGINE_UP ? servers_state(&e->servers, server) : COMETD_E_DISCONNECTED;
 }
 
-/* The connection is of no use any more; the driver drops it. */
+/* The connection cannot be used any more; the driver drops it. */
 static void give_up(struct engine *e, int error, struct slice why)
 {
 	size_t n = why.n < sizeof(e->why) ? why.n : sizeof(e->why) - 1;
@@ -149,13 +147,13 @@ void engine_connect_now(struct engine *e)
 	e->retry_at = 0;
 }
 
-static void forget_input(struct engine *e)
+static void discard_input(struct engine *e)
 {
 	message_fini(&e->message);
 	message_init(&e->message, PROTOCOL_OPS_END);
 	e->text = SLICE_NULL;
-	e->news_taken = 0;
-	buf_clear(&e->news);
+	e->own_frame_size = 0;
+	buf_clear(&e->own_frames);
 	frame_reader_fini(&e->in);
 	frame_reader_init(&e->in, PROTOCOL_FRAME_MAX);
 }
@@ -182,9 +180,8 @@ static uint64_t below(struct engine *e, uint64_t n)
 }
 
 /*
- * A connection that served ended, and the daemon did not ask for a pause: it may be restarting, and
- * then systemd still holds the socket, where it finds us when it is back. So the first attempt waits
- * for nothing. The next ones do.
+ * The first attempt after a good connection needs no pause, unless the daemon asked for one: when the
+ * daemon restarts, systemd keeps the socket open and queues our new connection. Later attempts wait.
  */
 static bool may_return_at_once(const struct engine *e)
 {
@@ -221,11 +218,11 @@ void engine_disconnected(struct engine *e, uint64_t now, int error)
 	e->was_up = false;
 	e->retry_hint = UINT64_MAX;
 	e->retry_at = now + pause;
-	forget_input(e);
+	discard_input(e);
 	outgoing_lost(&e->outgoing);
-	if (!e->told_down) {
-		e->tell_down = e->told_down = true;
-		e->told_retry = (int64_t)pause;
+	if (!e->down_reported) {
+		e->down_due = e->down_reported = true;
+		e->reported_retry = (int64_t)pause;
 	}
 }
 
@@ -271,7 +268,7 @@ uint64_t engine_deadline(const struct engine *e)
 {
 	uint64_t deadline = e->outgoing.expiry;
 
-	if (e->outgoing.done.first || e->tell_up || e->tell_down || e->text.p ||
+	if (e->outgoing.done.first || e->up_due || e->down_due || e->text.p ||
 	    e->state == ENGINE_BROKEN)
 		return 0;
 	if (e->state == ENGINE_DOWN && e->retry_at < deadline)
@@ -305,9 +302,9 @@ void engine_fail_all(struct engine *e, int error)
 	outgoing_fail_all(&e->outgoing, error);
 }
 
-/* ---- what the daemon says ---------------------------------------------- */
+/* ---- frames of the daemon ---------------------------------------------- */
 
-/* read, and nothing to tell */
+/* the frame was handled and has nothing for the application */
 #define NOTHING 1
 
 static int on_refused_greeting(struct engine *e)
@@ -332,7 +329,7 @@ static int read_window(const struct json_value *limits, uint64_t *ret)
 		json_read_object(limits->raw, &requests, 1, false, NULL) : 1;
 
 	if (!r)
-		json_u64(&requests.value, ret); /* not told, not changed */
+		json_u64(&requests.value, ret); /* unchanged where the daemon sent none */
 	return r < 0 ? -ENOMEM : 0;
 }
 
@@ -354,7 +351,7 @@ static int on_greeting(struct engine *e, uint64_t now)
 	if (read_window(&f[2].value, &window))
 		return -ENOMEM;
 	r = f[1].value.kind == JSON_ARRAY ?
-		servers_greet(&e->servers, f[1].value.raw, &e->news) : 0;
+		servers_replace(&e->servers, f[1].value.raw, &e->own_frames) : 0;
 	if (r == -ENOMEM)
 		return r;
 	if (r) {
@@ -364,46 +361,46 @@ static int on_greeting(struct engine *e, uint64_t now)
 	e->state = ENGINE_UP;
 	e->up_since = now;
 	e->was_up = true;
-	e->tell_up = true;
-	e->told_down = false;
+	e->up_due = true;
+	e->down_reported = false;
 	outgoing_up(&e->outgoing, window);
 	return NOTHING;
 }
 
-static int tell_verdict(struct engine *e, const struct want *want)
+static int put_subscription_event(struct engine *e, const struct wanted_channel *wanted)
 {
 	const char *fallback = servers_default(&e->servers);
 	struct message m;
 
 	message_init(&m, PROTOCOL_OP_SUBSCRIPTION);
-	m.server = want->server.p ? want->server : slice_of(fallback ? fallback : "");
-	m.channel = want->channel;
+	m.server = wanted->server.p ? wanted->server : slice_of(fallback ? fallback : "");
+	m.channel = wanted->channel;
 	m.ok = e->message.ok;
 	m.error = e->message.error;
 	m.has = PROTOCOL_F(SERVER) | PROTOCOL_F(CHANNEL) | PROTOCOL_F(OK);
 	if (message_has(&e->message, PROTOCOL_FIELD_ERROR))
 		m.has |= PROTOCOL_F(ERROR);
-	int r = message_encode(&m, &e->news);
+	int r = message_encode(&m, &e->own_frames);
 	message_fini(&m);
 	return r;
 }
 
-/* No request waits for this answer to a subscribe: what is news in it becomes an event. */
-static int on_replayed(struct engine *e, struct want *want)
+/* The reply to a repeated subscribe belongs to no request: a change is reported by an event. */
+static int on_replayed(struct engine *e, struct wanted_channel *wanted)
 {
 	struct cometd_result result;
 	int r = event_result_of_reply(&e->message, PROTOCOL_OP_SUBSCRIBE, &e->texts, &result);
 
-	if (!r && (!e->message.ok || (want->unconfirmed && !result.pending)))
-		r = tell_verdict(e, want);
+	if (!r && (!e->message.ok || (wanted->unconfirmed && !result.pending)))
+		r = put_subscription_event(e, wanted);
 	if (r == -ENOMEM)
 		return r;
 	if (r)
 		give_up(e, COMETD_E_PROTOCOL, SLICE("an error that is too large"));
-	want->asked = 0;
-	want->unconfirmed = false;
+	wanted->asked = 0;
+	wanted->unconfirmed = false;
 	if (result.error)
-		outgoing_refused(&e->outgoing, want->server, false, want->channel, result.error);
+		outgoing_refused(&e->outgoing, wanted->server, false, wanted->channel, result.error);
 	return NOTHING;
 }
 
@@ -423,15 +420,15 @@ static int on_reply(struct engine *e, uint64_t now, struct engine_item *ret)
 {
 	uint64_t id = e->message.id;
 	struct request *request = request_find(&e->outgoing.flight, id);
-	struct want *want;
-	int r = NOTHING; /* it came after its request was given up */
+	struct wanted_channel *wanted;
+	int r = NOTHING; /* the request has ended already, by its deadline */
 
 	if (e->state == ENGINE_GREETING)
 		return id == e->hello_id ? on_greeting(e, now) : NOTHING;
 	if (request)
 		r = on_result(e, request, ret);
-	else if ((want = wants_asked(&e->outgoing.wants, id)))
-		r = on_replayed(e, want);
+	else if ((wanted = wanted_asked(&e->outgoing.wanted, id)))
+		r = on_replayed(e, wanted);
 	if (r >= 0)
 		outgoing_replied(&e->outgoing);
 	return r;
@@ -485,8 +482,8 @@ static int read_text(struct engine *e, uint64_t now, struct engine_item *ret)
 	r = message_decode(e->text, PROTOCOL_FROM_DAEMON, &e->message, why, sizeof(why));
 	if (r < 0)
 		return -ENOMEM;
-	/* a newer daemon's event, or its own idea of a row of the greeting */
-	if (r == MESSAGE_E_OP || (r && e->news_taken))
+	/* an event of a newer daemon, or a row of the reply to hello that makes no valid event */
+	if (r == MESSAGE_E_OP || (r && e->own_frame_size))
 		return NOTHING;
 	if (r) {
 		give_up(e, COMETD_E_PROTOCOL, slice_of(why));
@@ -496,20 +493,20 @@ static int read_text(struct engine *e, uint64_t now, struct engine_item *ret)
 	return r > 0 ? NOTHING : r;
 }
 
-/* The next text: what we tell ourselves first, for it is older. */
-static int take_text(struct engine *e)
+/* The next text: our own frames first, because they are older. */
+static int next_text(struct engine *e)
 {
 	struct slice s;
 
-	buf_consume(&e->news, e->news_taken);
-	e->news_taken = 0;
-	s = buf_slice(&e->news);
+	buf_consume(&e->own_frames, e->own_frame_size);
+	e->own_frame_size = 0;
+	s = buf_slice(&e->own_frames);
 	if (s.n) {
 		const unsigned char *p = (const unsigned char *)s.p;
 		size_t n = (size_t)p[0] << 24 | (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
 
 		e->text = slice_make(s.p + PROTOCOL_PREFIX, n);
-		e->news_taken = PROTOCOL_PREFIX + n;
+		e->own_frame_size = PROTOCOL_PREFIX + n;
 		return 0;
 	}
 	int r = frame_next(&e->in, &e->text);
@@ -522,7 +519,7 @@ static int take_text(struct engine *e)
 	return ENGINE_E_BROKEN;
 }
 
-/* ---- what to tell the application -------------------------------------- */
+/* ---- results and events for the application ---------------------------- */
 
 bool engine_next_result(struct engine *e, struct engine_item *ret)
 {
@@ -540,17 +537,17 @@ bool engine_next_result(struct engine *e, struct engine_item *ret)
 	return true;
 }
 
-static bool tell_connection(struct engine *e, struct engine_item *ret)
+static bool next_connection_event(struct engine *e, struct engine_item *ret)
 {
-	if (e->tell_down) {
-		e->tell_down = false;
+	if (e->down_due) {
+		e->down_due = false;
 		ret->event = (struct cometd_event){
-			.type = COMETD_EVENT_DOWN, .error = e->error, .retry_in = e->told_retry,
+			.type = COMETD_EVENT_DOWN, .error = e->error, .retry_in = e->reported_retry,
 			.text = e->why[0] ? e->why : cometd_strerror(e->error)};
 		return true;
 	}
-	if (e->tell_up) {
-		e->tell_up = false;
+	if (e->up_due) {
+		e->up_due = false;
 		ret->event = (struct cometd_event){
 			.type = COMETD_EVENT_UP, .gap = e->ups++ > 0, .retry_in = -1};
 		return true;
@@ -564,12 +561,12 @@ int engine_next(struct engine *e, uint64_t now, struct engine_item *ret)
 
 	*ret = (struct engine_item){0};
 	for (;;) {
-		if (engine_next_result(e, ret) || tell_connection(e, ret))
+		if (engine_next_result(e, ret) || next_connection_event(e, ret))
 			return 0;
 		if (e->state == ENGINE_BROKEN)
 			return ENGINE_E_BROKEN;
 		if (!e->text.p) {
-			r = take_text(e);
+			r = next_text(e);
 			if (r)
 				return r;
 		}

@@ -1,8 +1,7 @@
 /*
- * Owns the words for errors and states, and their translation from the wire
- * and from errno. Guarantees an answer for every number: the switches have no
- * default, so the compiler tells when a new code has no words. Must never
- * know who failed.
+ * Texts for errors and states, and their conversion from the wire and from errno.
+ * Every number has a text: the switches have no default, so the compiler warns
+ * when a new code has none.
  */
 #include "libclient/error.h"
 

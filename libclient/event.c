@@ -1,7 +1,6 @@
 /*
- * Owns the way from the wire's messages to the application's structs.
- * Guarantees: names are NUL-terminated, payloads are byte for byte what came.
- * Must never know connections, requests' callbacks or time.
+ * Converts messages of the wire to the structs of the application. Names are
+ * NUL-terminated copies; payloads are the received bytes, unchanged.
  */
 #include "libclient/event.h"
 
@@ -32,7 +31,7 @@ static void texts_add(struct texts *t, struct slice from, const char **to)
 	}
 }
 
-/* `extra`: room behind them. 0 or -ENOMEM */
+/* `extra`: bytes of room to keep after the texts. 0 or -ENOMEM */
 static int texts_copy(const struct texts *t, size_t extra, struct buf *out)
 {
 	size_t size = 0;
@@ -163,7 +162,7 @@ static int fill_event(const struct message *m, struct slice json, struct buf *sc
 		r = read_error(m, scratch, &e, &text);
 	if (r)
 		return r;
-	/* empty: a subscription at the default server, which did not say its name */
+	/* empty: a subscription at the default server whose name is not known */
 	texts_add(&t, m->server.n ? m->server : SLICE_NULL, &e.server);
 	texts_add(&t, channel, &e.channel);
 	texts_add(&t, m->state, &e.state_name);
@@ -229,7 +228,7 @@ struct row {
 	struct buf *scratch;
 };
 
-/* what the reply to a subscribe says of its one channel */
+/* the row of the only channel in the reply to a subscribe */
 static int read_row(void *ctx, const struct json_element *element, const struct json_field *f)
 {
 	struct row *row = ctx;
@@ -338,8 +337,8 @@ static int fill_ok(const struct message *m, enum protocol_op op, struct buf *scr
 	return 0;
 }
 
-/* What the daemon no longer holds, we do not want either: both sides agree. */
-static void settle(enum protocol_op op, struct cometd_result *res)
+/* The subscription ended at the daemon already: success for unsubscribe, cancelled for subscribe. */
+static void resolve_not_subscribed(enum protocol_op op, struct cometd_result *res)
 {
 	if (res->error != COMETD_E_NOT_SUBSCRIBED)
 		return;
@@ -365,7 +364,7 @@ int event_result_of_reply(const struct message *m, enum protocol_op op, struct b
 	buf_fini(&scratch);
 	if (r)
 		return -ENOMEM;
-	settle(op, &res);
+	resolve_not_subscribed(op, &res);
 	*ret = res;
 	return 0;
 }

@@ -1,7 +1,6 @@
 /*
- * What the daemon said -> the structs of <cometd-bridge.h>. Names are copied
- * into `texts`, to be NUL-terminated; raw JSON stays where it lies in the
- * message.
+ * Converts messages of the daemon to the structs of <cometd-bridge.h>. Names are
+ * copied into `texts`, to be NUL-terminated; raw JSON is viewed in the message.
  */
 #ifndef LIBCLIENT_EVENT_H
 #define LIBCLIENT_EVENT_H
@@ -12,19 +11,19 @@
 #include <cometd-bridge.h>
 
 enum event_result {
-	EVENT_E_NONE = 1,     /* nothing an application hears of */
+	EVENT_E_NONE = 1,     /* not reported to the application */
 };
 
 /*
- * `json` is the text `m` was read from. *ret lives as long as json, m and the
- * next use of texts. 0, EVENT_E_NONE, -ENOMEM.
+ * `json` is the text `m` was read from. *ret is valid as long as json and m are, and
+ * until the next use of texts. 0, EVENT_E_NONE, -ENOMEM.
  */
 int event_of_message(const struct message *m, struct slice json, struct buf *texts,
 		     struct cometd_event *ret);
 /* The result of a request of kind `op` from its reply. 0 or -ENOMEM. */
 int event_result_of_reply(const struct message *m, enum protocol_op op, struct buf *texts,
 			  struct cometd_result *ret);
-/* Fills in what a failure without a reply looks like. */
+/* The result of a request that failed without a reply. */
 void event_result_of_error(int error, struct cometd_result *ret);
 
 #endif

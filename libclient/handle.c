@@ -1,8 +1,7 @@
 /*
- * Owns the handle: engine and socket, brought together. Guarantees: callbacks
- * run here and nowhere else; a handle freed in a callback lives until the turn
- * is over; what the engine has to tell is told before its bytes move. Must
- * never know what a request means.
+ * The handle: moves bytes between engine and socket, and runs all callbacks. A
+ * handle freed in a callback stays valid until the turn ends. The engine is
+ * drained before its bytes move.
  */
 #include "libclient/handle.h"
 
@@ -15,20 +14,20 @@
 #include <unistd.h>
 
 #define READ_SIZE (64 << 10)
-/* reads of one turn: other descriptors of the application want their turn, too */
+/* reads in one turn: other descriptors of the application must get their turn, too */
 #define READS 16
 
-/* private to this file's loop: nothing to read, nothing to do */
+/* in this file: nothing to read, nothing to do */
 #define AGAIN 1
 
-/* ---- telling ----------------------------------------------------------- */
+/* ---- delivery to the application --------------------------------------- */
 
 static bool full(const struct cometd *c)
 {
 	return !c->listener && c->kept_bytes >= COMETD_MAX_BACKLOG;
 }
 
-static struct kept *take_kept(struct cometd *c)
+static struct kept *pop_kept(struct cometd *c)
 {
 	struct kept *kept = c->first;
 
@@ -54,7 +53,7 @@ static int keep(struct cometd *c, const struct cometd_event *event)
 	return 0;
 }
 
-static int tell_event(struct cometd *c, const struct cometd_event *event)
+static int deliver_event(struct cometd *c, const struct cometd_event *event)
 {
 	if (!c->listener)
 		return keep(c, event);
@@ -62,12 +61,12 @@ static int tell_event(struct cometd *c, const struct cometd_event *event)
 	return 0;
 }
 
-/* what waited for cometd_next() before a listener was set */
-static void tell_kept(struct cometd *c)
+/* events kept for cometd_next() before a listener was set */
+static void deliver_kept(struct cometd *c)
 {
 	struct kept *kept;
 
-	while (c->listener && !c->doomed && (kept = take_kept(c))) {
+	while (c->listener && !c->free_pending && (kept = pop_kept(c))) {
 		c->listener(c, &kept->event, c->listener_user);
 		free(kept);
 	}
@@ -79,7 +78,7 @@ static void drop(struct cometd *c, uint64_t now, int error)
 	engine_disconnected(c->engine, now, error);
 }
 
-/* Nobody can tell what failed by the number alone. */
+/* COMETD_E_SYSTEM alone does not name the failure, so the text of errno is added. */
 static void drop_failed(struct cometd *c, uint64_t now, int r)
 {
 	int error = error_of_errno(r);
@@ -95,14 +94,14 @@ static void deliver_result(struct cometd *c)
 		c->unacknowledged--;
 	if (c->item.fn)
 		c->item.fn(c, &c->item.result, c->item.user);
-	else if (c->item.sends && !c->unheeded)
-		c->unheeded = c->item.result.error;
+	else if (c->item.sends && !c->unreported_error)
+		c->unreported_error = c->item.result.error;
 }
 
-/* Fills c->item with the next event; tells results on the way. 0, AGAIN, COMETD_E_NOMEM. */
+/* Fills c->item with the next event; delivers results before it. 0, AGAIN, COMETD_E_NOMEM. */
 static int next_event(struct cometd *c, uint64_t now)
 {
-	while (!c->doomed && !c->item_waits) {
+	while (!c->free_pending && !c->item_waits) {
 		int r = engine_next(c->engine, now, &c->item);
 
 		if (r == ENGINE_E_IDLE)
@@ -116,18 +115,18 @@ static int next_event(struct cometd *c, uint64_t now)
 		else
 			deliver_result(c);
 	}
-	return c->doomed ? AGAIN : 0;
+	return c->free_pending ? AGAIN : 0;
 }
 
 static int drain(struct cometd *c, uint64_t now)
 {
 	int r = 0;
 
-	tell_kept(c);
+	deliver_kept(c);
 	while (!r && !full(c)) {
 		r = next_event(c, now);
 		if (!r)
-			r = tell_event(c, &c->item.event);
+			r = deliver_event(c, &c->item.event);
 		if (!r)
 			c->item_waits = false;
 	}
@@ -142,7 +141,7 @@ static void connect_now(struct cometd *c, uint64_t now)
 {
 	int r = socket_open(&c->socket, socket_path(c->path));
 
-	c->mute = false;
+	c->write_failed = false;
 	if (!r)
 		r = engine_connected(c->engine, now);
 	if (r)
@@ -150,15 +149,15 @@ static void connect_now(struct cometd *c, uint64_t now)
 }
 
 /*
- * A connection that takes no more bytes may still have brought some, the
- * reason of its end among them: so only reading finds the end.
+ * A failed write does not drop the connection: received bytes, with the reason for
+ * its end, may still have to be read. Reading then finds the end.
  */
 static int flush(struct cometd *c, uint64_t now)
 {
 	struct slice bytes;
 	size_t n;
 
-	while (!c->mute) {
+	while (!c->write_failed) {
 		int r = engine_output(c->engine, now, &bytes);
 
 		if (r)
@@ -169,7 +168,7 @@ static int flush(struct cometd *c, uint64_t now)
 		if (r == SOCKET_E_AGAIN)
 			return 0;
 		if (r)
-			c->mute = true;
+			c->write_failed = true;
 		else
 			engine_written(c->engine, n);
 	}
@@ -216,7 +215,7 @@ static void free_kept(struct cometd *c)
 {
 	struct kept *kept;
 
-	while ((kept = take_kept(c)))
+	while ((kept = pop_kept(c)))
 		free(kept);
 }
 
@@ -224,14 +223,14 @@ static void destroy(struct cometd *c)
 {
 	struct engine_item item;
 
-	c->doomed = true;
+	c->free_pending = true;
 	c->depth++;
 	engine_fail_all(c->engine, COMETD_E_CLOSED);
 	while (engine_next_result(c->engine, &item))
 		if (item.fn)
 			item.fn(c, &item.result, item.user);
 	free_kept(c);
-	handle_forget_given(c);
+	handle_free_given(c);
 	socket_fini(&c->socket);
 	engine_free(c->engine);
 	free(c->path);
@@ -247,11 +246,11 @@ static void enter(struct cometd *c)
 static int leave(struct cometd *c, int r)
 {
 	c->depth--;
-	if (c->doomed) {
+	if (c->free_pending) {
 		destroy(c);
 		return COMETD_E_CLOSED;
 	}
-	socket_watch(&c->socket, !full(c), !c->mute && engine_has_output(c->engine));
+	socket_watch(&c->socket, !full(c), !c->write_failed && engine_has_output(c->engine));
 	return r;
 }
 
@@ -261,7 +260,7 @@ int handle_turn(struct cometd *c)
 
 	enter(c);
 	int r = drain(c, now);
-	for (int i = 0; !r && i < READS && !c->doomed; i++) {
+	for (int i = 0; !r && i < READS && !c->free_pending; i++) {
 		r = pump(c, now);
 		if (!r)
 			r = drain(c, now);
@@ -281,12 +280,12 @@ int handle_turn_next(struct cometd *c, const struct cometd_event **ret)
 	uint64_t now = socket_now();
 	int r;
 
-	handle_forget_given(c);
+	handle_free_given(c);
 	if (c->first)
-		return give(c, take_kept(c), ret);
+		return give(c, pop_kept(c), ret);
 	enter(c);
-	/* what was read last must be looked at too: nothing would wake us for it */
-	for (int i = 0; (r = next_event(c, now)) == AGAIN && i < READS && !c->doomed; i++) {
+	/* handle what was read last, too: no later event on the socket would trigger it */
+	for (int i = 0; (r = next_event(c, now)) == AGAIN && i < READS && !c->free_pending; i++) {
 		r = pump(c, now);
 		if (r)
 			break;
@@ -299,7 +298,7 @@ int handle_turn_next(struct cometd *c, const struct cometd_event **ret)
 	return leave(c, r == AGAIN ? COMETD_E_TIMEOUT : r);
 }
 
-void handle_forget_given(struct cometd *c)
+void handle_free_given(struct cometd *c)
 {
 	free(c->given);
 	free(c->result);
@@ -337,7 +336,7 @@ void cometd_free(struct cometd *c)
 	if (!c)
 		return;
 	if (c->depth)
-		c->doomed = true;
+		c->free_pending = true;
 	else
 		destroy(c);
 }

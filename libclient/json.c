@@ -1,7 +1,6 @@
 /*
- * Owns the few functions with which an application reads the JSON it is given.
- * Guarantees that nothing is believed that is not well-formed. Must never know
- * where a text came from.
+ * The functions with which an application reads the JSON it receives. Text that is
+ * not well-formed is an error.
  */
 #include "protocol/json_read.h"
 #include "protocol/protocol.h"
@@ -30,7 +29,7 @@ struct only {
 	struct json_value value;
 };
 
-static int take_only(void *ctx, const struct json_value *value)
+static int store_only(void *ctx, const struct json_value *value)
 {
 	struct only *only = ctx;
 
@@ -39,7 +38,7 @@ static int take_only(void *ctx, const struct json_value *value)
 	return 0;
 }
 
-/* A value of any kind is what stands alone between brackets. */
+/* A value of any kind is parsed as the only element of an array. */
 int cometd_json_parse(const char *json, size_t len, struct cometd_json *ret)
 {
 	struct only only = {0};
@@ -52,7 +51,7 @@ int cometd_json_parse(const char *json, size_t len, struct cometd_json *ret)
 	wrapped[0] = '[';
 	memcpy(wrapped + 1, json, len);
 	wrapped[len + 1] = ']';
-	int error = error_of(json_read_array(slice_make(wrapped, len + 2), take_only, &only));
+	int error = error_of(json_read_array(slice_make(wrapped, len + 2), store_only, &only));
 	if (!error && only.n != 1)
 		error = COMETD_E_JSON;
 	if (!error && ret) {

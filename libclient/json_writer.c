@@ -1,6 +1,6 @@
 /*
- * Writes JSON for an application. Keeps this: what comes out is one valid JSON
- * value in UTF-8, or nothing and an error; a writer can be used again after either.
+ * Writes JSON for an application. The result is one valid JSON value in UTF-8, or an
+ * error; the writer can be used again after either.
  */
 #include "protocol/json_read.h"
 #include "protocol/json_write.h"

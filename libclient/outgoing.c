@@ -1,9 +1,7 @@
 /*
- * Owns requests and wanted channels, and writes them as frames. Guarantees:
- * each request ends exactly once; a publish or call of which the daemon may
- * have seen the whole frame is never written a second time; subscriptions go
- * ahead of whatever waited; count and bytes of requests stay under
- * their ceilings. Must never know sockets, nor what a reply says.
+ * Requests and wanted channels, and the frames written for them. Each request ends
+ * exactly once. A publish or call is never sent a second time if the daemon may
+ * have received the whole frame. Wanted channels are sent before queued requests.
  */
 #include "libclient/outgoing.h"
 
@@ -12,18 +10,18 @@
 
 #include <errno.h>
 
-/* Enough for one good send; what waits longer waits as requests, which can still be taken back. */
+/* Enough for one large send; the rest waits as requests, which can still be cancelled. */
 #define OUT_ENOUGH (64 << 10)
 /*
- * The daemon answers a publish or call at its deadline, and knows better than
- * we what became of it: wait that much longer for its word.
+ * The daemon answers a publish or call at its deadline, and its answer is more exact
+ * than ours (not sent, or outcome unknown): wait this much longer for it.
  */
 #define GRACE_MS 1000
 
 void outgoing_init(struct outgoing *o)
 {
 	*o = (struct outgoing){.next_id = 1, .expiry = UINT64_MAX};
-	wants_init(&o->wants);
+	wanted_init(&o->wanted);
 	buf_init(&o->out, OUT_ENOUGH + PROTOCOL_REQUEST_MAX + PROTOCOL_PREFIX);
 }
 
@@ -42,41 +40,41 @@ void outgoing_fini(struct outgoing *o)
 	free_all(&o->queue);
 	free_all(&o->flight);
 	free_all(&o->done);
-	wants_fini(&o->wants);
+	wanted_fini(&o->wanted);
 	buf_fini(&o->out);
 }
 
 /* ---- the end of a request ---------------------------------------------- */
 
-/* The daemon will not give another answer: what ended so is no longer wanted. */
+/* Trying again would give the same answer, so the channel is no longer wanted. */
 static bool is_final(int error)
 {
 	return error == COMETD_E_REFUSED || error == COMETD_E_DENIED ||
 	       error == COMETD_E_BAD_CHANNEL;
 }
 
-static void forget_want(struct outgoing *o, const struct request *r, int error)
+static void remove_ended(struct outgoing *o, const struct request *r, int error)
 {
 	if (r->op == PROTOCOL_OP_SUBSCRIBE && error && (r->serial || is_final(error)))
-		wants_remove(&o->wants, r->server, r->channel, r->serial);
+		wanted_remove(&o->wanted, r->server, r->channel, r->serial);
 }
 
-static bool is_subscribing(const struct request_list *l, const struct want *want)
+static bool is_subscribing(const struct request_list *l, const struct wanted_channel *wanted)
 {
 	for (const struct request *r = l->first; r; r = r->next)
-		if (r->op == PROTOCOL_OP_SUBSCRIBE && slice_eq(r->channel, want->channel) &&
-		    !r->server.p == !want->server.p && slice_eq(r->server, want->server))
+		if (r->op == PROTOCOL_OP_SUBSCRIBE && slice_eq(r->channel, wanted->channel) &&
+		    !r->server.p == !wanted->server.p && slice_eq(r->server, wanted->server))
 			return true;
 	return false;
 }
 
-static void end_want(struct outgoing *o, struct slice server, struct slice channel)
+static void end_wanted(struct outgoing *o, struct slice server, struct slice channel)
 {
-	struct want *want = wants_find(&o->wants, server, channel);
+	struct wanted_channel *wanted = wanted_find(&o->wanted, server, channel);
 
-	if (want && !want->asked && !is_subscribing(&o->flight, want) &&
-	    !is_subscribing(&o->queue, want))
-		wants_remove(&o->wants, server, channel, want->serial);
+	if (wanted && !wanted->asked && !is_subscribing(&o->flight, wanted) &&
+	    !is_subscribing(&o->queue, wanted))
+		wanted_remove(&o->wanted, server, channel, wanted->serial);
 }
 
 void outgoing_refused(struct outgoing *o, struct slice server, bool is_default,
@@ -84,14 +82,14 @@ void outgoing_refused(struct outgoing *o, struct slice server, bool is_default,
 {
 	if (!is_final(error))
 		return;
-	end_want(o, server, channel);
+	end_wanted(o, server, channel);
 	if (is_default)
-		end_want(o, SLICE_NULL, channel);
+		end_wanted(o, SLICE_NULL, channel);
 }
 
 void outgoing_end(struct outgoing *o, struct request_list *from, struct request *r, int error)
 {
-	forget_want(o, r, error);
+	remove_ended(o, r, error);
 	request_remove(from, r);
 	o->bytes -= r->size;
 	request_free(r);
@@ -99,7 +97,7 @@ void outgoing_end(struct outgoing *o, struct request_list *from, struct request 
 
 static void finish(struct outgoing *o, struct request_list *from, struct request *r, int error)
 {
-	forget_want(o, r, error);
+	remove_ended(o, r, error);
 	request_remove(from, r);
 	r->error = error;
 	request_append(&o->done, r);
@@ -117,7 +115,7 @@ void outgoing_fail_all(struct outgoing *o, int error)
 	finish_all(o, &o->queue, error);
 }
 
-static int forget_callbacks(struct request_list *l, cometd_result_fn fn, void *user)
+static int clear_callbacks(struct request_list *l, cometd_result_fn fn, void *user)
 {
 	int n = 0;
 
@@ -131,13 +129,13 @@ static int forget_callbacks(struct request_list *l, cometd_result_fn fn, void *u
 
 int outgoing_cancel(struct outgoing *o, cometd_result_fn fn, void *user)
 {
-	return forget_callbacks(&o->queue, fn, user) + forget_callbacks(&o->flight, fn, user) +
-	       forget_callbacks(&o->done, fn, user);
+	return clear_callbacks(&o->queue, fn, user) + clear_callbacks(&o->flight, fn, user) +
+	       clear_callbacks(&o->done, fn, user);
 }
 
 static uint64_t expiry_of(const struct request *r)
 {
-	return r->id && request_tells_deadline(r) ? r->deadline + GRACE_MS : r->deadline;
+	return r->id && request_sends_deadline(r) ? r->deadline + GRACE_MS : r->deadline;
 }
 
 static void expire_at(struct outgoing *o, uint64_t when)
@@ -148,19 +146,19 @@ static void expire_at(struct outgoing *o, uint64_t when)
 
 /* ---- the beginning of a request ---------------------------------------- */
 
-static int add_want(struct outgoing *o, struct request *r)
+static int add_wanted(struct outgoing *o, struct request *r)
 {
-	struct want *want = wants_find(&o->wants, r->server, r->channel);
+	struct wanted_channel *wanted = wanted_find(&o->wanted, r->server, r->channel);
 
-	if (want) {
-		want->flags = r->flags;
+	if (wanted) {
+		wanted->flags = r->flags;
 		return 0;
 	}
-	if (o->wants.n >= COMETD_MAX_SUBSCRIPTIONS)
+	if (o->wanted.n >= COMETD_MAX_SUBSCRIPTIONS)
 		return COMETD_E_TOO_MANY;
-	if (wants_add(&o->wants, r->server, r->channel, r->flags, &want))
+	if (wanted_add(&o->wanted, r->server, r->channel, r->flags, &wanted))
 		return COMETD_E_NOMEM;
-	r->serial = want->serial;
+	r->serial = wanted->serial;
 	return 0;
 }
 
@@ -174,11 +172,11 @@ static void cancel_subscribes(struct outgoing *o, struct slice server, struct sl
 	}
 }
 
-static int drop_want(struct outgoing *o, struct request *r)
+static int drop_wanted(struct outgoing *o, struct request *r)
 {
-	if (!wants_find(&o->wants, r->server, r->channel))
+	if (!wanted_find(&o->wanted, r->server, r->channel))
 		return COMETD_E_NOT_SUBSCRIBED;
-	wants_remove(&o->wants, r->server, r->channel, 0);
+	wanted_remove(&o->wanted, r->server, r->channel, 0);
 	return 0;
 }
 
@@ -190,9 +188,9 @@ int outgoing_add(struct outgoing *o, struct request *r, bool up)
 	    o->bytes + r->size > COMETD_MAX_REQUEST_BYTES)
 		error = COMETD_E_TOO_MANY;
 	else if (r->op == PROTOCOL_OP_SUBSCRIBE)
-		error = add_want(o, r);
+		error = add_wanted(o, r);
 	else if (r->op == PROTOCOL_OP_UNSUBSCRIBE)
-		error = drop_want(o, r);
+		error = drop_wanted(o, r);
 	if (error) {
 		request_free(r);
 		return error;
@@ -200,7 +198,7 @@ int outgoing_add(struct outgoing *o, struct request *r, bool up)
 	o->bytes += r->size;
 	request_append(&o->queue, r);
 	expire_at(o, expiry_of(r));
-	/* no daemon holds it, so there is nobody to ask */
+	/* without a connection no daemon holds the subscription: done at once */
 	if (r->op == PROTOCOL_OP_UNSUBSCRIBE && !up) {
 		cancel_subscribes(o, r->server, r->channel);
 		finish(o, &o->queue, r, 0);
@@ -257,21 +255,21 @@ int outgoing_hello(struct outgoing *o, struct slice name, uint64_t *ret_id)
 	return 0;
 }
 
-static int write_want(struct outgoing *o, struct want *want)
+static int write_wanted(struct outgoing *o, struct wanted_channel *wanted)
 {
 	struct message m;
 
 	message_init(&m, PROTOCOL_OP_SUBSCRIBE);
 	set_id(o, &m);
-	set_text(&m, PROTOCOL_FIELD_SERVER, &m.server, want->server);
-	set_text(&m, PROTOCOL_FIELD_CHANNEL, &m.channel, want->channel);
-	set_flags(&m, want->flags);
+	set_text(&m, PROTOCOL_FIELD_SERVER, &m.server, wanted->server);
+	set_text(&m, PROTOCOL_FIELD_CHANNEL, &m.channel, wanted->channel);
+	set_flags(&m, wanted->flags);
 	int r = message_encode(&m, &o->out);
 	message_fini(&m);
 	if (r)
 		return r;
-	want->asked = o->next_id++;
-	want->replay = false;
+	wanted->asked = o->next_id++;
+	wanted->replay = false;
 	o->unanswered++;
 	return 0;
 }
@@ -290,7 +288,7 @@ static int write_request(struct outgoing *o, struct request *r, uint64_t now)
 		set_text(&m, PROTOCOL_FIELD_DATA, &m.data, r->data);
 	set_text(&m, PROTOCOL_FIELD_EXT, &m.ext, r->ext);
 	set_flags(&m, r->flags);
-	if (request_tells_deadline(r)) {
+	if (request_sends_deadline(r)) {
 		m.timeout = r->deadline > now ? r->deadline - now : 1;
 		m.has |= PROTOCOL_F(TIMEOUT);
 	}
@@ -308,14 +306,14 @@ void outgoing_up(struct outgoing *o, uint64_t window)
 {
 	o->window = window ? window : 1;
 	o->unanswered = 0;
-	wants_replay_all(&o->wants);
-	/* those whose first request still waits are asked for by it */
+	wanted_replay_all(&o->wanted);
+	/* a channel whose first subscribe is still queued is asked for by that */
 	for (struct request *r = o->queue.first; r; r = r->next) {
-		struct want *want = r->op == PROTOCOL_OP_SUBSCRIBE ?
-			wants_find(&o->wants, r->server, r->channel) : NULL;
+		struct wanted_channel *wanted = r->op == PROTOCOL_OP_SUBSCRIBE ?
+			wanted_find(&o->wanted, r->server, r->channel) : NULL;
 
-		if (want)
-			want->replay = false;
+		if (wanted)
+			wanted->replay = false;
 	}
 }
 
@@ -327,7 +325,7 @@ void outgoing_replied(struct outgoing *o)
 
 bool outgoing_ready(const struct outgoing *o)
 {
-	return (o->queue.first || o->wants.cursor) && o->unanswered < o->window;
+	return (o->queue.first || o->wanted.cursor) && o->unanswered < o->window;
 }
 
 static int write_first(struct outgoing *o, uint64_t now)
@@ -351,10 +349,10 @@ int outgoing_fill(struct outgoing *o, uint64_t now)
 	int r = 0;
 
 	while (!r && buf_len(&o->out) < OUT_ENOUGH && o->unanswered < o->window) {
-		struct want *want = wants_next(&o->wants);
+		struct wanted_channel *wanted = wanted_next(&o->wanted);
 
-		if (want)
-			r = write_want(o, want);
+		if (wanted)
+			r = write_wanted(o, wanted);
 		else if (o->queue.first)
 			r = write_first(o, now);
 		else
@@ -378,7 +376,7 @@ void outgoing_lost(struct outgoing *o)
 	while (o->flight.first) {
 		struct request *r = o->flight.first;
 
-		/* a frame of which the last byte is still here was not understood there */
+		/* the daemon cannot have handled a frame whose last byte is still here */
 		if (r->end <= o->written && !request_repeatable(r)) {
 			finish(o, &o->flight, r, COMETD_E_UNKNOWN_OUTCOME);
 			continue;
@@ -396,25 +394,25 @@ void outgoing_lost(struct outgoing *o)
 }
 
 /*
- * A subscription without an answer is no failure: it stays wanted, and what
- * becomes of it is told by an event. Else a program that starts before the
- * daemon would have to ask again and again.
+ * A subscribe without an answer by its deadline does not fail: the channel stays
+ * wanted, and an event reports the answer later. Otherwise a program that starts
+ * before the daemon would have to repeat its subscribe.
  */
-static void leave_pending(struct outgoing *o, struct request *r)
+static void mark_pending(struct outgoing *o, struct request *r)
 {
-	struct want *want = wants_find(&o->wants, r->server, r->channel);
+	struct wanted_channel *wanted = wanted_find(&o->wanted, r->server, r->channel);
 
-	r->pending = want != NULL;
-	if (!want)
+	r->pending = wanted != NULL;
+	if (!wanted)
 		return;
-	want->unconfirmed = true;
+	wanted->unconfirmed = true;
 	if (r->id)
-		want->asked = r->id;
+		wanted->asked = r->id;
 	else
-		wants_replay(&o->wants, want);
+		wanted_replay(&o->wanted, wanted);
 }
 
-static int late(const struct request *r)
+static int timeout_error(const struct request *r)
 {
 	if (r->op == PROTOCOL_OP_SUBSCRIBE)
 		return r->pending ? 0 : COMETD_E_CANCELLED;
@@ -432,8 +430,8 @@ static void expire_list(struct outgoing *o, struct request_list *l, uint64_t now
 			continue;
 		}
 		if (r->op == PROTOCOL_OP_SUBSCRIBE)
-			leave_pending(o, r);
-		finish(o, l, r, late(r));
+			mark_pending(o, r);
+		finish(o, l, r, timeout_error(r));
 	}
 }
 

@@ -1,8 +1,7 @@
 /*
- * Owns the records of requests and the lists they wait in. Guarantees that a
- * record that exists can be written to the wire: names are UTF-8 and of
- * allowed length, data and ext are JSON and fit into a frame. Must never know
- * connections or time.
+ * Makes requests, and the lists they wait in. A request is checked when it is made,
+ * so it can always be written to the wire: names are UTF-8 and not too long, data
+ * and ext are JSON and fit into a frame.
  */
 #include "libclient/request.h"
 
@@ -32,9 +31,9 @@ static struct slice keep(char **p, struct slice s)
 }
 
 /*
- * JSON is checked as the member of an object, which it will be in the frame: so
- * any kind of value will do, nothing can stand behind it, and it may nest as
- * deeply as the daemon allows.
+ * JSON is checked as a member of an object, as it will be in the frame: any kind of
+ * value is valid, text after it is not, and it may nest as deeply as the daemon
+ * allows.
  */
 static const struct slice before = {"{\"d\":", 5}, after = {"}", 1};
 
@@ -109,7 +108,7 @@ bool request_repeatable(const struct request *r)
 	return r->op != PROTOCOL_OP_PUBLISH && r->op != PROTOCOL_OP_CALL;
 }
 
-bool request_tells_deadline(const struct request *r)
+bool request_sends_deadline(const struct request *r)
 {
 	return !request_repeatable(r);
 }

@@ -1,6 +1,6 @@
 /*
- * One request that waits for its result, with copies of all it needs to be
- * written more than once. It is in exactly one list from its birth to its end.
+ * One request, with copies of all that is needed to write it more than once. It is
+ * in exactly one list of struct outgoing from creation to its end.
  */
 #ifndef LIBCLIENT_REQUEST_H
 #define LIBCLIENT_REQUEST_H
@@ -22,7 +22,7 @@ struct request {
 	uint64_t id;               /* 0 until it was written */
 	uint64_t deadline;         /* absolute milliseconds */
 	uint64_t end;              /* where its frame ends in the connection's bytes */
-	uint64_t serial;           /* subscribe: of the want it made */
+	uint64_t serial;           /* subscribe: of the wanted channel it added */
 	unsigned flags;            /* subscribe: COMETD_LISTEN_ONLY, …; status: REQUEST_DETAIL */
 	int error;                 /* why it ended without a reply */
 	bool pending;              /* subscribe: ended, but is wanted and will be asked for */
@@ -55,10 +55,10 @@ struct request_parts {
  */
 int request_new(enum protocol_op op, const struct request_parts *parts, struct request **ret);
 void request_free(struct request *r);
-/* Whether it does no harm to ask again when the connection was lost before the reply. */
+/* Whether it can be sent again when the connection was lost before the reply. */
 bool request_repeatable(const struct request *r);
-/* Whether the daemon is told the deadline, and so answers at the latest then. */
-bool request_tells_deadline(const struct request *r);
+/* Whether its deadline is sent to the daemon, which then answers in time. */
+bool request_sends_deadline(const struct request *r);
 
 void request_append(struct request_list *l, struct request *r);
 void request_remove(struct request_list *l, struct request *r);

@@ -1,7 +1,6 @@
 /*
- * Owns the table of servers and their states as last heard. Guarantees that
- * the daemon cannot make it grow without end. Must never know requests or
- * connections.
+ * The table of servers with their last reported states. Its size is bounded,
+ * whatever the daemon sends.
  */
 #include "libclient/servers.h"
 
@@ -84,28 +83,28 @@ const char *servers_default(const struct servers *s)
 }
 
 /* {"server":…} of the greeting -> {"op":"state","server":…} */
-static int put_state_frame(struct slice row, struct buf *news)
+static int put_state_frame(struct slice row, struct buf *own_frames)
 {
-	size_t before = buf_len(news), mark;
-	int r = frame_begin(news, &mark);
+	size_t before = buf_len(own_frames), mark;
+	int r = frame_begin(own_frames, &mark);
 
 	if (!r)
-		r = buf_put_str(news, "{\"op\":\"state\",");
+		r = buf_put_str(own_frames, "{\"op\":\"state\",");
 	if (!r)
-		r = buf_put(news, slice_drop(row, 1));
+		r = buf_put(own_frames, slice_drop(row, 1));
 	if (!r)
-		return frame_end(news, mark, PROTOCOL_FRAME_MAX);
-	buf_truncate(news, before);
+		return frame_end(own_frames, mark, PROTOCOL_FRAME_MAX);
+	buf_truncate(own_frames, before);
 	return r;
 }
 
 struct greeting {
 	struct servers fresh;
-	struct buf *news;
+	struct buf *own_frames;
 };
 
-/* The state is left to the event, which is read before anybody can ask. */
-static int take_row(void *ctx, const struct json_element *element, const struct json_field *f)
+/* The state is set by the event, which is read before the application can ask for it. */
+static int add_row(void *ctx, const struct json_element *element, const struct json_field *f)
 {
 	struct greeting *g = ctx;
 	struct buf scratch;
@@ -119,19 +118,19 @@ static int take_row(void *ctx, const struct json_element *element, const struct 
 		r = add(&g->fresh, name, COMETD_STATE_UNKNOWN, f[1].value.kind == JSON_TRUE);
 	buf_fini(&scratch);
 	if (!r)
-		r = put_state_frame(element->value.raw, g->news);
+		r = put_state_frame(element->value.raw, g->own_frames);
 	return r > 0 ? 0 : r;
 }
 
-int servers_greet(struct servers *s, struct slice rows, struct buf *news)
+int servers_replace(struct servers *s, struct slice rows, struct buf *own_frames)
 {
 	struct json_field f[] = {{.name = "server"}, {.name = "default"}};
-	struct greeting g = {.news = news};
-	size_t before = buf_len(news);
-	int r = json_read_objects(rows, f, 2, take_row, &g);
+	struct greeting g = {.own_frames = own_frames};
+	size_t before = buf_len(own_frames);
+	int r = json_read_objects(rows, f, 2, add_row, &g);
 
 	if (r) {
-		buf_truncate(news, before);
+		buf_truncate(own_frames, before);
 		servers_fini(&g.fresh);
 		return r;
 	}

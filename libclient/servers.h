@@ -1,6 +1,6 @@
 /*
- * What the daemon last said of its servers: a small table, made anew by each
- * greeting.
+ * The servers of the daemon and their last reported states: a small table, replaced
+ * by each reply to hello.
  */
 #ifndef LIBCLIENT_SERVERS_H
 #define LIBCLIENT_SERVERS_H
@@ -12,7 +12,7 @@
 
 #include <stdbool.h>
 
-/* more are not remembered: memory stays bounded whatever the daemon says */
+/* more are not stored, so that a broken daemon cannot exhaust memory */
 #define SERVERS_MAX 256
 
 struct server;
@@ -25,12 +25,12 @@ struct servers {
 void servers_init(struct servers *s);
 void servers_fini(struct servers *s);
 /*
- * Takes the `servers` array of a greeting. Each row becomes a `state` event
- * frame, appended to `news`, so that the application hears of it the usual
- * way. 0, -ENOMEM, -EMSGSIZE, or an enum json_fault when it is no such array.
+ * Reads the `servers` array of a reply to hello. Each row becomes a `state` event
+ * frame, appended to `own_frames`, so that the application receives it as any other
+ * event. 0, -ENOMEM, -EMSGSIZE, or an enum json_fault when it is not such an array.
  */
-int servers_greet(struct servers *s, struct slice rows, struct buf *news);
-/* A state event came. 0 or -ENOMEM. */
+int servers_replace(struct servers *s, struct slice rows, struct buf *own_frames);
+/* Stores the state from an event. 0 or -ENOMEM. */
 int servers_note(struct servers *s, const char *name, enum cometd_state state);
 /* The state, or COMETD_E_UNKNOWN_SERVER. NULL is the default server. */
 int servers_state(const struct servers *s, const char *name);

@@ -1,7 +1,6 @@
 /*
- * Owns the file descriptors: the socket and the epoll instance around it.
- * Guarantees: nothing blocks but socket_wait, nothing raises SIGPIPE, nothing
- * survives an exec. Must never know frames.
+ * The file descriptors: the socket and the epoll instance around it. Only
+ * socket_wait blocks; SIGPIPE is never raised; both are closed on exec.
  */
 #include "libclient/socket.h"
 
@@ -80,7 +79,7 @@ static int connect_path(int fd, const char *path)
 	if (!socket_path_ok(path))
 		return -ENAMETOOLONG;
 	memcpy(addr.sun_path, path, strlen(path));
-	/* a Unix socket is connected at once or not at all: EAGAIN says its queue is full */
+	/* connecting a Unix socket succeeds or fails at once; EAGAIN: the listen queue is full */
 	return connect(fd, (struct sockaddr *)&addr, sizeof(addr)) ? -errno : 0;
 }
 
@@ -109,7 +108,7 @@ void socket_close(struct socket *s)
 {
 	if (s->fd < 0)
 		return;
-	/* said aloud, for a child may still hold the socket after fork() */
+	/* explicit, because after fork() a child may still hold the socket, which keeps it in the set */
 	epoll_ctl(s->epoll, EPOLL_CTL_DEL, s->fd, NULL);
 	close(s->fd);
 	s->fd = -1;
@@ -147,7 +146,7 @@ int socket_watch(struct socket *s, bool in, bool out)
 {
 	struct epoll_event event = {.events = (in ? EPOLLIN : 0u) | (out ? EPOLLOUT : 0u)};
 
-	/* a hang-up is reported even to who waits for nothing: once is enough */
+	/* EPOLLHUP is reported even with an empty mask; report it once */
 	if (!event.events)
 		event.events = EPOLLONESHOT;
 	if (s->fd < 0 || (s->in == in && s->out == out))

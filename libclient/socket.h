@@ -1,8 +1,7 @@
 /*
- * The bytes of one connection after the other, and one descriptor to wait for
- * that never changes: an epoll instance around whatever socket there is. An
- * application's loop that had to notice a new socket under an old number would
- * get it wrong.
+ * The connections to the daemon, and one descriptor that stays the same for all of
+ * them: an epoll instance around the current socket. Otherwise the application's
+ * loop would miss that a new socket has the number of the old one.
  */
 #ifndef LIBCLIENT_SOCKET_H
 #define LIBCLIENT_SOCKET_H
@@ -37,16 +36,16 @@ const char *socket_path(const char *path);
 int socket_open(struct socket *s, const char *path);
 void socket_close(struct socket *s);
 
-/* At least one byte; *ret_n says how many. 0, an enum socket_result, or -errno. */
+/* Reads at least one byte; *ret_n is how many. 0, an enum socket_result, or -errno. */
 int socket_read(struct socket *s, char *p, size_t n, size_t *ret_n);
 /* Never raises SIGPIPE. 0, SOCKET_E_AGAIN, or -errno. */
 int socket_write(struct socket *s, struct slice bytes, size_t *ret_n);
 /* What to wake up for. 0 or -errno. */
 int socket_watch(struct socket *s, bool in, bool out);
-/* Waits until there is something to do: 0; SOCKET_E_AGAIN: time is over (-1: never); -errno. */
+/* Waits until the socket is ready: 0; SOCKET_E_AGAIN after timeout_ms (-1: never); -errno. */
 int socket_wait(struct socket *s, int timeout_ms);
 
-/* milliseconds of a clock that never jumps */
+/* monotonic clock, in milliseconds */
 uint64_t socket_now(void);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * Owns the blocking half of <cometd-bridge.h>: each call is its non-blocking
- * twin plus waiting, and nothing else. Must never know the protocol.
+ * The blocking half of <cometd-bridge.h>: each call starts its non-blocking
+ * counterpart and waits for the result.
  */
 #include "libclient/handle.h"
 
@@ -31,12 +31,12 @@ int cometd_wait(struct cometd *c, int timeout_ms)
 {
 	if (c->depth)
 		return COMETD_E_IN_CALLBACK;
-	handle_forget_given(c);
+	handle_free_given(c);
 	int r = wait_until(c, deadline_of(timeout_ms));
 	return r ? r : handle_turn(c);
 }
 
-/* One turn, then waiting and turns until done(c, ctx) says so. */
+/* Runs turns and waits between them until done(c, ctx) is true. */
 static int turn_until(struct cometd *c, bool (*done)(struct cometd *c, void *ctx), void *ctx,
 		      uint64_t deadline)
 {
@@ -47,7 +47,7 @@ static int turn_until(struct cometd *c, bool (*done)(struct cometd *c, void *ctx
 		if (!r)
 			r = handle_turn(c);
 	}
-	/* events wait to be taken, but this here is over */
+	/* the backlog is full, but that does not concern a call that is done */
 	return r == COMETD_E_BACKLOG && done(c, ctx) ? 0 : r;
 }
 
@@ -59,7 +59,7 @@ static bool connected_or_failed(struct cometd *c, void *ctx)
 
 	if (engine_state(c->engine) == ENGINE_UP)
 		return true;
-	/* a full queue of new connections empties by itself, and soon */
+	/* COMETD_E_BUSY is temporary: the daemon's listen queue is full */
 	if (engine_failures(c->engine) != *failures && engine_error(c->engine) == COMETD_E_BUSY)
 		*failures = engine_failures(c->engine);
 	return engine_failures(c->engine) != *failures;
@@ -71,7 +71,7 @@ int cometd_connect(struct cometd *c, int timeout_ms)
 
 	if (c->depth)
 		return COMETD_E_IN_CALLBACK;
-	handle_forget_given(c);
+	handle_free_given(c);
 	engine_connect_now(c->engine);
 	int r = turn_until(c, connected_or_failed, &failures, deadline_of(timeout_ms));
 	if (r == COMETD_E_CLOSED)
@@ -119,9 +119,9 @@ int cometd_wait_state(struct cometd *c, const char *server, enum cometd_state st
 
 	if (c->depth)
 		return COMETD_E_IN_CALLBACK;
-	/* one that is cut is nobody's name either, as it has the one byte too many */
+	/* a truncated name is one byte longer than allowed, so it still matches no server */
 	snprintf(w.name, sizeof(w.name), "%s", server ? server : "");
-	handle_forget_given(c);
+	handle_free_given(c);
 	int r = turn_until(c, in_state, &w, deadline_of(timeout_ms));
 	if (r)
 		return r;
@@ -138,12 +138,12 @@ int cometd_flush(struct cometd *c, int timeout_ms)
 {
 	if (c->depth)
 		return COMETD_E_IN_CALLBACK;
-	handle_forget_given(c);
+	handle_free_given(c);
 	int r = turn_until(c, all_acknowledged, NULL, deadline_of(timeout_ms));
 	if (r)
 		return r;
-	r = c->unheeded;
-	c->unheeded = 0;
+	r = c->unreported_error;
+	c->unreported_error = 0;
 	return r;
 }
 
@@ -178,13 +178,13 @@ static int begin(struct cometd *c, const struct cometd_result **ret)
 }
 
 /*
- * The request is made, of what the last call gave perhaps: only now that may go. It has its own
- * deadline, so this waits without one.
+ * The arguments of the request may point into the previous result, so that is freed only now. The
+ * request has a deadline of its own, so this waits without one.
  */
 static int finish(struct cometd *c, int r, struct answer *answer, const struct cometd_result **ret)
 {
 	if (r != COMETD_E_IN_CALLBACK)
-		handle_forget_given(c);
+		handle_free_given(c);
 	if (r)
 		return r;
 	r = turn_until(c, answered, answer, UINT64_MAX);

@@ -1,7 +1,7 @@
 /*
- * cometctl pub --binary: a file, or standard input, as bytes. What is long is sent in
- * pieces, of which all but the last say that more follows. No piece is sent before
- * the one ahead of it was acknowledged.
+ * cometctl pub --binary: publishes a file, or standard input, as bytes. Long input is
+ * sent in pieces, of which all but the last are marked as followed by more. A piece is
+ * sent when the previous one has been acknowledged.
  */
 #include "cometctl.h"
 

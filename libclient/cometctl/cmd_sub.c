@@ -225,7 +225,7 @@ static void print_event(struct sub *s, const struct cometd_event *e)
 		print_connection(s, e);
 }
 
-/* Without -s only the default server is asked, but events do not say which one that is. */
+/* Without -s only the default server is subscribed; only state events mark which one that is. */
 static bool is_foreign(const struct sub *s, const struct cometd_event *e)
 {
 	if (!e->server || (!s->ctl->server_given && e->type != COMETD_EVENT_STATE))
@@ -253,7 +253,7 @@ static void on_event(struct cometd *c, const struct cometd_event *e, void *user)
 
 /* ---- the loop ---------------------------------------------------------- */
 
-/* While the reader rests, so does the library: what it brings would pile up here. */
+/* While standard output is blocked the library does not run, so events do not accumulate here. */
 static int wait_ms(const struct sub *s)
 {
 	int own = outlet_waits(&s->out) ? -1 : cometd_get_timeout(s->ctl->c);
@@ -393,7 +393,7 @@ int cmd_sub(struct ctl *ctl)
 		return complain("cannot start", COMETD_E_NOMEM, NULL);
 	}
 	int code = run(&s);
-	/* the last callbacks must be quiet, and must not find the subscriptions gone */
+	/* cometd_free() runs callbacks, which must print nothing and still need s.wanted */
 	s.done = true;
 	cometd_free(ctl->c);
 	ctl->c = NULL;

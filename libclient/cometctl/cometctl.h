@@ -73,7 +73,7 @@ int cmd_help(struct ctl *ctl);
 int ctl_connect(struct ctl *ctl);
 /* One attempt to connect, without a report. 0 or an enum cometd_error; ctl->down has the words. */
 int ctl_try_connect(struct ctl *ctl);
-/* Keeps what an event says about the daemon and the servers; the listener of all verbs but sub. */
+/* Stores the state of the daemon and the servers from an event; the listener of all verbs but sub. */
 void ctl_note_event(struct cometd *c, const struct cometd_event *event, void *ctl);
 /* The one that an event is about, or NULL. */
 struct ctl_server *ctl_server_of(struct ctl *ctl, const struct cometd_event *event);
@@ -83,10 +83,10 @@ void ctl_report_state(const struct ctl_server *server, const char *more);
 void ctl_explain(const struct ctl_server *server, int error);
 /* What is published or asked: this JSON, with the ext of the command line. */
 struct cometd_message ctl_message(const struct ctl *ctl, const char *data, size_t len);
-/* What is left until the deadline, at least `least` ms; -1, which the library takes for its
-   default or for ever, when there is none. */
+/* Milliseconds until the deadline, at least `least`; -1 when there is none, which the library takes as
+   its default or as no limit. */
 int ctl_left(const struct ctl *ctl, int least);
-/* milliseconds of a clock that never jumps */
+/* monotonic clock, in milliseconds */
 long long ctl_now(void);
 
 /* ---- payloads (payload.c) ------------------------------------------------ */

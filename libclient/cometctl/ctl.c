@@ -1,6 +1,6 @@
 /*
- * What every verb does first, what it learns of the daemon and the servers
- * meanwhile, and the clock of its deadline. Does not know any verb.
+ * What all verbs share: connecting, the last known state of the daemon and its
+ * servers, and the deadline.
  */
 #include "cometctl.h"
 

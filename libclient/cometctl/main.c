@@ -231,8 +231,8 @@ static bool is_option(const char *arg)
 }
 
 /*
- * Takes the options out of argv, wherever they are, and leaves the rest in
- * ctl->args. getopt(3) would take a negative number for an option.
+ * Parses the options in argv, wherever they are, and leaves the rest in ctl->args.
+ * Not getopt(3), which treats a negative number as an option.
  */
 static int parse(struct ctl *ctl, char **argv, unsigned *ret_given)
 {

@@ -1,6 +1,6 @@
 /*
- * Standard output of a program that must not wait for its reader: what is printed
- * stays in memory until it is written, as far as that goes without waiting.
+ * Standard output of a program that must not block on its reader: output is buffered
+ * in memory and written as far as possible without blocking.
  */
 #ifndef COMETCTL_OUTLET_H
 #define COMETCTL_OUTLET_H

@@ -87,8 +87,8 @@ static size_t character(const char *s, size_t n, long *ret)
 	return length;
 }
 
-/* Characters that a terminal may obey: C1 controls and DEL; and those that turn the order of what
-   stands beside them, or begin a line. */
+/* Characters that control a terminal: C1 controls and DEL; and those that change the direction of the
+   text around them, or begin a line. */
 static bool commands_terminal(long code)
 {
 	return (code >= 0x7f && code <= 0x9f) || code == 0x61c || (code >= 0x200e && code <= 0x200f) ||

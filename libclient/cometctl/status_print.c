@@ -95,7 +95,7 @@ static const struct column peer_columns[] = {
 	{"QUEUED", "queued_bytes", BYTES}, {"DELIVERED", "delivered", COUNT},
 	{"MISSED", "lost", LOSS},
 };
-/* that are gone, and missed messages */
+/* of peers that disconnected and missed messages */
 static const struct column departed_columns[] = {
 	{"PROGRAM", "name", NAME}, {"USER", "uid", USER}, {"PID", "pid", COUNT},
 	{"ENDED", "until", AGE_AGO}, {"DELIVERED", "delivered", COUNT}, {"MISSED", "lost", LOSS},

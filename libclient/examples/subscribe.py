@@ -38,7 +38,7 @@ class Bridge:
         return bytes(data)
 
     def frames(self):
-        """All that the daemon says, one object after the other."""
+        """Yields each frame of the daemon as an object."""
         while True:
             length, = struct.unpack(">I", self.read(4))
             yield json.loads(self.read(length))

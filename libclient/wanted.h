@@ -1,0 +1,52 @@
+/*
+ * The channels this program has subscribed. They outlive connections: each new
+ * connection subscribes them again.
+ */
+#ifndef LIBCLIENT_WANTED_H
+#define LIBCLIENT_WANTED_H
+
+#include "protocol/slice.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct wanted_channel {
+	struct wanted_channel *next;
+	uint64_t serial;          /* differs from that of an earlier entry of the same name */
+	uint64_t asked;           /* id of the repeated subscribe that has no reply yet; 0: none */
+	bool replay;              /* not subscribed yet on this connection */
+	bool unconfirmed;         /* its subscribe timed out: an event reports the server's answer */
+	unsigned flags;
+	struct slice server;      /* SLICE_NULL: the default */
+	struct slice channel;
+	char mem[];
+};
+
+struct wanted_set {
+	struct wanted_channel *first, **last;
+	size_t n;
+	uint64_t serial;
+	struct wanted_channel *cursor;   /* none before it has `replay` set; NULL: none at all */
+};
+
+void wanted_init(struct wanted_set *w);
+void wanted_fini(struct wanted_set *w);
+/* Adds the channel, or sets the flags of the one that is there. 0 or -ENOMEM. */
+int wanted_add(struct wanted_set *w, struct slice server, struct slice channel, unsigned flags,
+	       struct wanted_channel **ret);
+/* or NULL */
+struct wanted_channel *wanted_find(const struct wanted_set *w, struct slice server,
+				   struct slice channel);
+/* Removes the channel; does nothing when it is not there or has another serial (0: any). */
+void wanted_remove(struct wanted_set *w, struct slice server, struct slice channel, uint64_t serial);
+/* For a new connection: marks all channels to be subscribed again. */
+void wanted_replay_all(struct wanted_set *w);
+/* Marks this channel to be subscribed again. */
+void wanted_replay(struct wanted_set *w, struct wanted_channel *wanted);
+/* The next channel with `replay` set, or NULL. */
+struct wanted_channel *wanted_next(struct wanted_set *w);
+/* The channel whose repeated subscribe has this id, or NULL. */
+struct wanted_channel *wanted_asked(const struct wanted_set *w, uint64_t id);
+
+#endif
