@@ -10,9 +10,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
-void publishes_init(struct publishes *p, struct pending *pending, size_t max, uint64_t guess)
+void publishes_init(struct publishes *p, struct pending *pending, size_t max, uint64_t guess,
+		    const struct backoff *pause)
 {
-	*p = (struct publishes){.pending = pending};
+	*p = (struct publishes){.pending = pending, .pause = *pause};
 	shares_init(&p->shares, max);
 	list_init(&p->turns);
 	list_init(&p->kept_back);
@@ -107,6 +108,24 @@ static void give_turn(struct publishes *p, struct share *share)
 		p->back_at = share->back_at;
 }
 
+static size_t find_suspect(const struct publishes *p, uint64_t peer)
+{
+	size_t i = 0;
+	while (i < p->n_suspects && p->suspects[i].peer != peer)
+		i++;
+	return i;
+}
+
+/* A share does not outlive its last publish, but the pause of its peer does. */
+static void resume_pause(const struct publishes *p, struct share *share)
+{
+	size_t i = find_suspect(p, share->peer);
+	if (i == p->n_suspects || share->back_at || !list_empty(&share->waiting))
+		return;
+	share->back_at = p->suspects[i].back_at;
+	share->back_for = SHARE_BACK_TIME;
+}
+
 int publish_new(struct publishes *p, uint64_t id, const struct publish_wish *wish)
 {
 	size_t bytes = sizeof(struct publish) + wish->channel.n + wish->data.n + wish->ext.n;
@@ -129,6 +148,7 @@ int publish_new(struct publishes *p, uint64_t id, const struct publish_wish *wis
 	pub->data = copy(&at, wish->data);
 	pub->ext = copy(&at, wish->ext);
 	pending_put(p->pending, &pub->request.pending, id, wish->deadline);
+	resume_pause(p, share);
 	list_append(&share->waiting, &pub->link);
 	give_turn(p, share);
 	return 0;
@@ -234,38 +254,56 @@ void publishes_peer_left(struct publishes *p, uint64_t peer)
 	share->left = p->any_left = true;
 }
 
-static size_t find_suspect(const struct publishes *p, uint64_t peer)
-{
-	size_t i = 0;
-	while (i < p->n_suspects && p->suspects[i] != peer)
-		i++;
-	return i;
-}
-
-static void drop_suspect(struct publishes *p, size_t i)
-{
-	p->n_suspects--;
-	memmove(&p->suspects[i], &p->suspects[i + 1], (p->n_suspects - i) * sizeof(p->suspects[0]));
-}
-
 bool publishes_suspects(const struct publishes *p, uint64_t peer)
 {
-	return find_suspect(p, peer) < p->n_suspects;
+	size_t i = find_suspect(p, peer);
+	return i < p->n_suspects && p->suspects[i].left > 0;
 }
 
-void publishes_clear(struct publishes *p, uint64_t peer)
+void publishes_prove(struct publishes *p, uint64_t peer)
 {
 	size_t i = find_suspect(p, peer);
+	if (i == p->n_suspects)
+		return;
+	backoff_reset(&p->suspects[i].backoff);
+	p->suspects[i].back_at = 0;
+	if (p->suspects[i].left)
+		p->suspects[i].left--;
+}
+
+static struct suspect *suspect(struct publishes *p, uint64_t peer)
+{
+	size_t i = find_suspect(p, peer);
+	struct suspect found = {.peer = peer, .backoff = p->pause};
 	if (i < p->n_suspects)
-		drop_suspect(p, i);
+		found = p->suspects[i];
+	else if (i < PUBLISH_SUSPECTS_MAX)
+		p->n_suspects++;
+	else
+		i = 0;
+	/* the last one to be forgotten */
+	struct suspect *last = &p->suspects[p->n_suspects - 1];
+	memmove(&p->suspects[i], &p->suspects[i + 1], (size_t)(last - &p->suspects[i]) * sizeof(*last));
+	found.needed = found.needed ? 4 * found.needed : 1;
+	if (found.needed > PUBLISH_PROOFS_MAX)
+		found.needed = PUBLISH_PROOFS_MAX;
+	found.left = found.needed;
+	*last = found;
+	return last;
 }
 
 void publishes_suspect(struct publishes *p, uint64_t peer)
 {
-	publishes_clear(p, peer);
-	if (p->n_suspects == PUBLISH_SUSPECTS_MAX)
-		drop_suspect(p, 0);
-	p->suspects[p->n_suspects++] = peer;
+	suspect(p, peer);
+}
+
+void publishes_suspect_alone(struct publishes *p, struct publish *pub, uint64_t now, uint64_t least,
+			     struct jitter *jitter)
+{
+	struct suspect *found = suspect(p, pub->share->peer);
+	uint64_t pause = backoff_next(&found->backoff, jitter);
+	found->back_at = now + (pause > least ? pause : least);
+	publish_keep_back(p, pub, found->back_at, SHARE_BACK_TIME);
 }
 
 static void cut_short(struct publishes *p, struct list *turns, uint64_t deadline)

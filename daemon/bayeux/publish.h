@@ -7,6 +7,7 @@
 #ifndef BAYEUX_PUBLISH_H
 #define BAYEUX_PUBLISH_H
 
+#include "bayeux/backoff.h"
 #include "bayeux/calls.h"
 #include "bayeux/exchange.h"
 #include "bayeux/shares.h"
@@ -33,12 +34,23 @@ struct publish {
 };
 
 /* so many are remembered, the last ones */
-#define PUBLISH_SUSPECTS_MAX 8u
+#define PUBLISH_SUSPECTS_MAX 64u
+/* so many publishes of a suspect succeed alone at most, before it is sent together with others again */
+#define PUBLISH_PROOFS_MAX 1024u
+
+struct suspect {
+	uint64_t peer;
+	unsigned needed;                /* publishes that had to succeed alone after the last failure */
+	unsigned left;                  /* so many of them are still missing; 0: not suspected now */
+	struct backoff backoff;         /* pauses after its publishes that failed alone */
+	uint64_t back_at;               /* the end of the last one, for publishes that come later; or 0 */
+};
 
 struct publishes {
 	struct pending *pending;
-	uint64_t suspects[PUBLISH_SUSPECTS_MAX];        /* peers, the oldest first */
+	struct suspect suspects[PUBLISH_SUSPECTS_MAX];  /* the one that failed longest ago first */
 	size_t n_suspects;
+	struct backoff pause;           /* where that of a suspect begins */
 	/* share::turn of the peers with something to send, in round-robin order */
 	struct list turns;
 	struct list kept_back;          /* share::turn of the peers that wait for their back_at */
@@ -52,8 +64,9 @@ struct publishes {
 	struct calls calls;
 };
 
-/* `guess`: see struct calls */
-void publishes_init(struct publishes *p, struct pending *pending, size_t max, uint64_t guess);
+/* `guess`: see struct calls; `pause`: of a peer whose publishes fail */
+void publishes_init(struct publishes *p, struct pending *pending, size_t max, uint64_t guess,
+		    const struct backoff *pause);
 /* Frees everything; no outcome is told any more. */
 void publishes_fini(struct publishes *p);
 
@@ -97,10 +110,15 @@ void publishes_tick(struct publishes *p, uint64_t now);
 /*
  * A server may answer 500 to a whole batch because of one message. The peers whose publishes were in
  * one are suspects: they share no batch with others before a publish of theirs has succeeded alone, so
- * that a peer whose publishes always fail costs the others one batch at most.
+ * that a peer whose publishes always fail costs the others one batch at most. With each further failure
+ * four times as many must succeed, so that one whose publishes fail now and then costs them few.
  */
 void publishes_suspect(struct publishes *p, uint64_t peer);
-void publishes_clear(struct publishes *p, uint64_t peer);
+/* The same for a publish that went alone: nothing more of its peer is sent for a growing pause, `least` at least. */
+void publishes_suspect_alone(struct publishes *p, struct publish *pub, uint64_t now, uint64_t least,
+			     struct jitter *jitter);
+/* A publish of this peer succeeded alone. */
+void publishes_prove(struct publishes *p, uint64_t peer);
 bool publishes_suspects(const struct publishes *p, uint64_t peer);
 /* Ends everything that waits to be sent as not sent; `text` is static. */
 void publishes_end_waiting(struct publishes *p, const char *text);

@@ -83,7 +83,8 @@ static void init_tools(struct session *s)
 	pending_init(&s->pending);
 	exchanges_init(&s->exchanges);
 	channel_pace_init(&s->pace);
-	publishes_init(&s->publishes, &s->pending, o->queue_max, o->network_delay);
+	publishes_init(&s->publishes, &s->pending, o->queue_max, o->network_delay,
+		       &s->command_backoff);
 	wanted_init(&s->wanted, &s->pending, &s->jitter, o->backoff_min, o->backoff_max);
 	envelope_batch_init(&s->in);
 	buf_init(&s->in_hidden, 0);

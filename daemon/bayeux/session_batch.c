@@ -423,9 +423,17 @@ static bool may_plan(const struct plan *plan, const struct buf *out)
 	       (plan->channels == 0 || buf_len(out) - plan->start < plan->channel_bytes);
 }
 
+/* While requests go one by one, those of channels and publishes alternate. */
+static bool has_turn(const struct session *s, uint64_t now, const struct plan *plan)
+{
+	bool publishes_first = s->singly % 2 == 0 && next_command(s);
+	return plan->lane == SESSION_LANE_COMMAND && s->channels_at <= now &&
+	       !(s->singly && publishes_first);
+}
+
 static int plan_channels(struct session *s, uint64_t now, struct plan *plan, struct buf *out)
 {
-	if (plan->lane != SESSION_LANE_COMMAND)
+	if (!has_turn(s, now, plan))
 		return 0;
 	for (struct wanted *w; (w = wanted_next(&s->wanted, !may_plan(plan, out)));) {
 		/* decided once, so that the recorded request is the one that is sent */
@@ -599,7 +607,7 @@ static uint64_t channels_at(const struct session *s)
 {
 	if (!wanted_waits(&s->wanted))
 		return SESSION_NEVER;
-	return wanted_next(&s->wanted, true) ? 0 : channel_pace_at(&s->pace);
+	return due_later(s->channels_at, wanted_next(&s->wanted, true) ? 0 : channel_pace_at(&s->pace));
 }
 
 /* The lane on which something waits to go out, and when it may, or SESSION_LANES. */

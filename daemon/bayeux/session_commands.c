@@ -33,7 +33,7 @@ static void note_answer(struct session *s, struct request *r)
 	r->exchange->answered = true;
 	s->proven = r->exchange->credential + 1;
 	if (r->kind == REQUEST_PUBLISH && r->exchange->n_sent == 1)
-		publishes_clear(&s->publishes, publish_of(r)->share->peer);
+		publishes_prove(&s->publishes, publish_of(r)->share->peer);
 	if (r->rejected_with)
 		backoff_reset(&s->renewal);
 	r->rejected_with = 0;

@@ -136,6 +136,7 @@ struct session {
 	struct publishes publishes;
 	struct wanted_table wanted;
 	uint64_t commands_at;           /* no commands before then */
+	uint64_t channels_at;           /* no subscribes and unsubscribes before then */
 	size_t batch_max;               /* as the server turned out to bear */
 	/* … but that is a guess: a batch waits for an answer to the one before, so that it is known
 	   which is too large after all */

@@ -130,25 +130,60 @@ static void make_batches_smaller(struct session *s, const struct exchange *x)
 		s->singly = x->n_sent;
 }
 
-static struct publish *first_publish(const struct exchange *x)
+/* The server, or a gateway, answered: with an error, without a reply, or with what is no Bayeux. So the fault
+   may be in what was asked, not in the connection. */
+static bool is_answer_bad(const struct exchange *x, const struct session_failure *f)
 {
-	return publish_of(LIST_OF(x->requests.next, struct request, link));
+	return x->batch.transport == SESSION_LONG_POLLING && f->kind == SESSION_BROKEN &&
+	       (f->http_status >= 300 || f->http_status == 204 || f->unreadable);
 }
 
-/* Only one publish failed, while others just succeeded: only its peer waits. */
-static bool is_isolated(const struct session *s, const struct exchange *x,
-			const struct session_failure *f)
+/* The owner of the request waits, longer each time. A server that fails all commands is asked for
+   channels slowly; each peer may find out for itself with one publish. */
+static void fault_of_one(struct session *s, uint64_t now, struct exchange *x,
+			 const struct session_failure *f, uint64_t pause)
 {
-	return f->http_status >= 500 && f->kind == SESSION_BROKEN && x->n_sent == 1 &&
-	       !list_empty(&x->requests) && backoff_fresh(&s->command_backoff) &&
-	       LIST_OF(x->requests.next, struct request, link)->kind == REQUEST_PUBLISH;
+	struct request *r = LIST_OF(x->requests.next, struct request, link);
+	if (r->kind == REQUEST_PUBLISH) {
+		publishes_suspect_alone(&s->publishes, publish_of(r), now, due_retry_after(f),
+					&s->jitter);
+		giveup_requests(s, x, true, "sent, but the reply was lost");
+	} else {
+		s->channels_at = now + pause;
+		wanted_failed(&s->wanted, wanted_of(r), now,
+			      f->http_status >= 300 ? "the server answers with an HTTP error"
+						    : "the server does not answer the subscribe");
+	}
 }
 
-static void suspect_all(struct session *s, const struct exchange *x)
+static void fault_of_several(struct session *s, uint64_t now, struct exchange *x, uint64_t pause)
 {
 	LIST_EACH(r, &x->requests, struct request, link)
 		if (r->kind == REQUEST_PUBLISH)
 			publishes_suspect(&s->publishes, publish_of(r)->share->peer);
+	s->singly = x->n_sent;
+	s->commands_at = now + pause;
+	giveup_requests(s, x, true, "sent, but the reply was lost");
+}
+
+/*
+ * One request may have made the server fail them all (bayeux.md 2.1). What was in the exchange waits, or is
+ * sent one by one; for everything else there is a short pause at most, when no command succeeded
+ * since the last failure.
+ */
+static void commands_failed(struct session *s, uint64_t now, struct exchange *x,
+			     const struct session_failure *f)
+{
+	bool first = backoff_fresh(&s->command_backoff);
+	uint64_t pause = first ? 0 : jitter_apply(&s->jitter, s->o.backoff_min);
+	backoff_next(&s->command_backoff, &s->jitter);
+	if (x->n_sent > 1)
+		fault_of_several(s, now, x, pause);
+	else if (!list_empty(&x->requests))
+		fault_of_one(s, now, x, f, pause);
+	/* lost events are asked for again by subscribes */
+	if (f->unreadable)
+		s->channels_at = due_later(s->channels_at, now + life_unreadable_pause(s, now));
 }
 
 static void commands_lost(struct session *s, uint64_t now, struct exchange *x,
@@ -159,25 +194,17 @@ static void commands_lost(struct session *s, uint64_t now, struct exchange *x,
 		commands_denied(s, now, x, f);
 		return;
 	}
-	if (f->http_status >= 500)
-		suspect_all(s, x);
-	bool isolated = is_isolated(s, x, f);
+	if (is_answer_bad(x, f)) {
+		commands_failed(s, now, x, f);
+		return;
+	}
 	uint64_t pause = backoff_next(&s->command_backoff, &s->jitter);
-	if (f->unreadable)
-		pause = due_later(pause, life_unreadable_pause(s, now));
 	bool unsent = is_unsent(x, f);
-	if (isolated)
-		publish_keep_back(&s->publishes, first_publish(x),
-				  now + due_later(pause, due_retry_after(f)), SHARE_BACK_TIME);
-	else
-		s->commands_at = now + due_later(pause, due_retry_after(f));
+	s->commands_at = now + due_later(pause, due_retry_after(f));
 	if (f->kind == SESSION_TOO_LARGE) {
 		s->commands_at = now;
 		if (x->n_sent > 1)
 			make_batches_smaller(s, x);
-	} else if (!unsent && f->http_status >= 400 && x->n_sent > 1) {
-		/* one message may have made the server refuse them all (bayeux.md 2.1) */
-		s->singly = x->n_sent;
 	}
 	if (unsent)
 		take_back(s, x);

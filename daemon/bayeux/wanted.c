@@ -527,6 +527,14 @@ void wanted_broken(struct wanted_table *t, struct wanted *w, bool sent)
 	ripple(t, w, NULL, "");
 }
 
+void wanted_failed(struct wanted_table *t, struct wanted *w, uint64_t now, const char *text)
+{
+	ask_later(t, w, now);
+	if (w->wanted)
+		tell_deferred(t, w, NULL, text);
+	wanted_broken(t, w, true);
+}
+
 void wanted_unanswered(struct wanted_table *t, struct wanted *w, uint64_t now)
 {
 	bool again = w->again;

@@ -136,6 +136,8 @@ void wanted_broken(struct wanted_table *t, struct wanted *w, bool sent);
 /* What is subscribed is asked for once more, also what is being subscribed: the server repeats what
    got lost (replay). */
 void wanted_repeat(struct wanted_table *t);
+/* An HTTP error answered its request, which went alone: reported, and asked again after growing pauses. */
+void wanted_failed(struct wanted_table *t, struct wanted *w, uint64_t now, const char *text);
 /* No reply came in time: asked again once, then reported and asked after pauses. */
 void wanted_unanswered(struct wanted_table *t, struct wanted *w, uint64_t now);
 

@@ -251,7 +251,7 @@ static void what_is_remembered_is_bounded(void **state)
 	(void)state;
 	pending_init(&pending);
 	exchanges_init(&all);
-	publishes_init(&p, &pending, 1 << 20, 1000);
+	publishes_init(&p, &pending, 1 << 20, 1000, &(struct backoff){0});
 	for (unsigned i = 1; i <= 2 * CALLS_CHANNELS_MAX; i++) {
 		snprintf(channel, sizeof(channel), "/service/%u", i);
 		snprintf(id, sizeof(id), "%u", i);
@@ -277,7 +277,7 @@ static void no_memory_to_remember(void **state)
 	(void)state;
 	pending_init(&pending);
 	exchanges_init(&all);
-	publishes_init(&p, &pending, 1 << 20, 1000);
+	publishes_init(&p, &pending, 1 << 20, 1000, &(struct backoff){0});
 	end_one(&p, &all, 7, "/service/x");
 	FAIL_EACH_ALLOCATION
 		assert_int_equal(match(&p, "/service/x", "7"), CALLS_LATE);

@@ -485,12 +485,24 @@ static void one_bad_message_is_found(void **state)
 	(void)state;
 	/* CometD Java answers 500 to a whole batch when it dislikes one name */
 	PLAY(&options, "> want /a", "> want /b", START, "< commands %'/a'%'/b'%",
-	     "> fail command broken status=500", "> sleep 9000", "< +800..1200",
-	     "< commands long-polling [{%'/a'}]",
+	     "> fail command broken status=500", "< commands long-polling [{%'/a'}]",
 	     "> reply command [{'channel':'/meta/subscribe','id':'5','successful':true}]",
 	     "< channel /a active", "< commands long-polling [{%'/b'}]",
-	     "> fail command broken status=500", "> sleep 9000", "< +800..1200",
-	     "< commands long-polling [{%'/b'}]");
+	     "> fail command broken status=500",
+	     "< channel /b pending: the server answers with an HTTP error",
+	     /* it alone waits, longer each time; another channel does not */
+	     "> want /c", "< commands %'/c'%", "> fail command broken status=500",
+	     "< channel /c pending%", "> sleep 9000", "< +800..1200",
+	     "< commands long-polling [{%'/b'}%");
+	/* publishes have their turns meanwhile, and do not wait for the channels */
+	PLAY(&options, "> want /a", "> want /b", "> want /c", START, "< commands %'/a'%'/b'%'/c'%",
+	     "> publish 1 /p 9000 1", "> publish 2 /p 9000 2", "> fail command broken status=500",
+	     "< commands long-polling [{%'/a'}]", "> fail command broken status=500",
+	     "< channel /a pending%", "< commands long-polling [{%'data':1}]",
+	     "> reply command [{'channel':'/p','successful':true}]", "< outcome 1 ok",
+	     "< commands long-polling [{%'data':2}]",
+	     "> reply command [{'channel':'/p','successful':true}]", "< outcome 2 ok",
+	     "> sleep 9000", "< +800..1200", "< commands long-polling [{%'/b'%'/c'%}]");
 }
 
 /* A peer whose publishes make the server refuse whole batches costs the others one of them. */
@@ -503,8 +515,7 @@ static void a_bad_peer_is_sent_alone(void **state)
 	PLAY(&options, UP, BUSY, "> peer 1", "> publish 11 /a 9000 11", "> peer 2",
 	     "> publish 21 /a 9000 21", FREE, "< commands %'data':11}%'data':21}]",
 	     "> fail command broken status=500", "< outcome 11 unknown%", "< outcome 21 unknown%",
-	     "> publish 22 /a 9000 22", "> sleep 9000", "< +800..1200", "< commands %'data':22}]",
-	     ANSWERED(22),
+	     "> publish 22 /a 9000 22", "< commands %'data':22}]", ANSWERED(22),
 	     /* alone, whatever goes before and after it */
 	     BUSY, "> publish 91 /a 9000 91", "> peer 1", "> publish 12 /a 9000 12", "> peer 2",
 	     "> publish 23 /a 9000 23", "> publish 24 /a 9000 24", FREE,
@@ -512,6 +523,44 @@ static void a_bad_peer_is_sent_alone(void **state)
 	     "< commands long-polling [{%'data':12}]", "> fail command broken status=500",
 	     "< outcome 12 unknown%", "< commands %'data':23}%'data':24}]",
 	     "> fail command not-sent");
+}
+
+/* A peer whose publishes fail now and then must show more each time before it goes with others again; until
+   then its pauses grow, and another peer has none. */
+static void a_peer_that_fails_again_and_again_stays_alone(void **state)
+{
+	(void)state;
+#define FAULT(n) "> fail command broken status=500", "< outcome " #n " unknown%"
+#define PEER(n, first) "> peer " #n, "> publish " #first " /a 99000 " #first
+	PLAY(&options, UP, PEER(1, 11), "< commands %'data':11}]", FAULT(11),
+	     "> publish 12 /a 99000 12", "> sleep 9000", "< +800..1200", "< commands %'data':12}]",
+	     FAULT(12), PEER(2, 21), "< commands %'data':21}]", ANSWERED(21), "> peer 1",
+	     "> publish 13 /a 99000 13", "> sleep 9000", "< +1200..1800",
+	     "< commands %'data':13}]", FAULT(13), "> publish 14 /a 99000 14", "> sleep 9000",
+	     "< +1800..2700", "< commands %'data':14}]", ANSWERED(14),
+	     /* three failures: sixteen must succeed, and one has */
+	     BUSY, PEER(1, 15), "> publish 16 /a 99000 16", PEER(2, 22), FREE,
+	     "< commands long-polling [{%'data':15}]", ANSWERED(15),
+	     "< commands long-polling [{%'data':22}]", ANSWERED(22),
+	     "< commands long-polling [{%'data':16}]", ANSWERED(16));
+}
+
+/* Whatever answer it is that is none: the peer waits that asked, and no other. */
+static void bad_answers_stop_no_other_peer(void **state)
+{
+	(void)state;
+#define BAD(...)                                                                                   \
+	PLAY(&options, UP, PEER(1, 11), "< commands %'data':11}]", __VA_ARGS__,                    \
+	     "< outcome 11 unknown%", "> publish 12 /a 99000 12", "> sleep 9000", "< +800..1200",  \
+	     "< commands %'data':12}]", __VA_ARGS__, "< outcome 12 unknown%",                      \
+	     "> publish 13 /a 99000 13", PEER(2, 21), "< commands %'data':21}]", ANSWERED(21),     \
+	     "> sleep 9000", "< +1200..1800", "< commands %'data':13}]")
+	BAD("> fail command broken status=400");
+	BAD("> fail command broken status=404");
+	BAD("> fail command broken status=302");
+	BAD("> fail command broken status=503 retry=10");
+	BAD("> reply command []");
+	BAD("> reply command {'channel':'/other','data':1}", "< message /other 1");
 }
 
 static void the_queue_has_a_ceiling(void **state)
@@ -551,6 +600,8 @@ int main(void)
 		cmocka_unit_test_setup(too_large_is_split_and_then_refused, setup),
 		cmocka_unit_test_setup(one_bad_message_is_found, setup),
 		cmocka_unit_test_setup(a_bad_peer_is_sent_alone, setup),
+		cmocka_unit_test_setup(a_peer_that_fails_again_and_again_stays_alone, setup),
+		cmocka_unit_test_setup(bad_answers_stop_no_other_peer, setup),
 		cmocka_unit_test_setup(the_queue_has_a_ceiling, setup),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

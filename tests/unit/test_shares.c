@@ -148,7 +148,7 @@ static void a_flood_waits_for_its_turn(void **state)
 
 	(void)state;
 	pending_init(&pending);
-	publishes_init(&p, &pending, 16 << 20, 0);
+	publishes_init(&p, &pending, 16 << 20, 0, &(struct backoff){0});
 	exchanges_init(&all);
 	assert_int_equal(exchange_new(&all, &batch, &x), 0);
 	x->kept = true;
