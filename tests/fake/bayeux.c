@@ -1,7 +1,7 @@
 /*
- * Owns the reading of requests: one text, many messages, each of a session or
- * of none. Guarantees that all are answered together, or that the whole request
- * fails as it does at the real servers. Must never know what a message does.
+ * Parses requests: one text with many messages, each with or without a session. All
+ * of them are answered together, or the whole request fails, as with the real
+ * servers.
  */
 #include <stdlib.h>
 #include "tests/fake/bayeux.h"
@@ -17,7 +17,7 @@ static bool is_faye(const struct exchange *x)
 
 /* ---- one message ---- */
 
-/* CometD over HTTP knows a session by its cookie as well */
+/* CometD over HTTP identifies a session by its cookie, too */
 static struct session *session_of(const struct exchange *x, const struct request *q)
 {
 	struct session *s = session_find(x->server, q->client_id);
@@ -43,7 +43,7 @@ static void note_request(const struct exchange *x, const struct request *q, unsi
 	free(text);
 }
 
-/* a message without channel has nothing to be answered by but its id */
+/* the reply to a message without a channel can only carry its id */
 static void reply_without_channel(struct exchange *x, const struct request *q)
 {
 	struct object o = {NULL, 0};

@@ -1,10 +1,10 @@
-/* The Bayeux protocol as a server speaks it: requests in, exchanges answered. */
+/* The server side of the Bayeux protocol: reads requests and answers them. */
 #ifndef FAKE_BAYEUX_H
 #define FAKE_BAYEUX_H
 
 #include "tests/fake/exchange.h"
 
-/* Answers all that x->text asks, now or later. Takes x over. */
+/* Answers the messages of x->text, now or later. Takes ownership of x. */
 void bayeux_receive(struct exchange *x);
 
 #endif

@@ -1,7 +1,4 @@
-/*
- * Owns the grammar of channel names and the matching of one pattern with one
- * channel. Must never know who subscribed.
- */
+/* The grammar of channel names, and matching a pattern with a channel. */
 #include <ctype.h>
 #include <string.h>
 #include "tests/fake/channel.h"

@@ -1,7 +1,7 @@
 /*
- * Owns SHA-1 with base64 (the WebSocket accept key), gzip with stored blocks
- * and hexadecimal. Kept by hand so that the demo's server needs no library
- * that the daemon does not need.
+ * SHA-1 with base64 (the WebSocket accept key), gzip with stored blocks, and
+ * hexadecimal. Written here so that the demo's server needs no library that the
+ * daemon does not need.
  */
 #include <stdint.h>
 #include <stdio.h>

@@ -1,7 +1,6 @@
 /*
- * Owns the listening socket, the connections and the memory of both. Guarantees
- * that a connection's struct outlives the turn in which it ends. Only user of
- * bufferevents; must never know what the bytes mean.
+ * The listening socket and the connections. The struct of a connection is freed
+ * after the turn in which it ends. The only user of bufferevents.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -104,7 +103,7 @@ static void reap(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	LIST_EACH_SAFE(c, &s->dead_conns, struct conn, link) {
+	LIST_EACH_SAFE(c, &s->closed_conns, struct conn, link) {
 		list_remove(&c->link);
 		c->ops->free_state(c);
 		free(c);
@@ -202,9 +201,9 @@ void conn_close(struct conn *c, bool reset)
 	bufferevent_free(c->bev);
 	c->bev = NULL;
 	note(c, "close", NULL);
-	c->ops->gone(c);
+	c->ops->closed(c);
 	list_remove(&c->link);
-	list_append(&s->dead_conns, &c->link);
+	list_append(&s->closed_conns, &c->link);
 	event_active(s->reaper, EV_TIMEOUT, 0);
 }
 

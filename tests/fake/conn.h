@@ -1,6 +1,6 @@
 /*
- * Connections: accepting, reading, writing, and every way of ending one. What
- * travels on them is for http.c and ws.c, which put their functions into `ops`.
+ * Connections: accepting, reading, writing, and every way of closing one. http.c and
+ * ws.c handle their content and set `ops`.
  */
 #ifndef FAKE_CONN_H
 #define FAKE_CONN_H
@@ -14,7 +14,7 @@ struct conn_ops {
 	/* bytes are waiting in conn_input */
 	void (*readable)(struct conn *c);
 	/* the connection is over: nothing can be sent any more */
-	void (*gone)(struct conn *c);
+	void (*closed)(struct conn *c);
 	/* frees `state`, after the turn: a callback of its own may be running */
 	void (*free_state)(struct conn *c);
 };

@@ -1,7 +1,6 @@
 /*
- * Owns the control connection and its table of commands. Guarantees one answer
- * a command, in order: while one waits, the next ones do. Must never hold up
- * the server: nothing here blocks.
+ * The control connection and its commands. Each command gets one answer, in order;
+ * while an `await` waits, later commands wait, too. Nothing here blocks the server.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +16,7 @@
 struct control {
 	struct server *server;
 	struct bufferevent *bev;
-	struct event *deadline;		/* of the await in hand */
+	struct event *deadline;		/* of the current await */
 	bool waiting;
 	char *wait_kind;
 	char *wait_channel;
@@ -91,7 +90,7 @@ static void cmd_burst(struct control *ctl, struct words *w)
 	free(prefix);
 }
 
-/* deliver SESSION MESSAGE: any message at all, to one session */
+/* deliver SESSION MESSAGE: sends any message to one session */
 static void cmd_deliver(struct control *ctl, struct words *w)
 {
 	struct session *s = NULL;
@@ -273,7 +272,7 @@ static void replace(char **field, char *owned)
 	*field = owned;
 }
 
-/* the next connect reply of each session says the advice anew */
+/* the next connect reply of each session carries the advice again */
 static void readvise(struct server *s)
 {
 	LIST_EACH(one, &s->sessions, struct session, link)
@@ -405,7 +404,7 @@ static void cmd_set(struct control *ctl, struct words *w)
 	free(word);
 }
 
-/* ---- what tests see ---- */
+/* ---- queries ---- */
 
 static void cmd_sessions(struct control *ctl, struct words *w)
 {
@@ -481,11 +480,11 @@ static void await_over(struct control *ctl)
 {
 	ctl->waiting = false;
 	event_del(ctl->deadline);
-	journal_forget(&ctl->server->journal);
+	journal_cancel_await(&ctl->server->journal);
 	free(ctl->wait_kind);
 	free(ctl->wait_channel);
 	ctl->wait_kind = ctl->wait_channel = NULL;
-	/* the commands behind it may go on */
+	/* continue with the commands after it */
 	bufferevent_trigger(ctl->bev, EV_READ,
 			    BEV_TRIG_IGNORE_WATERMARKS | BEV_TRIG_DEFER_CALLBACKS);
 }

@@ -1,8 +1,7 @@
 /*
- * Owns the way of events from queue to wire. Guarantees the orders recorded
- * from the real servers, and their losses: what is written to a connection
- * nobody reads is gone, unless the ack extension keeps it. Must never know what
- * clients ask for.
+ * Sends queued events. Reproduces the orders recorded from the real servers, and
+ * their losses: events written to a connection that the client no longer reads are
+ * lost, unless the ack extension keeps them.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +13,7 @@ static bool faye(const struct session *s)
 	return s->server->set.dialect == DIALECT_FAYE;
 }
 
-/* events ride on connect replies alone */
+/* events are sent with connect replies only */
 static bool on_connect_only(const struct session *s)
 {
 	return s->ack || (faye(s) && s->transport == TRANSPORT_LP);
@@ -56,7 +55,7 @@ void deliver_to(struct session *s, const char *channel, struct object *event)
 	text_fini(&raw);
 }
 
-/* Salesforce keeps events for those who ask with a replay id */
+/* Salesforce keeps events for subscribes with a replay id */
 static void keep_for_replay(struct server *s, const char *channel, struct slice message,
 			    struct text *ret)
 {
@@ -120,8 +119,8 @@ void deliver_replay(struct session *s, const char *channel, long after)
 	}
 }
 
-/* the queue as a list of messages; what no ack will ask for again is forgotten */
-static void take_queue(struct session *s, bool lost, struct text *ret)
+/* the queue as a list of messages; without the ack extension it is emptied */
+static void drain_queue(struct session *s, bool lost, struct text *ret)
 {
 	LIST_EACH_SAFE(q, &s->queue, struct queued, link) {
 		text_comma(ret);
@@ -142,7 +141,7 @@ static void push_queue(struct session *s)
 		text_printf(&frame, "[%s]", q->text);
 		note_event(s, q, !s->ws);
 		if (s->ws)
-			ws_send(s->ws, text_view(&frame), q->rule ? &q->rule->manner : NULL);
+			ws_send(s->ws, text_view(&frame), q->rule ? &q->rule->send_options : NULL);
 		if (!s->ack)
 			queued_free(q);
 	}
@@ -156,18 +155,18 @@ void deliver_connect_reply(struct exchange *x, const char *error, enum advice ad
 	struct text events = {NULL, 0, 0};
 	char ext[40];
 
-	/* from here on the end of its connection must not free it */
+	/* from here on, closing its connection must not free it */
 	if (s->held == x)
 		s->held = NULL;
 	snprintf(ext, sizeof(ext), "{\"ack\":%lu}", s->batch);
 	dialect_reply(x->server, x->connect, error, advice, s->ack ? ext : NULL, &reply);
 	exchange_answer(x, x->connect, x->connect_rule, &reply);
 	object_fini(&reply);
-	/* the last words of a session that ends ride on the answer that ended it */
+	/* the last events of a session that ends are sent with the answer that ended it */
 	if (s->busy && s->removed)
 		;
 	else if (x->transport == TRANSPORT_LP)
-		take_queue(s, !x->conn, &events);
+		drain_queue(s, !x->conn, &events);
 	else if (on_connect_only(s))
 		push_queue(s);
 	s->batch++;
@@ -185,10 +184,10 @@ void deliver_replies(struct exchange *x)
 
 	if (x->transport == TRANSPORT_LP) {
 		if (ride)
-			take_queue(s, false, &events);
+			drain_queue(s, false, &events);
 		exchange_send(x, text_view(&events), !x->has_handshake);
 	} else if (x->has_handshake) {
-		/* here alone the reply goes in front */
+		/* only here the reply precedes the events */
 		s = s ? session_ref(s) : NULL;
 		exchange_send(x, SLICE_NULL, false);
 		if (ride)
@@ -222,8 +221,8 @@ void deliver_flush_all(struct server *server)
 		deliver_flush(s);
 }
 
-/* what the held connect hears when its session ends */
-static void end_held(struct session *s, const char *kind)
+/* answers the held connect of a session that ends */
+static void answer_held_connect(struct session *s, const char *kind)
 {
 	struct exchange *x = s->held;
 	bool expired = strcmp(kind, "expired") == 0;
@@ -260,7 +259,7 @@ void deliver_end_session(struct session *s, const char *kind)
 		if (s->transport == TRANSPORT_WS && !s->ack)
 			push_queue(s);
 	}
-	end_held(s, kind);
+	answer_held_connect(s, kind);
 	if (faye(s) && s->ws && !s->busy)
 		ws_close(s->ws, 1000, "");
 	session_unref(s);
@@ -275,7 +274,7 @@ static void session_lost_socket(struct session *s)
 		session_start_expiry(s);
 }
 
-void deliver_conn_gone(struct conn *c)
+void deliver_conn_closed(struct conn *c)
 {
 	LIST_EACH(x, &c->server->exchanges, struct exchange, link)
 		if (x->conn == c)

@@ -1,4 +1,4 @@
-/* Who hears what, and on which answer or frame it goes out. */
+/* Which session receives an event, and in which response or frame it is sent. */
 #ifndef FAKE_DELIVER_H
 #define FAKE_DELIVER_H
 
@@ -23,12 +23,12 @@ void deliver_connect_reply(struct exchange *x, const char *error, enum advice ad
 void deliver_replies(struct exchange *x);
 
 /*
- * The session ends: "gone" (the client said so), "kicked", "expired". The held
- * connect is answered as the dialect does. kind is journaled.
+ * Ends the session; `kind` is journaled: "gone" (the client disconnected), "kicked",
+ * "expired". The held connect is answered as in the dialect.
  */
 void deliver_end_session(struct session *s, const char *kind);
-/* the connection of an exchange or a session has gone */
-void deliver_conn_gone(struct conn *c);
+/* the connection of an exchange or a session was closed */
+void deliver_conn_closed(struct conn *c);
 /* Salesforce: what was published on the channel after the replay id, for one session */
 void deliver_replay(struct session *s, const char *channel, long after);
 

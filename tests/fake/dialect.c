@@ -1,7 +1,6 @@
 /*
- * Owns the shapes of replies, events, advice and errors in each dialect, with
- * the order of fields as recorded from the real servers. Must never know when a
- * reply is due.
+ * Replies, events, advice and errors of each dialect, with the order of fields as
+ * recorded from the real servers.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -173,7 +172,7 @@ void dialect_event(const struct session *s, const char *channel, struct slice me
 	}
 	if (set->dialect == DIALECT_SALESFORCE)
 		object_set_text(ret, "clientId", s->id);
-	/* CometD takes off two fields and passes on whatever else it got */
+	/* CometD removes two fields and passes on all others */
 	while (json_next_member(&rest, &name, &value)) {
 		char *key = json_text(name);
 

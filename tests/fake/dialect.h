@@ -35,7 +35,7 @@ struct request {
 };
 
 enum advice {
-	ADVICE_NONE,			/* do not say any */
+	ADVICE_NONE,			/* no advice */
 	ADVICE_RETRY,
 	ADVICE_HANDSHAKE,
 	ADVICE_STOP,			/* reconnect: none */
@@ -48,11 +48,11 @@ void dialect_reply(const struct server *s, const struct request *q, const char *
 /* the successful reply to a handshake; messages = events given with it */
 void dialect_handshake(const struct server *s, const struct request *q, bool ack, size_t messages,
 		       struct object *ret);
-/* What a session hears of a published message; publisher's own raw text comes in. */
+/* The event that a session receives for a published message; `message` is the publisher's raw text. */
 void dialect_event(const struct session *s, const char *channel, struct slice message,
 		   struct object *ret);
 
-/* "402::session_unknown" and its like; text valid until the next call */
+/* for example "402::session_unknown"; the text is valid until the next call */
 const char *dialect_unknown_client(const struct server *s, const struct request *q);
 const char *dialect_refusal(const struct server *s, const struct request *q);
 

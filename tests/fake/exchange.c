@@ -1,6 +1,6 @@
 /*
- * Owns the exchanges and the gate through which their answers leave: at once,
- * delayed, parked or never. Must never know what the messages mean.
+ * Exchanges, and sending their answers: at once, delayed, parked until `release`, or
+ * never.
  */
 #include <stdlib.h>
 #include "tests/fake/exchange.h"
@@ -74,8 +74,8 @@ void exchange_answer(struct exchange *x, const struct request *q, const struct r
 	object_write(reply, &own);
 	if (rule && !x->rule)
 		x->rule = rule;
-	if (rule && rule->manner.body)
-		rule_expand(rule->manner.body, &subject, text_view(&own), &x->body);
+	if (rule && rule->send_options.body)
+		rule_expand(rule->send_options.body, &subject, text_view(&own), &x->body);
 	if (rule && rule->drop) {
 		text_fini(&own);
 		return;
@@ -90,7 +90,7 @@ void exchange_answer(struct exchange *x, const struct request *q, const struct r
 	text_fini(&own);
 }
 
-/* the whole of what the client is to read */
+/* the complete body of the answer */
 static void render(struct exchange *x, struct slice events, bool events_first)
 {
 	if (x->body.p) {
@@ -110,7 +110,7 @@ static void render(struct exchange *x, struct slice events, bool events_first)
 	text_puts(&x->out, "]");
 }
 
-static void transmit_http(struct exchange *x, const struct manner *m)
+static void transmit_http(struct exchange *x, const struct send_options *m)
 {
 	static const char json[] = "Content-Type: application/json;charset=utf-8\r\n";
 	struct text headers = {NULL, 0, 0};
@@ -131,11 +131,11 @@ static void transmit_http(struct exchange *x, const struct manner *m)
 
 static void transmit(struct exchange *x)
 {
-	const struct manner *m = x->rule ? &x->rule->manner : NULL;
+	const struct send_options *m = x->rule ? &x->rule->send_options : NULL;
 
 	if (x->conn && x->transport == TRANSPORT_WS && x->rule && x->rule->drop &&
 	    slice_eq(text_view(&x->out), SLICE("[]")))
-		;	/* nothing left to say is no frame */
+		;	/* an empty answer is no frame */
 	else if (x->conn && x->transport == TRANSPORT_WS)
 		ws_send(x->conn, text_view(&x->out), m);
 	else if (x->conn)
@@ -162,7 +162,7 @@ static void transmit_in(struct exchange *x, long ms)
 
 void exchange_send(struct exchange *x, struct slice events, bool events_first)
 {
-	const struct manner *m = x->rule ? &x->rule->manner : NULL;
+	const struct send_options *m = x->rule ? &x->rule->send_options : NULL;
 
 	if (x->session && x->session->held == x)
 		x->session->held = NULL;

@@ -1,7 +1,7 @@
 /*
  * An exchange is what a client sent at once, an HTTP request or a WebSocket
  * message, with the answer that is being put together for it. It outlives its
- * connection, for a server learns late that a client has gone.
+ * connection, because a server notices late that a client has disconnected.
  */
 #ifndef FAKE_EXCHANGE_H
 #define FAKE_EXCHANGE_H
@@ -12,18 +12,18 @@
 struct exchange {
 	struct list link;
 	struct server *server;
-	struct conn *conn;		/* NULL when it has gone */
+	struct conn *conn;		/* NULL when it was closed */
 	enum transport transport;
 	struct text text;		/* what the client sent; requests are views of it */
 	struct session *session;	/* whose events may ride along; a reference */
 	int status;			/* of the response, 200 but for an upgrade */
 	char *headers;
-	void (*sent)(struct conn *c);	/* called behind a response as meant; may be NULL */
-	char *browser;			/* BAYEUX_BROWSER that came or is set */
+	void (*sent)(struct conn *c);	/* called after a response that no rule changed; may be NULL */
+	char *browser;			/* BAYEUX_BROWSER, received or set */
 	bool has_handshake;
 	struct text replies;		/* list of messages */
-	struct text body;		/* said instead of all messages */
-	const struct rule *rule;	/* how it is sent; NULL = well */
+	struct text body;		/* sent instead of all messages */
+	const struct rule *rule;	/* how it is sent; NULL = normally */
 
 	/* the connect in it, while its answer is due */
 	struct request *connect;
@@ -37,21 +37,21 @@ struct exchange {
 };
 
 struct exchange *exchange_new(struct conn *c, struct slice text);
-/* what the rule and the server say to one message, added to the replies */
+/* adds the reply to one message, as changed by the rule */
 void exchange_answer(struct exchange *x, const struct request *q, const struct rule *rule,
 		     struct object *reply);
 /*
- * Sends the answer, now or as its rule wants, and frees the exchange. events is
- * a list of messages that go with it, in front or behind, may be empty.
+ * Sends the answer, now or as its rule demands, and frees the exchange. `events` is
+ * a list of messages sent before or after the replies; it may be empty.
  */
 void exchange_send(struct exchange *x, struct slice events, bool events_first);
 /* answers nothing but an HTTP status, or a close code; frees the exchange */
 void exchange_fail(struct exchange *x, int status, int ws_code, const char *reason);
-/* the connection stays and waits in vain */
+/* without an answer: the connection stays open */
 void exchange_free(struct exchange *x);
 /* sends, after this turn, what a `hold` rule parked; returns how many */
 unsigned exchange_release(struct server *s);
-/* one message as the rules care for it */
+/* the properties of one message that rules can match */
 struct subject exchange_subject(const struct exchange *x, const struct request *q);
 
 void request_free(struct request *q);

@@ -1,7 +1,6 @@
 /*
- * Owns the process of a fake server and the test's end of its control
- * connection. Guarantees that no server outlives its test program, and that no
- * wait is without end. Must never know what the commands mean.
+ * The process of a fake server, and the test's end of its control connection. No
+ * server outlives its test program, and every wait has a deadline.
  */
 #include <errno.h>
 #include <poll.h>
@@ -25,13 +24,13 @@
 #define MAX_ARGS 64
 
 struct fake {
-	char *argv[MAX_ARGS];	/* with room for --port and --control */
+	char *argv[MAX_ARGS];	/* with space for --port and --control */
 	int argc;
 	pid_t pid;		/* 0 when there is none */
 	bool paused;
 	int control;
 	uint16_t port;
-	/* bytes of the control connection: lines handed out and not yet */
+	/* bytes of the control connection: lines already returned, then lines to return */
 	char *in;
 	size_t in_n;
 	size_t in_used;
@@ -161,7 +160,7 @@ pid_t fake_pid(const struct fake *f)
 
 /* ---- commands ---- */
 
-static void say(struct fake *f, const char *fmt, va_list ap)
+static void send_line(struct fake *f, const char *fmt, va_list ap)
 {
 	char *line;
 	int n = vasprintf(&line, fmt, ap);
@@ -169,7 +168,7 @@ static void say(struct fake *f, const char *fmt, va_list ap)
 
 	if (n < 0)
 		fail_msg("no memory");
-	line[n] = '\n';		/* in the place of the NUL */
+	line[n] = '\n';		/* replaces the NUL */
 	while (sent < (size_t)n + 1) {
 		ssize_t w = send(f->control, line + sent, (size_t)n + 1 - sent, MSG_NOSIGNAL);
 
@@ -205,7 +204,7 @@ static bool fill(struct fake *f, long deadline)
 }
 
 /* the next line, NUL-terminated; NULL when none came in time */
-static char *hear(struct fake *f, long timeout)
+static char *read_line(struct fake *f, long timeout)
 {
 	long deadline = now_ms() + timeout;
 
@@ -227,8 +226,8 @@ static char *vask(struct fake *f, const char *fmt, va_list ap)
 {
 	char *line;
 
-	say(f, fmt, ap);
-	line = hear(f, FAKE_DEADLINE + 5000);
+	send_line(f, fmt, ap);
+	line = read_line(f, FAKE_DEADLINE + 5000);
 	if (!line)
 		fail_msg("the fake server does not answer");
 	return line;
@@ -253,7 +252,7 @@ void fake_print_log(struct fake *f)
 
 	sscanf(line, "ok %lu", &n);
 	fprintf(stderr, "---- journal of the fake server on port %u ----\n", f->port);
-	for (; n && (line = hear(f, FAKE_DEADLINE)); n--)
+	for (; n && (line = read_line(f, FAKE_DEADLINE)); n--)
 		fprintf(stderr, "%s\n", line);
 	fprintf(stderr, "----\n");
 }
@@ -265,12 +264,12 @@ bool fake_log_has(struct fake *f, const char *part)
 	bool found = false;
 
 	sscanf(line, "ok %lu", &n);
-	for (; n && (line = hear(f, FAKE_DEADLINE)); n--)
+	for (; n && (line = read_line(f, FAKE_DEADLINE)); n--)
 		found = found || strstr(line, part);
 	return found;
 }
 
-/* what follows `ok `, or the end of the test */
+/* returns what follows `ok `; anything else fails the test */
 static const char *expect_ok(struct fake *f, const char *line)
 {
 	char copy[1024];
@@ -326,7 +325,7 @@ unsigned long fake_count(struct fake *f, const char *kind, const char *channel)
 	return fake_number(f, "count %s %s", kind, channel ? channel : "");
 }
 
-/* ---- its life ---- */
+/* ---- start and stop ---- */
 
 /* waits for the end; the wait status, or -1 when it had to be killed */
 static int reap(struct fake *f)

@@ -1,7 +1,7 @@
 /*
- * How a test holds a fake Bayeux server: starts it, tells it what to do, waits
- * for what it saw, ends it. The commands, the rules and the journal are
- * described in README.md beside this file.
+ * A fake Bayeux server for a test: starting it, sending it commands, waiting for
+ * entries of its journal, stopping it. README.md in this directory describes the
+ * commands, the rules and the journal.
  *
  *     static const char *const options[] = {"--timeout", "2000", NULL};
  *     struct fake *f = fake_start(options);
@@ -13,8 +13,8 @@
  *     fake_await(f, "event", "/a/b", 1);
  *     fake_stop(f);
  *
- * Whatever goes wrong fails the running cmocka test and prints the journal, so
- * nothing here returns an error. No function waits longer than a minute.
+ * A failure fails the running cmocka test and prints the journal, so no function
+ * returns an error. No function waits longer than a minute.
  */
 #ifndef TESTS_FAKE_H
 #define TESTS_FAKE_H
@@ -38,8 +38,8 @@ uint16_t fake_port(const struct fake *f);
 pid_t fake_pid(const struct fake *f);
 
 /*
- * Says one command. Returns what follows the word `ok` in the answer, valid
- * until the next call. An `error` fails the test.
+ * Sends one command. Returns what follows the word `ok` in the answer, valid until
+ * the next call. An `error` fails the test.
  */
 const char *fake_command(struct fake *f, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
@@ -56,7 +56,7 @@ const char *fake_try(struct fake *f, const char *fmt, ...) __attribute__((format
 void fake_await(struct fake *f, const char *kind, const char *channel, unsigned long count);
 /* how many there are now */
 unsigned long fake_count(struct fake *f, const char *kind, const char *channel);
-/* whether a note has this in its line: what a client said, for example */
+/* whether a line of the journal contains this, for example text that a client sent */
 bool fake_log_has(struct fake *f, const char *part);
 /* the journal to stderr */
 void fake_print_log(struct fake *f);
@@ -69,14 +69,14 @@ void fake_print_log(struct fake *f);
 void fake_stop(struct fake *f);
 /* SIGKILL: its connections are reset, nothing else works on f but fake_restart and fake_stop */
 void fake_kill(struct fake *f);
-/* the same program, options and port again, all sessions forgotten; kills it first if need be */
+/* starts it again with the same options and port, without sessions; kills it first if it still runs */
 void fake_restart(struct fake *f);
 /*
  * Makes DIR/cert.pem and DIR/key.pem, self-signed for that host name (or IP
  * address), for --tls. False when there is no openssl program: skip the test.
  */
 bool fake_make_certificate(const char *dir, const char *host);
-/* SIGSTOP and SIGCONT: the kernel accepts connections, nobody ever answers */
+/* SIGSTOP and SIGCONT: the kernel accepts connections, but the server does not answer */
 void fake_pause(struct fake *f);
 void fake_resume(struct fake *f);
 

@@ -1,6 +1,6 @@
 /*
- * Owns the way of a request to the protocol: POSTs, upgrades, and what is
- * refused before any message is read. Must never know what messages say.
+ * Passes requests to the protocol: POSTs and upgrades, and refusals before any
+ * message is read.
  */
 #include <stdlib.h>
 #include <strings.h>
@@ -33,7 +33,7 @@ static void on_ws_message(struct conn *c, struct slice text)
 
 static void on_upgraded(struct conn *c)
 {
-	static const struct ws_handler handler = {on_ws_message, deliver_conn_gone};
+	static const struct ws_handler handler = {on_ws_message, deliver_conn_closed};
 
 	http_detach(c);
 	ws_attach(c, &handler);
@@ -53,12 +53,12 @@ static void upgrade(struct conn *c, const struct http_request *r)
 	struct text t = {NULL, 0, 0};
 
 	text_puts(&t, "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ");
-	codec_accept_key(rule && rule->manner.wrong_key ? SLICE("another") : key, &t);
+	codec_accept_key(rule && rule->send_options.wrong_key ? SLICE("another") : key, &t);
 	text_puts(&t, "\r\n");
 	x->rule = rule;
-	if (rule && rule->manner.body)
-		text_puts(&x->body, rule->manner.body);
-	if (rule && rule->manner.status) {
+	if (rule && rule->send_options.body)
+		text_puts(&x->body, rule->send_options.body);
+	if (rule && rule->send_options.status) {
 		text_clear(&t);
 		journal_add(&c->server->journal, &(struct note){
 			.kind = "refused", .transport = TRANSPORT_WS,
@@ -99,7 +99,7 @@ static void serve(struct conn *c, const struct http_request *r)
 	} else if (is_upgrade(r)) {
 		if (s->set.ws_off || salesforce)
 			refuse(c, salesforce ? 405 : s->set.ws_off);
-		else if (!route_takes_upgrade(s, r->path))
+		else if (!route_allows_upgrade(s, r->path))
 			refuse(c, 404);
 		else
 			upgrade(c, r);
@@ -109,7 +109,7 @@ static void serve(struct conn *c, const struct http_request *r)
 		refuse(c, salesforce ? 405 : 400);
 	} else if (s->set.dialect == DIALECT_FAYE && !is_json(r)) {
 		refuse(c, 400);
-	} else if (!route_takes(s, r->path, r->body)) {
+	} else if (!route_allows(s, r->path, r->body)) {
 		refuse(c, 404);
 	} else {
 		x = exchange_new(c, r->body);
@@ -120,5 +120,5 @@ static void serve(struct conn *c, const struct http_request *r)
 
 void front_accept(struct conn *c)
 {
-	http_attach(c, serve, deliver_conn_gone);
+	http_attach(c, serve, deliver_conn_closed);
 }

@@ -1,4 +1,4 @@
-/* The front door: which request becomes what. */
+/* Accepts requests and passes them to HTTP, WebSocket and the protocol. */
 #ifndef FAKE_FRONT_H
 #define FAKE_FRONT_H
 

@@ -1,8 +1,7 @@
 /*
- * Owns what each message type does to sessions and which reply it gets, the
- * traps of the real servers included: a connect with company is not held, one
- * bad channel breaks the request. Must never know what else was in the batch or
- * how answers are carried.
+ * The effect of each message type and its reply, with the special cases of the real
+ * servers: a connect in a batch with other messages is not held, and one invalid
+ * channel fails the whole request.
  */
 #include <ctype.h>
 #include <stdio.h>
@@ -114,7 +113,7 @@ static void start_session(struct exchange *x, struct request *q)
 	});
 }
 
-/* a browser without the cookie gets one: its sessions are known by it */
+/* a browser without the cookie gets one, which identifies its sessions */
 static void set_cookie(struct exchange *x)
 {
 	struct text t = {NULL, 0, 0};
@@ -152,7 +151,7 @@ static enum outcome on_handshake(struct exchange *x, struct request *q, const st
 
 /* ---- connect ---- */
 
-static void on_hold_over(evutil_socket_t fd, short what, void *arg)
+static void on_hold_timeout(evutil_socket_t fd, short what, void *arg)
 {
 	struct exchange *x = arg;
 
@@ -161,7 +160,7 @@ static void on_hold_over(evutil_socket_t fd, short what, void *arg)
 	deliver_connect_reply(x, NULL, x->advise || is_faye(x) ? ADVICE_RETRY : ADVICE_NONE);
 }
 
-/* A newer connect takes the place of the held one. */
+/* A newer connect replaces the held one. */
 static void supersede(struct session *s)
 {
 	struct exchange *old = s->held;
@@ -177,7 +176,7 @@ static void supersede(struct session *s)
 		exchange_free(old);
 }
 
-/* the client's own wishes; returns how long its connect may be held */
+/* the advice that the client sent; returns how long its connect may be held */
 static long read_advice(struct session *s, const struct request *q, bool *ret_advise)
 {
 	struct slice advice = json_member(q->raw, "advice");
@@ -191,7 +190,7 @@ static long read_advice(struct session *s, const struct request *q, bool *ret_ad
 	return timeout;
 }
 
-/* true when the client has not got all that it was sent */
+/* true when the client has not received all that was sent */
 static bool read_ack(struct session *s, const struct request *q)
 {
 	long batch = 0;
@@ -204,7 +203,7 @@ static bool read_ack(struct session *s, const struct request *q)
 }
 
 /* another session of the same browser has its connect held */
-static bool browser_is_taken(const struct session *s)
+static bool browser_has_held_connect(const struct session *s)
 {
 	LIST_EACH(other, &s->server->sessions, struct session, link)
 		if (other != s && other->held && other->browser && s->browser &&
@@ -213,7 +212,7 @@ static bool browser_is_taken(const struct session *s)
 	return false;
 }
 
-/* CometD's rules of holding, and Faye's one */
+/* the rules of CometD and Faye for holding a connect */
 static bool may_hold(struct exchange *x, struct session *s, bool first, unsigned batch)
 {
 	bool waiting = !list_empty(&s->queue) && (s->transport == TRANSPORT_LP || s->ack);
@@ -229,7 +228,7 @@ static void hold(struct exchange *x, struct request *q, const struct rule *rule,
 	struct session *s = q->session;
 
 	x->connect_rule = rule;
-	x->timer = event_new(x->server->base, -1, 0, on_hold_over, x);
+	x->timer = event_new(x->server->base, -1, 0, on_hold_timeout, x);
 	if (!x->timer)
 		abort();
 	event_add(x->timer, &tv);
@@ -239,7 +238,7 @@ static void hold(struct exchange *x, struct request *q, const struct rule *rule,
 	});
 }
 
-/* what the exchange shall be kept for, in its own memory */
+/* a copy of the request that outlives this call */
 static struct request *keep(const struct request *q)
 {
 	struct request *copy = xcalloc(1, sizeof(*copy));
@@ -276,14 +275,14 @@ static enum outcome on_connect(struct exchange *x, struct request *q, const stru
 		timeout = 0;
 		x->advise = true;
 	}
-	x->multiple = x->transport == TRANSPORT_LP && browser_is_taken(s);
+	x->multiple = x->transport == TRANSPORT_LP && browser_has_held_connect(s);
 	holdable = timeout > 0 && !x->multiple && may_hold(x, s, first, batch);
 	session_unref(x->session);
 	x->session = session_ref(s);
 	x->connect = keep(q);
 	if (holdable) {
 		hold(x, q, rule, timeout);
-		/* over WebSocket what waited goes out while the connect stays */
+		/* over WebSocket queued events are sent while the connect is held */
 		return HELD;
 	}
 	x->connect_rule = rule;
@@ -381,7 +380,7 @@ static enum outcome on_disconnect(struct exchange *x, struct request *q, const s
 	return ANSWERED;
 }
 
-/* Lyrion's: answers on the channel that `response` names, with what was requested. */
+/* Lyrion's: answers on the channel named by `response` with the content of `request`. */
 static void serve_slim(struct request *q)
 {
 	struct slice data = json_member(q->raw, "data");
@@ -411,7 +410,7 @@ static void serve(struct request *q)
 		object_set_text(&event, "channel", q->channel);
 		if (echo)
 			object_set(&event, "id", json_member(q->raw, "id"));
-		/* what came as bytes is answered as bytes */
+		/* binary data is answered as binary data */
 		if (json_member(json_member(q->raw, "ext"), "binary").p)
 			object_set_raw(&event, "ext", "{\"binary\":{}}");
 		deliver_to(q->session, q->channel, &event);

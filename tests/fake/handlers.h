@@ -1,4 +1,4 @@
-/* What a server does about one message. */
+/* How the server handles one message. */
 #ifndef FAKE_HANDLERS_H
 #define FAKE_HANDLERS_H
 
@@ -6,14 +6,14 @@
 
 enum outcome {
 	ANSWERED,	/* the reply is in the exchange */
-	HELD,		/* a connect that waits; the exchange is kept */
-	BROKEN,		/* the server threw: no answer to anything in the request */
+	HELD,		/* the connect is held; the exchange is kept */
+	BROKEN,		/* as if the server threw an exception: the whole request fails */
 };
 
-/* batch: how many messages came together. rule: what applies to this one, or NULL. */
+/* batch: number of messages in the request. rule: the one that matches this message, or NULL. */
 enum outcome handlers_run(struct exchange *x, struct request *q, unsigned batch,
 			  const struct rule *rule);
-/* events of this session may go with the answer, unless another's do already */
+/* events of this session may be sent with the answer, unless those of another are */
 void handlers_ride_with(struct exchange *x, struct session *s);
 
 #endif

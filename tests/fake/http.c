@@ -1,7 +1,6 @@
 /*
- * Owns the bytes of HTTP/1.1: the parser of requests and the writer of
- * responses, wrong ones included. Guarantees one request at a time, in order,
- * and a ceiling for heads and bodies. Must never know what a body says.
+ * HTTP/1.1: parses requests and writes responses, invalid ones included. Serves one
+ * request at a time, in order, with limits for head and body.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,14 +13,14 @@
 
 struct http {
 	http_serve *serve;
-	void (*gone)(struct conn *c);
-	size_t head;		/* length of the head in hand, 0 = not whole yet */
+	void (*closed)(struct conn *c);
+	size_t head;		/* length of the current head, 0 = not complete yet */
 	bool continued;		/* 100 Continue was sent for it */
 	bool keep_alive;
 };
 
-/* cuts the next line off; without its CRLF */
-static struct slice take_line(struct slice *rest)
+/* removes the next line from `rest` and returns it without its CRLF */
+static struct slice next_line(struct slice *rest)
 {
 	const char *end = memchr(rest->p, '\n', rest->n);
 	struct slice line = slice_take(*rest, end ? (size_t)(end - rest->p) : rest->n);
@@ -46,9 +45,9 @@ struct slice http_header(const struct http_request *r, const char *name)
 	struct slice rest = r->head;
 	size_t n = strlen(name);
 
-	take_line(&rest);
+	next_line(&rest);
 	while (rest.n) {
-		struct slice line = take_line(&rest);
+		struct slice line = next_line(&rest);
 
 		if (line.n > n && line.p[n] == ':' && strncasecmp(line.p, name, n) == 0)
 			return trim(slice_drop(line, n + 1));
@@ -82,8 +81,9 @@ static bool header_is(const struct http_request *r, const char *name, const char
 }
 
 /*
- * The body of a chunked request. 1 when it is whole, with its bytes on the wire
- * in *ret_used; 0 when more must come. Starts over each time: fakes may.
+ * The body of a chunked request. 1 when it is complete, with its length on the wire
+ * in *ret_used; 0 when more must come. Parses from the start each time, which is
+ * fast enough for a test server.
  */
 static int dechunk(struct slice in, struct text *ret, size_t *ret_used)
 {
@@ -95,7 +95,7 @@ static int dechunk(struct slice in, struct text *ret, size_t *ret_used)
 
 		if (!memchr(rest.p, '\n', rest.n))
 			return 0;
-		line = take_line(&rest);
+		line = next_line(&rest);
 		n = strtoul(line.p, NULL, 16);
 		if (n > MAX_BODY || rest.n < n + 2)
 			return 0;
@@ -108,7 +108,7 @@ static int dechunk(struct slice in, struct text *ret, size_t *ret_used)
 	}
 }
 
-/* finds the end of the head; 0 when it is not there yet */
+/* the length of the head; 0 when it is not complete yet */
 static size_t head_length(struct evbuffer *in)
 {
 	struct evbuffer_ptr at = evbuffer_search(in, "\r\n\r\n", 4, NULL);
@@ -118,7 +118,7 @@ static size_t head_length(struct evbuffer *in)
 
 static bool parse_head(struct conn *c, struct http_request *r)
 {
-	struct slice rest = r->head, line = take_line(&rest);
+	struct slice rest = r->head, line = next_line(&rest);
 	const char *first = memchr(line.p, ' ', line.n), *second;
 	struct http *h = c->state;
 
@@ -134,7 +134,7 @@ static bool parse_head(struct conn *c, struct http_request *r)
 	return true;
 }
 
-/* curl asks before it sends more than 1 MB */
+/* curl sends Expect: 100-continue before more than 1 MB */
 static void answer_expect(struct conn *c, const struct http_request *r)
 {
 	struct http *h = c->state;
@@ -145,8 +145,8 @@ static void answer_expect(struct conn *c, const struct http_request *r)
 }
 
 /*
- * The body behind the head: 1 when it is whole, with its bytes on the wire in
- * *ret_used; 0 when more must come; -1 when it is too big.
+ * The body after the head: 1 when it is complete, with its length on the wire in
+ * *ret_used; 0 when more must come; -1 when it is too large.
  */
 static int find_body(const struct http_request *r, struct slice behind, struct text *ret,
 		     size_t *ret_used)
@@ -171,7 +171,7 @@ static void refuse(struct conn *c, int status)
 	conn_finish(c, false);
 }
 
-/* serves the request at the start of the input; false when it is not whole yet */
+/* serves the request at the start of the input; false when it is not complete yet */
 static bool serve_one(struct conn *c)
 {
 	struct evbuffer *in = conn_input(c);
@@ -209,11 +209,11 @@ static bool serve_one(struct conn *c)
 	return whole > 0;
 }
 
-static void http_gone(struct conn *c)
+static void http_closed(struct conn *c)
 {
 	struct http *h = c->state;
 
-	h->gone(c);
+	h->closed(c);
 }
 
 static void http_readable(struct conn *c)
@@ -225,13 +225,13 @@ static void http_readable(struct conn *c)
 		;
 }
 
-void http_attach(struct conn *c, http_serve *serve, void (*gone)(struct conn *c))
+void http_attach(struct conn *c, http_serve *serve, void (*closed)(struct conn *c))
 {
-	static const struct conn_ops ops = {http_readable, http_gone, http_detach};
+	static const struct conn_ops ops = {http_readable, http_closed, http_detach};
 	struct http *h = xcalloc(1, sizeof(*h));
 
 	h->serve = serve;
-	h->gone = gone;
+	h->closed = closed;
 	c->state = h;
 	c->ops = &ops;
 	c->transport = TRANSPORT_LP;
@@ -279,7 +279,7 @@ static void write_chunked(struct slice body, size_t size, struct text *out)
 	text_puts(out, "0\r\n\r\n");
 }
 
-static void render(int status, const char *headers, struct slice body, const struct manner *m,
+static void render(int status, const char *headers, struct slice body, const struct send_options *m,
 		   bool keep_alive, struct text *out)
 {
 	struct text packed = {NULL, 0, 0};
@@ -314,10 +314,10 @@ static void render(int status, const char *headers, struct slice body, const str
 }
 
 void http_respond(struct conn *c, int status, const char *headers, struct slice body,
-		  const struct manner *manner)
+		  const struct send_options *send_options)
 {
-	static const struct manner good;
-	const struct manner *m = manner ? manner : &good;
+	static const struct send_options good;
+	const struct send_options *m = send_options ? send_options : &good;
 	struct http *h = c->state;
 	struct text out = {NULL, 0, 0};
 

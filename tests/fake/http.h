@@ -1,10 +1,10 @@
-/* HTTP/1.1 on a connection: one request at a time, and responses good and bad. */
+/* HTTP/1.1 on a connection: one request at a time, valid and invalid responses. */
 #ifndef FAKE_HTTP_H
 #define FAKE_HTTP_H
 
 #include "protocol/slice.h"
 #include "tests/fake/conn.h"
-#include "tests/fake/manner.h"
+#include "tests/fake/send_options.h"
 
 /* views into the request's own bytes, valid during the call of `serve` */
 struct http_request {
@@ -14,11 +14,11 @@ struct http_request {
 	struct slice body;
 };
 
-/* A whole request has come; answer now or later with http_respond. */
+/* Called with a complete request; answer now or later with http_respond. */
 typedef void http_serve(struct conn *c, const struct http_request *r);
 
 /* makes c an HTTP connection */
-void http_attach(struct conn *c, http_serve *serve, void (*gone)(struct conn *c));
+void http_attach(struct conn *c, http_serve *serve, void (*closed)(struct conn *c));
 /* frees what http_attach made: before a connection becomes a WebSocket */
 void http_detach(struct conn *c);
 
@@ -28,11 +28,11 @@ struct slice http_header(const struct http_request *r, const char *name);
 struct slice http_cookie(const struct http_request *r, const char *name);
 
 /*
- * Sends the response to the request in hand. headers: complete lines, may be
- * NULL. manner: may be NULL; its status and headers win; its hold and delay
- * are the caller's business.
+ * Sends the response to the current request. headers: complete lines, may be NULL.
+ * send_options: may be NULL; its status and headers take precedence; the caller
+ * implements its hold and delay.
  */
 void http_respond(struct conn *c, int status, const char *headers, struct slice body,
-		  const struct manner *manner);
+		  const struct send_options *send_options);
 
 #endif

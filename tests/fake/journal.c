@@ -1,8 +1,7 @@
 /*
- * Owns the list of what happened and the one who waits for a count of it.
- * Guarantees that a count is exact or refused: when the list reached its
- * ceiling it forgets the oldest half and remembers that it did. Must never know
- * why anything happened.
+ * The journal of the server, and the one pending `await`. A count is exact or
+ * refused: at its ceiling the journal drops the oldest half, and from then on counts
+ * that need it fail.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,7 +53,7 @@ static char *line_of(const struct note *note)
 		text_printf(&t, " batch=%u", note->batch);
 	if (note->text)
 		text_printf(&t, " %.200s", note->text);
-	/* an entry is one line, whatever the client said */
+	/* an entry is one line, whatever the client sent */
 	for (char *p = t.p; *p; p++)
 		if ((unsigned char)*p < 0x20)
 			*p = ' ';
@@ -106,7 +105,7 @@ void journal_await(struct journal *j, const char *kind, const char *channel, uns
 		done(arg);
 		return;
 	}
-	journal_forget(j);
+	journal_cancel_await(j);
 	j->wait.kind = xstrdup(kind);
 	j->wait.channel = channel ? xstrdup(channel) : NULL;
 	j->wait.missing = count - have;
@@ -114,7 +113,7 @@ void journal_await(struct journal *j, const char *kind, const char *channel, uns
 	j->wait.arg = arg;
 }
 
-void journal_forget(struct journal *j)
+void journal_cancel_await(struct journal *j)
 {
 	free(j->wait.kind);
 	free(j->wait.channel);
@@ -132,7 +131,7 @@ size_t journal_write(const struct journal *j, struct text *ret)
 
 void journal_fini(struct journal *j)
 {
-	journal_forget(j);
+	journal_cancel_await(j);
 	drop_entries(j, j->n);
 	free(j->entries);
 	j->entries = NULL;

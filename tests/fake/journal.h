@@ -17,7 +17,7 @@ enum transport {
 
 const char *transport_name(enum transport t);
 
-/* one thing that happened; what does not apply stays zero */
+/* one entry; fields that do not apply stay zero */
 struct note {
 	const char *kind;
 	const char *channel;
@@ -35,7 +35,7 @@ struct journal {
 	size_t n;
 	size_t mark;
 	bool overflowed;
-	/* the one who waits, see journal_await */
+	/* the pending await, see journal_await */
 	struct {
 		char *kind;
 		char *channel;
@@ -43,7 +43,7 @@ struct journal {
 		void (*done)(void *arg);
 		void *arg;
 	} wait;
-	/* told of each note, for the demo's friendly lines; may be NULL */
+	/* called with each note, for the lines that the demo prints; may be NULL */
 	void (*listener)(const struct note *note);
 };
 
@@ -53,12 +53,12 @@ void journal_mark(struct journal *j);
 /* notes of a kind since the mark; channel NULL counts all channels */
 unsigned long journal_count(const struct journal *j, const char *kind, const char *channel);
 /*
- * Calls done once when the count reaches what was asked for; at once when it
- * has already. There is one waiter at most; journal_forget takes it away.
+ * Calls done once when the count is reached, or at once when it has been. There is
+ * at most one pending await; journal_cancel_await removes it.
  */
 void journal_await(struct journal *j, const char *kind, const char *channel, unsigned long count,
 		   void (*done)(void *arg), void *arg);
-void journal_forget(struct journal *j);
+void journal_cancel_await(struct journal *j);
 /* the lines of the journal since the start; returns how many */
 size_t journal_write(const struct journal *j, struct text *ret);
 void journal_fini(struct journal *j);

@@ -1,7 +1,6 @@
 /*
- * Owns the scanning of JSON text into views, and objects in the making.
- * Guarantees that json_valid bounds the depth, so recursion ends. Must never
- * know what a Bayeux message is.
+ * Scans JSON text into views, and builds objects. json_valid limits the depth, so
+ * recursion is bounded.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -147,8 +146,8 @@ bool json_is_string(struct slice value)
 	return starts_with(value, '"');
 }
 
-/* takes the value at the start of *rest off it */
-static struct slice take_value(struct slice *rest)
+/* removes the value at the start of *rest and returns it */
+static struct slice next_value(struct slice *rest)
 {
 	const char *end = rest->p + rest->n;
 	const char *p = skip_space(rest->p, end);
@@ -158,8 +157,8 @@ static struct slice take_value(struct slice *rest)
 	return slice_make(p, (size_t)(after - p));
 }
 
-/* past the bracket, comma or colon in front of the next item; false at the end */
-static bool take_mark(struct slice *rest)
+/* skips the bracket, comma or colon before the next item; false at the end */
+static bool skip_mark(struct slice *rest)
 {
 	const char *end = rest->p + rest->n;
 	const char *p = skip_space(rest->p, end);
@@ -173,19 +172,19 @@ static bool take_mark(struct slice *rest)
 
 bool json_next(struct slice *rest, struct slice *ret_value)
 {
-	if (!take_mark(rest))
+	if (!skip_mark(rest))
 		return false;
-	*ret_value = take_value(rest);
+	*ret_value = next_value(rest);
 	return true;
 }
 
 bool json_next_member(struct slice *rest, struct slice *ret_name, struct slice *ret_value)
 {
-	if (!take_mark(rest))
+	if (!skip_mark(rest))
 		return false;
-	*ret_name = take_value(rest);
-	take_mark(rest);
-	*ret_value = take_value(rest);
+	*ret_name = next_value(rest);
+	skip_mark(rest);
+	*ret_value = next_value(rest);
 	return true;
 }
 

@@ -1,8 +1,8 @@
 /*
- * JSON as the fake sees it: views of raw text. Nothing is decoded that need not
- * be, so what a client published goes to the subscribers byte by byte. Written
- * apart from protocol/json_read on purpose: a server under the test of its own
- * reader would forgive that reader's mistakes.
+ * JSON as views of raw text. Values are decoded only where needed, so published
+ * data reaches the subscribers unchanged. Deliberately independent of
+ * protocol/json_read: with the same code on both sides a test would not notice a
+ * fault of that reader.
  *
  * All but json_skip and json_valid expect text that json_valid accepted.
  */
@@ -33,7 +33,7 @@ bool json_next_member(struct slice *rest, struct slice *ret_name, struct slice *
 
 /* The raw value of a member, SLICE_NULL when it is not there (or no object). */
 struct slice json_member(struct slice object, const char *name);
-/* A string decoded, any other value as it stands; to be freed. NULL for SLICE_NULL. */
+/* A string decoded, any other value unchanged; free(). NULL for SLICE_NULL. */
 char *json_text(struct slice value);
 /* true and *ret when the value is a number */
 bool json_number(struct slice value, long *ret);

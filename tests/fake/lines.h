@@ -1,6 +1,6 @@
 /*
- * What a client says, in the order of members that was recorded, and what it is
- * advised; CID stands for the client id.
+ * Messages of a client with the recorded order of members, and the server's advice;
+ * CID is replaced by the client id.
  */
 #ifndef TESTS_FAKE_LINES_H
 #define TESTS_FAKE_LINES_H

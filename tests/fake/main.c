@@ -1,6 +1,6 @@
 /*
- * Owns the command line and the life of the server: starts it, runs it until
- * SIGTERM, SIGINT or the end of the control connection, gives everything back.
+ * The command line of fake-bayeux. Runs the server until SIGTERM, SIGINT or the end
+ * of the control connection, then frees everything.
  */
 #include <getopt.h>
 #include <signal.h>
@@ -28,7 +28,7 @@ static int usage(void)
 	return 2;
 }
 
-/* each server's own times, as far as the command line says nothing else */
+/* the default times of each real server, where the command line sets none */
 static void set_defaults(struct settings *set)
 {
 	static const struct {
@@ -106,7 +106,7 @@ static void on_signal(evutil_socket_t fd, short what, void *arg)
 
 /* ---- the demo ---- */
 
-static void say(const struct note *note)
+static void print_note(const struct note *note)
 {
 	if (strcmp(note->kind, "session") == 0)
 		fprintf(stderr, "server: a session began (%s), number %u\n",
@@ -140,12 +140,12 @@ static struct event *start_demo(struct server *s)
 
 	if (!tick)
 		abort();
-	s->journal.listener = say;
+	s->journal.listener = print_note;
 	event_add(tick, &second);
 	return tick;
 }
 
-/* ---- the life ---- */
+/* ---- start and stop ---- */
 
 static void server_init(struct server *s)
 {
@@ -154,7 +154,7 @@ static void server_init(struct server *s)
 		abort();
 	s->on_accept = front_accept;
 	list_init(&s->conns);
-	list_init(&s->dead_conns);
+	list_init(&s->closed_conns);
 	list_init(&s->sessions);
 	list_init(&s->exchanges);
 	list_init(&s->rules);

@@ -1,6 +1,6 @@
 /*
- * Owns the bytes a test says to the fake server and hears from it. Shares no
- * code with the server, so that a mistake cannot cancel itself out.
+ * Sends bytes to the fake server and reads its bytes. Shares no code with the
+ * server, so that the same mistake on both sides cannot go unnoticed.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -17,7 +17,7 @@
 #include <cmocka.h>
 #include "tests/fake/raw_client.h"
 
-#define PATIENCE 60000
+#define TIMEOUT_MS 60000
 
 /* ---- bytes ---- */
 
@@ -73,13 +73,13 @@ void raw_send(struct raw *r, const void *p, size_t n)
 	}
 }
 
-/* more bytes; 0 at the end, -1 on reset; silence fails the test */
+/* reads more bytes; 0 at the end, -1 on reset; a timeout fails the test */
 static ssize_t fill(struct raw *r)
 {
 	struct pollfd p = {.fd = r->fd, .events = POLLIN};
 	ssize_t got;
 
-	if (poll(&p, 1, PATIENCE) != 1)
+	if (poll(&p, 1, TIMEOUT_MS) != 1)
 		fail_msg("nothing came");
 	r->in = realloc(r->in, r->n + 65536 + 1);
 	assert_non_null(r->in);
@@ -127,8 +127,8 @@ static char *replaced(const char *s, const char *from, const char *to)
 	return out;
 }
 
-/* the client's id becomes CID, once it is known */
-static char *heard(struct client *c, const char *text)
+/* replaces the client's id by CID, once it is known */
+static char *normalize(struct client *c, const char *text)
 {
 	const char *id = strstr(text, "\"clientId\":\"");
 
@@ -155,7 +155,7 @@ void client_fini(struct client *c)
 	free(c->body);
 }
 
-void say(struct client *c, struct raw *r, const char *text)
+void send_post(struct client *c, struct raw *r, const char *text)
 {
 	char *body = replaced(text, "CID", c->id), *request;
 	int n = asprintf(&request,
@@ -191,7 +191,7 @@ static size_t chunked_length(const char *p, const char *end)
 	}
 }
 
-/* the length of the body on the wire; SIZE_MAX when it is not all here */
+/* the length of the body on the wire; SIZE_MAX when it is not complete */
 static size_t body_length(const struct raw *r, size_t head)
 {
 	const char *length = strcasestr(r->in, "Content-Length:");
@@ -205,7 +205,7 @@ static size_t body_length(const struct raw *r, size_t head)
 	return r->n - head < n ? SIZE_MAX : n;
 }
 
-const char *hear(struct client *c, struct raw *r)
+const char *read_response(struct client *c, struct raw *r)
 {
 	char *end, *cookie, *raw_body;
 	size_t head, n;
@@ -227,7 +227,7 @@ const char *hear(struct client *c, struct raw *r)
 	cookie = strstr(c->head, "Set-Cookie: BAYEUX_BROWSER=");
 	if (cookie)
 		sscanf(cookie, "Set-Cookie: %127[^;]", c->cookie);
-	c->body = heard(c, raw_body);
+	c->body = normalize(c, raw_body);
 	free(raw_body);
 	drop(r, head + n);
 	return c->body;
@@ -236,11 +236,11 @@ const char *hear(struct client *c, struct raw *r)
 const char *ask(struct client *c, const char *text)
 {
 	if (c->ws) {
-		say_ws(c, text);
-		return hear_ws(c);
+		send_ws(c, text);
+		return read_ws(c);
 	}
-	say(c, &c->talk, text);
-	return hear(c, &c->talk);
+	send_post(c, &c->talk, text);
+	return read_response(c, &c->talk);
 }
 
 void client_handshake(struct client *c, const char *fields)
@@ -258,7 +258,7 @@ void client_handshake(struct client *c, const char *fields)
 				   "\"advice\":{\"timeout\":0}}]"), "\"successful\":true"));
 }
 
-void say_connect(struct client *c, const char *id)
+void send_connect(struct client *c, const char *id)
 {
 	char *text;
 
@@ -266,18 +266,18 @@ void say_connect(struct client *c, const char *id)
 			     "\"connectionType\":\"%s\",\"id\":\"%s\"}]",
 			     c->ws ? "websocket" : "long-polling", id) > 0);
 	if (c->ws) {
-		say_ws(c, text);
+		send_ws(c, text);
 	} else {
 		if (c->wait.fd < 0)
 			raw_open(&c->wait, c->port);
-		say(c, &c->wait, text);
+		send_post(c, &c->wait, text);
 	}
 	free(text);
 }
 
 /* ---- WebSocket ---- */
 
-void say_upgrade(struct raw *r, uint16_t port, const char *headers)
+void send_upgrade(struct raw *r, uint16_t port, const char *headers)
 {
 	char *request;
 	int n;
@@ -297,14 +297,14 @@ void client_open_ws(struct client *c)
 {
 	raw_close(&c->talk);
 	c->ws = true;
-	say_upgrade(&c->talk, c->port, NULL);
-	hear(c, &c->talk);
+	send_upgrade(&c->talk, c->port, NULL);
+	read_response(c, &c->talk);
 	assert_int_equal(c->status, 101);
 	/* the answer of RFC 6455, 1.3 to its sample key */
 	assert_non_null(strstr(c->head, "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
 }
 
-void say_frame(struct client *c, unsigned first, const char *text, size_t n)
+void send_ws_frame(struct client *c, unsigned first, const char *text, size_t n)
 {
 	unsigned char head[14] = {(unsigned char)first};
 	size_t used = 2;
@@ -322,11 +322,11 @@ void say_frame(struct client *c, unsigned first, const char *text, size_t n)
 	free(masked);
 }
 
-void say_ws(struct client *c, const char *text)
+void send_ws(struct client *c, const char *text)
 {
 	char *said = replaced(text, "CID", c->id);
 
-	say_frame(c, 0x81, said, strlen(said));
+	send_ws_frame(c, 0x81, said, strlen(said));
 	free(said);
 }
 
@@ -337,7 +337,7 @@ static void need(struct raw *r, size_t n)
 			fail_msg("the connection ended before the frame");
 }
 
-const struct frame *hear_frame(struct client *c)
+const struct frame *read_ws_frame(struct client *c)
 {
 	static struct frame f;
 	struct raw *r = &c->talk;
@@ -371,21 +371,21 @@ const struct frame *hear_frame(struct client *c)
 	return &f;
 }
 
-const char *hear_ws(struct client *c)
+const char *read_ws(struct client *c)
 {
-	const struct frame *f = hear_frame(c);
+	const struct frame *f = read_ws_frame(c);
 	char *text;
 
 	assert_int_equal(f->first, 0x81);
 	assert_false(f->masked);
-	text = heard(c, f->text);
+	text = normalize(c, f->text);
 	free(c->body);
 	return c->body = text;
 }
 
-unsigned hear_close(struct client *c)
+unsigned read_ws_close(struct client *c)
 {
-	const struct frame *f = hear_frame(c);
+	const struct frame *f = read_ws_frame(c);
 
 	assert_int_equal(f->first, 0x88);
 	assert_true(f->n >= 2);

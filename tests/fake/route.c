@@ -1,4 +1,4 @@
-/* Owns the routes. Must never know what becomes of a message. */
+/* The routes: which path accepts which messages. */
 #include <stdlib.h>
 #include "tests/fake/dialect.h"
 #include "tests/fake/route.h"
@@ -55,12 +55,12 @@ static bool takes(const struct server *s, struct slice path, const char *type)
 	return !routed;
 }
 
-bool route_takes_upgrade(const struct server *s, struct slice path)
+bool route_allows_upgrade(const struct server *s, struct slice path)
 {
 	return takes(s, path, "upgrade");
 }
 
-static bool takes_message(const struct server *s, struct slice path, struct slice message)
+static bool allows_message(const struct server *s, struct slice path, struct slice message)
 {
 	struct slice channel = json_member(message, "channel");
 	char *text = json_is_string(channel) ? json_text(channel) : xstrdup("");
@@ -70,16 +70,16 @@ static bool takes_message(const struct server *s, struct slice path, struct slic
 	return good;
 }
 
-bool route_takes(const struct server *s, struct slice path, struct slice text)
+bool route_allows(const struct server *s, struct slice path, struct slice text)
 {
 	struct slice one;
 
 	if (!json_valid(text))
 		return true;
 	if (!json_is_array(text))
-		return takes_message(s, path, text);
+		return allows_message(s, path, text);
 	while (json_next(&text, &one))
-		if (!takes_message(s, path, one))
+		if (!allows_message(s, path, one))
 			return false;
 	return true;
 }

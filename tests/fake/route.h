@@ -13,8 +13,8 @@ bool route_add(struct server *s, const char *type, const char *path);
 void routes_fini(struct server *s);
 
 /* whether an upgrade may be asked for at this path, query included */
-bool route_takes_upgrade(const struct server *s, struct slice path);
+bool route_allows_upgrade(const struct server *s, struct slice path);
 /* Whether each message of this text may be sent there. Broken texts may: others refuse them. */
-bool route_takes(const struct server *s, struct slice path, struct slice text);
+bool route_allows(const struct server *s, struct slice path, struct slice text);
 
 #endif

@@ -1,7 +1,6 @@
 /*
- * Owns the rules: parsing them, matching them, counting their use. Guarantees
- * that a rule that was handed out lives until the server ends. Must never know
- * how an answer is made or sent.
+ * The rules: parsing, matching, and counting their use. A removed rule is freed when
+ * the server ends, because an exchange may still refer to it.
  */
 #include <ctype.h>
 #include <stdio.h>
@@ -17,7 +16,7 @@ static void set_text(char **field, char *owned)
 	*field = owned;
 }
 
-/* key=value in front of the actions; false when the word is no such pair */
+/* key=value before the actions; false when the word is not such a pair */
 static bool parse_match(struct rule *r, const char *word, const char **ret_error)
 {
 	const char *value = strchr(word, '=');
@@ -57,14 +56,14 @@ static void add_header(struct rule *r, const char *line)
 {
 	struct text t = {NULL, 0, 0};
 
-	text_printf(&t, "%s%s\r\n", r->manner.headers ? r->manner.headers : "", line);
-	set_text(&r->manner.headers, t.p);
+	text_printf(&t, "%s%s\r\n", r->send_options.headers ? r->send_options.headers : "", line);
+	set_text(&r->send_options.headers, t.p);
 }
 
 /* actions of one word */
 static bool parse_flag(struct rule *r, const char *word)
 {
-	struct manner *m = &r->manner;
+	struct send_options *m = &r->send_options;
 	const struct {
 		const char *word;
 		bool *flag;
@@ -92,7 +91,7 @@ static bool parse_numbered(struct rule *r, const char *word, struct words *l,
 	static const char *const words[] = {
 		"delay", "status", "cut", "cut-head", "chunk", "fragment", "ws-close",
 	};
-	struct manner *m = &r->manner;
+	struct send_options *m = &r->send_options;
 	size_t i = 0;
 	long n = 0;
 
@@ -135,7 +134,7 @@ static void parse_redirect(struct rule *r, struct words *l, const char **ret_err
 	}
 	text_printf(&t, "Location: %s", url);
 	add_header(r, t.p);
-	r->manner.status = (int)status;
+	r->send_options.status = (int)status;
 	r->effect = false;
 	text_fini(&t);
 	free(url);
@@ -144,7 +143,7 @@ static void parse_redirect(struct rule *r, struct words *l, const char **ret_err
 /* actions with text; those that take the rest of the line are the last ones */
 static void parse_texted(struct rule *r, const char *word, struct words *l, const char **ret_error)
 {
-	struct manner *m = &r->manner;
+	struct send_options *m = &r->send_options;
 	char *text;
 
 	if (strcmp(word, "reply") == 0) {
@@ -216,10 +215,10 @@ static const char *parse(struct rule *r, const char *text)
 	return error ? error : acting ? NULL : "no action";
 }
 
-/* what only one transport can do applies to that one alone */
+/* a rule with an action of one transport applies only to that transport */
 static void imply_transport(struct rule *r)
 {
-	const struct manner *m = &r->manner;
+	const struct send_options *m = &r->send_options;
 	bool upgrade = r->type && strcmp(r->type, "upgrade") == 0;
 
 	if (r->transport || upgrade)
@@ -242,10 +241,10 @@ static void rule_free(struct rule *r)
 	free(r->channel);
 	free(r->error);
 	free(r->reply);
-	free(r->manner.body);
-	free(r->manner.raw);
-	free(r->manner.headers);
-	free(r->manner.ws_reason);
+	free(r->send_options.body);
+	free(r->send_options.raw);
+	free(r->send_options.headers);
+	free(r->send_options.ws_reason);
 	free(r);
 }
 
@@ -275,7 +274,7 @@ bool rule_remove(struct server *s, unsigned id)
 	LIST_EACH(r, &s->rules, struct rule, link) {
 		if (id == 0 || r->id == id) {
 			found = true;
-			r->dead = true;
+			r->removed = true;
 		}
 	}
 	return found;
@@ -283,10 +282,10 @@ bool rule_remove(struct server *s, unsigned id)
 
 static bool matches(const struct rule *r, const struct subject *m)
 {
-	if (r->dead || (r->transport && r->transport != m->transport) ||
+	if (r->removed || (r->transport && r->transport != m->transport) ||
 	    (r->client && r->client != m->client))
 		return false;
-	/* events and upgrades are nobody's requests: only by name */
+	/* events and upgrades are not requests: they match only by name */
 	if (r->type ? strcmp(r->type, m->type) != 0
 		    : strcmp(m->type, "event") == 0 || strcmp(m->type, "upgrade") == 0)
 		return false;
@@ -301,7 +300,7 @@ const struct rule *rule_match(struct server *s, const struct subject *m)
 		if (!matches(r, m) || ++r->matched <= r->skip)
 			continue;
 		if (r->times && r->matched - r->skip == r->times)
-			r->dead = true;
+			r->removed = true;
 		snprintf(id, sizeof(id), "%u", r->id);
 		journal_add(&s->journal, &(struct note){
 			.kind = "rule", .channel = id, .transport = m->transport,

@@ -1,6 +1,6 @@
 /*
- * The one struct that all parts of the fake server share: what it was told to
- * be, what it holds, what happened. Each part says which fields are its own.
+ * The struct that all parts of the fake server share: its settings, its connections
+ * and sessions, its journal. The comments name the file that uses a group of fields.
  */
 #ifndef FAKE_SERVER_H
 #define FAKE_SERVER_H
@@ -30,11 +30,11 @@ struct settings {
 	bool timesync;			/* answers the timesync extension */
 	long ahead;			/* ms, of its clock for that */
 	bool duplicates;		/* a copy per matching pattern, like CometD for Node */
-	bool echo;			/* publishers hear their own messages */
+	bool echo;			/* publishers receive their own messages */
 	bool advise_max_interval;	/* CometD's handshakeReconnect */
-	char *advice;			/* said instead of the true advice, NULL = true */
-	char *types;			/* supportedConnectionTypes said, NULL = true */
-	char *header_name;		/* wanted in every request, NULL = none */
+	char *advice;			/* sent instead of the real advice, NULL = real */
+	char *types;			/* supportedConnectionTypes to send, NULL = the real ones */
+	char *header_name;		/* required in every request, NULL = none */
 	char *header_value;
 };
 
@@ -56,7 +56,7 @@ struct server {
 	uint16_t port;
 	bool frozen;
 	struct list conns;
-	struct list dead_conns;
+	struct list closed_conns;
 	struct event *reaper;
 	unsigned last_conn;
 	void *tls;
@@ -66,7 +66,7 @@ struct server {
 	struct list sessions;
 	unsigned last_session;
 	unsigned max_connects;		/* most connects outstanding in one session */
-	struct name_list channels;	/* every channel that ever was */
+	struct name_list channels;	/* every channel ever used */
 	struct name_list welcome;	/* events given with each handshake reply */
 
 	/* exchange.c */
@@ -79,7 +79,7 @@ struct server {
 	/* route.c */
 	struct list routes;
 
-	/* deliver.c: what replay extensions ask for */
+	/* deliver.c: events kept for the replay extension */
 	long last_replay;
 	struct name_list replay_channels;
 	struct name_list replay_events;

@@ -1,7 +1,6 @@
 /*
- * Owns the sessions, their subscriptions, queues and expiry timers. Guarantees
- * that a session lives while somebody holds a reference, removed or not. Must
- * never send anything.
+ * Sessions with their subscriptions, queues and expiry timers. A session exists as
+ * long as there is a reference to it, removed or not. Nothing is sent from here.
  */
 #include <stdio.h>
 #include <stdlib.h>

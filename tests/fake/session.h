@@ -1,6 +1,6 @@
 /*
- * Sessions as data: who is there, what they subscribed, what waits for them.
- * Nothing is sent from here; see deliver.h.
+ * Sessions as data: their subscriptions and queued events. Nothing is sent from
+ * here; see deliver.h.
  */
 #ifndef FAKE_SESSION_H
 #define FAKE_SESSION_H
@@ -13,14 +13,14 @@ struct queued {
 	char *channel;
 	char *text;
 	unsigned long batch;		/* of the ack extension */
-	const struct rule *rule;	/* how it is sent; may be NULL */
+	const struct rule *rule;	/* how to send it; may be NULL */
 };
 
 struct session {
 	struct list link;
 	struct server *server;
 	unsigned refs;
-	unsigned number;		/* 1 is the server's first: what the journal calls client */
+	unsigned number;		/* from 1; `client` in the journal */
 	char *id;
 	char *browser;			/* BAYEUX_BROWSER, NULL on WebSocket */
 	bool removed;
@@ -29,7 +29,7 @@ struct session {
 	bool busy;			/* a request of its own is being processed */
 	enum transport transport;
 	struct conn *ws;
-	struct exchange *held;		/* the connect that waits */
+	struct exchange *held;		/* the held connect */
 	struct name_list subscriptions;
 	struct list queue;
 	bool ack;
@@ -41,22 +41,22 @@ struct session {
 /* A session with a reference for the caller; on_expired(session) when its time is up. */
 struct session *session_new(struct server *s, event_callback_fn on_expired);
 struct session *session_find(const struct server *s, const char *client_id);
-/* by its number; NULL when gone */
+/* by its number; NULL when there is none */
 struct session *session_numbered(const struct server *s, unsigned number);
 struct session *session_ref(struct session *s);
 void session_unref(struct session *s);
-/* out of the server's list: nobody finds it any more */
+/* removes it from the server's list, so that it cannot be found any more */
 void session_remove(struct session *s);
 
 /* how many of its patterns cover the channel */
 unsigned session_matches(const struct session *s, const char *channel);
-/* text is taken over */
+/* takes ownership of text */
 void session_queue(struct session *s, const char *channel, char *text, const struct rule *rule);
 /* takes it out of its queue as well */
 void queued_free(struct queued *q);
-/* forgets what the client says it has: all up to that batch */
+/* frees the events that the client acknowledged: all up to that batch */
 void session_acknowledge(struct session *s, unsigned long batch);
-/* the life without a connect begins, or does not count while one is here */
+/* starts the time after which a session without a connect expires, or stops it while there is one */
 void session_start_expiry(struct session *s);
 void session_stop_expiry(struct session *s);
 /* letters and digits, n of them and the NUL */

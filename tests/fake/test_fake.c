@@ -1,6 +1,6 @@
 /*
- * The fake server speaks like CometD Java: each test says what was recorded
- * there and compares the answer byte by byte.
+ * The fake server answers like CometD Java: each test sends recorded requests and
+ * compares the answers byte by byte.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include "tests/fake/joined.h"
+#include "tests/fake/setup.h"
 #include "tests/fake/lines.h"
 
 static void test_lp_conversation(void **state)
@@ -49,9 +49,9 @@ static void test_lp_hold_time_passes(void **state)
 	struct client c;
 
 	(void)state;
-	join_as(&c, f, false, NULL);
-	say_connect(&c, "12");
-	assert_string_equal(hear(&c, &c.wait),
+	connect_client(&c, f, false, NULL);
+	send_connect(&c, "12");
+	assert_string_equal(read_response(&c, &c.wait),
 		"[{\"channel\":\"/meta/connect\",\"id\":\"12\",\"successful\":true}]");
 	assert_int_equal(fake_count(f, "held", NULL), 1);
 	client_fini(&c);
@@ -64,26 +64,26 @@ static void test_lp_held_connect(void **state)
 	struct client c;
 
 	(void)state;
-	join_as(&c, f, false, NULL);
+	connect_client(&c, f, false, NULL);
 	ask(&c, "[" SUBSCRIBE("/pp", "3") "," SUBSCRIBE("/pp/**", "4") ","
 		SUBSCRIBE("/*", "5") "]");
-	/* an event: in front of the reply, once, whatever matches */
-	say_connect(&c, "10");
+	/* an event: before the reply, once, however many patterns match */
+	send_connect(&c, "10");
 	fake_await(f, "held", NULL, 1);
 	fake_command(f, "publish /pp {\"from\":\"d\"}");
-	assert_string_equal(hear(&c, &c.wait),
+	assert_string_equal(read_response(&c, &c.wait),
 		"[{\"data\":{\"from\":\"d\"},\"channel\":\"/pp\"},"
 		"{\"channel\":\"/meta/connect\",\"id\":\"10\",\"successful\":true}]");
 	/* an own publish comes back on its own response; the connect stays */
-	say_connect(&c, "11");
+	send_connect(&c, "11");
 	fake_await(f, "held", NULL, 2);
 	assert_string_equal(ask(&c, "[" PUBLISH("/pp", "13", "null") "]"),
 		"[{\"data\":null,\"channel\":\"/pp\"},"
 		"{\"channel\":\"/pp\",\"id\":\"13\",\"successful\":true}]");
-	/* and the disconnect lets it go */
+	/* a disconnect ends the held connect */
 	assert_string_equal(ask(&c, "[" DISCONNECT("14") "]"),
 		"[{\"channel\":\"/meta/disconnect\",\"id\":\"14\",\"successful\":true}]");
-	assert_string_equal(hear(&c, &c.wait),
+	assert_string_equal(read_response(&c, &c.wait),
 		"[{\"advice\":{\"reconnect\":\"none\"},\"channel\":\"/meta/connect\",\"id\":\"11\","
 		"\"successful\":true}]");
 	assert_int_equal(fake_number(f, "sessions"), 0);
@@ -97,7 +97,7 @@ static void test_lp_unknown_session(void **state)
 	struct client c;
 
 	(void)state;
-	join_as(&c, f, false, NULL);
+	connect_client(&c, f, false, NULL);
 	fake_command(f, "expire");
 	assert_string_equal(ask(&c, "[" CONNECT("17", "") "]"),
 		"[{\"advice\":{\"interval\":0,\"reconnect\":\"handshake\"},"
@@ -106,7 +106,7 @@ static void test_lp_unknown_session(void **state)
 	assert_string_equal(ask(&c, "[" PUBLISH("/a/b", "15", "1") "]"),
 		"[{\"channel\":\"/a/b\",\"id\":\"15\",\"error\":\"402::session_unknown\","
 		"\"successful\":false}]");
-	/* without its cookie no session is known either */
+	/* without its cookie the session is unknown, too */
 	client_handshake(&c, NULL);
 	strcpy(c.cookie, "BAYEUX_BROWSER=another");
 	assert_non_null(strstr(ask(&c, "[" PUBLISH("/a/b", "16", "1") "]"),
@@ -124,19 +124,19 @@ static void test_lp_session_expires(void **state)
 	struct client c;
 
 	(void)state;
-	join_as(&c, f, false, NULL);
+	connect_client(&c, f, false, NULL);
 	fake_command(f, "set max-interval 20");
 	/* a held connect keeps the session longer than its max-interval */
 	fake_command(f, "freeze");
-	say(&c, &c.talk, "[" CONNECT("3", ",\"advice\":{\"timeout\":0}") "]");
-	say(&c, &c.talk, "[" CONNECT("4", "") "]");
+	send_post(&c, &c.talk, "[" CONNECT("3", ",\"advice\":{\"timeout\":0}") "]");
+	send_post(&c, &c.talk, "[" CONNECT("4", "") "]");
 	fake_command(f, "thaw");
-	hear(&c, &c.talk);
-	assert_non_null(strstr(hear(&c, &c.talk), "\"id\":\"4\",\"successful\":true"));
+	read_response(&c, &c.talk);
+	assert_non_null(strstr(read_response(&c, &c.talk), "\"id\":\"4\",\"successful\":true"));
 	/* and then it ends */
 	fake_await(f, "expired", NULL, 1);
-	say_connect(&c, "4");
-	assert_non_null(strstr(hear(&c, &c.wait), "402::session_unknown"));
+	send_connect(&c, "4");
+	assert_non_null(strstr(read_response(&c, &c.wait), "402::session_unknown"));
 	client_fini(&c);
 	fake_stop(f);
 }
@@ -148,15 +148,15 @@ static void test_lp_two_connects(void **state)
 	struct raw older;
 
 	(void)state;
-	join_as(&c, f, false, NULL);
-	say_connect(&c, "3");
+	connect_client(&c, f, false, NULL);
+	send_connect(&c, "3");
 	fake_await(f, "held", NULL, 1);
 	older = c.wait;
 	c.wait.fd = -1;
 	c.wait = (struct raw){.fd = -1};
-	say_connect(&c, "4");
+	send_connect(&c, "4");
 	/* the older one fails at the moment the newer arrives */
-	assert_string_equal(hear(&c, &older), "");
+	assert_string_equal(read_response(&c, &older), "");
 	assert_int_equal(c.status, 500);
 	fake_await(f, "held", NULL, 2);
 	assert_int_equal(fake_number(f, "max-concurrent-connects"), 2);
@@ -171,22 +171,22 @@ static void test_lp_same_cookie_twice(void **state)
 	struct client a, b;
 
 	(void)state;
-	join_as(&a, f, false, NULL);
-	say_connect(&a, "3");
+	connect_client(&a, f, false, NULL);
+	send_connect(&a, "3");
 	fake_await(f, "held", NULL, 1);
 	client_init(&b, fake_port(f));
 	strcpy(b.cookie, a.cookie);
 	client_handshake(&b, NULL);
 	assert_null(strstr(b.head, "Set-Cookie"));
-	say_connect(&b, "43");
-	assert_string_equal(hear(&b, &b.wait),
+	send_connect(&b, "43");
+	assert_string_equal(read_response(&b, &b.wait),
 		"[{\"advice\":{\"multiple-clients\":true,\"interval\":2000,"
 		"\"reconnect\":\"retry\"},\"channel\":\"/meta/connect\",\"id\":\"43\","
 		"\"successful\":true}]");
 	/* alone again, it is held */
 	fake_command(f, "deliver 1 {\"channel\":\"/x\",\"data\":1}");
-	hear(&a, &a.wait);
-	say_connect(&b, "44");
+	read_response(&a, &a.wait);
+	send_connect(&b, "44");
 	fake_await(f, "held", NULL, 2);
 	client_fini(&a);
 	client_fini(&b);
@@ -199,8 +199,8 @@ static void test_lp_batches(void **state)
 	struct client c;
 
 	(void)state;
-	join_as(&c, f, false, NULL);
-	/* a handshake in company, nothing at all, no object, no JSON: 500 */
+	connect_client(&c, f, false, NULL);
+	/* a handshake with other messages, an empty text, no object, no JSON: 500 */
 	assert_string_equal(ask(&c, "[" HANDSHAKE "," SUBSCRIBE("/a", "2") "]"), "");
 	assert_int_equal(c.status, 500);
 	ask(&c, "[]");
@@ -209,11 +209,11 @@ static void test_lp_batches(void **state)
 	assert_int_equal(c.status, 500);
 	ask(&c, "[{\"channel\":");
 	assert_int_equal(c.status, 500);
-	/* one bad name takes all with it, although what stood before took effect */
+	/* one invalid name fails the whole request, although messages before it took effect */
 	ask(&c, "[" SUBSCRIBE("/good", "2") "," SUBSCRIBE("/a//b", "3") "]");
 	assert_int_equal(c.status, 500);
 	assert_string_equal(fake_command(f, "subscriptions"), "1:/good");
-	/* a bare object is fine; a connect in company is not held */
+	/* a bare object is valid; a connect with other messages is not held */
 	assert_string_equal(ask(&c, SUBSCRIBE("/one", "4")),
 		"[{\"channel\":\"/meta/subscribe\",\"id\":\"4\",\"subscription\":\"/one\","
 		"\"successful\":true}]");
@@ -227,7 +227,7 @@ static void test_lp_batches(void **state)
 
 static void test_lp_refused_messages(void **state)
 {
-	static const char *const said_heard[][2] = {
+	static const char *const cases[][2] = {
 		{SUBSCRIBE("/meta/x", "1"), "403:denied_by_security_policy:subscribe_denied"},
 		{SUBSCRIBE("no", "1"), "403::subscription_invalid"},
 		{"{\"channel\":\"/meta/subscribe\",\"clientId\":\"CID\",\"id\":\"1\"}",
@@ -244,12 +244,12 @@ static void test_lp_refused_messages(void **state)
 	struct client c;
 
 	(void)state;
-	join_as(&c, f, false, NULL);
-	for (size_t i = 0; i < sizeof(said_heard) / sizeof(said_heard[0]); i++) {
-		const char *heard = ask(&c, said_heard[i][0]);
+	connect_client(&c, f, false, NULL);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *answer = ask(&c, cases[i][0]);
 
-		assert_non_null(strstr(heard, said_heard[i][1]));
-		assert_non_null(strstr(heard, "\"successful\":false"));
+		assert_non_null(strstr(answer, cases[i][1]));
+		assert_non_null(strstr(answer, "\"successful\":false"));
 		assert_int_equal(c.status, 200);
 	}
 	client_fini(&c);
@@ -262,19 +262,19 @@ static void test_lp_services(void **state)
 	struct client c;
 
 	(void)state;
-	join_as(&c, f, false, NULL);
+	connect_client(&c, f, false, NULL);
 	assert_string_equal(ask(&c, "[" PUBLISH("/service/echo", "e1", "\"x\"") "]"),
 		"[{\"data\":\"x\",\"channel\":\"/service/echo\",\"id\":\"e1\"},"
 		"{\"channel\":\"/service/echo\",\"id\":\"e1\",\"successful\":true}]");
 	assert_string_equal(ask(&c, "[" PUBLISH("/service/echo-noid", "e2", "1") "]"),
 		"[{\"data\":1,\"channel\":\"/service/echo-noid\"},"
 		"{\"channel\":\"/service/echo-noid\",\"id\":\"e2\",\"successful\":true}]");
-	say_connect(&c, "2");
+	send_connect(&c, "2");
 	fake_await(f, "held", NULL, 1);
 	assert_string_equal(ask(&c, "[" PUBLISH("/service/kick", "k", "1") "]"),
 		"[{\"channel\":\"/meta/disconnect\",\"successful\":true},"
 		"{\"channel\":\"/service/kick\",\"id\":\"k\",\"successful\":true}]");
-	assert_string_equal(hear(&c, &c.wait),
+	assert_string_equal(read_response(&c, &c.wait),
 		"[{\"advice\":{\"reconnect\":\"none\"},\"channel\":\"/meta/connect\",\"id\":\"2\","
 		"\"successful\":true}]");
 	client_fini(&c);
@@ -310,10 +310,10 @@ static void test_ack(void **state)
 		"[{\"data\":\"m1\",\"channel\":\"/r\"},{\"ext\":{\"ack\":3}," ADVICE("60000") ","
 		"\"channel\":\"/meta/connect\",\"id\":\"6\",\"successful\":true}]");
 	/* acknowledged: held, and what comes now is batch 4 */
-	say(&c, &c.talk, "[" CONNECT("7", ",\"ext\":{\"ack\":3}") "]");
+	send_post(&c, &c.talk, "[" CONNECT("7", ",\"ext\":{\"ack\":3}") "]");
 	fake_await(f, "held", NULL, 1);
 	fake_command(f, "publish /r \"m2\"");
-	assert_string_equal(hear(&c, &c.talk),
+	assert_string_equal(read_response(&c, &c.talk),
 		"[{\"data\":\"m2\",\"channel\":\"/r\"},{\"ext\":{\"ack\":4},"
 		"\"channel\":\"/meta/connect\",\"id\":\"7\",\"successful\":true}]");
 	client_fini(&c);
@@ -347,24 +347,24 @@ static void test_handshake_delivery(void **state)
 	fake_stop(f);
 }
 
-/* what is written to a dead connection is lost, once; the session goes on */
-static void test_lp_dead_connection_loses(void **state)
+/* an event written to a broken connection is lost, once; the session continues */
+static void test_lp_broken_connection_loses(void **state)
 {
 	struct fake *f = fake_of("cometd", "60000");
 	struct client c;
 
 	(void)state;
-	join_as(&c, f, false, NULL);
+	connect_client(&c, f, false, NULL);
 	ask(&c, "[" SUBSCRIBE("/a", "3") "]");
-	say_connect(&c, "4");
+	send_connect(&c, "4");
 	fake_await(f, "held", NULL, 1);
 	raw_close(&c.wait);
 	fake_await(f, "close", NULL, 1);
 	fake_command(f, "publish /a 1");
 	fake_command(f, "publish /a 2");
 	assert_int_equal(fake_count(f, "lost", "/a"), 1);
-	say_connect(&c, "5");
-	assert_string_equal(hear(&c, &c.wait),
+	send_connect(&c, "5");
+	assert_string_equal(read_response(&c, &c.wait),
 		"[{\"data\":2,\"channel\":\"/a\"},"
 		"{\"channel\":\"/meta/connect\",\"id\":\"5\",\"successful\":true}]");
 	client_fini(&c);
@@ -377,33 +377,33 @@ static void test_ws_conversation(void **state)
 	struct client c;
 
 	(void)state;
-	join_as(&c, f, true, NULL);
+	connect_client(&c, f, true, NULL);
 	ask(&c, "[" SUBSCRIBE("/a/b", "3") "]");
 	/* the event, then the reply, a frame each */
-	say_ws(&c, "[" PUBLISH("/a/b", "6", "1") "]");
-	assert_string_equal(hear_ws(&c), "[{\"data\":1,\"channel\":\"/a/b\"}]");
-	assert_string_equal(hear_ws(&c),
+	send_ws(&c, "[" PUBLISH("/a/b", "6", "1") "]");
+	assert_string_equal(read_ws(&c), "[{\"data\":1,\"channel\":\"/a/b\"}]");
+	assert_string_equal(read_ws(&c),
 		"[{\"channel\":\"/a/b\",\"id\":\"6\",\"successful\":true}]");
 	/* two publishes: two event frames, one frame with both replies */
-	say_ws(&c, "[" PUBLISH("/a/b", "7", "1") "," PUBLISH("/a/b", "8", "2") "]");
-	assert_string_equal(hear_ws(&c), "[{\"data\":1,\"channel\":\"/a/b\"}]");
-	assert_string_equal(hear_ws(&c), "[{\"data\":2,\"channel\":\"/a/b\"}]");
-	assert_string_equal(hear_ws(&c),
+	send_ws(&c, "[" PUBLISH("/a/b", "7", "1") "," PUBLISH("/a/b", "8", "2") "]");
+	assert_string_equal(read_ws(&c), "[{\"data\":1,\"channel\":\"/a/b\"}]");
+	assert_string_equal(read_ws(&c), "[{\"data\":2,\"channel\":\"/a/b\"}]");
+	assert_string_equal(read_ws(&c),
 		"[{\"channel\":\"/a/b\",\"id\":\"7\",\"successful\":true},"
 		"{\"channel\":\"/a/b\",\"id\":\"8\",\"successful\":true}]");
 	/* the held connect is a heartbeat: events do not end it */
-	say_connect(&c, "9");
+	send_connect(&c, "9");
 	fake_await(f, "held", NULL, 1);
 	fake_command(f, "publish /a/b 3");
-	assert_string_equal(hear_ws(&c), "[{\"data\":3,\"channel\":\"/a/b\"}]");
+	assert_string_equal(read_ws(&c), "[{\"data\":3,\"channel\":\"/a/b\"}]");
 	/* a newer connect silences the older one */
-	say_connect(&c, "10");
+	send_connect(&c, "10");
 	/* disconnect: connect reply first, and the socket stays */
-	say_ws(&c, "[" DISCONNECT("11") "]");
-	assert_string_equal(hear_ws(&c),
+	send_ws(&c, "[" DISCONNECT("11") "]");
+	assert_string_equal(read_ws(&c),
 		"[{\"advice\":{\"reconnect\":\"none\"},\"channel\":\"/meta/connect\","
 		"\"id\":\"10\",\"successful\":true}]");
-	assert_string_equal(hear_ws(&c),
+	assert_string_equal(read_ws(&c),
 		"[{\"channel\":\"/meta/disconnect\",\"id\":\"11\",\"successful\":true}]");
 	client_handshake(&c, NULL);
 	client_fini(&c);
@@ -416,9 +416,9 @@ static void test_ws_heartbeat(void **state)
 	struct client c;
 
 	(void)state;
-	join_as(&c, f, true, NULL);
-	say_connect(&c, "9");
-	assert_string_equal(hear_ws(&c),
+	connect_client(&c, f, true, NULL);
+	send_connect(&c, "9");
+	assert_string_equal(read_ws(&c),
 		"[{\"channel\":\"/meta/connect\",\"id\":\"9\",\"successful\":true}]");
 	assert_int_equal(fake_count(f, "held", NULL), 1);
 	client_fini(&c);
@@ -431,15 +431,15 @@ static void test_ws_resumes(void **state)
 	struct client c;
 
 	(void)state;
-	join_as(&c, f, true, "\"ext\":{\"ack\":true}");
+	connect_client(&c, f, true, "\"ext\":{\"ack\":true}");
 	ask(&c, "[" SUBSCRIBE("/a", "3") "]");
 	raw_close(&c.talk);
 	fake_await(f, "close", NULL, 1);
 	fake_command(f, "publish /a 1");
 	client_open_ws(&c);
-	say_ws(&c, "[" CONNECT("4", ",\"ext\":{\"ack\":1},\"advice\":{\"timeout\":0}") "]");
-	assert_string_equal(hear_ws(&c), "[{\"data\":1,\"channel\":\"/a\"}]");
-	assert_string_equal(hear_ws(&c),
+	send_ws(&c, "[" CONNECT("4", ",\"ext\":{\"ack\":1},\"advice\":{\"timeout\":0}") "]");
+	assert_string_equal(read_ws(&c), "[{\"data\":1,\"channel\":\"/a\"}]");
+	assert_string_equal(read_ws(&c),
 		"[{\"ext\":{\"ack\":2}," ADVICE("60000") ",\"channel\":\"/meta/connect\","
 		"\"id\":\"4\",\"successful\":true}]");
 	assert_int_equal(fake_count(f, "session", NULL), 1);
@@ -454,31 +454,31 @@ static void test_ws_closes(void **state)
 	struct client c;
 
 	(void)state;
-	join_as(&c, f, true, NULL);
-	say_ws(&c, "[{\"channel\":");
-	assert_int_equal(hear_close(&c), 1011);
+	connect_client(&c, f, true, NULL);
+	send_ws(&c, "[{\"channel\":");
+	assert_int_equal(read_ws_close(&c), 1011);
 	client_open_ws(&c);
-	say_ws(&c, "[]");
-	assert_int_equal(hear_close(&c), 1011);
+	send_ws(&c, "[]");
+	assert_int_equal(read_ws_close(&c), 1011);
 	client_open_ws(&c);
 	memset(big, ' ', sizeof(big));
-	say_frame(&c, 0x81, big, sizeof(big));
-	assert_int_equal(hear_close(&c), 1009);
+	send_ws_frame(&c, 0x81, big, sizeof(big));
+	assert_int_equal(read_ws_close(&c), 1009);
 	assert_string_equal(c.body + 2, "Resulting message size [70077] is too large for "
 					"configured max of [65536]");
 	fake_command(f, "set ws-max-message 100000");
 	client_open_ws(&c);
-	say_frame(&c, 0x81, big, sizeof(big));
-	assert_int_equal(hear_close(&c), 1011);
+	send_ws_frame(&c, 0x81, big, sizeof(big));
+	assert_int_equal(read_ws_close(&c), 1011);
 	/* kicked: its own frame, then the connect reply */
 	client_open_ws(&c);
 	client_handshake(&c, NULL);
-	say_connect(&c, "3");
+	send_connect(&c, "3");
 	fake_await(f, "held", NULL, 1);
 	fake_command(f, "kick 2");
-	assert_string_equal(hear_ws(&c),
+	assert_string_equal(read_ws(&c),
 		"[{\"channel\":\"/meta/disconnect\",\"successful\":true}]");
-	assert_string_equal(hear_ws(&c),
+	assert_string_equal(read_ws(&c),
 		"[{\"advice\":{\"reconnect\":\"none\"},\"channel\":\"/meta/connect\",\"id\":\"3\","
 		"\"successful\":true}]");
 	client_fini(&c);
@@ -500,7 +500,7 @@ int main(void)
 		cmocka_unit_test(test_lp_services),
 		cmocka_unit_test(test_ack),
 		cmocka_unit_test(test_handshake_delivery),
-		cmocka_unit_test(test_lp_dead_connection_loses),
+		cmocka_unit_test(test_lp_broken_connection_loses),
 		cmocka_unit_test(test_ws_conversation),
 		cmocka_unit_test(test_ws_heartbeat),
 		cmocka_unit_test(test_ws_resumes),

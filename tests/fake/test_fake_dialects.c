@@ -1,6 +1,6 @@
 /*
- * The fake server speaks like Faye and like Salesforce: recorded shapes, byte
- * by byte.
+ * The fake server answers like Faye and like Salesforce: recorded messages, compared
+ * byte by byte.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include "tests/fake/joined.h"
+#include "tests/fake/setup.h"
 #include "tests/fake/lines.h"
 
 static void test_faye(void **state)
@@ -28,7 +28,7 @@ static void test_faye(void **state)
 		"{\"reconnect\":\"retry\",\"interval\":0,\"timeout\":60000}}]");
 	assert_null(strstr(c.head, "Set-Cookie"));
 	ask(&c, "[" SUBSCRIBE("/a/b", "3") "]");
-	/* events on the connect response alone, behind the reply, with the publisher's id */
+	/* events only on the connect response, after the reply, with the publisher's id */
 	assert_string_equal(ask(&c, "[{\"channel\":\"/a/b\",\"clientId\":\"CID\",\"id\":\"9\","
 				"\"data\":{\"k\":1},\"ext\":{\"q\":1}}]"),
 		"[{\"id\":\"9\",\"clientId\":\"CID\",\"channel\":\"/a/b\",\"successful\":true}]");
@@ -54,7 +54,7 @@ static void test_faye(void **state)
 /* how Faye finds fault with a handshake */
 static void test_faye_handshakes(void **state)
 {
-	static const char *const said_heard[][2] = {
+	static const char *const cases[][2] = {
 		{"\"supportedConnectionTypes\":[\"long-polling\"]",
 		 "402:version:Missing required parameter"},
 		{"\"version\":\"1.0\"", "402:supportedConnectionTypes:Missing required parameter"},
@@ -70,10 +70,10 @@ static void test_faye_handshakes(void **state)
 
 	(void)state;
 	client_init(&c, fake_port(f));
-	for (size_t i = 0; i < sizeof(said_heard) / sizeof(said_heard[0]); i++) {
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		snprintf(text, sizeof(text), "[{\"channel\":\"/meta/handshake\",%s}]",
-			 said_heard[i][0]);
-		assert_non_null(strstr(ask(&c, text), said_heard[i][1]));
+			 cases[i][0]);
+		assert_non_null(strstr(ask(&c, text), cases[i][1]));
 	}
 	client_fini(&c);
 	fake_stop(f);
@@ -85,23 +85,23 @@ static void test_faye_ws(void **state)
 	struct client c;
 
 	(void)state;
-	join_as(&c, f, true, NULL);
+	connect_client(&c, f, true, NULL);
 	ask(&c, "[" SUBSCRIBE("/a/b", "3") "]");
-	say_ws(&c, "[" PUBLISH("/a/b", "6", "{\"k\":1}") "]");
-	assert_string_equal(hear_ws(&c),
+	send_ws(&c, "[" PUBLISH("/a/b", "6", "{\"k\":1}") "]");
+	assert_string_equal(read_ws(&c),
 		"[{\"channel\":\"/a/b\",\"data\":{\"k\":1},\"id\":\"6\"}]");
-	assert_string_equal(hear_ws(&c), "[{\"id\":\"6\",\"clientId\":\"CID\",\"channel\":\"/a/b\","
+	assert_string_equal(read_ws(&c), "[{\"id\":\"6\",\"clientId\":\"CID\",\"channel\":\"/a/b\","
 					 "\"successful\":true}]");
 	/* a disconnect drops the held connect and closes */
-	say_connect(&c, "7");
-	say_ws(&c, "[" DISCONNECT("8") "]");
-	assert_non_null(strstr(hear_ws(&c), "\"id\":\"8\""));
-	assert_int_equal(hear_close(&c), 1000);
-	/* so does the end of a session's life, without a word */
+	send_connect(&c, "7");
+	send_ws(&c, "[" DISCONNECT("8") "]");
+	assert_non_null(strstr(read_ws(&c), "\"id\":\"8\""));
+	assert_int_equal(read_ws_close(&c), 1000);
+	/* so does the expiry of a session, without a message */
 	client_open_ws(&c);
 	client_handshake(&c, NULL);
 	fake_command(f, "expire");
-	assert_int_equal(hear_close(&c), 1000);
+	assert_int_equal(read_ws_close(&c), 1000);
 	client_fini(&c);
 	fake_stop(f);
 }
@@ -124,7 +124,7 @@ static void test_salesforce(void **state)
 	assert_string_equal(ask(&c, "[" CONNECT("1", "") "]"),
 		"[{\"clientId\":\"CID\"," ADVICE("110000") ",\"channel\":\"/meta/connect\","
 		"\"id\":\"1\",\"successful\":true}]");
-	/* replay behind id 1: the second event */
+	/* replay after id 1: the second event */
 	assert_string_equal(ask(&c, "[{\"channel\":\"/meta/subscribe\",\"clientId\":\"CID\","
 				"\"id\":\"2\",\"subscription\":\"/u/x\","
 				"\"ext\":{\"replay\":{\"/u/x\":1}}}]"),
@@ -137,8 +137,8 @@ static void test_salesforce(void **state)
 		"[{\"advice\":{\"interval\":0,\"reconnect\":\"handshake\"},"
 		"\"channel\":\"/meta/connect\",\"id\":\"304\",\"error\":\"403::Unknown client\","
 		"\"successful\":false}]");
-	say_upgrade(&r, fake_port(f), NULL);
-	hear(&c, &r);
+	send_upgrade(&r, fake_port(f), NULL);
+	read_response(&c, &r);
 	assert_int_equal(c.status, 405);
 	raw_close(&r);
 	client_fini(&c);

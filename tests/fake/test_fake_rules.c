@@ -1,6 +1,6 @@
 /*
- * Rules do what README.md says: what the fake server says, and every wrong way
- * of sending it.
+ * Rules do what README.md describes: what the fake server answers, and every wrong
+ * way of sending it.
  */
 #include <poll.h>
 #include <setjmp.h>
@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <cmocka.h>
-#include "tests/fake/joined.h"
+#include "tests/fake/setup.h"
 
 #define PUBLISH "[{\"channel\":\"/a\",\"clientId\":\"CID\",\"id\":\"7\",\"data\":1}]"
 #define PUBLISHED "{\"channel\":\"/a\",\"id\":\"7\",\"successful\":true}"
@@ -17,7 +17,7 @@
 	"[{\"channel\":\"/meta/subscribe\",\"clientId\":\"CID\",\"id\":\"3\"," \
 	"\"subscription\":\"" channel "\"}]"
 
-/* ---- rules: what is said ---- */
+/* ---- rules: what is sent ---- */
 
 static void test_answers(void **state)
 {
@@ -79,7 +79,7 @@ static void test_matching(void **state)
 	fake_command(fake, "rule client=2 drop");
 	assert_string_equal(ask(&client, PUBLISH), "[" PUBLISHED "]");
 	fake_command(fake, "unrule");
-	/* a subscribe goes by what it subscribes */
+	/* a subscribe is matched by its subscription */
 	fake_command(fake, "rule type=subscribe channel=/deny/* refuse");
 	ask(&client, SUBSCRIBE("/a"));
 	assert_string_equal(ask(&client, SUBSCRIBE("/deny/x")),
@@ -110,7 +110,7 @@ static void test_effect(void **state)
 {
 	(void)state;
 	ask(&client, SUBSCRIBE("/a"));
-	/* refused messages have no effect, unanswered ones have, unless told */
+	/* refused messages have no effect, unanswered ones do, unless `effect` is given */
 	fake_command(fake, "rule type=publish refuse");
 	assert_null(strstr(ask(&client, PUBLISH), "\"data\":1"));
 	fake_command(fake, "rule type=publish drop");
@@ -148,7 +148,7 @@ static bool bytes_of(const char *rule, char **ret, size_t *ret_n)
 	raw_close(&client.talk);
 	raw_open(&client.talk, fake_port(fake));
 	fake_command(fake, "rule type=publish %s", rule);
-	say(&client, &client.talk, PUBLISH);
+	send_post(&client, &client.talk, PUBLISH);
 	return raw_until_end(&client.talk, ret, ret_n);
 }
 
@@ -185,21 +185,21 @@ static void test_silence_and_raw(void **state)
 
 	(void)state;
 	fake_command(fake, "rule type=publish silent");
-	say(&client, &client.talk, PUBLISH);
+	send_post(&client, &client.talk, PUBLISH);
 	fake_await(fake, "publish", "/a", 1);
 	raw_open(&other, fake_port(fake));
-	say(&client, &other, PUBLISH);
-	hear(&client, &other);
-	assert_true(quiet(&client.talk));
+	send_post(&client, &other, PUBLISH);
+	read_response(&client, &other);
+	assert_true(has_no_input(&client.talk));
 	fake_command(fake, "rule type=publish delay 60000");
-	say(&client, &other, PUBLISH);
+	send_post(&client, &other, PUBLISH);
 	fake_await(fake, "publish", "/a", 3);
-	assert_true(quiet(&other));
+	assert_true(has_no_input(&other));
 	raw_close(&other);
 	raw_open(&other, fake_port(fake));
 	fake_command(fake, "rule type=publish raw 485454502f312e3120323034204e6f0d0a0d0a");
-	say(&client, &other, PUBLISH);
-	hear(&client, &other);
+	send_post(&client, &other, PUBLISH);
+	read_response(&client, &other);
 	assert_int_equal(client.status, 204);
 	raw_close(&other);
 }
@@ -211,19 +211,19 @@ static void test_hold_and_release(void **state)
 	(void)state;
 	ask(&client, SUBSCRIBE("/a"));
 	fake_command(fake, "rule type=publish hold");
-	say(&client, &client.talk, PUBLISH);
+	send_post(&client, &client.talk, PUBLISH);
 	fake_await(fake, "parked", NULL, 1);
 	raw_open(&other, fake_port(fake));
-	say(&client, &other, SUBSCRIBE("/b"));
-	hear(&client, &other);
-	assert_true(quiet(&client.talk));
+	send_post(&client, &other, SUBSCRIBE("/b"));
+	read_response(&client, &other);
+	assert_true(has_no_input(&client.talk));
 	assert_int_equal(fake_number(fake, "release"), 1);
-	assert_string_equal(hear(&client, &client.talk),
+	assert_string_equal(read_response(&client, &client.talk),
 			    "[{\"data\":1,\"channel\":\"/a\"}," PUBLISHED "]");
 	assert_int_equal(fake_number(fake, "release"), 0);
-	/* parked, and the client goes */
+	/* parked, and the client disconnects */
 	fake_command(fake, "rule type=publish hold");
-	say(&client, &other, PUBLISH);
+	send_post(&client, &other, PUBLISH);
 	fake_await(fake, "parked", NULL, 2);
 	raw_close(&other);
 	fake_await(fake, "close", NULL, 1);
@@ -235,23 +235,23 @@ static void test_held_connect_rules(void **state)
 	(void)state;
 	/* a rule for a connect that is held works on its answer */
 	fake_command(fake, "rule type=connect field id 99 advice {\"interval\":7}");
-	say_connect(&client, "4");
+	send_connect(&client, "4");
 	fake_await(fake, "held", NULL, 1);
 	ask(&client, SUBSCRIBE("/a"));
 	fake_command(fake, "publish /a 1");
-	assert_string_equal(hear(&client, &client.wait),
+	assert_string_equal(read_response(&client, &client.wait),
 		"[{\"data\":1,\"channel\":\"/a\"},{\"channel\":\"/meta/connect\",\"id\":99,"
 		"\"successful\":true,\"advice\":{\"interval\":7}}]");
-	/* cut in the answer: the event is gone for good */
+	/* the answer is cut: the event is lost */
 	fake_command(fake, "rule type=connect cut 3");
-	say_connect(&client, "5");
+	send_connect(&client, "5");
 	fake_await(fake, "held", NULL, 2);
 	fake_command(fake, "publish /a 2");
 	fake_await(fake, "close", NULL, 1);
 	raw_close(&client.wait);
 	fake_command(fake, "publish /a 3");
-	say_connect(&client, "6");
-	assert_string_equal(hear(&client, &client.wait),
+	send_connect(&client, "6");
+	assert_string_equal(read_response(&client, &client.wait),
 		"[{\"data\":3,\"channel\":\"/a\"},"
 		"{\"channel\":\"/meta/connect\",\"id\":\"6\",\"successful\":true}]");
 }
@@ -280,8 +280,8 @@ static void test_ws_frames(void **state)
 		const struct frame *f;
 
 		fake_command(fake, "rule type=publish %s", cases[i].rule);
-		say_ws(&client, PUBLISH);
-		f = hear_frame(&client);
+		send_ws(&client, PUBLISH);
+		f = read_ws_frame(&client);
 		assert_int_equal(f->first, cases[i].first);
 		assert_int_equal(f->masked, cases[i].masked);
 		if (cases[i].text)
@@ -302,23 +302,23 @@ static void test_ws_fragments(void **state)
 
 	(void)state;
 	fake_command(fake, "rule type=publish fragment 20 ping");
-	say_ws(&client, PUBLISH);
+	send_ws(&client, PUBLISH);
 	for (size_t i = 0; i < sizeof(frames) / sizeof(frames[0]); i++) {
-		const struct frame *f = hear_frame(&client);
+		const struct frame *f = read_ws_frame(&client);
 
 		assert_int_equal(f->first, frames[i].first);
 		assert_string_equal(f->text, frames[i].text);
 	}
 	/* RSV1 is for the first fragment */
 	fake_command(fake, "rule type=publish fragment 40 rsv1");
-	say_ws(&client, PUBLISH);
-	assert_int_equal(hear_frame(&client)->first, 0x41);
-	assert_int_equal(hear_frame(&client)->first, 0x80);
-	say_frame(&client, 0x8a, "ping", 4);
+	send_ws(&client, PUBLISH);
+	assert_int_equal(read_ws_frame(&client)->first, 0x41);
+	assert_int_equal(read_ws_frame(&client)->first, 0x80);
+	send_ws_frame(&client, 0x8a, "ping", 4);
 	fake_await(fake, "pong", NULL, 1);
 	/* and the server answers pings */
-	say_frame(&client, 0x89, "hello", 5);
-	assert_string_equal(hear_frame(&client)->text, "hello");
+	send_ws_frame(&client, 0x89, "hello", 5);
+	assert_string_equal(read_ws_frame(&client)->text, "hello");
 }
 
 static void test_ws_silence(void **state)
@@ -329,21 +329,21 @@ static void test_ws_silence(void **state)
 	(void)state;
 	fake_command(fake, "rule type=publish drop");
 	fake_command(fake, "rule type=publish silent");
-	say_ws(&client, PUBLISH);
-	say_ws(&client, PUBLISH);
+	send_ws(&client, PUBLISH);
+	send_ws(&client, PUBLISH);
 	assert_non_null(strstr(ask(&client, SUBSCRIBE("/a")), "/meta/subscribe"));
-	/* events: one frame each in the rule's manner */
+	/* events: one frame each, sent as the rule demands */
 	fake_command(fake, "rule type=event channel=/a fragment 8");
 	fake_command(fake, "publish /a 1");
-	assert_string_equal(hear_frame(&client)->text, "[{\"data\"");
-	assert_int_equal(hear_frame(&client)->first, 0x00);
-	assert_int_equal(hear_frame(&client)->first, 0x00);
-	assert_int_equal(hear_frame(&client)->first, 0x80);
+	assert_string_equal(read_ws_frame(&client)->text, "[{\"data\"");
+	assert_int_equal(read_ws_frame(&client)->first, 0x00);
+	assert_int_equal(read_ws_frame(&client)->first, 0x00);
+	assert_int_equal(read_ws_frame(&client)->first, 0x80);
 	fake_command(fake, "rule type=event close");
 	fake_command(fake, "publish /a 1");
 	assert_false(raw_until_end(&client.talk, &bytes, &n));
 	assert_int_equal(n, 0);
-	/* the socket is known to be dead: lost, as CometD loses it */
+	/* the socket is known to be closed: the event is lost, as with CometD */
 	fake_await(fake, "close", NULL, 1);
 	fake_command(fake, "publish /a 2");
 	assert_int_equal(fake_count(fake, "lost", "/a"), 1);
@@ -354,8 +354,8 @@ static const char *upgrade(const char *rule)
 {
 	fake_command(fake, "rule type=upgrade %s", rule);
 	raw_close(&client.talk);
-	say_upgrade(&client.talk, fake_port(fake), NULL);
-	hear(&client, &client.talk);
+	send_upgrade(&client.talk, fake_port(fake), NULL);
+	read_response(&client, &client.talk);
 	return client.head;
 }
 
@@ -375,13 +375,13 @@ static void test_upgrades(void **state)
 	assert_int_equal(fake_count(fake, "refused", NULL), 1);
 	fake_command(fake, "rule type=upgrade close");
 	raw_close(&client.talk);
-	say_upgrade(&client.talk, fake_port(fake), NULL);
+	send_upgrade(&client.talk, fake_port(fake), NULL);
 	assert_false(raw_until_end(&client.talk, &bytes, &n));
 	assert_int_equal(n, 0);
 }
 
-#define LP(test) cmocka_unit_test_setup_teardown(test, join, leave)
-#define WS(test) cmocka_unit_test_setup_teardown(test, join_ws, leave)
+#define LP(test) cmocka_unit_test_setup_teardown(test, setup_client, teardown_client)
+#define WS(test) cmocka_unit_test_setup_teardown(test, setup_ws_client, teardown_client)
 
 int main(void)
 {

@@ -1,6 +1,5 @@
 /*
- * Owns the growing of texts and the one answer to a lack of memory: a line on
- * stderr and exit. Knows nothing of what the texts mean.
+ * Growing texts. Without memory the program writes a line to stderr and exits.
  */
 #include <stdarg.h>
 #include <stdio.h>

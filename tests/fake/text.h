@@ -1,7 +1,7 @@
 /*
- * Growing text, and allocation that cannot fail: a test server without memory
- * has nothing better to do than to say so and end, so its callers need not ask.
- * The text is always NUL-terminated behind its n bytes.
+ * Growing text, and allocation that cannot fail: without memory the test server
+ * prints a message and exits, so callers need not check. The text always has a NUL
+ * after its n bytes.
  */
 #ifndef FAKE_TEXT_H
 #define FAKE_TEXT_H
@@ -27,7 +27,7 @@ void text_slice(struct text *t, struct slice s);
 void text_printf(struct text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* appends s as a JSON string, quotes included */
 void text_quote(struct text *t, const char *s);
-/* puts a comma first unless the text is empty: for lists */
+/* appends a comma unless the text is empty: for lists */
 void text_comma(struct text *t);
 void text_clear(struct text *t);
 void text_fini(struct text *t);

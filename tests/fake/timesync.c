@@ -1,11 +1,9 @@
-/*
- * Owns the answers to "what time have you". Must never know sessions.
- */
+/* Answers of the timesync extension. */
 #include "tests/fake/timesync.h"
 
 #include <time.h>
 
-/* a client that is so near the truth hears nothing more */
+/* a client whose clock is this exact gets no further answer */
 #define ACCURACY_MS 25
 
 long timesync_clock(const struct server *s)

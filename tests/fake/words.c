@@ -1,4 +1,4 @@
-/* Owns the taking apart of command lines. Must never know the commands. */
+/* Splits command lines into words. */
 #include <ctype.h>
 #include <stdlib.h>
 #include "tests/fake/json.h"

@@ -12,7 +12,7 @@ struct words {
 char *words_next(struct words *l);
 /* all that is left, may be empty */
 char *words_rest(struct words *l);
-/* a number without sign; false, and nothing taken, when the next word is none */
+/* a number without sign; false, and the word is kept, when it is not a number */
 bool words_number(struct words *l, long *ret);
 /* one JSON value, which may hold blanks; NULL when the text is none */
 char *words_json(struct words *l);

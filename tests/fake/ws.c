@@ -1,7 +1,6 @@
 /*
- * Owns the frames of a WebSocket. libwslay reads them, answers pings and
- * closes; messages are framed by hand, for a library refuses to send what a
- * broken server sends. Must never know what a message says.
+ * WebSocket frames. libwslay reads them and answers pings and closes; messages are
+ * framed here, because a library refuses to send invalid frames.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -114,11 +113,11 @@ static void ws_readable(struct conn *c)
 		conn_finish(c, false);
 }
 
-static void ws_gone(struct conn *c)
+static void ws_closed(struct conn *c)
 {
 	struct ws *w = c->state;
 
-	w->handler->gone(c);
+	w->handler->closed(c);
 }
 
 static void ws_free(struct conn *c)
@@ -131,7 +130,7 @@ static void ws_free(struct conn *c)
 
 void ws_attach(struct conn *c, const struct ws_handler *handler)
 {
-	static const struct conn_ops ops = {ws_readable, ws_gone, ws_free};
+	static const struct conn_ops ops = {ws_readable, ws_closed, ws_free};
 	static const struct wslay_event_callbacks callbacks = {
 		.recv_callback = recv_bytes,
 		.send_callback = send_bytes,
@@ -180,7 +179,7 @@ static void send_frame(struct conn *c, unsigned first, struct slice payload, boo
 	text_fini(&frame);
 }
 
-static void send_fragments(struct conn *c, struct slice text, const struct manner *m)
+static void send_fragments(struct conn *c, struct slice text, const struct send_options *m)
 {
 	unsigned opcode = m->binary ? WSLAY_BINARY_FRAME : WSLAY_TEXT_FRAME;
 	unsigned rsv = m->rsv1 ? 0x40 : 0;
@@ -197,10 +196,10 @@ static void send_fragments(struct conn *c, struct slice text, const struct manne
 	} while (text.n);
 }
 
-void ws_send(struct conn *c, struct slice text, const struct manner *manner)
+void ws_send(struct conn *c, struct slice text, const struct send_options *send_options)
 {
-	static const struct manner good;
-	const struct manner *m = manner ? manner : &good;
+	static const struct send_options good;
+	const struct send_options *m = send_options ? send_options : &good;
 	struct text raw = {NULL, 0, 0};
 
 	if (m->silent || !c->bev)

@@ -1,12 +1,12 @@
-/* Owns the server and the client of a test. */
-#include "tests/fake/joined.h"
+/* Setup and teardown of a test: a fake server and a connected client. */
+#include "tests/fake/setup.h"
 
 #include <poll.h>
 
 struct fake *fake;
 struct client client;
 
-int join(void **state)
+int setup_client(void **state)
 {
 	static const char *const options[] = {"--timeout", "60000", NULL};
 
@@ -17,15 +17,15 @@ int join(void **state)
 	return 0;
 }
 
-int join_ws(void **state)
+int setup_ws_client(void **state)
 {
-	join(state);
+	setup_client(state);
 	client_open_ws(&client);
 	client_handshake(&client, NULL);
 	return 0;
 }
 
-int leave(void **state)
+int teardown_client(void **state)
 {
 	(void)state;
 	client_fini(&client);
@@ -33,7 +33,7 @@ int leave(void **state)
 	return 0;
 }
 
-bool quiet(const struct raw *r)
+bool has_no_input(const struct raw *r)
 {
 	struct pollfd p = {.fd = r->fd, .events = POLLIN};
 
@@ -47,7 +47,7 @@ struct fake *fake_of(const char *dialect, const char *timeout)
 	return fake_start(options);
 }
 
-void join_as(struct client *c, struct fake *f, bool ws, const char *fields)
+void connect_client(struct client *c, struct fake *f, bool ws, const char *fields)
 {
 	client_init(c, fake_port(f));
 	if (ws)

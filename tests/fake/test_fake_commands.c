@@ -1,6 +1,6 @@
 /*
- * The commands do what README.md says, the process lives and dies as told, and
- * libcurl, which nobody here wrote, agrees.
+ * The commands do what README.md describes, the process starts and ends as
+ * documented, and libcurl, an independent client, accepts the answers.
  */
 #include <poll.h>
 #include <setjmp.h>
@@ -13,7 +13,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 #include <curl/curl.h>
-#include "tests/fake/joined.h"
+#include "tests/fake/setup.h"
 
 #define PUBLISH "[{\"channel\":\"/a\",\"clientId\":\"CID\",\"id\":\"7\",\"data\":1}]"
 #define PUBLISHED "{\"channel\":\"/a\",\"id\":\"7\",\"successful\":true}"
@@ -41,8 +41,8 @@ static void test_events(void **state)
 	fake_command(fake, "set duplicates off");
 	fake_command(fake, "deliver 1 {\"channel\":\"/none\",\"odd\":1}");
 	fake_command(fake, "burst /a 3 p");
-	say_connect(&client, "9");
-	assert_string_equal(hear(&client, &client.wait),
+	send_connect(&client, "9");
+	assert_string_equal(read_response(&client, &client.wait),
 		"[{\"data\":2,\"channel\":\"/a\"},"
 		"{\"data\":{\"big\": 9007199254740993},\"channel\":\"/a\"},"
 		"{\"data\":{\"big\": 9007199254740993},\"channel\":\"/a\"},"
@@ -66,11 +66,11 @@ static void test_burst(void **state)
 		char text[64];
 
 		snprintf(text, sizeof(text), "[{\"data\":\"p-%d\",\"channel\":\"/a\"}]", i);
-		assert_string_equal(hear_ws(&client), text);
+		assert_string_equal(read_ws(&client), text);
 	}
 	fake_await(fake, "event", "/a", 10000);
 	fake_command(fake, "burst /a 1 long 10");
-	assert_string_equal(hear_ws(&client), "[{\"data\":\"long-1    \",\"channel\":\"/a\"}]");
+	assert_string_equal(read_ws(&client), "[{\"data\":\"long-1    \",\"channel\":\"/a\"}]");
 }
 
 /* What is sent slowly arrives all the same, and at once when that is over. */
@@ -80,30 +80,30 @@ static void test_drip(void **state)
 	ask(&client, SUBSCRIBE("/a"));
 	fake_command(fake, "drip 20 1");
 	fake_command(fake, "burst /a 1 p 100");
-	assert_int_equal(strlen(hear_ws(&client)), 128);
+	assert_int_equal(strlen(read_ws(&client)), 128);
 	fake_command(fake, "drip 20 600000");
 	fake_command(fake, "burst /a 1 p 100");
 	fake_command(fake, "drip off");
-	assert_int_equal(strlen(hear_ws(&client)), 128);
+	assert_int_equal(strlen(read_ws(&client)), 128);
 	assert_non_null(strstr(fake_try(fake, "drip 1"), "error"));
 }
 
 static void test_sessions_end(void **state)
 {
 	(void)state;
-	say_connect(&client, "4");
+	send_connect(&client, "4");
 	fake_await(fake, "held", NULL, 1);
 	assert_int_equal(fake_number(fake, "kick"), 1);
-	assert_string_equal(hear(&client, &client.wait),
+	assert_string_equal(read_response(&client, &client.wait),
 		"[{\"channel\":\"/meta/disconnect\",\"successful\":true},"
 		"{\"advice\":{\"reconnect\":\"none\"},\"channel\":\"/meta/connect\",\"id\":\"4\","
 		"\"successful\":true}]");
 	client_handshake(&client, NULL);
-	say_connect(&client, "5");
+	send_connect(&client, "5");
 	fake_await(fake, "held", NULL, 2);
 	assert_int_equal(fake_number(fake, "expire 1"), 0);
 	assert_int_equal(fake_number(fake, "expire 2"), 1);
-	assert_non_null(strstr(hear(&client, &client.wait), "402::session_unknown"));
+	assert_non_null(strstr(read_response(&client, &client.wait), "402::session_unknown"));
 	assert_int_equal(fake_number(fake, "sessions"), 0);
 }
 
@@ -111,23 +111,23 @@ static void test_silence_of_the_server(void **state)
 {
 	(void)state;
 	fake_command(fake, "freeze");
-	say(&client, &client.talk, PUBLISH);
-	/* the second command is a turn of its loop later than the bytes */
+	send_post(&client, &client.talk, PUBLISH);
+	/* two commands, so that the server ran its loop at least once after the bytes arrived */
 	assert_int_equal(fake_count(fake, "publish", NULL), 0);
 	assert_int_equal(fake_count(fake, "publish", NULL), 0);
-	assert_true(quiet(&client.talk));
+	assert_true(has_no_input(&client.talk));
 	assert_false(raw_refused(fake_port(fake)));
 	assert_int_equal(fake_count(fake, "publish", NULL), 0);
 	assert_int_equal(fake_count(fake, "accept", NULL), 1);
 	fake_command(fake, "thaw");
-	assert_string_equal(hear(&client, &client.talk), "[" PUBLISHED "]");
+	assert_string_equal(read_response(&client, &client.talk), "[" PUBLISHED "]");
 	/* the whole process, with the kernel answering for it */
 	fake_pause(fake);
-	say(&client, &client.talk, PUBLISH);
+	send_post(&client, &client.talk, PUBLISH);
 	assert_false(raw_refused(fake_port(fake)));
-	assert_true(quiet(&client.talk));
+	assert_true(has_no_input(&client.talk));
 	fake_resume(fake);
-	assert_string_equal(hear(&client, &client.talk), "[" PUBLISHED "]");
+	assert_string_equal(read_response(&client, &client.talk), "[" PUBLISHED "]");
 }
 
 static void test_listening(void **state)
@@ -156,7 +156,7 @@ static void test_cuts(void **state)
 	size_t n;
 
 	(void)state;
-	say_connect(&client, "4");
+	send_connect(&client, "4");
 	fake_await(fake, "held", NULL, 1);
 	assert_int_equal(fake_number(fake, "connections"), 2);
 	assert_int_equal(fake_number(fake, "cut idle"), 1);
@@ -176,25 +176,25 @@ static void test_settings(void **state)
 
 	(void)state;
 	fake_command(fake, "advice {\"interval\": -1}");
-	say_connect(&client, "4");
+	send_connect(&client, "4");
 	fake_await(fake, "held", NULL, 1);
 	ask(&client, SUBSCRIBE("/a"));
 	fake_command(fake, "publish /a 1");
-	assert_non_null(strstr(hear(&client, &client.wait), "\"advice\":{\"interval\": -1}"));
+	assert_non_null(strstr(read_response(&client, &client.wait), "\"advice\":{\"interval\": -1}"));
 	fake_command(fake, "advice default");
 	fake_command(fake, "set advise-max-interval on");
 	fake_command(fake, "set max-interval 7000");
 	fake_command(fake, "set interval 5");
 	fake_command(fake, "set timeout 1");
-	say_connect(&client, "5");
-	assert_non_null(strstr(hear(&client, &client.wait),
+	send_connect(&client, "5");
+	assert_non_null(strstr(read_response(&client, &client.wait),
 		"\"advice\":{\"interval\":5,\"timeout\":1,\"maxInterval\":7000,"
 		"\"reconnect\":\"retry\"}"));
 	fake_command(fake, "types [\"callback-polling\"]");
 	client_handshake(&client, NULL);
 	fake_command(fake, "ws off 405");
-	say_upgrade(&r, fake_port(fake), NULL);
-	hear(&client, &r);
+	send_upgrade(&r, fake_port(fake), NULL);
+	read_response(&client, &r);
 	assert_int_equal(client.status, 405);
 	raw_close(&r);
 	fake_command(fake, "lp off 404");
@@ -237,14 +237,14 @@ static void test_routes(void **state)
 	assert_int_equal(post_to("/p", PUBLISH), 404);
 	assert_int_equal(post_to("/s", PUBLISH), 404);
 	assert_int_equal(post_to("/s", SUBSCRIBE("/a")), 200);
-	/* not every message of the batch belongs there */
+	/* one message of the batch has another route */
 	assert_int_equal(post_to("/s", "[{\"channel\":\"/meta/subscribe\"},{\"channel\":\"/a\"}]"), 404);
 	assert_int_equal(post_to("/p?q=1", "[{\"channel\":\"/meta/connect\"}]"), 404);
 	assert_int_equal(post_to("/s", "{"), 500);
-	/* what has no route goes wherever nothing else does */
+	/* messages without a route are accepted on paths without a route */
 	assert_int_equal(post_to("/", "[{\"channel\":\"/meta/disconnect\"}]"), 200);
-	say_upgrade(&r, fake_port(fake), NULL);
-	hear(&client, &r);
+	send_upgrade(&r, fake_port(fake), NULL);
+	read_response(&client, &r);
 	assert_int_equal(client.status, 404);
 	raw_close(&r);
 	assert_int_equal(fake_count(fake, "refused", NULL), 5);
@@ -262,7 +262,7 @@ static void test_routes(void **state)
 static void test_timesync(void **state)
 {
 	(void)state;
-	/* off, unless told otherwise */
+	/* off by default */
 	assert_null(strstr(ask(&client, TIMED_CONNECT("{\"tc\":5}")), "timesync"));
 	fake_command(fake, "set timesync 1000");
 	assert_null(strstr(ask(&client, PUBLISH), "timesync"));
@@ -271,7 +271,7 @@ static void test_timesync(void **state)
 	assert_non_null(said);
 	assert_int_equal(sscanf(said, "\"timesync\":{\"tc\":5,\"ts\":%ld,\"p\":%ld}", &ts, &held), 2);
 	assert_true(ts > 1700000000000 && held >= 0);
-	/* who is wrong hears how much */
+	/* a client whose clock is wrong gets the difference */
 	assert_non_null(strstr(ask(&client, TIMED_CONNECT("{\"tc\":5,\"l\":1,\"o\":0}")), ",\"a\":-1"));
 }
 
@@ -281,9 +281,9 @@ static void test_waiting(void **state)
 	assert_string_equal(fake_try(fake, "await publish /a 2 1"),
 			    "error timed out: 0 of 2 publish /a");
 	/* an await in front of what it waits for */
-	say(&client, &client.talk, PUBLISH);
+	send_post(&client, &client.talk, PUBLISH);
 	fake_await(fake, "publish", "/a", 1);
-	hear(&client, &client.talk);
+	read_response(&client, &client.talk);
 	assert_int_equal(fake_count(fake, "publish", NULL), 1);
 	assert_int_equal(fake_count(fake, "publish", "/b"), 0);
 	fake_command(fake, "mark");
@@ -302,12 +302,12 @@ static void test_demo(void **state)
 	client_init(&client, fake_port(fake));
 	client_handshake(&client, NULL);
 	ask(&client, SUBSCRIBE("/demo/clock"));
-	say_connect(&client, "4");
-	assert_non_null(strstr(hear(&client, &client.wait), "{\"data\":{\"tick\":"));
-	leave(NULL);
+	send_connect(&client, "4");
+	assert_non_null(strstr(read_response(&client, &client.wait), "{\"data\":{\"tick\":"));
+	teardown_client(NULL);
 }
 
-/* ---- a client that nobody here wrote ---- */
+/* ---- an independent client ---- */
 
 static size_t collect(char *p, size_t size, size_t n, void *arg)
 {
@@ -402,8 +402,8 @@ static void test_tls(void **state)
 #endif
 }
 
-#define LP(test) cmocka_unit_test_setup_teardown(test, join, leave)
-#define WS(test) cmocka_unit_test_setup_teardown(test, join_ws, leave)
+#define LP(test) cmocka_unit_test_setup_teardown(test, setup_client, teardown_client)
+#define WS(test) cmocka_unit_test_setup_teardown(test, setup_ws_client, teardown_client)
 
 int main(void)
 {

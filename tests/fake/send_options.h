@@ -1,14 +1,14 @@
 /*
- * How an answer is sent, apart from what it says. All zero is the good manner;
- * rules (rule.h) set the bad ones. Strings belong to whoever owns the struct.
+ * How an answer is sent, apart from its content. All zero is the normal way; rules
+ * (rule.h) set others. The owner of the struct frees the strings.
  */
-#ifndef FAKE_MANNER_H
-#define FAKE_MANNER_H
+#ifndef FAKE_SEND_OPTIONS_H
+#define FAKE_SEND_OPTIONS_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-struct manner {
+struct send_options {
 	/* both transports */
 	bool hold;		/* waits for the command `release` */
 	long delay;		/* ms */
@@ -31,7 +31,7 @@ struct manner {
 	int ws_close;		/* close code instead of the frame */
 	char *ws_reason;
 	size_t fragment;	/* bytes a fragment */
-	bool ping;		/* pings before, between and behind the fragments */
+	bool ping;		/* pings before, between and after the fragments */
 	bool binary;
 	bool masked;
 	bool rsv1;
