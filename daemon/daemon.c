@@ -7,21 +7,21 @@
  */
 #include "daemon.h"
 
+#include "auth/auth.h"
 #include "base/clock.h"
 #include "base/errors.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "hub/hub.h"
-#include "io/auth.h"
-#include "io/curl_loop.h"
-#include "io/introspect.h"
-#include "io/listener.h"
-#include "io/peer.h"
-#include "io/peer_ops.h"
-#include "io/upstream.h"
+#include "local/introspect.h"
+#include "local/listener.h"
+#include "local/peer.h"
+#include "local/peer_ops.h"
+#include "net/curl_loop.h"
 #include "plugin_config.h"
 #include "systemd.h"
+#include "upstream/upstream.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -3,11 +3,11 @@
  * settles once: signals, limits, the file mode of what it makes. The rest is daemon.c.
  */
 #include "base/log.h"
-#include "config.h"
+#include "config/config.h"
+#include "config/user_paths.h"
 #include "daemon.h"
 #include "plugin_config.h"
 #include "systemd.h"
-#include "user_paths.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -6,8 +6,8 @@
  */
 #include "plugin_config.h"
 
-#include "io/file.h"
-#include "plugin_wish.h"
+#include "base/file.h"
+#include "config/extension_option.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -18,57 +18,57 @@
 #define CONFIG_TEXT_MAX (64u << 10)
 
 /* Its configuration into `text`. 0; PLUGIN_E_UNFIT with words; -ENOMEM. */
-static int read_config(const struct plugin_wish *wish, struct buf *text, char *why)
+static int read_config(const struct extension_option *option, struct buf *text, char *why)
 {
-	int r = wish->file ? file_read(wish->file, text) : buf_put_str(text, wish->config);
+	int r = option->file ? file_read(option->file, text) : buf_put_str(text, option->config);
 
 	if (r == 0 || r == -ENOMEM)
 		return r;
-	snprintf(why, PLUGIN_WHY_MAX, "%.256s: %s", wish->file ? wish->file : "its configuration",
+	snprintf(why, PLUGIN_WHY_MAX, "%.256s: %s", option->file ? option->file : "its configuration",
 		 strerror(-r));
 	return PLUGIN_E_UNFIT;
 }
 
 /* What a line of the option says, the shared object, and its configuration. */
-static int load(const char *line, struct plugin_wish *wish, struct buf *text, char *why,
+static int load(const char *line, struct extension_option *option, struct buf *text, char *why,
 		struct plugin **ret)
 {
-	const char *fault = plugin_wish_parse(line, wish);
+	const char *fault = extension_option_parse(line, option);
 	int r;
 
 	if (fault) {
 		snprintf(why, PLUGIN_WHY_MAX, "%s", fault);
 		return PLUGIN_E_UNFIT;
 	}
-	r = read_config(wish, text, why);
-	return r ? r : plugin_load(wish->path, why, ret);
+	r = read_config(option, text, why);
+	return r ? r : plugin_load(option->path, why, ret);
 }
 
-static void check_secret(const struct config_server *s, const struct plugin_wish *wish,
+static void check_secret(const struct config_server *s, const struct extension_option *option,
 			 struct config_report *report)
 {
 	struct stat st;
 
-	if (wish->file && stat(wish->file, &st) == 0 && st.st_mode & S_IROTH)
+	if (option->file && stat(option->file, &st) == 0 && st.st_mode & S_IROTH)
 		config_report_add(report, false, s->place, "extension %s %s: everybody may read it",
-				  wish->name, wish->file);
+				  option->name, option->file);
 }
 
 static void check_one(const struct config_server *s, const char *line,
 		      struct config_report *report)
 {
 	char why[PLUGIN_WHY_MAX] = "";
-	struct plugin_wish wish = {.name = ""};
+	struct extension_option option = {.name = ""};
 	struct plugin *p = NULL;
 	struct buf text;
 
 	buf_init_secret(&text, CONFIG_TEXT_MAX + FILE_READ_EXTRA);
-	int r = load(line, &wish, &text, why, &p);
+	int r = load(line, &option, &text, why, &p);
 	if (r)
 		config_report_add(report, true, s->place, "[server %s]: extension %s: %s", s->name,
-				  wish.name, r > 0 ? why : strerror(-r));
+				  option.name, r > 0 ? why : strerror(-r));
 	else
-		check_secret(s, &wish, report);
+		check_secret(s, &option, report);
 	buf_fini(&text);
 	plugin_free(p);
 }
@@ -80,15 +80,15 @@ void plugin_config_check(const struct config *c, struct config_report *report)
 			check_one(s, s->extensions.v[i], report);
 }
 
-static int add(struct plugin_chain *chain, const char *line, struct plugin_wish *wish, char *why)
+static int add(struct plugin_chain *chain, const char *line, struct extension_option *option, char *why)
 {
 	struct plugin *p;
 	struct buf text;
 
 	buf_init_secret(&text, CONFIG_TEXT_MAX + FILE_READ_EXTRA);
-	int r = load(line, wish, &text, why, &p);
+	int r = load(line, option, &text, why, &p);
 	if (r == 0)
-		r = plugin_chain_add(chain, p, wish->name, buf_slice(&text), why);
+		r = plugin_chain_add(chain, p, option->name, buf_slice(&text), why);
 	buf_fini(&text);
 	return r;
 }
@@ -106,14 +106,14 @@ int plugin_config_make(struct loop *loop, const struct config_server *s, char *w
 		       size_t why_size, struct plugin_chain **ret)
 {
 	CLEANUP(plugin_chain_freep) struct plugin_chain *chain = NULL;
-	struct plugin_wish wish = {.name = ""};
+	struct extension_option option = {.name = ""};
 	char reason[PLUGIN_WHY_MAX] = "";
 	int r = s->extensions.n ? plugin_chain_new(loop, s->name, &chain) : 0;
 
 	for (size_t i = 0; i < s->extensions.n && r == 0; i++)
-		r = add(chain, s->extensions.v[i], &wish, reason);
+		r = add(chain, s->extensions.v[i], &option, reason);
 	if (r)
-		return told(s, "extension", wish.name, r, reason, why, why_size);
+		return told(s, "extension", option.name, r, reason, why, why_size);
 	*ret = TAKE(chain);
 	return 0;
 }

@@ -4,8 +4,8 @@
 #ifndef DAEMON_PLUGIN_CONFIG_H
 #define DAEMON_PLUGIN_CONFIG_H
 
-#include "config.h"
-#include "plugin_chain.h"
+#include "config/config.h"
+#include "plugin/chain.h"
 
 /*
  * Loads every extension of every server, and lets it go again: what cannot be loaded, or whose

@@ -1,6 +1,6 @@
 /*
  * Structured log lines: level, text, and fields. Where they go is a sink set
- * from above (plain stderr, or the journal). Only drivers (daemon/io/ and up)
+ * from above (plain stderr, or the journal). Only drivers (net and up)
  * log; the engines below them never do.
  *
  * Each call site has a limit of its own, and in it each subject: the user or server

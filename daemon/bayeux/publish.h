@@ -7,7 +7,7 @@
 #ifndef BAYEUX_PUBLISH_H
 #define BAYEUX_PUBLISH_H
 
-#include "bayeux/backoff.h"
+#include "base/backoff.h"
 #include "bayeux/calls.h"
 #include "bayeux/exchange.h"
 #include "bayeux/shares.h"

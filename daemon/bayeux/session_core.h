@@ -21,8 +21,8 @@
 #ifndef BAYEUX_SESSION_CORE_H
 #define BAYEUX_SESSION_CORE_H
 
+#include "base/backoff.h"
 #include "bayeux/advice.h"
-#include "bayeux/backoff.h"
 #include "bayeux/channel_pace.h"
 #include "bayeux/elements.h"
 #include "bayeux/exchange.h"

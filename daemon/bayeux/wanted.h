@@ -13,8 +13,8 @@
 #ifndef BAYEUX_WANTED_H
 #define BAYEUX_WANTED_H
 
+#include "base/backoff.h"
 #include "base/strmap.h"
-#include "bayeux/backoff.h"
 #include "bayeux/exchange.h"
 
 enum wanted_upstream {

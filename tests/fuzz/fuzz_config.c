@@ -2,7 +2,7 @@
  * Any bytes as a configuration file. Either it is right and there is a server
  * and a default one, or it is wrong and every error says where, in UTF-8.
  */
-#include "config.h"
+#include "config/config.h"
 #include "protocol/utf8.h"
 #include "tests/fuzz/fuzz.h"
 

@@ -5,12 +5,12 @@
  */
 #include "base/clock.h"
 #include "base/log.h"
-#include "io/cookie_jar.h"
-#include "io/cookies.h"
-#include "io/ext_files.h"
+#include "net/cookie_jar.h"
+#include "net/cookies.h"
 #include "protocol/json_read.h"
 #include "protocol/utf8.h"
 #include "tests/fuzz/fuzz.h"
+#include "upstream/ext_files.h"
 
 #include <string.h>
 #include <sys/mman.h>

@@ -4,10 +4,10 @@
  * servers. All views lie within the text, nothing grows beyond its ceiling, and what
  * becomes of a cookie is a line of the jar that can be read again.
  */
-#include "io/auth_answer.h"
-#include "io/cookies.h"
-#include "io/redirect.h"
-#include "io/ws_upgrade.h"
+#include "auth/answer.h"
+#include "net/cookies.h"
+#include "net/redirect.h"
+#include "net/ws_upgrade.h"
 #include "protocol/utf8.h"
 #include "tests/fuzz/fuzz.h"
 

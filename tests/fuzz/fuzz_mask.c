@@ -3,7 +3,7 @@
  * and JSON stays JSON of the same length; no secret is left as it was, nor what it
  * becomes in the escapes of JSON; and what is no secret is left alone.
  */
-#include "io/mask.h"
+#include "net/mask.h"
 #include "protocol/json_read.h"
 #include "protocol/utf8.h"
 #include "tests/fuzz/fuzz.h"

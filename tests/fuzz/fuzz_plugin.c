@@ -5,7 +5,7 @@
  * last, a change that was not kept leaves no trace, and what must not be changed is
  * not.
  */
-#include "plugin_message.h"
+#include "plugin/message.h"
 #include "protocol/json_read.h"
 #include "tests/fuzz/fuzz.h"
 

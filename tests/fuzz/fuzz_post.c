@@ -9,7 +9,7 @@
  */
 #include "base/log.h"
 #include "base/loop.h"
-#include "io/http_post.h"
+#include "net/http_post.h"
 #include "protocol/utf8.h"
 #include "tests/fuzz/fuzz.h"
 

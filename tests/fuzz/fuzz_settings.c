@@ -4,11 +4,11 @@
  * requests, keys that sign tokens. The first byte says which. What is accepted can
  * be written and read again, and can be sent: no line ends within it.
  */
+#include "auth/jwt.h"
 #include "bayeux/session.h"
-#include "io/auth_jwt.h"
-#include "io/cookies.h"
-#include "io/redirect.h"
-#include "io/url.h"
+#include "net/cookies.h"
+#include "net/redirect.h"
+#include "net/url.h"
 #include "protocol/json_read.h"
 #include "protocol/utf8.h"
 #include "tests/fuzz/fuzz.h"

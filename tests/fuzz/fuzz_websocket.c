@@ -1,14 +1,14 @@
 /*
  * Any bytes as what a server sends on an open WebSocket. The connection is in
- * memory: this file stands in for io/ws_dial.h and io/stream.h. The first byte says
+ * memory: this file stands in for net/ws_dial.h and net/stream.h. The first byte says
  * whether compression was agreed, how the connection takes what we write, and
  * whether we send texts.
  *
  * However the bytes are cut, the same whole texts and the same end come of them; the
  * end comes once, and last; what we send are masked frames that RFC 6455 allows.
  */
-#include "io/websocket.h"
-#include "io/ws_dial.h"
+#include "net/websocket.h"
+#include "net/ws_dial.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <errno.h>

@@ -13,7 +13,7 @@ for code in 0 1 2 3 4 5 6 7 8; do
 	grep -qx "\.It $code" "$pages/cometctl/cometctl.1" ||
 		{ echo "cometctl.1: no exit status $code"; exit 1; }
 done
-all="$pages/*.3 $pages/cometctl/*.1 $top_srcdir/daemon/*.[3578]"
+all="$pages/*.3 $pages/cometctl/*.1 $top_srcdir/daemon/*.[578] $top_srcdir/daemon/plugin/*.3"
 for page in $all; do
 	grep -qx '\.Sh EXAMPLES' "$page" || { echo "$page: no EXAMPLES"; exit 1; }
 	sed -n 's/^\.Xr \(comet[^ ]*\) \([1-8]\).*/\1.\2/p' "$page" | tr -d '\\' | while read -r other; do

@@ -5,7 +5,7 @@
 #ifndef TESTS_CONFIG_TEXT_H
 #define TESTS_CONFIG_TEXT_H
 
-#include "config.h"
+#include "config/config.h"
 #include "tests/unit/testing.h"
 
 /* the least that is right; two lines */

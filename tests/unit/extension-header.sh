@@ -6,11 +6,11 @@ set -e
 src=$top_srcdir
 dir=$(mktemp -d)
 trap 'rm -r "$dir"' EXIT
-cp "$src/daemon/cometd-bridge-extension.h" "$dir"
+cp "$src/daemon/plugin/cometd-bridge-extension.h" "$dir"
 flags="-Wall -Wextra -Werror -pedantic -fsyntax-only -I$dir"
 smallest=$dir/smallest.c
 # the smallest extension, as the header shows it, is one
-sed -n '/THE SMALLEST ONE/,/^ \*     cc /s/^ \*     //p' "$src/daemon/cometd-bridge-extension.h" |
+sed -n '/THE SMALLEST ONE/,/^ \*     cc /s/^ \*     //p' "$src/daemon/plugin/cometd-bridge-extension.h" |
 	sed '/^cc /d' >"$smallest"
 grep -q 'cometd_bridge_extension(void)' "$smallest"
 

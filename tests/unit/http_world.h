@@ -6,7 +6,7 @@
 #ifndef TESTS_HTTP_WORLD_H
 #define TESTS_HTTP_WORLD_H
 
-#include "io/http_post.h"
+#include "net/http_post.h"
 #include "tests/unit/wire.h"
 
 #define OK_HEAD "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"

@@ -16,8 +16,8 @@
 #ifndef TESTS_PEER_WORLD_H
 #define TESTS_PEER_WORLD_H
 
-#include "io/peer.h"
 #include "base/clock.h"
+#include "local/peer.h"
 #include "protocol/frame.h"
 #include "tests/unit/testing.h"
 

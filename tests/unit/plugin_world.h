@@ -9,7 +9,7 @@
 
 #include "base/loop.h"
 #include "bayeux/hooks.h"
-#include "plugin_chain.h"
+#include "plugin/chain.h"
 
 struct plugin_world {
 	struct loop *loop;

@@ -2,7 +2,7 @@
  * io/auth: what sources say and what is made of it, one fetch for all who wait,
  * the next one in time, pauses after failures, and files that change.
  */
-#include "io/auth.h"
+#include "auth/auth.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "tests/unit/testing.h"

@@ -2,7 +2,7 @@
  * io/auth_jwt: a token is, byte for byte, what OpenSSL's own program makes of the
  * same claims; its public key verifies it; and keys that will not do are refused.
  */
-#include "io/auth_jwt.h"
+#include "auth/jwt.h"
 #include "tests/unit/rsa_key.h"
 #include "tests/unit/testing.h"
 

@@ -3,10 +3,10 @@
  * all grants, the answers, everything that can go wrong, and that no complaint
  * has a secret in it.
  */
-#include "io/auth_oauth.h"
+#include "auth/auth.h"
+#include "auth/oauth.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "io/auth.h"
 #include "tests/unit/rsa_key.h"
 #include "tests/unit/testing.h"
 #include "tests/unit/wire.h"

@@ -3,8 +3,8 @@
  * TLS and proxy holds for it too, and what it allows of the Bayeux server does
  * not. The client that it makes comes through here.
  */
-#include "io/auth_oauth.h"
-#include "io/http_client.h"
+#include "auth/oauth.h"
+#include "net/http_client.h"
 #include "tests/unit/testing.h"
 
 #include <string.h>

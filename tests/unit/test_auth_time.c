@@ -3,7 +3,7 @@
  * the one in hand ends, however long that lives and whoever says so; and what
  * a file costs is given back.
  */
-#include "io/auth.h"
+#include "auth/auth.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "tests/unit/testing.h"

@@ -1,7 +1,7 @@
 /* Pauses grow by one half to their ceiling, jitter stays within a fifth, a reset begins anew. */
 #include "tests/unit/testing.h"
 
-#include "bayeux/backoff.h"
+#include "base/backoff.h"
 
 static void pauses_grow_to_the_ceiling(void **state)
 {

@@ -3,7 +3,7 @@
  * has each row word for word, and OPTIONS.md, which names them beside the options
  * of other clients.
  */
-#include "config.h"
+#include "config/config.h"
 #include "tests/unit/testing.h"
 
 #include <stdio.h>

@@ -3,7 +3,7 @@
  * are missing, and that each one read is closed again; the bounds of lines and
  * names, on both sides of them.
  */
-#include "config.h"
+#include "config/config.h"
 #include "tests/unit/testing.h"
 
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /*
  * config_value: each type takes what it should, wholly, and nothing half right.
  */
-#include "config_value.h"
+#include "config/value.h"
 #include "tests/unit/testing.h"
 
 #include <limits.h>

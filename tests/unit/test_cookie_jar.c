@@ -4,8 +4,8 @@
  */
 #include "base/clock.h"
 #include "base/log.h"
-#include "io/cookie_jar.h"
-#include "io/cookies.h"
+#include "net/cookie_jar.h"
+#include "net/cookies.h"
 #include "tests/unit/testing.h"
 
 #include <errno.h>

@@ -2,8 +2,8 @@
  * io/cookies: which cookies go to which address, and which are not taken. A row
  * is a conversation: headers taken from one address, then what another one gets.
  */
-#include "io/cookies.h"
-#include "io/http_client.h"
+#include "net/cookies.h"
+#include "net/http_client.h"
 #include "tests/unit/testing.h"
 
 #include <errno.h>

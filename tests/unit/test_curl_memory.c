@@ -1,7 +1,7 @@
 /*
  * io/curl_memory: what libcurl frees, or moves because it grows, is overwritten; its values survive.
  */
-#include "io/curl_memory.h"
+#include "net/curl_memory.h"
 #include "tests/unit/testing.h"
 
 #include <curl/curl.h>

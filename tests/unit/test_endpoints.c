@@ -1,6 +1,6 @@
 /* io/endpoints: where each kind of batch goes, by option and by style. */
-#include "io/endpoints.h"
 #include "tests/unit/testing.h"
+#include "upstream/endpoints.h"
 
 #include <errno.h>
 #include <stdio.h>

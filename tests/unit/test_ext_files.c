@@ -2,9 +2,9 @@
  * io/ext_files: what is in a file goes out with the requests, a changed one soon,
  * a broken one never; each fault is told once, and nothing of what is in a file.
  */
-#include "io/ext_files.h"
 #include "base/log.h"
 #include "tests/unit/testing.h"
+#include "upstream/ext_files.h"
 
 #include <errno.h>
 #include <stdio.h>

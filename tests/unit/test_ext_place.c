@@ -2,7 +2,7 @@
  * ext_place: a text lands at its path, whatever was there, and nothing else of
  * the object changes by a byte.
  */
-#include "bayeux/ext_place.h"
+#include "auth/ext_place.h"
 #include "tests/unit/testing.h"
 
 #include <errno.h>

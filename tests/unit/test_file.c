@@ -2,7 +2,7 @@
  * io/file: read whole or not, replaced whole or not at all, closed in any case;
  * nobody else may read what was written.
  */
-#include "io/file.h"
+#include "base/file.h"
 #include "tests/unit/testing.h"
 
 #include <errno.h>

@@ -2,8 +2,8 @@
  * io/file: what is replaced is there whole, and waits for no disk. io/file_sync:
  * while a disk takes its time, the loop goes on; what it says in the end is told.
  */
-#include "io/file.h"
-#include "io/file_sync.h"
+#include "auth/file_sync.h"
+#include "base/file.h"
 #include "tests/unit/testing.h"
 
 #include <errno.h>

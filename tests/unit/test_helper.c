@@ -2,7 +2,7 @@
  * io/helper against programs that behave in every way a person's script may:
  * garbage, floods, silence, failure, children that stay behind.
  */
-#include "io/helper.h"
+#include "auth/helper.h"
 #include "tests/unit/testing.h"
 #include "tests/unit/wire.h"
 

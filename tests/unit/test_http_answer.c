@@ -2,10 +2,10 @@
  * Answers to one request, from a server that says exactly what a test wants:
  * right, cut, foreign or missing ones, and the ceilings of those that do not end.
  */
-#include "io/http_post.h"
 #include "base/clock.h"
-#include "tests/unit/testing.h"
+#include "net/http_post.h"
 #include "tests/unit/http_world.h"
+#include "tests/unit/testing.h"
 
 #include <stdio.h>
 #include <stdlib.h>

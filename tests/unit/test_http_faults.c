@@ -2,8 +2,8 @@
  * Answers that are wrong in the middle, too many, or packed to burst: each ends
  * its request with a reason and within its ceilings, and the next one is well.
  */
-#include "io/cookies.h"
-#include "io/http_post.h"
+#include "net/cookies.h"
+#include "net/http_post.h"
 #include "tests/unit/http_world.h"
 #include "tests/unit/testing.h"
 

@@ -2,10 +2,10 @@
  * io/curl_loop, http_client and http_post: what a request says, which connection
  * it goes by, and that nothing is ever sent twice or lost on the way.
  */
-#include "io/http_post.h"
 #include "base/log.h"
-#include "tests/unit/testing.h"
+#include "net/http_post.h"
 #include "tests/unit/http_world.h"
+#include "tests/unit/testing.h"
 
 #include <dirent.h>
 #include <dlfcn.h>

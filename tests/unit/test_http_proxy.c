@@ -2,7 +2,7 @@
  * Requests through a proxy: what it is told and what not, with its password,
  * over TLS, and how its refusals are told apart from the server's.
  */
-#include "io/http_post.h"
+#include "net/http_post.h"
 #include "tests/unit/http_world.h"
 #include "tests/unit/testing.h"
 

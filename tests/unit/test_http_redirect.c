@@ -3,8 +3,8 @@
  * host but the one that was asked.
  */
 #include "base/log.h"
-#include "io/http_post.h"
-#include "io/redirect.h"
+#include "net/http_post.h"
+#include "net/redirect.h"
 #include "tests/unit/http_world.h"
 #include "tests/unit/testing.h"
 

@@ -2,7 +2,7 @@
  * Answers that are pulled in pieces: of any size, inflated a piece at a time, and
  * not read faster than they are pulled.
  */
-#include "io/http_post.h"
+#include "net/http_post.h"
 #include "tests/unit/http_world.h"
 #include "tests/unit/testing.h"
 

@@ -1,9 +1,9 @@
 /*
  * TLS under a request: whom we believe, who we are, pins, and the oldest version.
  */
-#include "io/http_post.h"
-#include "tests/unit/testing.h"
+#include "net/http_post.h"
 #include "tests/unit/http_world.h"
+#include "tests/unit/testing.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,9 +2,9 @@
  * io/listener: whatever lies at the path, only a dead socket of ours is
  * replaced; mode and group; who wins; descriptors that run out; the end.
  */
-#include "io/listener.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "local/listener.h"
 #include "tests/unit/testing.h"
 
 #include <errno.h>

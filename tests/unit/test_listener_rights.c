@@ -4,9 +4,9 @@
  * none is inherited. The calls that decide go through this file, which plays
  * the owners that a test cannot make without being root.
  */
-#include "io/listener.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "local/listener.h"
 #include "tests/unit/testing.h"
 
 #include <errno.h>

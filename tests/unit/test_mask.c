@@ -2,9 +2,9 @@
  * io/mask: secrets are found whole, in part and between escapes; what is left is
  * the text that it was. io/form: what is encoded, and that nothing becomes a field.
  */
-#include "io/form.h"
-#include "io/mask.h"
-#include "io/mask_decode.h"
+#include "net/form.h"
+#include "net/mask.h"
+#include "net/mask_decode.h"
 #include "tests/unit/testing.h"
 
 #include <errno.h>

@@ -2,8 +2,8 @@
  * io/outage: what the log gets to read of a server that is lost, back, or both all the time. The
  * session is played by its session_info; time is a number.
  */
-#include "io/outage.h"
 #include "tests/unit/testing.h"
+#include "upstream/outage.h"
 
 #include <stdio.h>
 

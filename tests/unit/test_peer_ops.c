@@ -4,9 +4,9 @@
  * written of those who are sent away. For legibility a single quote stands for
  * a double one in all texts.
  */
-#include "io/peer_ops.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "local/peer_ops.h"
 #include "protocol/frame.h"
 #include "tests/unit/session_double.h"
 #include "tests/unit/testing.h"

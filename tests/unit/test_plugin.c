@@ -6,8 +6,8 @@
 #include "tests/unit/plugin_world.h"
 
 #include "base/clock.h"
+#include "config/extension_option.h"
 #include "plugin_config.h"
-#include "plugin_wish.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -89,21 +89,21 @@ static void lines(void **state)
 	static const struct {
 		const char *line, *name, *path, *config, *file;
 	} good[] = {
-		{"tenant", "tenant", PLUGIN_DIRECTORY "/tenant.so", "", NULL},
-		{"tenant \t a b ", "tenant", PLUGIN_DIRECTORY "/tenant.so", "a b ", NULL},
+		{"tenant", "tenant", EXTENSION_DIRECTORY "/tenant.so", "", NULL},
+		{"tenant \t a b ", "tenant", EXTENSION_DIRECTORY "/tenant.so", "a b ", NULL},
 		{"/x/y.so {\"a\":1}", "y", "/x/y.so", "{\"a\":1}", NULL},
 		{"/x/y @/etc/z", "y", "/x/y", "@/etc/z", "/etc/z"},
-		{"a-b_2.so", "a-b_2.so", PLUGIN_DIRECTORY "/a-b_2.so.so", "", NULL},
+		{"a-b_2.so", "a-b_2.so", EXTENSION_DIRECTORY "/a-b_2.so.so", "", NULL},
 	};
 	static const char *const bad[] = {
 		"../tenant", "a/b", ".so", "/x/.so", "/x/", "a:b", "tenant @file", "tenant @",
 		"-x", "0123456789012345678901234567890123456789012345678901234567890123x",
 	};
-	struct plugin_wish w;
+	struct extension_option w;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
-		assert_null(plugin_wish_parse(good[i].line, &w));
+		assert_null(extension_option_parse(good[i].line, &w));
 		assert_string_equal(w.name, good[i].name);
 		assert_string_equal(w.path, good[i].path);
 		assert_string_equal(w.config, good[i].config);
@@ -112,7 +112,7 @@ static void lines(void **state)
 			assert_string_equal(w.file, good[i].file);
 	}
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		if (!plugin_wish_parse(bad[i], &w))
+		if (!extension_option_parse(bad[i], &w))
 			fail_msg("\"%s\" was taken", bad[i]);
 }
 
@@ -144,7 +144,7 @@ static void servers(void **state)
 	assert_string_equal(report.errors[0], "/etc/x.conf:7: [server demo]: extension plugin-good: "
 					      "/nowhere/at/all: No such file or directory");
 	assert_string_equal(report.errors[1], "/etc/x.conf:7: [server demo]: extension nowhere: "
-			    PLUGIN_DIRECTORY "/nowhere.so: No such file or directory");
+			    EXTENSION_DIRECTORY "/nowhere.so: No such file or directory");
 	config_report_fini(&report);
 	s.extensions = (struct config_strings){refused, 2};
 	assert_int_equal(plugin_config_make(world.loop, &s, why, sizeof(why), &chain), -EINVAL);

@@ -3,10 +3,10 @@
  * the bytes a test wants. What became of each batch is told once, or never when
  * it was ended from our side.
  */
-#include "io/transport.h"
-#include "io/ws_upgrade.h"
+#include "net/ws_upgrade.h"
 #include "tests/unit/testing.h"
 #include "tests/unit/wire.h"
+#include "upstream/transport.h"
 
 #include <errno.h>
 #include <stdio.h>

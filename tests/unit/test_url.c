@@ -1,5 +1,5 @@
 /* io/url: addresses taken apart, and those refused. */
-#include "io/url.h"
+#include "net/url.h"
 #include "tests/unit/testing.h"
 
 #include <errno.h>

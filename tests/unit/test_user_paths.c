@@ -1,7 +1,7 @@
 /*
  * user_paths: where a user's own daemon looks, and that root's and the system's does not.
  */
-#include "user_paths.h"
+#include "config/user_paths.h"
 #include "tests/unit/testing.h"
 
 #include <stdio.h>

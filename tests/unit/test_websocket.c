@@ -2,8 +2,8 @@
  * io/websocket once it is open, against a server that says exactly the bytes a
  * test wants: texts whole, in pieces and packed, silence, and every way to end.
  */
-#include "io/websocket.h"
-#include "io/ws_deflate.h"
+#include "net/websocket.h"
+#include "net/ws_deflate.h"
 #include "tests/unit/testing.h"
 #include "tests/unit/ws_world.h"
 

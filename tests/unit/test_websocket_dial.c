@@ -2,10 +2,10 @@
  * The dialling of io/websocket: upgrades good and bad, what the request carries,
  * the jar it shares with HTTP, proxies, and TLS.
  */
-#include "io/websocket.h"
-#include "io/cookies.h"
-#include "io/http_post.h"
-#include "io/ws_upgrade.h"
+#include "net/cookies.h"
+#include "net/http_post.h"
+#include "net/websocket.h"
+#include "net/ws_upgrade.h"
 #include "tests/unit/testing.h"
 #include "tests/unit/ws_world.h"
 

@@ -2,7 +2,7 @@
  * What a server must not do once a WebSocket is open: too much of anything, and
  * frames that break the protocol.
  */
-#include "io/websocket.h"
+#include "net/websocket.h"
 #include "tests/unit/testing.h"
 #include "tests/unit/ws_world.h"
 

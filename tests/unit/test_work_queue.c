@@ -3,8 +3,8 @@
  * expensive and cheap items get equal shares, an item that was idle is not kept
  * waiting, and each may end any other, itself included.
  */
-#include "io/work_queue.h"
 #include "base/clock.h"
+#include "local/work_queue.h"
 #include "tests/unit/testing.h"
 
 #include <stdlib.h>

@@ -2,7 +2,7 @@
  * io/ws_deflate: the terms that a server may answer, texts there and back over
  * every window, and what must not come out of a few bytes.
  */
-#include "io/ws_deflate.h"
+#include "net/ws_deflate.h"
 #include "tests/unit/testing.h"
 
 #include <errno.h>

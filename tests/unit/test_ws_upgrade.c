@@ -1,5 +1,5 @@
 /* io/ws_upgrade: the request's text, and every answer that is or is not an upgrade. */
-#include "io/ws_upgrade.h"
+#include "net/ws_upgrade.h"
 #include "tests/unit/testing.h"
 
 #include <errno.h>

@@ -6,12 +6,12 @@
 #ifndef TESTS_UPSTREAM_WORLD_H
 #define TESTS_UPSTREAM_WORLD_H
 
-#include "io/upstream.h"
 #include "base/clock.h"
 #include "protocol/frame.h"
 #include "tests/fake/fake.h"
 #include "tests/unit/testing.h"
 #include "tests/unit/wire.h"
+#include "upstream/upstream.h"
 
 struct world {
 	struct fake *fake;

@@ -5,7 +5,7 @@
 #include "tests/unit/ws_world.h"
 
 #include "base/clock.h"
-#include "io/ws_upgrade.h"
+#include "net/ws_upgrade.h"
 #include "tests/unit/testing.h"
 
 #include <errno.h>

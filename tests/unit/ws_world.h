@@ -6,8 +6,8 @@
 #ifndef TESTS_WS_WORLD_H
 #define TESTS_WS_WORLD_H
 
-#include "io/websocket.h"
-#include "io/ws_deflate.h"
+#include "net/websocket.h"
+#include "net/ws_deflate.h"
 #include "tests/unit/wire.h"
 
 enum { CONT = 0, TEXT = 1, BINARY = 2, CLOSE = 8, PING = 9, PONG = 10, FIN = 0x80 };

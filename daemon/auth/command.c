@@ -1,0 +1,98 @@
+/*
+ * Owns a program that prints a credential. Guarantees that its words are
+ * understood by no shell, and that what it printed, to stdout or stderr, is in no
+ * complaint about it. Must never know whom the credential is for.
+ */
+#include "auth/source.h"
+
+#include "auth/helper.h"
+#include "base/errors.h"
+#include "base/list.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WORDS_MAX 64
+
+struct command {
+	struct auth_source source;
+	struct loop *loop;
+	uint64_t timeout;
+	char *words;                    /* what argv points into */
+	const char *argv[WORDS_MAX + 1];
+	struct helper *helper;          /* the last one; it lives until the next fetch */
+	struct auth_secret secret;
+};
+
+static void on_done(void *ctx, const struct helper_result *r)
+{
+	struct command *c = ctx;
+	struct auth_fetched f = {.secret = NULL};
+	char why[AUTH_WHY_MAX];
+	const char *fault = NULL;
+
+	/* stderr is not repeated: "set -x" and "curl -v" print secrets there */
+	snprintf(why, sizeof(why), "%s: %s%s", c->argv[0], r->reason,
+		 r->errors.n ? "; run it by hand to see its standard error" : "");
+	if (r->outcome == HELPER_DONE)
+		fault = auth_answer_parse(r->output, &c->secret);
+	if (fault)
+		snprintf(why, sizeof(why), "what %s printed: %s", c->argv[0], fault);
+	if (r->outcome == HELPER_DONE && !fault)
+		f.secret = &c->secret;
+	else
+		f.why = why;
+	c->source.fetched(c->source.ctx, &f);
+	auth_secret_wipe(&c->secret);
+	helper_free(TAKE(c->helper));
+}
+
+static int command_fetch(struct auth_source *s, char *why)
+{
+	struct command *c = LIST_OF(s, struct command, source);
+	const struct helper_options o = {
+		.argv = c->argv, .output_max = AUTH_SECRET_MAX + 4096, .timeout = c->timeout};
+
+	int r = helper_new(c->loop, &o, on_done, c, &c->helper);
+	if (r)
+		snprintf(why, AUTH_WHY_MAX, "%s: it cannot be run: %s", c->argv[0], strerror(-r));
+	return r;
+}
+
+static void command_free(struct auth_source *s)
+{
+	struct command *c = LIST_OF(s, struct command, source);
+
+	helper_free(c->helper);
+	auth_secret_wipe(&c->secret);
+	free(c->words);
+	free(c);
+}
+
+static const struct auth_source_type command_type = {command_fetch, command_free};
+
+int auth_command_new(struct loop *loop, const char *words, uint64_t timeout,
+		     struct auth_source **ret)
+{
+	struct command *c = calloc(1, sizeof(*c));
+	size_t n = 0;
+
+	if (!c)
+		return -ENOMEM;
+	c->source.type = &command_type;
+	c->loop = loop;
+	c->timeout = timeout;
+	c->words = strdup(words);
+	if (!c->words) {
+		free(c);
+		return -ENOMEM;
+	}
+	char *rest = c->words;
+	for (char *word; n < WORDS_MAX && (word = strsep(&rest, " \t"));)
+		if (*word)
+			c->argv[n++] = word;
+	*ret = &c->source;
+	return 0;
+}

@@ -1,0 +1,50 @@
+/*
+ * Owns the reading of files that hold a secret. Guarantees that no copy of it stays
+ * behind, and that it is in no complaint. Must never know what it is good for.
+ */
+#include "auth/secret_file.h"
+
+#include "auth/source.h"
+#include "base/errors.h"
+#include "base/file.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+int auth_path(const char *file, const char *systemd, char **ret)
+{
+	const char *directory = getenv("CREDENTIALS_DIRECTORY");
+
+	if (!systemd)
+		return auth_copy(file, ret);
+	/* without one, reading says that this file is not there, which is so */
+	if (asprintf(ret, "%s/%s", directory ? directory : "$CREDENTIALS_DIRECTORY", systemd) < 0) {
+		*ret = NULL;
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+int auth_read_file(const char *path, size_t max, struct buf *out, char *why)
+{
+	int r;
+
+	buf_init_secret(out, max + FILE_READ_EXTRA);
+	r = file_read(path, out);
+	if (r)
+		snprintf(why, AUTH_WHY_MAX, "%s: %s", path, strerror(-r));
+	return r ? -1 : 0;
+}
+
+int auth_read_line(const char *path, struct auth_secret *ret, char *why)
+{
+	CLEANUP(buf_fini) struct buf text;
+	const char *fault;
+
+	if (auth_read_file(path, AUTH_SECRET_MAX, &text, why))
+		return -1;
+	fault = auth_answer_line(buf_slice(&text), ret);
+	if (fault)
+		snprintf(why, AUTH_WHY_MAX, "%s: %s", path, fault);
+	return fault ? -1 : 0;
+}

@@ -1,0 +1,293 @@
+/*
+ * Checks what must hold between the options of a server, and between servers, and that the files
+ * which they name can be read. A fault of one option names its line, any other the line where its
+ * server begins.
+ */
+#include "config/check.h"
+
+#include "base/errors.h"
+#include "config/extension_option.h"
+#include "config/oauth.h"
+#include "config/option.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void freep(char **s)
+{
+	free(*s);
+}
+
+/* Where the option is set; for one that is not, where the server begins. */
+static const char *place_of(const struct config_server *s, const char *option)
+{
+	size_t i;
+
+	return config_row_find("server", option, &i) && s->places[i] ? s->places[i] : s->place;
+}
+
+#define warn_of(r, s, option, ...) config_report_add(r, false, place_of(s, option), __VA_ARGS__)
+
+/* Why the user of this process, who is that of the daemon, cannot read it; false if he can. */
+static bool check_readable(struct config_report *r, const struct config_server *s,
+			   const char *option, const char *path)
+{
+	if (faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) == 0)
+		return true;
+	if (errno != EACCES) {
+		warn_of(r, s, option, "%s %s: %m", option, path);
+		return false;
+	}
+	const struct passwd *user = getpwuid(geteuid());
+	const char *name = user ? user->pw_name : "the user of the daemon";
+	warn_of(r, s, option, "%s %s: %s may not read it; make %s its owner (chown), or allow its group to "
+		"read it (chgrp, chmod 0640), and allow to search the directory", option, path, name, name);
+	return false;
+}
+
+static void check_file(struct config_report *r, const struct config_server *s, const char *option,
+		       const char *path)
+{
+	if (path)
+		check_readable(r, s, option, path);
+}
+
+static void check_secret_file(struct config_report *r, const struct config_server *s,
+			      const char *option, const char *path)
+{
+	struct stat st;
+
+	if (path && check_readable(r, s, option, path) && stat(path, &st) == 0 &&
+	    st.st_mode & S_IROTH)
+		warn_of(r, s, option, "%s %s: everybody may read it", option, path);
+}
+
+static const char *const ext_files[] = {
+	[SESSION_EXT_HANDSHAKE] = "handshake-ext-file", [SESSION_EXT_CONNECT] = "connect-ext-file",
+	[SESSION_EXT_SUBSCRIBE] = "subscribe-ext-file", [SESSION_EXT_PUBLISH] = "publish-ext-file",
+};
+
+static void check_files(struct config_report *r, const struct config_server *s)
+{
+	check_file(r, s, "tls-ca", s->tls_ca);
+	check_file(r, s, "proxy-tls-ca", s->proxy_ca);
+	check_secret_file(r, s, s->tls_key ? "tls-key" : "tls-cert",
+			  s->tls_key ? s->tls_key : s->tls_cert);
+	for (int i = 0; i < SESSION_EXTS; i++)
+		check_secret_file(r, s, ext_files[i], s->ext_files[i]);
+	check_secret_file(r, s, "header-file", s->header_file);
+	check_secret_file(r, s, "cookie-file", s->cookie_file);
+	check_secret_file(r, s, "credential-file", s->credential.file);
+	check_secret_file(r, s, "oauth-client-secret-file", s->oauth.secret_file);
+	check_secret_file(r, s, "oauth-refresh-token-file", s->oauth.refresh_file);
+	check_secret_file(r, s, "oauth-jwt-key", s->oauth.jwt_key);
+	check_secret_file(r, s, "proxy-credential-file", s->proxy_credential_file);
+}
+
+/* The file itself comes with the first cookie. Whether its directory can be written is known to the
+   daemon alone, which runs as somebody else. */
+static void check_cookie_jar(struct config_report *r, const struct config *c,
+			     const struct config_server *s)
+{
+	CLEANUP(freep) char *copy = NULL;
+	struct stat st;
+
+	if (!s->cookie_jar)
+		return;
+	LIST_EACH(other, &c->servers, struct config_server, link) {
+		if (other == s)
+			break;
+		if (other->cookie_jar && strcmp(other->cookie_jar, s->cookie_jar) == 0)
+			config_server_error(r, s, "cookie-jar %s is that of [server %s]; each has its own",
+					    s->cookie_jar, other->name);
+	}
+	copy = strdup(s->cookie_jar);
+	if (copy && (stat(dirname(copy), &st) || !S_ISDIR(st.st_mode)))
+		warn_of(r, s, "cookie-jar", "cookie-jar %s: there is no such directory", s->cookie_jar);
+}
+
+/* Exactly one source, or none and no kind. A source alone is one of Bearer tokens. */
+static void check_credential(struct config_report *r, struct config_server *s)
+{
+	struct config_credential *c = &s->credential;
+	const struct {
+		const char *value, *option;
+	} sources[] = {{c->file, "credential-file"},
+		       {c->systemd, "credential-systemd"},
+		       {c->command, "credential-command"},
+		       {c->extension, "credential-extension"},
+		       {s->oauth.token_url, "oauth-token-url"}};
+	const char *chosen = NULL;
+
+	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
+		if (sources[i].value && chosen)
+			config_server_error(r, s, "%s and %s; a credential has one source", chosen,
+				     sources[i].option);
+		if (sources[i].value)
+			chosen = sources[i].option;
+	}
+	if (!chosen && c->kind != AUTH_NONE)
+		config_server_error(r, s, "a credential needs a source: credential-file, "
+			    "credential-systemd, credential-command, credential-extension or "
+			    "oauth-token-url");
+	if (chosen && c->kind == AUTH_NONE)
+		c->kind = AUTH_BEARER;
+	if (c->kind == AUTH_NONE && (s->session.on_disconnect == SESSION_REFRESH ||
+				     s->session.on_none == SESSION_REFRESH))
+		config_server_error(r, s, "refresh needs a credential that can be fetched again");
+}
+
+/* Two headers of one name: servers differ in which they believe. */
+static void check_credential_header(struct config_report *r, const struct config_server *s)
+{
+	const char *name = s->credential.kind == AUTH_HEADER ? s->credential.header
+							     : "Authorization";
+	size_t n = strlen(name);
+
+	if (s->credential.kind == AUTH_NONE || s->credential.kind == AUTH_EXT)
+		return;
+	for (size_t i = 0; i < s->headers.n; i++)
+		if (strncasecmp(s->headers.v[i], name, n) == 0 && s->headers.v[i][n] == ':')
+			config_server_error(r, s, "a header sets %s, and so does the credential; "
+					    "leave out one of them", name);
+}
+
+static void check_extension(struct config_report *r, const struct config_server *s)
+{
+	const char *name = s->credential.extension;
+	struct extension_option option;
+
+	for (size_t i = 0; i < s->extensions.n; i++)
+		if (name && !extension_option_parse(s->extensions.v[i], &option) &&
+		    strcmp(option.name, name) == 0)
+			return;
+	if (name)
+		config_server_error(r, s, "credential-extension is %s, and there is no "
+				    "\"extension = %s\"", name, name);
+}
+
+static void check_proxy(struct config_report *r, const struct config_server *s)
+{
+	if (s->no_proxy && !s->proxy)
+		config_server_error(r, s, "no-proxy needs a proxy");
+	if (s->proxy_credential_file && !s->proxy)
+		config_server_error(r, s, "proxy-credential-file needs a proxy");
+	if (s->proxy_ca && (!s->proxy || strncmp(s->proxy, "https://", 8) != 0))
+		config_server_error(r, s, "proxy-tls-ca needs a proxy that is https://");
+}
+
+static bool has_scheme(const char *url, const char *http, const char *ws)
+{
+	return strncasecmp(url, http, strlen(http)) == 0 || strncasecmp(url, ws, strlen(ws)) == 0;
+}
+
+/* With a first url that uses TLS, no other may show the credential without it. */
+static void check_tls(struct config_report *r, const struct config_server *s, const char *option,
+		      const char *what, const char *url)
+{
+	if (has_scheme(s->urls.v[0], "https://", "wss://") && has_scheme(url, "http://", "ws://"))
+		warn_of(r, s, option,
+			"[server %s]: %s is without TLS, which url has: anyone on the way can read what "
+			"is sent there", s->name, what);
+}
+
+/* Where things go: the urls, and what has one of its own. */
+static void check_urls(struct config_report *r, const struct config_server *s)
+{
+	static const char *const names[] = {
+		[ENDPOINT_HANDSHAKE] = "url-handshake",
+		[ENDPOINT_CONNECT] = "url-connect",
+		[ENDPOINT_SUBSCRIBE] = "url-subscribe",
+		[ENDPOINT_PUBLISH] = "url-publish",
+		[ENDPOINT_DISCONNECT] = "url-disconnect",
+		[ENDPOINT_WEBSOCKET] = "url-websocket",
+	};
+
+	if (s->urls.n == 0) {
+		config_server_error(r, s, "it has no url");
+		return;
+	}
+	for (size_t i = 1; i < s->urls.n; i++)
+		check_tls(r, s, "", "a later url", s->urls.v[i]);
+	for (int i = 0; i < ENDPOINTS; i++) {
+		if (!s->endpoints[i])
+			continue;
+		check_tls(r, s, names[i], names[i], s->endpoints[i]);
+		if (s->urls.n > 1 && strstr(s->endpoints[i], "://"))
+			config_server_error(r, s, "%s would lead from every url to one place; with several "
+					   "of them it is a path", names[i]);
+	}
+}
+
+/* What only one transport looks at, when that one is left out. */
+static void check_transports(struct config_report *r, const struct config_server *s)
+{
+	const struct {
+		bool set;
+		enum session_transport of;
+		const char *option;
+	} rows[] = {
+		{s->endpoints[ENDPOINT_WEBSOCKET], SESSION_WEBSOCKET, "url-websocket"},
+		{s->websocket_protocol, SESSION_WEBSOCKET, "websocket-protocol"},
+		{s->websocket_compression, SESSION_WEBSOCKET, "websocket-compression"},
+		{s->append != ENDPOINT_APPEND_NOTHING, SESSION_LONG_POLLING, "url-append-type"},
+	};
+
+	if (s->session.n_transports == SESSION_TRANSPORTS)
+		return;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (rows[i].set && rows[i].of != s->session.transports[0])
+			warn_of(r, s, rows[i].option,
+				"[server %s]: %s has no effect: %s is not among the transports", s->name,
+				rows[i].option, session_transport_name(rows[i].of));
+}
+
+static void check_server(struct config_report *r, struct config_server *s)
+{
+	if (s->session.backoff_min > s->session.backoff_max)
+		config_server_error(r, s, "backoff-min is above backoff-max");
+	for (int i = 0; i < SESSION_EXTS; i++)
+		if (s->ext_files[i] && s->ext[i])
+			config_server_error(r, s, "%s and %.*s cannot both be", ext_files[i],
+					    (int)strlen(ext_files[i]) - 5, ext_files[i]);
+	if (s->tls_key && !s->tls_cert)
+		config_server_error(r, s, "tls-key needs a tls-cert");
+	check_proxy(r, s);
+	check_urls(r, s);
+	check_transports(r, s);
+	check_files(r, s);
+	check_credential(r, s);
+	check_credential_header(r, s);
+	config_check_oauth(r, s);
+	check_extension(r, s);
+}
+
+void config_check(struct config *c, const char *path, struct config_report *report)
+{
+	const char *chosen = NULL;
+
+	if (list_empty(&c->servers)) {
+		config_report_add(report, true, path, "there is no [server NAME]");
+		return;
+	}
+	LIST_EACH(s, &c->servers, struct config_server, link) {
+		check_server(report, s);
+		check_cookie_jar(report, c, s);
+		if (!s->is_default)
+			continue;
+		if (chosen)
+			config_server_error(report, s, "it cannot be the default: [server %s] is", chosen);
+		chosen = s->name;
+	}
+	if (!chosen)
+		LIST_FIRST(&c->servers, struct config_server, link)->is_default = true;
+}

@@ -1,0 +1,16 @@
+/*
+ * What must hold between options, once all files are read. Shared by the files of the
+ * configuration, and by nobody else.
+ */
+#ifndef CONFIG_CHECK_H
+#define CONFIG_CHECK_H
+
+#include "config/config.h"
+
+/*
+ * Adds what is wrong with `c`, which was read from `path`, to `report`; fills in what follows from
+ * other options: the kind of a credential, and which server is the default.
+ */
+void config_check(struct config *c, const char *path, struct config_report *report);
+
+#endif

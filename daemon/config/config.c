@@ -1,0 +1,601 @@
+/*
+ * Owns the reading of configuration files: lines, sections, which file wins,
+ * and where each error is. Guarantees that a tree comes out only when there is
+ * no error in any file, that every error names its place, and that no secret
+ * is repeated in one. The only user of libinih. Must never know what an option
+ * means (option.c, check.c) or what runs.
+ *
+ * libinih splits options and skips comments; what it would do quietly is caught
+ * before it sees a line: it cuts lines at a length set when it was built and
+ * section names at 49 bytes, joins indented lines to the value above, takes " ;"
+ * in a value for a comment and ":" for "=", and tells no line numbers.
+ */
+#include "config/config.h"
+
+#include "base/errors.h"
+#include "config/check.h"
+#include "config/oauth.h"
+#include "config/option.h"
+#include "config/user_paths.h"
+#include "config/value.h"
+#include "protocol/protocol.h"
+#include "protocol/utf8.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ini.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* one [bridge] or [server NAME], from however many files */
+struct section {
+	struct list link;               /* loader::sections */
+	const char *kind;
+	void *base;                     /* struct config or struct config_server */
+	unsigned set_by[CONFIG_ROWS_MAX];       /* number of the file; 0: not set */
+	unsigned begun_at;              /* line of its last beginning */
+	unsigned url_in, url_at;        /* file and line of the last url */
+};
+
+struct loader {
+	struct config *config;
+	struct config_report *report;
+	struct list sections;
+	const char *path;               /* of the file being read */
+	unsigned file, line;            /* both counted from 1 */
+	struct slice rest;              /* of its text */
+	struct section *section;        /* NULL: before the first, or in a broken one */
+	bool broken;                    /* … which was reported already */
+	int error;                      /* -ENOMEM sticks */
+};
+
+/* --- where an error is --- */
+
+#define PLACE_MAX (PATH_MAX + 16)
+
+static const char *here(const struct loader *l, char place[PLACE_MAX])
+{
+	snprintf(place, PLACE_MAX, "%s:%u", l->path, l->line);
+	return place;
+}
+
+/* an error in the line at hand */
+#define line_error(l, ...)                                                                         \
+	do {                                                                                       \
+		char place_[PLACE_MAX];                                                            \
+		config_report_add((l)->report, true, here(l, place_), __VA_ARGS__);                           \
+	} while (0)
+
+/* as much of a name as an error repeats */
+static struct slice brief(struct slice name)
+{
+	return slice_take(name, utf8_whole(slice_take(name, 100)));
+}
+
+/* --- sections --- */
+
+static void free_server(struct config_server *s)
+{
+	for (size_t i = 0; s->places && i < CONFIG_ROWS_MAX; i++)
+		free(s->places[i]);
+	free(s->places);
+	free(s->name);
+	free(s->place);
+	config_strings_fini(&s->urls);
+	for (int i = 0; i < ENDPOINTS; i++)
+		free(s->endpoints[i]);
+	config_strings_fini(&s->headers);
+	config_strings_fini(&s->cookies);
+	free(s->cookie_file);
+	free(s->cookie_jar);
+	config_strings_fini(&s->extensions);
+	for (int i = 0; i < SESSION_EXTS; i++)
+		free(s->ext[i]), free(s->ext_files[i]), free(s->fields[i]);
+	free(s->header_file);
+	free(s->websocket_protocol);
+	free(s->credential.header);
+	free(s->credential.file);
+	free(s->credential.systemd);
+	free(s->credential.command);
+	config_oauth_fini(&s->oauth);
+	free(s->credential.extension);
+	free(s->tls_ca);
+	free(s->tls_cert);
+	free(s->tls_key);
+	free(s->tls_pin);
+	free(s->proxy);
+	free(s->no_proxy);
+	free(s->proxy_ca);
+	free(s->proxy_credential_file);
+	free(s);
+}
+
+static struct section *add_section(struct loader *l, const char *kind, void *base)
+{
+	struct section *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->kind = kind;
+	s->base = base;
+	list_append(&l->sections, &s->link);
+	return s;
+}
+
+static struct section *find_section(struct loader *l, const char *kind, struct slice name)
+{
+	LIST_EACH(s, &l->sections, struct section, link) {
+		if (strcmp(s->kind, kind) != 0)
+			continue;
+		if (strcmp(kind, "bridge") == 0 ||
+		    slice_eq(slice_of(((struct config_server *)s->base)->name), name))
+			return s;
+	}
+	return NULL;
+}
+
+static struct section *add_server(struct loader *l, struct slice name)
+{
+	struct config_server *server = calloc(1, sizeof(*server));
+	struct section *s = NULL;
+	char place[PLACE_MAX];
+
+	if (!server)
+		return NULL;
+	session_options_default(&server->session);
+	server->name = calloc(1, name.n + 1);
+	server->place = strdup(here(l, place));
+	server->places = calloc(CONFIG_ROWS_MAX, sizeof(*server->places));
+	if (server->name && server->place && server->places) {
+		memcpy(server->name, name.p, name.n);
+		if (config_set_defaults("server", server) == 0)
+			s = add_section(l, "server", server);
+	}
+	if (s)
+		list_append(&l->config->servers, &server->link);
+	else
+		free_server(server);
+	return s;
+}
+
+static bool is_server_name(struct slice s)
+{
+	static const char letters[] =
+		"_.-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+	if (s.n == 0 || s.n > PROTOCOL_NAME_MAX || s.p[0] == '_' || s.p[0] == '.' || s.p[0] == '-')
+		return false;
+	for (size_t i = 0; i < s.n; i++)
+		if (!memchr(letters, s.p[i], sizeof(letters) - 1))
+			return false;
+	return true;
+}
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+static struct slice trim(struct slice s)
+{
+	while (s.n && is_blank(s.p[0]))
+		s = slice_drop(s, 1);
+	while (s.n && is_blank(s.p[s.n - 1]))
+		s.n--;
+	return s;
+}
+
+/* Which section "kind name" is; NULL when there is none such, and that is reported. */
+static struct section *enter_section(struct loader *l, struct slice inner)
+{
+	struct slice kind = inner, name;
+	struct section *s;
+
+	kind.n = 0;
+	while (kind.n < inner.n && !is_blank(inner.p[kind.n]))
+		kind.n++;
+	name = trim(slice_drop(inner, kind.n));
+	if (slice_eq(kind, SLICE("bridge")) && name.n == 0)
+		return find_section(l, "bridge", name);
+	if (!slice_eq(kind, SLICE("server"))) {
+		line_error(l, "unknown section [%.*s]; there are [bridge] and [server NAME]",
+			   SLICE_ARG(brief(inner)));
+		return NULL;
+	}
+	if (!is_server_name(name)) {
+		line_error(l, "\"%.*s\" cannot name a server: at most %d letters, digits, \"_\", "
+			      "\".\", \"-\", and a letter or digit first",
+			   SLICE_ARG(brief(name)), PROTOCOL_NAME_MAX);
+		return NULL;
+	}
+	s = find_section(l, "server", name);
+	if (!s)
+		s = add_server(l, name);
+	if (!s)
+		l->error = -ENOMEM;
+	return s;
+}
+
+static void on_section(struct loader *l, struct slice line)
+{
+	l->section = NULL;
+	l->broken = true;
+	if (line.p[line.n - 1] != ']') {
+		line_error(l, "a section begins with \"[\" and ends with \"]\"");
+		return;
+	}
+	l->section = enter_section(l, trim(slice_make(line.p + 1, line.n - 2)));
+	l->broken = !l->section;
+	if (l->section)
+		l->section->begun_at = l->line;
+}
+
+/* --- options --- */
+
+static void unknown_option(struct loader *l, const char *name)
+{
+	const struct config_option *hint = config_row_hint(l->section->kind, name);
+
+	if (hint)
+		line_error(l, "unknown option \"%s\" in [%s]; did you mean \"%s\" in [%s]?", name,
+			   l->section->kind, hint->name, hint->section);
+	else
+		line_error(l, "unknown option \"%s\" in [%s]", name, l->section->kind);
+}
+
+/*
+ * A section that begins again in the same file and names another url is likely a copy that kept its
+ * name. Drop-ins add to a section of another file, and their urls replace those.
+ */
+static void note_url(struct loader *l)
+{
+	struct section *s = l->section;
+	char place[PLACE_MAX];
+
+	if (s->url_in == l->file && s->url_at < s->begun_at)
+		config_report_add(l->report, false, here(l, place),
+				  "[server %s] has the url of line %u already, and fails over to this one; "
+				  "if this is another server, give its section another name",
+				  ((struct config_server *)s->base)->name, s->url_at);
+	s->url_in = l->file;
+	s->url_at = l->line;
+}
+
+/* For what can be judged only when all options are known. */
+static void note_place(struct loader *l, size_t row)
+{
+	struct config_server *s = l->section->base;
+	char place[PLACE_MAX];
+
+	if (strcmp(l->section->kind, "server") != 0)
+		return;
+	free(s->places[row]);
+	s->places[row] = strdup(here(l, place));
+	if (!s->places[row])
+		l->error = -ENOMEM;
+}
+
+static void set_option(struct loader *l, const char *name, const char *value)
+{
+	struct config_why why = {""};
+	bool first;
+	size_t i;
+	const struct config_row *row = config_row_find(l->section->kind, name, &i);
+	int r;
+
+	if (!row) {
+		unknown_option(l, name);
+		return;
+	}
+	first = l->section->set_by[i] != l->file;
+	if (!first && !config_row_option(row)->repeatable) {
+		line_error(l, "%s: set twice in this file", name);
+		return;
+	}
+	l->section->set_by[i] = l->file;
+	note_place(l, i);
+	if (strcmp(name, "url") == 0)
+		note_url(l);
+	r = config_set(row, l->section->base, value, first, &why);
+	if (r > 0)
+		line_error(l, "%s: %s", name, why.text);
+	else if (r < 0)
+		l->error = r;
+}
+
+static int on_option(void *ctx, const char *section, const char *name, const char *value)
+{
+	struct loader *l = ctx;
+
+	(void)section;
+	if (l->section)
+		set_option(l, name, value);
+	else if (!l->broken)
+		line_error(l, "\"%s\" is before the first section", name);
+	return 1;
+}
+
+/* --- lines --- */
+
+static bool has_control(struct slice s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (((unsigned char)s.p[i] < 0x20 && s.p[i] != '\t') || s.p[i] == 0x7f)
+			return true;
+	return false;
+}
+
+/* the blank of a " ;" */
+static bool has_inline_comment(struct slice s)
+{
+	for (size_t i = 1; i < s.n; i++)
+		if (s.p[i] == ';' && is_blank(s.p[i - 1]))
+			return true;
+	return false;
+}
+
+/* Whether this line may be repeated in an error: a terminal would obey what is no text. */
+static bool check_text(struct loader *l, struct slice line)
+{
+	if (!utf8_valid(line))
+		line_error(l, "this is not UTF-8");
+	else if (has_control(line))
+		line_error(l, "there is a control character in this line");
+	else
+		return true;
+	return false;
+}
+
+/* Whether libinih may see this line, which is a text, no comment and no section. */
+static bool check_line(struct loader *l, struct slice line, size_t max)
+{
+	if (line.n > max)
+		line_error(l, "a line has at most %zu bytes; a header-file may hold longer ones",
+			   max);
+	else if (!memchr(line.p, '=', line.n) || line.p[0] == '=')
+		line_error(l, "this is no section, no \"option = value\" and no comment");
+	else if (has_inline_comment(line))
+		line_error(l, "\" ;\" would begin a comment; a comment needs its own line, and a "
+			      "header that has it needs a header-file");
+	else
+		return true;
+	return false;
+}
+
+/* Takes the next line off the text, without its end. */
+static struct slice take_line(struct loader *l)
+{
+	const char *end = memchr(l->rest.p, '\n', l->rest.n);
+	struct slice line = l->rest;
+
+	if (end)
+		line.n = (size_t)(end - line.p);
+	l->rest = slice_drop(l->rest, line.n + (end ? 1 : 0));
+	l->line++;
+	if (line.n && line.p[line.n - 1] == '\r')
+		line.n--;
+	return trim(line);
+}
+
+/* libinih's fgets: one line at a time, an empty one where there is nothing for it. */
+static char *next_line(char *to, int size, void *ctx)
+{
+	struct loader *l = ctx;
+	struct slice line;
+
+	if (l->rest.n == 0 || l->error)
+		return NULL;
+	line = take_line(l);
+	if (line.n == 0 || line.p[0] == '#' || line.p[0] == ';' || !check_text(l, line))
+		line.n = 0;
+	else if (line.p[0] == '[')
+		on_section(l, line), line.n = 0;
+	else if (!check_line(l, line, (size_t)size - 3))
+		line.n = 0;
+	memcpy(to, line.p, line.n);
+	memcpy(to + line.n, "\n", 2);
+	/* else the first "=" would not be what separates */
+	for (char *p = to; *p && *p != '='; p++)
+		if (*p == ':')
+			*p = '?';
+	return to;
+}
+
+/* --- files --- */
+
+static int read_all(struct loader *l, int fd, size_t size, char **ret)
+{
+	char *text = malloc(size + 1);
+	size_t n = 0;
+	ssize_t k = 1;
+
+	if (!text)
+		return -ENOMEM;
+	while (n < size && k > 0) {
+		k = read(fd, text + n, size - n);
+		n += k > 0 ? (size_t)k : 0;
+	}
+	if (k < 0) {
+		config_report_add(l->report, true, l->path, "%m");
+		free(text);
+		return CONFIG_E_INVALID;
+	}
+	l->rest = slice_make(text, n);
+	*ret = text;
+	return 0;
+}
+
+/* The whole text into l->rest; *ret is to be freed. What is wrong is reported. */
+static int open_file(struct loader *l, char **ret)
+{
+	int fd = open(l->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int r = CONFIG_E_INVALID;
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st))
+		config_report_add(l->report, true, l->path, "%m");
+	else if (!S_ISREG(st.st_mode))
+		config_report_add(l->report, true, l->path, "this is no regular file");
+	else if (st.st_size > CONFIG_FILE_MAX)
+		config_report_add(l->report, true, l->path, "it is larger than 1M");
+	else
+		r = read_all(l, fd, (size_t)st.st_size, ret);
+	if (r == 0 && (st.st_mode & S_IWOTH))
+		config_report_add(l->report, false, l->path, "everybody may write this file");
+	if (fd >= 0)
+		close(fd);
+	return r;
+}
+
+static int load_file(struct loader *l, const char *path)
+{
+	char *text = NULL;
+	int r;
+
+	l->path = path;
+	l->file++;
+	l->line = 0;
+	l->section = NULL;
+	l->broken = false;
+	r = open_file(l, &text);
+	if (r)
+		return r < 0 ? r : 0;
+	if (slice_starts(l->rest, SLICE("\xef\xbb\xbf")))
+		l->rest = slice_drop(l->rest, 3);
+#ifdef INIH_TUNABLE
+	ini_use_stack = false;
+	ini_initial_alloc = ini_max_line = CONFIG_LINE_MAX + 3;
+#endif
+	if (ini_parse_stream(next_line, l, on_option, l) == -2)
+		l->error = -ENOMEM;
+	free(text);
+	return l->error;
+}
+
+static int is_drop_in(const struct dirent *entry)
+{
+	size_t n = strlen(entry->d_name);
+
+	return entry->d_name[0] != '.' && n > 5 && strcmp(entry->d_name + n - 5, ".conf") == 0;
+}
+
+/* not alphasort, whose order is the locale's */
+static int by_bytes(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static int load_drop_ins(struct loader *l, const char *main_path)
+{
+	char directory[PATH_MAX], path[PATH_MAX];
+	struct dirent **entries;
+	int r = 0, n;
+
+	if (snprintf(directory, sizeof(directory), "%s.d", main_path) >= (int)sizeof(directory))
+		return -ENAMETOOLONG;
+	n = scandir(directory, &entries, is_drop_in, by_bytes);
+	if (n < 0) {
+		if (errno != ENOENT)
+			config_report_add(l->report, true, directory, "%m");
+		return 0;
+	}
+	for (int i = 0; i < n; i++) {
+		int len = snprintf(path, sizeof(path), "%s/%s", directory, entries[i]->d_name);
+
+		if (r == 0)
+			r = len < (int)sizeof(path) ? load_file(l, path) : -ENAMETOOLONG;
+		free(entries[i]);
+	}
+	free(entries);
+	l->path = main_path;
+	return r;
+}
+
+/* --- the whole --- */
+
+/* A user's own daemon has another default. 0 or -ENOMEM. */
+static int set_user_socket(struct config *c)
+{
+	char path[PATH_MAX];
+
+	if (!user_socket_path(geteuid(), path))
+		return 0;
+	free(c->socket_path);
+	c->socket_path = strdup(path);
+	return c->socket_path ? 0 : -ENOMEM;
+}
+
+static struct config *new_config(void)
+{
+	struct config *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	list_init(&c->servers);
+	c->listener.group = (gid_t)-1;
+	peer_options_default(&c->peer);
+	/* what a frame to a peer can hold beside the message */
+	c->hub.message_max = PROTOCOL_FRAME_MAX - 1024;
+	if (config_set_defaults("bridge", c) || set_user_socket(c)) {
+		config_free(c);
+		return NULL;
+	}
+	return c;
+}
+
+void config_free(struct config *c)
+{
+	if (!c)
+		return;
+	LIST_EACH_SAFE(s, &c->servers, struct config_server, link) {
+		list_remove(&s->link);
+		free_server(s);
+	}
+	free(c->socket_path);
+	free(c);
+}
+
+DEFINE_FREEP(config, config_free)
+
+static int load(struct loader *l, const char *path)
+{
+	int r;
+
+	l->path = path;
+	if (!add_section(l, "bridge", l->config))
+		return -ENOMEM;
+	r = load_file(l, path);
+	if (r == 0)
+		r = load_drop_ins(l, path);
+	if (r)
+		return r;
+	if (!config_report_has_errors(l->report))
+		config_check(l->config, path, l->report);
+	return config_report_has_errors(l->report) ? CONFIG_E_INVALID : 0;
+}
+
+int config_load(const char *path, struct config_report *report, struct config **ret)
+{
+	CLEANUP(config_freep) struct config *c = new_config();
+	struct loader l = {.config = c, .report = report};
+	int r = -ENOMEM;
+
+	list_init(&l.sections);
+	if (c)
+		r = load(&l, path);
+	LIST_EACH_SAFE(s, &l.sections, struct section, link) {
+		list_remove(&s->link);
+		free(s);
+	}
+	if (r)
+		return r;
+	c->listener.path = c->socket_path;
+	*ret = TAKE(c);
+	return 0;
+}

@@ -1,0 +1,616 @@
+/*
+ * Owns the table of options. Guarantees that the default a person reads is
+ * the default the daemon uses, for both are the same text, read by the same
+ * setter. Must never know files or lines, nor how a value is read
+ * (setter.c).
+ */
+#include "config/option.h"
+
+#include "config/value.h"
+
+#include <limits.h>
+#include <stddef.h>
+#include <string.h>
+
+/* --- the table --- */
+
+#define BRIDGE(member) offsetof(struct config, member)
+#define SERVER(member) offsetof(struct config_server, member)
+
+static const struct config_row table[] = {
+	{{"bridge", "socket", "path", "/run/cometd-bridge/bridge.sock",
+	  "Path of the Unix socket that local programs connect to. Ignored when systemd passes a "
+	  "listening socket",
+	  "/run/cometd-bridge/bridge.sock", false, NULL, NULL, NULL},
+	 config_set_socket_path, BRIDGE(socket_path), 0},
+	{{"bridge", "socket-mode", "octal mode", "0660",
+	  "Permission bits of the socket. A program needs write permission to connect",
+	  "0666", false, "0000", "0777", NULL},
+	 config_set_mode, BRIDGE(listener.mode), 0},
+	{{"bridge", "socket-group", "group", NULL,
+	  "Group of the socket, by name or number. Without it, the group of the daemon",
+	  "cometd-bridge", false, NULL, NULL, NULL},
+	 config_set_group, BRIDGE(listener.group), 0},
+	{{"bridge", "outbox-max", "size", "16M",
+	  "Bytes that may wait for one connection that reads too slowly. Beyond it, the oldest "
+	  "messages of that connection are dropped and reported as lost. Up to twice this size and "
+	  "1M of memory is used",
+	  "4M", false, "64K", "1G", NULL},
+	 config_set_size, BRIDGE(peer.outbox_max), 0},
+	{{"bridge", "subscriptions-max", "number", "1024",
+	  "Number of subscriptions of one connection",
+	  "10000", false, "1", "1000000", NULL},
+	 config_set_number, BRIDGE(hub.subscriptions_max), 0},
+	{{"bridge", "requests-max", "number", "1024",
+	  "Number of requests of one connection that wait for their reply",
+	  "64", false, "1", "1000000", NULL},
+	 config_set_number, BRIDGE(hub.requests_max), 0},
+	{{"bridge", "peers-max", "number", "1024",
+	  "Number of connections of local programs at a time",
+	  "100", false, "1", "1000000", "unlimited"},
+	 config_set_number, BRIDGE(peers_max), SIZE_MAX / 2},
+	{{"bridge", "log-level", "error, warning, notice, info, debug", "info",
+	  "Log lines of this level and the more urgent ones",
+	  "debug", false, NULL, NULL, NULL},
+	 config_set_choice, BRIDGE(log_level), LOG_L_ERROR},
+
+	{{"server", "url", "URL", NULL,
+	  "Address of the Bayeux server, with http, https, ws or wss. Every server needs one. "
+	  "Several are in order of preference: the next one is used, with a new session, while the "
+	  "ones before it cannot be reached (see SEVERAL URLS). Other hosts that the server "
+	  "advises are ignored, because they would receive the credentials",
+	  "https://example.com/cometd", true, NULL, NULL, NULL},
+	 config_set_url, SERVER(urls), 0},
+	{{"server", "url-handshake", "URL or path", NULL,
+	  "URL for handshakes over long-polling, absolute or relative to url (see URLS). Without "
+	  "it, url",
+	  "/notifications/handshake", false, NULL, NULL, NULL},
+	 config_set_endpoint, SERVER(endpoints[ENDPOINT_HANDSHAKE]), 0},
+	{{"server", "url-connect", "URL or path", NULL,
+	  "The same for connects",
+	  "/notifications/connect", false, NULL, NULL, NULL},
+	 config_set_endpoint, SERVER(endpoints[ENDPOINT_CONNECT]), 0},
+	{{"server", "url-subscribe", "URL or path", NULL,
+	  "The same for subscribes and unsubscribes",
+	  "subscribe", false, NULL, NULL, NULL},
+	 config_set_endpoint, SERVER(endpoints[ENDPOINT_SUBSCRIBE]), 0},
+	{{"server", "url-publish", "URL or path", NULL,
+	  "The same for publishes",
+	  "publish", false, NULL, NULL, NULL},
+	 config_set_endpoint, SERVER(endpoints[ENDPOINT_PUBLISH]), 0},
+	{{"server", "url-disconnect", "URL or path", NULL,
+	  "The same for disconnects",
+	  "disconnect", false, NULL, NULL, NULL},
+	 config_set_endpoint, SERVER(endpoints[ENDPOINT_DISCONNECT]), 0},
+	{{"server", "url-websocket", "URL or path", NULL,
+	  "The same for the WebSocket, which carries all messages",
+	  "wss://push.example.com/cometd", false, NULL, NULL, NULL},
+	 config_set_endpoint, SERVER(endpoints[ENDPOINT_WEBSOCKET]), 0},
+	{{"server", "url-append-type", "off, js, java", "off",
+	  "Append the type of the message to the path of url, as CometD's JavaScript or Java "
+	  "client does, except where one of the options above gives another URL (see URLS)",
+	  "java", false, NULL, NULL, NULL},
+	 config_set_choice, SERVER(append), ENDPOINT_APPEND_NOTHING},
+	{{"server", "url-failures", "number", "3",
+	  "With several url options: how many failures in a row, after every transport was tried, "
+	  "make the daemon use the next url. A connection that is refused, closed or not answered "
+	  "in time is a failure, and so is an invalid answer; a server that rejects the "
+	  "credentials or a request is not",
+	  "1", false, "1", "1000", NULL},
+	 config_set_number, SERVER(session.url_failures), 0},
+	{{"server", "url-retry", "duration", "5m",
+	  "With several url options: how long a later url is used before the first one is tried "
+	  "again, at the next handshake that is needed anyway. With never, the first url is used "
+	  "again only after all others have failed",
+	  "1h", false, "1s", "24h", "never"},
+	 config_set_duration, SERVER(session.url_retry), UINT64_MAX},
+	{{"server", "url-return", "wait, break", "wait",
+	  "How a session at a later url returns to the first one: wait uses the next handshake "
+	  "that is needed anyway; break ends the session when url-retry has passed, and each time "
+	  "messages may be missed",
+	  "break", false, NULL, NULL, NULL},
+	 config_set_choice, SERVER(session.url_return), 0},
+	{{"server", "url-shared", "yes or no", "no",
+	  "The servers at all url options share their sessions: a session continues at the next "
+	  "url without a new handshake, and replay with the same ids",
+	  "yes", false, NULL, NULL, NULL},
+	 config_set_yes_no, SERVER(session.url_shared), 0},
+	{{"server", "default", "yes or no", "no",
+	  "Use this server for requests that name no server. Without it, the first server of the "
+	  "configuration is used",
+	  "yes", false, NULL, NULL, NULL},
+	 config_set_yes_no, SERVER(is_default), 0},
+	{{"server", "transports", "list of transports", "websocket, long-polling",
+	  "The transports to use, in order of preference, separated by commas",
+	  "long-polling", false, NULL, NULL, NULL},
+	 config_set_transports, SERVER(session), 0},
+	{{"server", "header", "header", NULL,
+	  "HTTP header to send with every request and WebSocket upgrade. Put secrets into a "
+	  "header-file",
+	  "X-Tenant: north", true, NULL, NULL, NULL},
+	 config_set_header, SERVER(headers), 0},
+	{{"server", "header-file", "path", NULL,
+	  "File of such headers, one per line, read at every use. Only the user of the daemon "
+	  "should be able to read it",
+	  "/etc/cometd-bridge/demo.headers", false, NULL, NULL, NULL},
+	 config_set_path, SERVER(header_file), 0},
+	{{"server", "cookie", "NAME=VALUE", NULL,
+	  "Cookie to send from the first handshake on, to the hosts of this server only, and over "
+	  "TLS only if the url is https. A Path=/x after a semicolon limits it to that path. A "
+	  "cookie of this name that the server sets replaces it. Put secrets into a cookie-file",
+	  "route=north; Path=/cometd", true, NULL, NULL, NULL},
+	 config_set_cookie, SERVER(cookies), 0},
+	{{"server", "cookie-file", "path", NULL,
+	  "File of such cookies, one per line, read before each handshake and applied again after "
+	  "a change. Only the user of the daemon should be able to read it",
+	  "/etc/cometd-bridge/demo.cookies", false, NULL, NULL, NULL},
+	 config_set_path, SERVER(cookie_file), 0},
+	{{"server", "cookie-jar", "path", NULL,
+	  "File that keeps cookies with an expiry time (Expires, Max-Age) across restarts of the "
+	  "daemon, in curl's format. Session cookies such as BAYEUX_BROWSER are not kept: the "
+	  "server would take a new session for a second session of the same browser. With the "
+	  "unit, use its StateDirectory (/var/lib/cometd-bridge)",
+	  "/var/lib/cometd-bridge/demo.jar", false, NULL, NULL, NULL},
+	 config_set_path, SERVER(cookie_jar), 0},
+	{{"server", "credential", "bearer, basic, header NAME or ext NAME/NAME", NULL,
+	  "How the credential is sent: as a Bearer token (the default), as user:password (basic) "
+	  "or as the value of the named header, with every request; or, with ext, in that member "
+	  "of ext in handshakes only. Exactly one source is needed: one of the next four options, "
+	  "or oauth-token-url",
+	  "header X-API-Key", false, NULL, NULL, NULL},
+	 config_set_credential, SERVER(credential), 0},
+	{{"server", "credential-file", "path", NULL,
+	  "File that holds the credential; it is read again after a change. The user of the daemon "
+	  "must be able to read it",
+	  "/etc/cometd-bridge/demo.token", false, NULL, NULL, NULL},
+	 config_set_path, SERVER(credential.file), 0},
+	{{"server", "credential-systemd", "name", NULL,
+	  "Name of the credential that systemd passes to the service (LoadCredential=)",
+	  "demo-token", false, NULL, NULL, NULL},
+	 config_set_file_name, SERVER(credential.systemd), 0},
+	{{"server", "credential-command", "command", NULL,
+	  "Program with its arguments, separated by blanks and run without a shell, that prints "
+	  "the credential, or JSON with token and expires_in",
+	  "/usr/local/bin/get-token --for demo", false, NULL, NULL, NULL},
+	 config_set_command, SERVER(credential.command), 0},
+	{{"server", "credential-extension", "name of an extension", NULL,
+	  "Name of the extension of this server that supplies the credential",
+	  "tenant", false, NULL, NULL, NULL},
+	 config_set_extension_name, SERVER(credential.extension), 0},
+	{{"server", "credential-lifetime", "duration", "unlimited",
+	  "Lifetime of a credential that does not state its own. A new one is fetched before it "
+	  "ends, and whenever the server rejects the current one",
+	  "50m", false, "1s", "720h", "unlimited"},
+	 config_set_duration, SERVER(credential.lifetime), 0},
+	{{"server", "credential-timeout", "duration", "30s",
+	  "Time limit for fetching a credential",
+	  "10s", false, "100ms", "10m", NULL},
+	 config_set_duration, SERVER(credential.timeout), 0},
+	{{"server", "oauth-token-url", "URL", NULL,
+	  "URL of the token server, which supplies the credential: https, or http on this machine. "
+	  "The TLS and proxy options of the server apply to it, tls-pin included",
+	  "https://login.example.com/oauth2/token", false, NULL, NULL, NULL},
+	 config_set_token_url, SERVER(oauth.token_url), 0},
+	{{"server", "oauth-grant", "client-credentials, refresh-token, jwt-bearer", "client-credentials",
+	  "How the daemon proves its identity to the token server: by client id and secret, by a "
+	  "refresh token that was obtained before, or by a signed assertion",
+	  "jwt-bearer", false, NULL, NULL, NULL},
+	 config_set_choice, SERVER(oauth.grant), OAUTH_CLIENT_CREDENTIALS},
+	{{"server", "oauth-client-id", "text", NULL,
+	  "Client id at the token server",
+	  "3MVG9example", false, NULL, NULL, NULL},
+	 config_set_text, SERVER(oauth.client_id), 0},
+	{{"server", "oauth-client-secret-file", "path", NULL,
+	  "File that holds the client secret; read for each token",
+	  "/etc/cometd-bridge/demo.client-secret", false, NULL, NULL, NULL},
+	 config_set_path, SERVER(oauth.secret_file), 0},
+	{{"server", "oauth-client-secret-systemd", "name", NULL,
+	  "The same, as the name of a credential that systemd passes to the service "
+	  "(LoadCredential=)",
+	  "demo-client-secret", false, NULL, NULL, NULL},
+	 config_set_file_name, SERVER(oauth.secret_systemd), 0},
+	{{"server", "oauth-client-auth", "basic, body", "basic",
+	  "How client id and secret are sent: in an Authorization header (basic), or as client_id "
+	  "and client_secret in the form (body)",
+	  "body", false, NULL, NULL, NULL},
+	 config_set_choice, SERVER(oauth.client_auth), OAUTH_BASIC},
+	{{"server", "oauth-refresh-token-file", "path", NULL,
+	  "File that holds the refresh token; it is read again after a change",
+	  "/var/lib/cometd-bridge/demo.refresh", false, NULL, NULL, NULL},
+	 config_set_path, SERVER(oauth.refresh_file), 0},
+	{{"server", "oauth-refresh-token-save", "yes or no", "no",
+	  "Write the refresh token that the token server returns in place of the old one to that "
+	  "file, whose directory must be writable for the daemon. Without it, the new token is "
+	  "lost when the daemon ends",
+	  "yes", false, NULL, NULL, NULL},
+	 config_set_yes_no, SERVER(oauth.refresh_save), 0},
+	{{"server", "oauth-scope", "text", NULL,
+	  "Scopes to request, separated by blanks",
+	  "api refresh_token", false, NULL, NULL, NULL},
+	 config_set_text, SERVER(oauth.scope), 0},
+	{{"server", "oauth-audience", "text", NULL,
+	  "Audience to request, if the token server requires one",
+	  "https://api.example.com/", false, NULL, NULL, NULL},
+	 config_set_text, SERVER(oauth.audience), 0},
+	{{"server", "oauth-parameter", "name=value", NULL,
+	  "Additional field of the form, not for secrets",
+	  "resource=https://api.example.com/", true, NULL, NULL, NULL},
+	 config_set_parameter, SERVER(oauth.parameters), 0},
+	{{"server", "oauth-jwt-key", "path", NULL,
+	  "File with the private key (RSA, PEM, without password) that signs the assertion with "
+	  "RS256",
+	  "/etc/cometd-bridge/demo.key", false, NULL, NULL, NULL},
+	 config_set_path, SERVER(oauth.jwt_key), 0},
+	{{"server", "oauth-jwt-key-id", "text", NULL,
+	  "Id of that key at the token server (kid)",
+	  "2026-01", false, NULL, NULL, NULL},
+	 config_set_text, SERVER(oauth.jwt_key_id), 0},
+	{{"server", "oauth-jwt-issuer", "text", NULL,
+	  "Issuer of the assertion (iss). Without it, oauth-client-id",
+	  "3MVG9example", false, NULL, NULL, NULL},
+	 config_set_text, SERVER(oauth.jwt_issuer), 0},
+	{{"server", "oauth-jwt-subject", "text", NULL,
+	  "User or account that the token is for (sub). Without it, the issuer",
+	  "bridge@example.com", false, NULL, NULL, NULL},
+	 config_set_text, SERVER(oauth.jwt_subject), 0},
+	{{"server", "oauth-jwt-audience", "text", NULL,
+	  "Audience of the assertion (aud). Without it, oauth-token-url",
+	  "https://login.example.com", false, NULL, NULL, NULL},
+	 config_set_text, SERVER(oauth.jwt_audience), 0},
+	{{"server", "oauth-jwt-lifetime", "duration", "2m",
+	  "Lifetime of the assertion",
+	  "5m", false, "10s", "1h", NULL},
+	 config_set_duration, SERVER(oauth.jwt_lifetime), 0},
+	{{"server", "tls-ca", "path", NULL,
+	  "File with the certificates (PEM) to trust, instead of the system's",
+	  "/etc/cometd-bridge/ca.pem", false, NULL, NULL, NULL},
+	 config_set_path, SERVER(tls_ca), 0},
+	{{"server", "tls-insecure", "yes or no", "no",
+	  "Do not check the server's certificate. An attacker on the network path can then read "
+	  "and change everything, unless tls-pin names the server's key",
+	  "no", false, NULL, NULL, NULL},
+	 config_set_yes_no, SERVER(tls_insecure), 0},
+	{{"server", "tls-cert", "path", NULL,
+	  "File with the client certificate (PEM, with its chain) for a server that asks for one",
+	  "/etc/cometd-bridge/client.pem", false, NULL, NULL, NULL},
+	 config_set_path, SERVER(tls_cert), 0},
+	{{"server", "tls-key", "path", NULL,
+	  "File with the private key (PEM, without password) of tls-cert. Without it, the file of "
+	  "tls-cert holds the key, too",
+	  "/etc/cometd-bridge/client.key", false, NULL, NULL, NULL},
+	 config_set_path, SERVER(tls_key), 0},
+	{{"server", "tls-pin", "hashes of public keys", NULL,
+	  "The server's public key must match one of these hashes, separated by \";\", in the "
+	  "format of curl --pinnedpubkey. Checked with tls-insecure, too",
+	  "sha256//YhKJKSzoTt2b5FP18fvpHo7fJYqQCjAa3HWY3tvRMwE=", false, NULL, NULL, NULL},
+	 config_set_pin, SERVER(tls_pin), 0},
+	{{"server", "tls-min-version", "1.2, 1.3", "1.2",
+	  "Oldest TLS version to accept",
+	  "1.3", false, NULL, NULL, NULL},
+	 config_set_choice, SERVER(tls_min), 0},
+	{{"server", "proxy", "URL", NULL,
+	  "HTTP proxy for both transports: http:// or https://, host and port. The environment "
+	  "(http_proxy and so on) is ignored",
+	  "http://proxy.example:3128", false, NULL, NULL, NULL},
+	 config_set_proxy, SERVER(proxy), 0},
+	{{"server", "proxy-credential-file", "path", NULL,
+	  "File with user:password for the proxy, read at every use and sent as Basic "
+	  "authentication. Only the user of the daemon should be able to read it",
+	  "/etc/cometd-bridge/proxy.login", false, NULL, NULL, NULL},
+	 config_set_path, SERVER(proxy_credential_file), 0},
+	{{"server", "proxy-tls-ca", "path", NULL,
+	  "File with the certificates (PEM) to trust, instead of the system's, for a proxy with "
+	  "https://. The certificate of the proxy is always checked",
+	  "/etc/cometd-bridge/proxy-ca.pem", false, NULL, NULL, NULL},
+	 config_set_path, SERVER(proxy_ca), 0},
+	{{"server", "no-proxy", "list of hosts", NULL,
+	  "Hosts, domains and networks to reach without the proxy, separated by commas; * means all",
+	  "localhost, .example.com, 10.0.0.0/8", false, NULL, NULL, NULL},
+	 config_set_no_proxy, SERVER(no_proxy), 0},
+	{{"server", "redirects", "never, same-host", "never",
+	  "Whether HTTP redirects (301, 302, 307, 308) are followed: same-host repeats the POST "
+	  "with the same body on the same host only, never from https to http, and at most five "
+	  "times. For another host, change url: credentials are never sent to it. A WebSocket "
+	  "upgrade is never redirected",
+	  "same-host", false, NULL, NULL, NULL},
+	 config_set_choice, SERVER(redirects), HTTP_REDIRECTS_NEVER},
+	{{"server", "max-message", "size", "16M",
+	  "Size of the largest message accepted from the server; one answer may hold any number of "
+	  "messages. A larger message is left out and reported to its subscribers as lost, with "
+	  "the code too-large",
+	  "1M", false, "64K", "1G", NULL},
+	 config_set_size, SERVER(max_message), 0},
+	{{"server", "max-sent", "size", "unlimited",
+	  "Size of the largest request sent to the server, for servers that close the connection "
+	  "when a request is larger. A publish beyond it is refused at once, and a request holds "
+	  "fewer publishes",
+	  "64K", false, "1K", "4M", "unlimited"},
+	 config_set_size, SERVER(session.sent_max), SIZE_MAX},
+	{{"server", "connect-timeout", "duration", "10s",
+	  "Time limit for name resolution, TCP connection, TLS and WebSocket upgrade together",
+	  "5s", false, "100ms", "10m", NULL},
+	 config_set_duration, SERVER(connect_timeout), 0},
+	{{"server", "connection-timeout", "duration", "0s",
+	  "How long a lost connection is not reported to local programs. If it is back sooner and "
+	  "no message can have been missed, it is not reported at all. Messages that may have been "
+	  "missed are always reported, and status always shows the real state",
+	  "10s", false, "0s", "24h", "unlimited"},
+	 config_set_duration, SERVER(connection_timeout), UINT64_MAX},
+	{{"server", "network-delay", "duration", "10s",
+	  "How long the server may stay silent while a reply is awaited, in addition to the time "
+	  "for which it holds a connect. An answer that arrives slowly, but without such a pause, "
+	  "is not cut off",
+	  "30s", false, "100ms", "10m", NULL},
+	 config_set_duration, SERVER(session.network_delay), 0},
+	{{"server", "request-timeout", "duration", NULL,
+	  "How long the server may stay silent before it replies to a handshake, subscribe or "
+	  "publish, connecting included. Without it, network-delay",
+	  "5s", false, "100ms", "10m", NULL},
+	 config_set_duration, SERVER(session.request_timeout), 0},
+	{{"server", "wanted-timeout", "duration", NULL,
+	  "How long the server should hold a connect; sent as advice with each handshake and "
+	  "connect. Without it, the server chooses. The server's own advice overrides it",
+	  "25s", false, "1s", "1h", NULL},
+	 config_set_duration, SERVER(session.wanted_timeout), 0},
+	{{"server", "wanted-interval", "duration", NULL,
+	  "The pause between two connects that the server should allow; sent in the same way. The "
+	  "server's own advice overrides it",
+	  "500ms", false, "10ms", "1h", NULL},
+	 config_set_duration, SERVER(session.wanted_interval), 0},
+	{{"server", "backoff-min", "duration", "1s",
+	  "First pause after a failure; each further pause is longer",
+	  "500ms", false, "10ms", "1h", NULL},
+	 config_set_duration, SERVER(session.backoff_min), 0},
+	{{"server", "backoff-max", "duration", "60s",
+	  "Longest pause between two attempts. During the first minute of an outage, pauses are 5s "
+	  "at most",
+	  "5m", false, "10ms", "24h", NULL},
+	 config_set_duration, SERVER(session.backoff_max), 0},
+	{{"server", "halt-retry", "duration", "30s",
+	  "First pause after the server forbade another attempt; it grows to ten times this value",
+	  "5m", false, "10ms", "24h", NULL},
+	 config_set_duration, SERVER(session.halt_retry), 0},
+	{{"server", "on-disconnect", "retry, stop, refresh", "retry",
+	  "When the server ends the session: retry after a pause; stop until the daemon is "
+	  "restarted; or refresh the credential first, then retry",
+	  "stop", false, NULL, NULL, NULL},
+	 config_set_choice, SERVER(session.on_disconnect), 0},
+	{{"server", "on-none", "retry, stop, refresh", "retry",
+	  "The same when the server refuses a handshake or connect and forbids another attempt "
+	  "(reconnect: none). A rejected credential is always fetched again",
+	  "stop", false, NULL, NULL, NULL},
+	 config_set_choice, SERVER(session.on_none), 0},
+	{{"server", "transport-retry", "duration", "5m",
+	  "How long a less preferred transport is used before the preferred one is tried again",
+	  "1h", false, "1s", "24h", "never"},
+	 config_set_duration, SERVER(session.transport_retry), UINT64_MAX},
+	{{"server", "transport-sticky", "yes or no", "no",
+	  "Do not switch to a less preferred transport after the current one has carried a "
+	  "session, however often it fails",
+	  "yes", false, NULL, NULL, NULL},
+	 config_set_yes_no, SERVER(session.transport_sticky), 0},
+	{{"server", "ack", "yes or no", "yes",
+	  "Ask the server to send again what was lost with a broken connection, if it supports "
+	  "CometD's acknowledgement extension",
+	  "no", false, NULL, NULL, NULL},
+	 config_set_yes_no, SERVER(session.ack), 0},
+	{{"server", "replay", "off, new, all, resume", "new",
+	  "Where a channel starts on a server that retains events (Salesforce): with new events "
+	  "only, or with all retained events. Within the life of the daemon, a lost session "
+	  "continues after the last event as long as the channel has subscribers; resume continues "
+	  "there after a time without subscribers, too",
+	  "all", false, NULL, NULL, NULL},
+	 config_set_choice, SERVER(session.replay), 0},
+	{{"server", "replay-fallback", "all, new, stop", "all",
+	  "Where the channel starts when the server no longer retains the last event. With stop, "
+	  "the channel is refused",
+	  "stop", false, NULL, NULL, NULL},
+	 config_set_choice, SERVER(session.replay_fallback), 0},
+	{{"server", "binary", "yes or no", "no",
+	  "Decode messages of CometD's binary extension: local programs receive the bytes as "
+	  "base64. Publishing binary data needs no option",
+	  "yes", false, NULL, NULL, NULL},
+	 config_set_yes_no, SERVER(session.binary), 0},
+	{{"server", "timesync", "yes or no", "no",
+	  "Measure the difference to the server's clock with each handshake and connect, if the "
+	  "server supports the extension; status shows it",
+	  "yes", false, NULL, NULL, NULL},
+	 config_set_yes_no, SERVER(session.timesync), 0},
+	{{"server", "timestamp", "yes or no", "no",
+	  "Add the time of sending to each message, as an HTTP date",
+	  "yes", false, NULL, NULL, NULL},
+	 config_set_yes_no, SERVER(session.timestamp), 0},
+	{{"server", "handshake-ext", "JSON object", NULL,
+	  "Object to send as ext of every handshake. Members that extensions set take precedence. "
+	  "Put secrets into a handshake-ext-file",
+	  "{\"com.example.tenant\":\"north\"}", false, NULL, NULL, NULL},
+	 config_set_ext, SERVER(ext[SESSION_EXT_HANDSHAKE]), 0},
+	{{"server", "handshake-ext-file", "path", NULL,
+	  "File with such an object, read before each handshake. Only the user of the daemon "
+	  "should be able to read it",
+	  "/etc/cometd-bridge/demo.ext", false, NULL, NULL, NULL},
+	 config_set_path, SERVER(ext_files[SESSION_EXT_HANDSHAKE]), 0},
+	{{"server", "connect-ext", "JSON object", NULL,
+	  "The same with every connect",
+	  "{\"com.example.tenant\":\"north\"}", false, NULL, NULL, NULL},
+	 config_set_ext, SERVER(ext[SESSION_EXT_CONNECT]), 0},
+	{{"server", "subscribe-ext", "JSON object", NULL,
+	  "The same with every subscribe",
+	  "{\"com.example.tenant\":\"north\"}", false, NULL, NULL, NULL},
+	 config_set_ext, SERVER(ext[SESSION_EXT_SUBSCRIBE]), 0},
+	{{"server", "publish-ext", "JSON object", NULL,
+	  "The same with every publish. Members that the publishing program sets take precedence, "
+	  "and servers usually pass ext on to all subscribers",
+	  "{\"com.example.tenant\":\"north\"}", false, NULL, NULL, NULL},
+	 config_set_ext, SERVER(ext[SESSION_EXT_PUBLISH]), 0},
+	{{"server", "connect-ext-file", "path", NULL,
+	  "File with an object for connect-ext; a change is read within a second",
+	  "/etc/cometd-bridge/demo.connect", false, NULL, NULL, NULL},
+	 config_set_path, SERVER(ext_files[SESSION_EXT_CONNECT]), 0},
+	{{"server", "subscribe-ext-file", "path", NULL,
+	  "The same for subscribe-ext",
+	  "/etc/cometd-bridge/demo.subscribe", false, NULL, NULL, NULL},
+	 config_set_path, SERVER(ext_files[SESSION_EXT_SUBSCRIBE]), 0},
+	{{"server", "publish-ext-file", "path", NULL,
+	  "The same for publish-ext",
+	  "/etc/cometd-bridge/demo.publish", false, NULL, NULL, NULL},
+	 config_set_path, SERVER(ext_files[SESSION_EXT_PUBLISH]), 0},
+	{{"server", "websocket-compression", "yes or no", "no",
+	  "Offer compression (permessage-deflate): less traffic for about 300 KiB of memory. An "
+	  "attacker who can have texts sent beside a secret, and see the sizes, may guess the "
+	  "secret",
+	  "yes", false, NULL, NULL, NULL},
+	 config_set_yes_no, SERVER(websocket_compression), 0},
+	{{"server", "handshake-fields", "JSON object", NULL,
+	  "Object whose members are added to every handshake message itself, beside ext, for "
+	  "servers that expect them there",
+	  "{\"tenant\":\"north\"}", false, NULL, NULL, NULL},
+	 config_set_fields, SERVER(fields[SESSION_EXT_HANDSHAKE]), 0},
+	{{"server", "connect-fields", "JSON object", NULL,
+	  "The same with every connect",
+	  "{\"tenant\":\"north\"}", false, NULL, NULL, NULL},
+	 config_set_fields, SERVER(fields[SESSION_EXT_CONNECT]), 0},
+	{{"server", "subscribe-fields", "JSON object", NULL,
+	  "The same with every subscribe",
+	  "{\"tenant\":\"north\"}", false, NULL, NULL, NULL},
+	 config_set_fields, SERVER(fields[SESSION_EXT_SUBSCRIBE]), 0},
+	{{"server", "publish-fields", "JSON object", NULL,
+	  "The same with every publish",
+	  "{\"tenant\":\"north\"}", false, NULL, NULL, NULL},
+	 config_set_fields, SERVER(fields[SESSION_EXT_PUBLISH]), 0},
+	{{"server", "extension", "name or path, and configuration", NULL,
+	  "Shared object that sees, and may change or delete, every message. The rest of the line "
+	  "is its configuration, or @ and the path of a file that holds it (see EXTENSIONS)",
+	  "tenant {\"tenant\":\"north\"}", true, NULL, NULL, NULL},
+	 config_set_extension, SERVER(extensions), 0},
+	{{"server", "websocket-ping", "duration", "30s",
+	  "After this time of silence on a WebSocket a ping is sent; the connection is given up "
+	  "when no answer arrives",
+	  "15s", false, "1s", "1h", "off"},
+	 config_set_duration, SERVER(websocket_ping), 0},
+	{{"server", "keep-alive", "duration", "off",
+	  "Publish an empty object to keep-alive-channel when nothing else was sent for this time, "
+	  "for servers that end a session which only receives (CometD's activity extension)",
+	  "4m", false, "100ms", "24h", "off"},
+	 config_set_duration, SERVER(session.keep_alive), 0},
+	{{"server", "keep-alive-channel", "channel", "/service/keep-alive",
+	  "Channel for keep-alive, below /service/ so that only the server receives it",
+	  "/service/noop", false, NULL, NULL, NULL},
+	 config_set_service, SERVER(session.keep_alive_channel), 0},
+	{{"server", "websocket-protocol", "name", NULL,
+	  "Subprotocol to offer when a WebSocket is opened. A server that answers with another one "
+	  "is refused",
+	  "bayeux", false, NULL, NULL, NULL},
+	 config_set_subprotocol, SERVER(websocket_protocol), 0},
+	{{"server", "overlap", "auto, exact, covering", "auto",
+	  "How overlapping patterns are subscribed at the server: each of them (exact), or only "
+	  "those that no other pattern covers (covering). With auto, the daemon decides by the "
+	  "kind of server",
+	  "covering", false, NULL, NULL, NULL},
+	 config_set_choice, SERVER(session.overlap), 0},
+	{{"server", "expand-client-id", "yes or no", "no",
+	  "Replace /{clientId}/ at the beginning of a channel by the client id of the session, "
+	  "also in the data of a publish, as Lyrion Music Server needs it. The channel is "
+	  "subscribed again in each session, and programs see it under the name with {clientId}",
+	  "yes", false, NULL, NULL, NULL},
+	 config_set_yes_no, SERVER(session.expand_client_id), 0},
+};
+
+/* the words of a choice are the values of its enum, in that order */
+_Static_assert(LOG_L_DEBUG - LOG_L_ERROR == 4, "log-level");
+_Static_assert(SESSION_OVERLAP_AUTO == 0 && SESSION_OVERLAP_EXACT == 1 &&
+	       SESSION_OVERLAP_COVERING == 2, "overlap");
+_Static_assert(SESSION_REPLAY_OFF == 0 && SESSION_REPLAY_NEW == 1 && SESSION_REPLAY_ALL == 2 &&
+	       SESSION_REPLAY_RESUME == 3, "replay");
+_Static_assert(SESSION_REPLAY_FALLBACK_ALL == 0 && SESSION_REPLAY_FALLBACK_NEW == 1 &&
+	       SESSION_REPLAY_STOP == 2, "replay-fallback");
+_Static_assert(ENDPOINT_APPEND_NOTHING == 0 && ENDPOINT_APPEND_JS == 1 &&
+	       ENDPOINT_APPEND_JAVA == 2, "url-append-type");
+_Static_assert(SESSION_RETRY == 0 && SESSION_STOP == 1 && SESSION_REFRESH == 2,
+	       "on-disconnect, on-none");
+_Static_assert(SESSION_URL_WAIT == 0 && SESSION_URL_BREAK == 1, "url-return");
+_Static_assert(HTTP_TLS_1_2 == 0 && HTTP_TLS_1_3 == 1, "tls-min-version");
+_Static_assert(OAUTH_CLIENT_CREDENTIALS == 0 && OAUTH_REFRESH_TOKEN == 1 &&
+	       OAUTH_JWT_BEARER == 2, "oauth-grant");
+_Static_assert(OAUTH_BASIC == 0 && OAUTH_BODY == 1, "oauth-client-auth");
+
+#define N_ROWS (sizeof(table) / sizeof(table[0]))
+_Static_assert(N_ROWS <= CONFIG_ROWS_MAX, "more rows than CONFIG_ROWS_MAX");
+
+const struct config_row *config_row(size_t i)
+{
+	return i < N_ROWS ? &table[i] : NULL;
+}
+
+const struct config_option *config_row_option(const struct config_row *row)
+{
+	return &row->option;
+}
+
+const struct config_row *config_row_find(const char *section, const char *name, size_t *ret_i)
+{
+	for (size_t i = 0; i < N_ROWS; i++)
+		if (strcmp(table[i].option.section, section) == 0 &&
+		    strcmp(table[i].option.name, name) == 0) {
+			*ret_i = i;
+			return &table[i];
+		}
+	return NULL;
+}
+
+const struct config_option *config_row_hint(const char *section, const char *name)
+{
+	const struct config_option *best = NULL;
+	unsigned best_distance = 0;
+
+	for (size_t i = 0; i < N_ROWS; i++) {
+		const struct config_option *o = &table[i].option;
+		unsigned d;
+
+		if (!config_near(name, o->name))
+			continue;
+		/* an option of the other section is suggested only when it is nearer */
+		d = config_distance(name, o->name, UINT_MAX) * 2 +
+		    (strcmp(o->section, section) != 0);
+		if (!best || d < best_distance) {
+			best = o;
+			best_distance = d;
+		}
+	}
+	return best;
+}
+
+int config_set(const struct config_row *row, void *base, const char *text, bool first,
+	       struct config_why *why)
+{
+	void *to = (char *)base + row->offset;
+
+	if (!*text)
+		return config_wrong(why, "it has no value; for example: %s", row->option.example);
+	if (row->option.repeatable && first)
+		config_strings_fini(to);
+	return row->set(row, to, text, why);
+}
+
+int config_set_defaults(const char *section, void *base)
+{
+	struct config_why why = {""};
+
+	for (size_t i = 0; i < N_ROWS; i++) {
+		const struct config_option *o = &table[i].option;
+		int r = strcmp(o->section, section) != 0 || !o->fallback ?
+				0 : config_set(&table[i], base, o->fallback, true, &why);
+
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+bool config_describe(size_t i, struct config_option *ret)
+{
+	if (i >= N_ROWS)
+		return false;
+	*ret = table[i].option;
+	return true;
+}

@@ -1,0 +1,29 @@
+/*
+ * The table of options: one row says everything there is to know of an option.
+ * Shared by the files of the configuration, and by nobody else.
+ */
+#ifndef CONFIG_OPTION_H
+#define CONFIG_OPTION_H
+
+#include "config/setter.h"
+
+/* Row `i` of the table, or NULL past its end. */
+const struct config_row *config_row(size_t i);
+/* at most so many rows */
+#define CONFIG_ROWS_MAX 128
+const struct config_option *config_row_option(const struct config_row *row);
+/* The row of this name in "bridge" or "server", its place in *ret_i; or NULL. */
+const struct config_row *config_row_find(const char *section, const char *name, size_t *ret_i);
+/* What somebody may have meant, preferably in the same section; or NULL. */
+const struct config_option *config_row_hint(const char *section, const char *name);
+
+/* Sets every member to what the table says. 0 or -ENOMEM. */
+int config_set_defaults(const char *section, void *base);
+/*
+ * Sets the member of `base` (a struct config or config_server, by the row's section) to what
+ * `text` says. `first`: a repeatable option begins anew. 0; CONFIG_E_INVALID with *why; -ENOMEM.
+ */
+int config_set(const struct config_row *row, void *base, const char *text, bool first,
+	       struct config_why *why);
+
+#endif

@@ -1,0 +1,471 @@
+/*
+ * Owns one listening Unix socket, and the name it has in the file system.
+ * Guarantees that nothing but a dead socket of ours is ever removed, that of
+ * several daemons started at once exactly one gets the path, that nobody
+ * connects before mode and group are right, that a lack of descriptors makes it
+ * pause and not spin, and that connections leave some for whoever needs them. Must never know what is spoken, nor systemd.
+ */
+#include "local/listener.h"
+
+#include "base/errors.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define ACCEPTS_PER_TURN 64
+#define PAUSE_MS 100
+/* descriptors that connections must leave to sessions and helpers; a quarter when there are few */
+#define RESERVED_FDS 64u
+#define LOCK_SUFFIX ".lock"
+
+struct listener {
+	struct loop *loop;
+	int fd, lock_fd;
+	bool bound;                     /* the path is ours: dev and ino say which file */
+	dev_t dev;
+	ino_t ino;
+	struct sockaddr_un address;     /* sun_path always ends in a NUL */
+	struct loop_watch *watch;
+	struct loop_timer *pause;
+	bool troubled;                  /* said so in the log, and has accepted nothing since */
+	struct loop_corpse corpse;
+	listener_accepted *accepted;
+	void *ctx;
+	struct listener_counters counters;
+};
+
+/* where to say what is wrong */
+struct why {
+	char *text;
+	size_t size;
+};
+
+/* Says why, and gives the result back. */
+static int __attribute__((format(printf, 3, 4))) fail(struct why why, int result,
+						      const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(why.text, why.size, format, ap);
+	va_end(ap);
+	return result;
+}
+
+/* --- what lies at the path --- */
+
+static int check_path(const char *path, struct why why)
+{
+	size_t n = path ? strlen(path) : 0;
+
+	if (n && path[0] == '@')
+		return fail(why, LISTENER_E_REFUSED,
+			    "%s: abstract sockets have no permissions; name a path", path);
+	if (!n || path[0] != '/' || path[n - 1] == '/')
+		return fail(why, LISTENER_E_REFUSED, "\"%s\" is no absolute path of a socket",
+			    path ? path : "");
+	if (n >= sizeof(((struct sockaddr_un *)0)->sun_path))
+		return fail(why, LISTENER_E_REFUSED,
+			    "%s: the path of a socket has at most 107 bytes", path);
+	return 0;
+}
+
+/*
+ * Whoever can write the directory can put anything at the path between our
+ * look and our bind. So it must be ours, or root's, alone.
+ */
+static int check_directory(const char *path, struct why why)
+{
+	char directory[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	struct stat st;
+	size_t n = (size_t)(strrchr(path, '/') - path);
+
+	memcpy(directory, path, n ? n : 1);
+	directory[n ? n : 1] = 0;
+	if (stat(directory, &st)) {
+		int r = -errno;
+
+		return fail(why, r, "%s: the directory: %m", path);
+	}
+	if (!S_ISDIR(st.st_mode))
+		return fail(why, LISTENER_E_REFUSED, "%s: %s is no directory", path, directory);
+	if ((st.st_uid != 0 && st.st_uid != geteuid()) || (st.st_mode & 022))
+		return fail(why, LISTENER_E_REFUSED,
+			    "%s: others may write the directory %s; it must be ours alone", path,
+			    directory);
+	return 0;
+}
+
+/* Asks whoever listens there by knocking. 0: nobody; a listener_result; or a negative errno. */
+static int knock(const struct sockaddr_un *address, struct why why)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int r = fd < 0 ? -errno : 0;
+
+	if (fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof(*address)))
+		r = -errno;
+	if (fd >= 0)
+		close(fd);
+	else
+		return fail(why, r, "%s: %m", address->sun_path);
+	switch (r) {
+	case -ECONNREFUSED:
+	case -ENOENT:
+		return 0;
+	case 0:
+	case -EAGAIN:   /* its backlog is full: it lives */
+		return fail(why, LISTENER_E_RUNNING, "%s: already running: another process serves it",
+			    address->sun_path);
+	default:
+		return fail(why, LISTENER_E_REFUSED, "%s: there is a socket that is not ours",
+			    address->sun_path);
+	}
+}
+
+static const char *kind_of(mode_t mode)
+{
+	switch (mode & S_IFMT) {
+	case S_IFREG:
+		return "a regular file";
+	case S_IFDIR:
+		return "a directory";
+	case S_IFLNK:
+		return "a symbolic link";
+	case S_IFIFO:
+		return "a pipe";
+	default:
+		return "a device";
+	}
+}
+
+/* Makes the path free, if only a dead socket of ours is there. Under the lock. */
+static int clear_path(const struct sockaddr_un *address, struct why why)
+{
+	const char *path = address->sun_path;
+	struct stat st;
+	int r;
+
+	if (lstat(path, &st)) {
+		r = errno == ENOENT ? 0 : -errno;
+		return r ? fail(why, r, "%s: %m", path) : 0;
+	}
+	if (!S_ISSOCK(st.st_mode))
+		return fail(why, LISTENER_E_REFUSED,
+			    "%s: there is %s, which will not be replaced by a socket", path,
+			    kind_of(st.st_mode));
+	r = knock(address, why);
+	if (r)
+		return r;
+	if (st.st_uid != geteuid())
+		return fail(why, LISTENER_E_REFUSED, "%s: there is a dead socket of uid %u", path,
+			    (unsigned)st.st_uid);
+	if (unlink(path) && errno != ENOENT) {
+		r = -errno;
+		return fail(why, r, "%s: cannot remove the dead socket: %m", path);
+	}
+	return 0;
+}
+
+/* --- the lock --- */
+
+static bool lock_is_the_file(int fd, const char *path)
+{
+	struct stat held, there;
+
+	return fstat(fd, &held) == 0 && lstat(path, &there) == 0 && held.st_dev == there.st_dev &&
+	       held.st_ino == there.st_ino;
+}
+
+/*
+ * Held for life. Without it two daemons that start at once would both find a
+ * dead socket, and the second would remove the living one of the first.
+ */
+static int take_lock(struct listener *l, struct why why)
+{
+	char path[sizeof(l->address.sun_path) + sizeof(LOCK_SUFFIX)];
+	int r;
+
+	snprintf(path, sizeof(path), "%s" LOCK_SUFFIX, l->address.sun_path);
+	for (;;) {
+		l->lock_fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK,
+				  0600);
+		if (l->lock_fd < 0) {
+			r = -errno;
+			return fail(why, r, "%s: %m", path);
+		}
+		if (flock(l->lock_fd, LOCK_EX | LOCK_NB)) {
+			r = errno == EWOULDBLOCK ? LISTENER_E_RUNNING : -errno;
+			fail(why, r, r < 0 ? "%s: %m" : "%s: already running: another process holds the lock",
+			     path);
+			/* it belongs to somebody else, and so does its name */
+			close(l->lock_fd);
+			l->lock_fd = -1;
+			return r;
+		}
+		/* its last holder may have removed it while we waited at its door */
+		if (lock_is_the_file(l->lock_fd, path))
+			return 0;
+		close(l->lock_fd);
+	}
+}
+
+static void drop_lock(struct listener *l)
+{
+	char path[sizeof(l->address.sun_path) + sizeof(LOCK_SUFFIX)];
+
+	snprintf(path, sizeof(path), "%s" LOCK_SUFFIX, l->address.sun_path);
+	unlink(path);
+	close(l->lock_fd);
+}
+
+/* --- making the socket --- */
+
+/* Binds as a socket nobody may connect to but us, and remembers which file that is. */
+static int bind_closed(struct listener *l)
+{
+	mode_t before = umask(0177);
+	int r = bind(l->fd, (const struct sockaddr *)&l->address, sizeof(l->address)) ? -errno : 0;
+	struct stat st;
+
+	umask(before);
+	if (r)
+		return r;
+	if (lstat(l->address.sun_path, &st))
+		return -errno;
+	l->bound = true;
+	l->dev = st.st_dev;
+	l->ino = st.st_ino;
+	return 0;
+}
+
+/* Group, then mode, then ears: in this order there is no moment at which a stranger gets in. */
+static int bind_and_listen(struct listener *l, const struct listener_options *o, struct why why)
+{
+	const char *path = l->address.sun_path;
+	int r;
+
+	l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	r = l->fd < 0 ? -errno : bind_closed(l);
+	if (r) {
+		errno = -r;
+		return fail(why, r, "%s: %m", path);
+	}
+	if (o->group != (gid_t)-1 && lchown(path, (uid_t)-1, o->group)) {
+		r = -errno;
+		return fail(why, r, "%s: cannot give it to group %u: %m", path, (unsigned)o->group);
+	}
+	if (chmod(path, o->mode & 0777) || listen(l->fd, SOMAXCONN)) {
+		r = -errno;
+		return fail(why, r, "%s: %m", path);
+	}
+	return 0;
+}
+
+/* --- accepting --- */
+
+/* The kernel gives the lowest number that is free: this one, or none below, and few are left. */
+static bool is_reserved(int fd)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return false;
+	rlim_t quarter = limit.rlim_cur / 4;
+	rlim_t reserved = quarter < RESERVED_FDS ? quarter : RESERVED_FDS;
+	return (rlim_t)fd >= limit.rlim_cur - reserved;
+}
+
+static bool are_fds_short(const struct listener *l)
+{
+	int fd = fcntl(l->fd, F_DUPFD_CLOEXEC, 0);
+
+	if (fd < 0)
+		return true;
+	close(fd);
+	return is_reserved(fd);
+}
+
+/* Somebody knocks, we cannot open, and he goes on knocking: looking away is all that helps. */
+static void pause_accepting(struct listener *l, const char *why)
+{
+	l->counters.paused++;
+	if (!l->troubled)
+		log_msg(LOG_L_WARNING, LOG_FIELDS({"socket", slice_of(l->address.sun_path)}),
+			"accepts no connections for now: %s", why);
+	l->troubled = true;
+	loop_watch_set(l->watch, 0);
+	loop_timer_at(l->pause, loop_now(l->loop) + PAUSE_MS);
+}
+
+static void on_pause_over(void *ctx)
+{
+	struct listener *l = ctx;
+
+	if (are_fds_short(l) || loop_watch_set(l->watch, LOOP_READ))
+		pause_accepting(l, "too many are open");
+}
+
+static void note_accepted(struct listener *l)
+{
+	l->counters.accepted++;
+	if (l->troubled)
+		log_msg(LOG_L_NOTICE, LOG_FIELDS({"socket", slice_of(l->address.sun_path)}),
+			"accepts connections again");
+	l->troubled = false;
+}
+
+static void on_ready(void *ctx, unsigned events)
+{
+	struct listener *l = ctx;
+
+	(void)events;
+	/* accepted() may free l: its memory lasts to the end of the turn, its fd does not */
+	for (int i = 0; i < ACCEPTS_PER_TURN && l->fd >= 0; i++) {
+		int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd >= 0) {
+			note_accepted(l);
+			/* this one is served, but sessions must not be without descriptors */
+			if (is_reserved(fd)) {
+				pause_accepting(l, "too many are open");
+				l->accepted(l->ctx, fd);
+				return;
+			}
+			l->accepted(l->ctx, fd);
+		} else if (errno == EAGAIN) {
+			return;
+		} else if (errno != EINTR && errno != ECONNABORTED) {
+			pause_accepting(l, strerror(errno));
+			return;
+		}
+	}
+}
+
+/* --- life --- */
+
+static void on_corpse(void *ctx)
+{
+	free(ctx);
+}
+
+/* Only if nobody has put something else there in the meantime. */
+static void remove_path(const struct listener *l)
+{
+	struct stat st;
+
+	if (lstat(l->address.sun_path, &st) == 0 && st.st_dev == l->dev && st.st_ino == l->ino)
+		unlink(l->address.sun_path);
+}
+
+void listener_free(struct listener *l)
+{
+	if (!l)
+		return;
+	loop_watch_free(l->watch);
+	loop_timer_free(l->pause);
+	/* gone from the file system before it stops answering: nobody finds a dead socket */
+	if (l->bound)
+		remove_path(l);
+	if (l->fd >= 0)
+		close(l->fd);
+	l->fd = -1;
+	if (l->lock_fd >= 0)
+		drop_lock(l);
+	loop_reap(l->loop, &l->corpse, on_corpse, l);
+}
+
+DEFINE_FREEP(listener, listener_free)
+
+static struct listener *new_listener(struct loop *loop, listener_accepted *accepted, void *ctx)
+{
+	struct listener *l = calloc(1, sizeof(*l));
+
+	if (l) {
+		l->loop = loop;
+		l->fd = l->lock_fd = -1;
+		l->accepted = accepted;
+		l->ctx = ctx;
+	}
+	return l;
+}
+
+static int start(struct listener *l, int fd)
+{
+	int r = loop_timer_new(l->loop, on_pause_over, l, &l->pause);
+
+	return r ? r : loop_watch_new(l->loop, fd, LOOP_READ, on_ready, l, &l->watch);
+}
+
+int listener_open(struct loop *loop, const struct listener_options *options,
+		  listener_accepted *accepted, void *ctx, char *why_text, size_t why_size,
+		  struct listener **ret)
+{
+	CLEANUP(listener_freep) struct listener *l = NULL;
+	struct why why = {why_text, why_size};
+	int r = check_path(options->path, why);
+
+	if (r == 0)
+		r = check_directory(options->path, why);
+	if (r)
+		return r;
+	l = new_listener(loop, accepted, ctx);
+	if (!l)
+		return fail(why, -ENOMEM, "%s: out of memory", options->path);
+	l->address.sun_family = AF_UNIX;
+	memcpy(l->address.sun_path, options->path, strlen(options->path));
+	r = take_lock(l, why);
+	if (r == 0)
+		r = clear_path(&l->address, why);
+	if (r == 0)
+		r = bind_and_listen(l, options, why);
+	if (r)
+		return r;
+	r = start(l, l->fd);
+	if (r)
+		return fail(why, r, "%s: cannot watch it", options->path);
+	*ret = TAKE(l);
+	return 0;
+}
+
+int listener_adopt(struct loop *loop, int fd, listener_accepted *accepted, void *ctx,
+		   struct listener **ret)
+{
+	CLEANUP(listener_freep) struct listener *l = new_listener(loop, accepted, ctx);
+	socklen_t len;
+	int flags, r;
+
+	if (!l)
+		return -ENOMEM;
+	len = sizeof(l->address) - 1;
+	flags = fcntl(fd, F_GETFL);
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) || fcntl(fd, F_SETFD, FD_CLOEXEC) ||
+	    getsockname(fd, (struct sockaddr *)&l->address, &len))
+		return -errno;
+	r = start(l, fd);
+	if (r)
+		return r;
+	/* from here on it is ours to close */
+	l->fd = fd;
+	*ret = TAKE(l);
+	return 0;
+}
+
+const char *listener_path(const struct listener *l)
+{
+	return l->address.sun_path;
+}
+
+const struct listener_counters *listener_counters(const struct listener *l)
+{
+	return &l->counters;
+}

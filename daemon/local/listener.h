@@ -1,0 +1,63 @@
+/*
+ * One listening Unix socket: made at a path of our own, or handed over by
+ * whoever started us. It accepts and hands the descriptors up; it never reads.
+ *
+ * What lies at the path is never lost by accident: only a dead socket that
+ * belongs to us is replaced. Abstract names are refused, for they have no
+ * permissions. Nobody can connect before mode and group are set.
+ */
+#ifndef LOCAL_LISTENER_H
+#define LOCAL_LISTENER_H
+
+#include "base/loop.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct listener;
+
+/* Takes over `fd`: connected, non-blocking, close-on-exec. */
+typedef void listener_accepted(void *ctx, int fd);
+
+struct listener_options {
+	const char *path;       /* absolute, at most 107 bytes */
+	mode_t mode;            /* of the socket: 0660 */
+	gid_t group;            /* of the socket; (gid_t)-1: as it comes */
+};
+
+enum listener_result {
+	LISTENER_E_RUNNING = 1, /* somebody serves this path already */
+	LISTENER_E_REFUSED,     /* what lies there, or the directory, is not to be touched */
+};
+
+/*
+ * Opens the socket at options->path. 0; a listener_result; or a negative errno; whenever it is not
+ * 0, `why` holds one line for people that names the path and what is there.
+ */
+int listener_open(struct loop *loop, const struct listener_options *options,
+		  listener_accepted *accepted, void *ctx, char *why, size_t why_size,
+		  struct listener **ret);
+/*
+ * Serves a listening socket that was handed over; it is the listener's from now on, and is closed
+ * but not unlinked at its end: who made it still has it. On failure the fd is the caller's. 0 or a
+ * negative errno.
+ */
+int listener_adopt(struct loop *loop, int fd, listener_accepted *accepted, void *ctx,
+		   struct listener **ret);
+
+/*
+ * No more accepting: the socket is closed, and its path removed if it is still ours. NULL is fine.
+ */
+void listener_free(struct listener *l);
+
+/* The path it serves; of a socket handed over, what the kernel says. Lives as long as l. */
+const char *listener_path(const struct listener *l);
+struct listener_counters {
+	uint64_t accepted;
+	uint64_t paused;        /* how often accepting paused for want of descriptors or memory */
+};
+const struct listener_counters *listener_counters(const struct listener *l);
+
+#endif

@@ -1,0 +1,318 @@
+/*
+ * Owns the meaning of the ops of the local wire: one handler each, found by a
+ * table. Guarantees that every request with an id gets exactly one reply, and
+ * that a frame nobody can answer closes the connection with a reason instead
+ * of vanishing. Must never know how bytes travel or what a server is asked.
+ */
+#include "local/peer_ops.h"
+
+#include "base/clock.h"
+#include "base/errors.h"
+#include "base/log.h"
+#include "protocol/json_write.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#define STATUS_MAX (6u << 20)   /* ceiling of one status reply: some 10,000 peers, and their channels */
+/* the pause after making it, as a multiple of the time it took: at most a tenth of all time goes into it */
+#define STATUS_PAUSE 10
+/* result of an op: the request is to be handled again later */
+enum { OPS_E_LATER = 1 };
+#define HELLO_REPLY_MAX (256u << 10)
+
+typedef int op_handler(struct peer_ops *ops, struct peer *p, const struct message *m);
+
+static void put_limits(struct json_write *w, const struct peer_ops *ops)
+{
+	json_key(w, "limits");
+	json_object_begin(w);
+	json_key(w, "request");
+	json_put_u64(w, PROTOCOL_REQUEST_MAX);
+	json_key(w, "frame");
+	json_put_u64(w, PROTOCOL_FRAME_MAX);
+	json_key(w, "subscriptions");
+	json_put_u64(w, ops->limits.subscriptions_max);
+	json_key(w, "requests");
+	json_put_u64(w, ops->limits.requests_max);
+	json_key(w, "outbox");
+	json_put_u64(w, ops->outbox_max);
+	json_object_end(w);
+}
+
+/* who the kernel says the peer is: never what it says itself */
+static void put_identity(struct json_write *w, const struct peer *p)
+{
+	const struct peer_identity *who = peer_identity(p);
+
+	json_key(w, "identity");
+	json_object_begin(w);
+	json_key(w, "uid");
+	json_put_u64(w, who->uid);
+	json_key(w, "gid");
+	json_put_u64(w, who->gid);
+	json_key(w, "pid");
+	json_put_i64(w, who->pid);
+	json_object_end(w);
+}
+
+static void put_servers(struct json_write *w, struct peer_ops *ops)
+{
+	uint64_t now = loop_now(ops->loop), unix_ms = clock_unix_ms();
+
+	json_key(w, "servers");
+	json_array_begin(w);
+	for (struct hub_server *s = hub_next_server(ops->hub, NULL); s;
+	     s = hub_next_server(ops->hub, s)) {
+		json_object_begin(w);
+		hub_put_server_fields(s, true, now, unix_ms, w);
+		json_object_end(w);
+	}
+	json_array_end(w);
+}
+
+static int put_hello_result(struct peer_ops *ops, const struct peer *p, struct buf *out)
+{
+	struct json_write w;
+
+	json_write_init(&w, out);
+	json_object_begin(&w);
+	json_key(&w, "version");
+	json_put_u64(&w, PROTOCOL_VERSION_MAX);
+	json_key(&w, "versions");
+	json_array_begin(&w);
+	json_put_u64(&w, PROTOCOL_VERSION_MIN);
+	json_put_u64(&w, PROTOCOL_VERSION_MAX);
+	json_array_end(&w);
+	put_limits(&w, ops);
+	put_identity(&w, p);
+	put_servers(&w, ops);
+	json_object_end(&w);
+	return json_write_done(&w);
+}
+
+/* The reply goes first: it tells the state of every server, and only changes follow as events. */
+static int greet(struct peer_ops *ops, struct peer *p, const struct message *m)
+{
+	CLEANUP(buf_fini) struct buf result;
+
+	buf_init(&result, HELLO_REPLY_MAX);
+	int r = put_hello_result(ops, p, &result);
+	if (r)
+		return r;
+	if (message_has(m, PROTOCOL_FIELD_NAME))
+		peer_set_name(p, m->name);
+	hub_reply(ops->hub, peer_member(p), m->id, buf_slice(&result));
+	r = hub_add_member(ops->hub, peer_member(p));
+	if (r == 0)
+		peer_set_hello_done(p);
+	return r;
+}
+
+static int on_hello(struct peer_ops *ops, struct peer *p, const struct message *m)
+{
+	if (peer_hello_done(p)) {
+		peer_close(p, PROTOCOL_E_HELLO_TWICE, SLICE("hello came a second time"), 0);
+		return 0;
+	}
+	if (m->version < PROTOCOL_VERSION_MIN) {
+		hub_refuse(ops->hub, peer_member(p), m->id, PROTOCOL_E_BAD_VERSION,
+			   SLICE("this daemon speaks version 1"));
+		peer_close(p, PROTOCOL_E_BAD_VERSION, SLICE("no common version"), 0);
+		return 0;
+	}
+	return greet(ops, p, m);
+}
+
+static int on_subscribe(struct peer_ops *ops, struct peer *p, const struct message *m)
+{
+	return hub_subscribe(ops->hub, peer_member(p), m);
+}
+
+static int on_unsubscribe(struct peer_ops *ops, struct peer *p, const struct message *m)
+{
+	return hub_unsubscribe(ops->hub, peer_member(p), m);
+}
+
+static int on_publish(struct peer_ops *ops, struct peer *p, const struct message *m)
+{
+	return hub_publish(ops->hub, peer_member(p), m, loop_now(ops->loop));
+}
+
+static int on_call(struct peer_ops *ops, struct peer *p, const struct message *m)
+{
+	return hub_call(ops->hub, peer_member(p), m, loop_now(ops->loop));
+}
+
+static int make_status(struct peer_ops *ops, bool detail)
+{
+	struct status_cache *cache = &ops->status[detail];
+	uint64_t begin = clock_work_us();
+	struct blob *answer;
+	int r = blob_new(STATUS_MAX, &answer);
+
+	if (r)
+		return r;
+	r = introspect_status(ops->introspect, detail, &answer->buf);
+	if (r == 0)
+		r = buf_putc(&answer->buf, '}');
+	if (r) {
+		blob_unref(answer);
+		return r;
+	}
+	blob_unref(cache->answer);
+	cache->answer = answer;
+	cache->turn = loop_turns(ops->loop);
+	cache->due = loop_now(ops->loop) + (clock_work_us() - begin) * STATUS_PAUSE / 1000;
+	loop_timer_at(cache->timer, cache->due);
+	return 0;
+}
+
+/* All requests that had to wait are handled again; the first of them makes the answer. */
+static void on_status_due(void *ctx)
+{
+	struct status_cache *cache = ctx;
+	struct hub *hub = cache->ops->hub;
+
+	cache->answer = blob_unref(cache->answer);
+	for (struct member *m = hub_next_member(hub, NULL); m; m = hub_next_member(hub, m))
+		peer_retry(peer_of_member(m));
+}
+
+static int on_status(struct peer_ops *ops, struct peer *p, const struct message *m)
+{
+	bool detail = message_has(m, PROTOCOL_FIELD_DETAIL) && m->detail;
+	struct status_cache *cache = &ops->status[detail];
+	bool usable = cache->answer && (peer_is_retried(p) || cache->turn == loop_turns(ops->loop));
+	int r = 0;
+
+	if (!usable && loop_now(ops->loop) < cache->due)
+		return OPS_E_LATER;
+	if (!usable)
+		r = make_status(ops, detail);
+	if (r == -EMSGSIZE) {
+		hub_refuse(ops->hub, peer_member(p), m->id, PROTOCOL_E_TOO_LARGE,
+			   SLICE("too many peers for one status"));
+		return 0;
+	}
+	if (r)
+		return r;
+	hub_reply_shared(ops->hub, peer_member(p), m->id, cache->answer);
+	return 0;
+}
+
+static int on_ping(struct peer_ops *ops, struct peer *p, const struct message *m)
+{
+	hub_reply(ops->hub, peer_member(p), m->id, SLICE_NULL);
+	return 0;
+}
+
+static op_handler *const handlers[PROTOCOL_OPS_END] = {
+	[PROTOCOL_OP_HELLO] = on_hello,
+	[PROTOCOL_OP_SUBSCRIBE] = on_subscribe,
+	[PROTOCOL_OP_UNSUBSCRIBE] = on_unsubscribe,
+	[PROTOCOL_OP_PUBLISH] = on_publish,
+	[PROTOCOL_OP_CALL] = on_call,
+	[PROTOCOL_OP_STATUS] = on_status,
+	[PROTOCOL_OP_PING] = on_ping,
+};
+
+/* Answers a request that could not be read; without an id there is nobody to answer, and a
+   request that vanished would be a silent loss, so the connection goes, with the reason. */
+static void refuse_unread(struct peer_ops *ops, struct peer *p, const struct message *m,
+			  enum protocol_error code, const char *why)
+{
+	if (peer_hello_done(p) && message_has(m, PROTOCOL_FIELD_ID))
+		hub_refuse(ops->hub, peer_member(p), m->id, code, slice_of(why));
+	else
+		peer_close(p, code, slice_of(why), 0);
+}
+
+/* false: the request is to be handled again later */
+static bool dispatch(struct peer_ops *ops, struct peer *p, const struct message *m)
+{
+	if (!peer_hello_done(p) && m->op != PROTOCOL_OP_HELLO) {
+		peer_close(p, PROTOCOL_E_HELLO_REQUIRED, SLICE("the first frame must be hello"), 0);
+		return true;
+	}
+	int r = handlers[m->op](ops, p, m);
+	if (r == 0 || r == OPS_E_LATER)
+		return r == 0;
+	char uid[16];
+
+	snprintf(uid, sizeof(uid), "%u", (unsigned)peer_identity(p)->uid);
+	log_msg(LOG_L_ERROR, LOG_FIELDS({"uid", slice_of(uid)}, {"peer", peer_name(p)}),
+		"%s failed: %s", protocol_op_name(m->op), strerror(-r));
+	peer_close(p, PROTOCOL_E_INTERNAL, SLICE("the daemon is out of memory"), 0);
+	return true;
+}
+
+static bool on_frame(void *ctx, struct peer *p, struct slice body)
+{
+	struct peer_ops *ops = ctx;
+	struct message m;
+	char why[160];
+	bool done = true;
+
+	switch (message_decode(body, PROTOCOL_FROM_PEER, &m, why, sizeof(why))) {
+	case 0:
+		done = dispatch(ops, p, &m);
+		break;
+	case MESSAGE_E_FRAME:
+		peer_close(p, PROTOCOL_E_BAD_FRAME, slice_of(why), 0);
+		break;
+	case MESSAGE_E_OP:
+		refuse_unread(ops, p, &m, PROTOCOL_E_UNKNOWN_OP, why);
+		break;
+	case MESSAGE_E_FIELD:
+		refuse_unread(ops, p, &m, PROTOCOL_E_BAD_REQUEST, why);
+		break;
+	default:
+		peer_close(p, PROTOCOL_E_INTERNAL, SLICE("the daemon is out of memory"), 0);
+		break;
+	}
+	message_fini(&m);
+	return done;
+}
+
+static void on_gone(void *ctx, struct peer *p)
+{
+	struct peer_ops *ops = ctx;
+
+	peer_log_end(&ops->departures, p, loop_now(ops->loop), clock_unix_ms());
+	hub_remove_member(ops->hub, peer_member(p));
+}
+
+static void on_loss(void *ctx, struct peer *p)
+{
+	(void)ctx;
+	peer_log_loss(p);
+}
+
+struct peer_handler peer_ops_handler(struct peer_ops *ops)
+{
+	return (struct peer_handler){
+		.frame = on_frame, .loss = on_loss, .gone = on_gone, .ctx = ops};
+}
+
+int peer_ops_init(struct peer_ops *ops)
+{
+	int r = 0;
+
+	for (int i = 0; i < 2; i++)
+		ops->status[i] = (struct status_cache){.ops = ops};
+	for (int i = 0; !r && i < 2; i++)
+		r = loop_timer_new(ops->loop, on_status_due, &ops->status[i], &ops->status[i].timer);
+	if (r)
+		peer_ops_fini(ops);
+	return r;
+}
+
+void peer_ops_fini(struct peer_ops *ops)
+{
+	for (int i = 0; i < 2; i++) {
+		loop_timer_free(ops->status[i].timer);
+		blob_unref(ops->status[i].answer);
+		ops->status[i] = (struct status_cache){.ops = ops};
+	}
+}

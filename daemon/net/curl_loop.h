@@ -1,0 +1,48 @@
+/*
+ * One CURLM on the event loop: transfers are added, wait together with
+ * everything else the daemon waits for, and report their end by one callback.
+ * The only file that touches a CURLM. Knows nobody who transfers.
+ */
+#ifndef NET_CURL_LOOP_H
+#define NET_CURL_LOOP_H
+
+#include "base/list.h"
+#include "base/loop.h"
+
+#include <curl/curl.h>
+
+struct curl_loop;
+
+/* One transfer; lies in the record that owns the easy handle. */
+struct curl_transfer {
+	CURL *easy;                                /* the owner's */
+	void (*done)(void *ctx, CURLcode result);
+	void *ctx;
+	struct curl_loop *loop;                    /* while added; NULL before and after */
+	struct list starved;
+};
+
+static inline void curl_transfer_init(struct curl_transfer *t, CURL *easy,
+				      void (*done)(void *ctx, CURLcode result), void *ctx)
+{
+	*t = (struct curl_transfer){.easy = easy, .done = done, .ctx = ctx};
+	list_init(&t->starved);
+}
+
+/* Also initialises libcurl, and has the process ignore SIGPIPE. 0 or a negative errno. */
+int curl_loop_new(struct loop *loop, struct curl_loop **ret);
+/* All transfers must be removed. Not from within a done(). */
+void curl_loop_free(struct curl_loop *c);
+
+/*
+ * Starts the transfer. done() is called once, from a later turn or later in this
+ * one, never from within this call nor from within libcurl: it may start, remove
+ * and free any transfer. The transfer stays added until it is removed; a
+ * connection made with CURLOPT_CONNECT_ONLY lives exactly that long.
+ * Uses CURLOPT_PRIVATE of the easy handle. 0 or -ENOMEM.
+ */
+int curl_loop_add(struct curl_loop *c, struct curl_transfer *t);
+/* Takes the transfer out, running or ended; fine when it is not in. No done() follows. */
+void curl_loop_remove(struct curl_transfer *t);
+
+#endif

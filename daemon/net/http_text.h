@@ -1,0 +1,28 @@
+/* Two small things that whoever reads HTTP headers by hand needs. */
+#ifndef NET_HTTP_TEXT_H
+#define NET_HTTP_TEXT_H
+
+#include "protocol/slice.h"
+
+#include <strings.h>
+
+/* the longest pause that a Retry-After may ask for: six hours, as libcurl 8.14 has it, too */
+#define HTTP_RETRY_AFTER_MAX_S (6u * 60 * 60)
+
+/* without blanks at both ends */
+static inline struct slice http_trim(struct slice s)
+{
+	while (s.n > 0 && (s.p[0] == ' ' || s.p[0] == '\t'))
+		s = slice_drop(s, 1);
+	while (s.n > 0 && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t'))
+		s.n--;
+	return s;
+}
+
+/* names of headers and attributes are the same in any case */
+static inline bool http_is(struct slice s, const char *word)
+{
+	return s.n == strlen(word) && strncasecmp(s.p, word, s.n) == 0;
+}
+
+#endif

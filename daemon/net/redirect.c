@@ -1,0 +1,74 @@
+/*
+ * Owns nothing. Guarantees that a redirect which is allowed leads to the host that
+ * was asked, not from TLS to none, and to no other scheme. Must never know what is
+ * sent.
+ */
+#include "net/redirect.h"
+
+#include "base/errors.h"
+#include "net/url.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+bool redirect_is(unsigned status)
+{
+	return (status >= 301 && status <= 303) || status == 307 || status == 308;
+}
+
+/* http and https alone: what url_parse() takes beyond them is for people */
+static bool parse(const char *text, struct url *ret)
+{
+	return (strncasecmp(text, "http://", 7) == 0 || strncasecmp(text, "https://", 8) == 0) &&
+	       url_parse(text, ret) == 0;
+}
+
+const char *redirect_name(const char *url, char *to, size_t size)
+{
+	CLEANUP(url_fini) struct url u = {0};
+
+	if (parse(url, &u))
+		snprintf(to, size, "%s%s%.*s", u.secure ? "https://" : "http://", u.authority,
+			 (int)strcspn(u.target, "?"), u.target);
+	else
+		snprintf(to, size, "?");
+	return to;
+}
+
+static bool is_same_host(const struct url *a, const struct url *b)
+{
+	if (a->secure == b->secure)
+		return strcasecmp(a->authority, b->authority) == 0;
+	return strcasecmp(a->host, b->host) == 0;
+}
+
+/* NULL: nothing speaks against it */
+static const char *objection(enum http_redirects policy, const struct url *from,
+			     const struct url *to, unsigned status, unsigned hops)
+{
+	if (policy == HTTP_REDIRECTS_NEVER)
+		return "redirects are not followed";
+	if (status == 303)
+		return "nothing can be sent there, for 303 asks for a GET";
+	if (from->secure && !to->secure)
+		return "that is not encrypted";
+	if (!is_same_host(from, to))
+		return "that is another host, to which no credential is sent";
+	return hops >= REDIRECTS_MAX ? "that is one time too many" : NULL;
+}
+
+bool redirect_allowed(enum http_redirects policy, const char *from, const char *to, unsigned status,
+		      unsigned hops, char *why, size_t why_size)
+{
+	CLEANUP(url_fini) struct url a = {0}, b = {0};
+	const char *against = "that is no http or https address";
+	char name[128];
+
+	if (parse(from, &a) && parse(to, &b))
+		against = objection(policy, &a, &b, status, hops);
+	if (against)
+		snprintf(why, why_size, "HTTP status %u leads to %s: %s", status,
+			 redirect_name(to, name, sizeof(name)), against);
+	return !against;
+}

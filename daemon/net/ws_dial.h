@@ -1,0 +1,40 @@
+/*
+ * Opens a WebSocket: connects, asks for the upgrade, reads the answer. What comes
+ * of it is a stream on which frames may be spoken, or a reason.
+ */
+#ifndef NET_WS_DIAL_H
+#define NET_WS_DIAL_H
+
+#include "net/stream.h"
+#include "net/url.h"
+#include "net/ws_upgrade.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* what the dialling came to */
+struct ws_dialled {
+	struct stream *stream;           /* NULL when it failed; now the receiver's */
+	struct buf rest;                 /* what came right behind the answer; handed over, too */
+	struct ws_deflate_terms deflate; /* what became of the offer to compress */
+	bool unsupported;                /* answered, but not by one who speaks WebSocket */
+	unsigned http_status;            /* of an answer that was no upgrade; 0 without one */
+	uint64_t retry_after;            /* ms the server asked to wait; 0 for none */
+	const char *reason;              /* why it failed, for people */
+};
+
+struct ws_dial;
+
+/*
+ * Starts. done(ctx, d) is called once, by the loop, within the connect timeout of the client, and
+ * may free the dial. `url` and the strings of `offer` must stay. 0, -ENOMEM, or what is
+ * wrong with a header file, told in `why` (of CURL_ERROR_SIZE bytes).
+ */
+int ws_dial_new(struct loop *loop, struct curl_loop *curl, struct http_client *client,
+		const struct url *url, const struct ws_offer *offer,
+		void (*done)(void *ctx, struct ws_dialled *d), void *ctx, char *why,
+		struct ws_dial **ret);
+/* NULL is fine. No done() follows. */
+void ws_dial_free(struct ws_dial *d);
+
+#endif

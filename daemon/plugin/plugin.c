@@ -1,0 +1,116 @@
+/*
+ * Owns loaded shared objects. Guarantees that nobody is called through a table
+ * that was made for another interface, and that no file is loaded which everybody
+ * may write. Must never know servers, messages or configurations. The only user
+ * of dlopen().
+ */
+#include "plugin/plugin.h"
+
+#include "base/errors.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define ENTRY "cometd_bridge_extension"
+
+struct plugin {
+	void *handle;
+	struct cometd_extension table;
+};
+
+static int unfit(char *why, const char *text)
+{
+	snprintf(why, PLUGIN_WHY_MAX, "%s", text);
+	return PLUGIN_E_UNFIT;
+}
+
+int plugin_look_at(const char *path, char *why)
+{
+	struct stat st;
+
+	if (stat(path, &st) != 0) {
+		snprintf(why, PLUGIN_WHY_MAX, "%s: %s", path, strerror(errno));
+		return PLUGIN_E_UNFIT;
+	}
+	if (!S_ISREG(st.st_mode)) {
+		snprintf(why, PLUGIN_WHY_MAX, "%s is no file", path);
+		return PLUGIN_E_UNFIT;
+	}
+	if (st.st_mode & S_IWOTH) {
+		snprintf(why, PLUGIN_WHY_MAX, "everybody may write %s: chmod o-w", path);
+		return PLUGIN_E_UNFIT;
+	}
+	return 0;
+}
+
+/* The members that both sides know. */
+static int take_table(struct plugin *p, const struct cometd_extension *theirs, char *why)
+{
+	if (!theirs)
+		return unfit(why, ENTRY "() returned nothing");
+	if (theirs->abi != COMETD_EXTENSION_ABI) {
+		snprintf(why, PLUGIN_WHY_MAX, "it was built for version %u of the interface, and "
+			 "this daemon has version %d", theirs->abi, COMETD_EXTENSION_ABI);
+		return PLUGIN_E_UNFIT;
+	}
+	if (theirs->size < sizeof(p->table))
+		return unfit(why, "its table is too small");
+	memcpy(&p->table, theirs, sizeof(p->table));
+	if (!p->table.create || !p->table.destroy)
+		return unfit(why, "it has no create() or no destroy()");
+	if (!p->table.outgoing && !p->table.incoming && !p->table.credential)
+		return unfit(why, "it has no outgoing(), incoming() or credential()");
+	return 0;
+}
+
+static int take(struct plugin *p, const char *path, char *why)
+{
+	const struct cometd_extension *(*entry)(void);
+	void *symbol;
+
+	p->handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	if (!p->handle)
+		return unfit(why, dlerror());
+	symbol = dlsym(p->handle, ENTRY);
+	if (!symbol)
+		return unfit(why, "it has no function " ENTRY "()");
+	/* the way POSIX has for this: a function is no object to ISO C */
+	memcpy(&entry, &symbol, sizeof(entry));
+	return take_table(p, entry(), why);
+}
+
+DEFINE_FREEP(plugin, plugin_free)
+
+int plugin_load(const char *path, char *why, struct plugin **ret)
+{
+	CLEANUP(plugin_freep) struct plugin *p = calloc(1, sizeof(*p));
+	int r;
+
+	if (!p)
+		return -ENOMEM;
+	r = plugin_look_at(path, why);
+	if (r == 0)
+		r = take(p, path, why);
+	if (r)
+		return r;
+	*ret = TAKE(p);
+	return 0;
+}
+
+void plugin_free(struct plugin *p)
+{
+	if (!p)
+		return;
+	if (p->handle)
+		dlclose(p->handle);
+	free(p);
+}
+
+const struct cometd_extension *plugin_table(const struct plugin *p)
+{
+	return &p->table;
+}

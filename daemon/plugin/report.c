@@ -1,0 +1,39 @@
+/*
+ * Owns what the log says of an extension. Guarantees that one which is slow, or
+ * fails, is named, each with a limit of its own, and that one which only fails is
+ * not asked for ever. Must never know why it fails.
+ */
+#include "plugin/instance.h"
+
+#include "base/clock.h"
+
+#include <inttypes.h>
+
+void plugin_report_time(struct plugin_instance *x, uint64_t since, const char *function)
+{
+	uint64_t ms = clock_boot_ms() - since;
+
+	if (ms > COMETD_EXTENSION_SLOW_MS)
+		LOG(&x->slow, LOG_L_WARNING, FIELDS(x),
+		    "%s() of an extension took %" PRIu64 " ms; the whole daemon waited", function, ms);
+}
+
+static void disable(struct plugin_instance *x)
+{
+	x->disabled = true;
+	log_msg(LOG_L_ERROR, FIELDS(x), "an extension failed %u times in a row, and is disabled",
+		x->failures);
+}
+
+void plugin_report_failure(struct plugin_instance *x, const struct hook_message *m,
+			    const char *reason)
+{
+	bool required = x->table->flags & COMETD_EXTENSION_REQUIRED;
+
+	LOG(&x->failed, LOG_L_WARNING,
+	    FIELDS(x, {"channel", m->channel}, {"reason", slice_of(reason)}),
+	    required && m->may_delete ? "an extension failed at a message, which is deleted"
+				      : "an extension failed at a message, which goes without it");
+	if (!required && ++x->failures >= COMETD_EXTENSION_FAILURES_MAX)
+		disable(x);
+}

@@ -1,0 +1,142 @@
+/*
+ * Owns the credential that an extension gives: one question at a time, and an
+ * answer or the end of patience. Guarantees that an answer nobody asked for
+ * changes nothing, and that the secret is wiped here once it was handed over.
+ * Must never know what it is used for.
+ */
+#include "plugin/instance.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+_Static_assert(COMETD_EXTENSION_SECRET_MAX == AUTH_SECRET_MAX, "said in the header");
+
+struct plugin_source {
+	struct auth_source source;
+	struct plugin_instance *x;
+	uint64_t timeout;
+	struct loop_timer *timer;       /* the end of patience */
+	struct loop_hook hook;          /* to tell what was answered, from the loop */
+	bool waiting;
+	struct auth_secret secret;
+	char why[AUTH_WHY_MAX];         /* empty: there is a secret */
+};
+
+/* ---- the answer ---- */
+
+static void tell(void *ctx)
+{
+	struct plugin_source *s = ctx;
+	const struct auth_fetched f = {.secret = s->why[0] ? NULL : &s->secret,
+				       .why = s->why[0] ? s->why : NULL};
+
+	s->source.fetched(s->source.ctx, &f);
+	auth_secret_wipe(&s->secret);
+}
+
+/* Somebody waits, and does so no longer; NULL: nobody. */
+static struct plugin_source *answered(const struct cometd_extension_host *host)
+{
+	struct plugin_source *s = plugin_instance_of(host)->source;
+
+	if (!s || !s->waiting)
+		return NULL;
+	s->waiting = false;
+	loop_timer_stop(s->timer);
+	loop_at_end(s->x->loop, &s->hook);
+	return s;
+}
+
+int plugin_source_ready(const struct cometd_extension_host *host, const char *secret, size_t n,
+			uint64_t lifetime_ms)
+{
+	struct plugin_source *s;
+
+	s = answered(host);
+	if (!s)
+		return -EALREADY;
+	s->why[0] = '\0';
+	const char *fault = auth_answer_line(slice_make(secret, n), &s->secret);
+	s->secret.lifetime = lifetime_ms;
+	if (fault)
+		snprintf(s->why, sizeof(s->why), "the credential of extension %s: %s", s->x->name,
+			 fault);
+	return 0;
+}
+
+int plugin_source_failed(const struct cometd_extension_host *host, const char *why)
+{
+	struct plugin_source *s = answered(host);
+
+	if (!s)
+		return -EALREADY;
+	snprintf(s->why, sizeof(s->why), "extension %s: %s", s->x->name, why);
+	return 0;
+}
+
+static void on_timer(void *ctx)
+{
+	struct plugin_source *s = ctx;
+
+	s->waiting = false;
+	snprintf(s->why, sizeof(s->why), "extension %s gave no credential in time", s->x->name);
+	tell(s);
+}
+
+/* ---- the question ---- */
+
+static int fetch(struct auth_source *source, char *why)
+{
+	struct plugin_source *s = LIST_OF(source, struct plugin_source, source);
+	uint64_t since = clock_boot_ms();
+
+	s->waiting = true;
+	loop_timer_at(s->timer, loop_now(s->x->loop) + s->timeout);
+	int r = s->x->table->credential(s->x->self);
+	plugin_report_time(s->x, since, "credential");
+	if (r == 0)
+		return 0;
+	s->waiting = false;
+	loop_timer_stop(s->timer);
+	loop_hook_cancel(&s->hook);
+	auth_secret_wipe(&s->secret);
+	snprintf(why, AUTH_WHY_MAX, "extension %s: %s", s->x->name,
+		 r < 0 && r > -4096 ? strerror(-r) : "its credential() failed");
+	return -EIO;
+}
+
+static void source_free(struct auth_source *source)
+{
+	struct plugin_source *s = LIST_OF(source, struct plugin_source, source);
+
+	s->x->source = NULL;
+	loop_hook_cancel(&s->hook);
+	loop_timer_free(s->timer);
+	auth_secret_wipe(&s->secret);
+	free(s);
+}
+
+int plugin_source_new(struct plugin_instance *x, uint64_t timeout, struct auth_source **ret)
+{
+	static const struct auth_source_type type = {fetch, source_free};
+	struct plugin_source *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return -ENOMEM;
+	s->source.type = &type;
+	s->x = x;
+	s->timeout = timeout;
+	loop_hook_init(&s->hook, tell, s);
+	int r = loop_timer_new(x->loop, on_timer, s, &s->timer);
+	if (r) {
+		free(s);
+		return r;
+	}
+	x->source = s;
+	*ret = &s->source;
+	return 0;
+}
