@@ -1,7 +1,7 @@
 /*
- * Owns the kinds of hostile peers: each is a row of a table, where what it is owed
- * stands beside what it does. Whoever floods sends only what goes at once, so that
- * a daemon that stops reading stops nobody here.
+ * The kinds of misbehaving peers: each is a row of a table, with what it does and
+ * which answer is required. A peer that floods only sends what the kernel accepts at
+ * once, so that a daemon that stops reading does not block the test.
  */
 #include "tests/scenario/hostile.h"
 
@@ -69,8 +69,8 @@ static void send_many(struct hostile *h, int n)
 
 /* ---- those who break the connection ---- */
 
-/* One of the two does it before it has said hello. */
-static void say_bytes(struct hostile *h)
+/* One of the two does so before hello. */
+static void send_invalid(struct hostile *h)
 {
 	if (h->other)
 		h->w = wire_open(h->world->socket);
@@ -79,7 +79,7 @@ static void say_bytes(struct hostile *h)
 	wire_send_bytes(h->w, h->kind->bytes, h->kind->n);
 }
 
-static void say_deep(struct hostile *h)
+static void send_deep(struct hostile *h)
 {
 	char depth[1001] = "";
 
@@ -88,7 +88,7 @@ static void say_deep(struct hostile *h)
 	wire_send(h->w, "{\"op\":\"publish\",\"id\":1,\"channel\":\"/x\",\"data\":%s", depth);
 }
 
-static void say_first(struct hostile *h)
+static void send_first(struct hostile *h)
 {
 	h->w = wire_open(h->world->socket);
 	wire_send(h->w, "%s", text_of(h));
@@ -100,9 +100,9 @@ static void say(struct hostile *h)
 	wire_send(h->w, "%s", text_of(h));
 }
 
-static void say_half_and_shut(struct hostile *h)
+static void send_half_and_shut(struct hostile *h)
 {
-	say_bytes(h);
+	send_invalid(h);
 	assert_int_equal(shutdown(h->w->fd, SHUT_WR), 0);
 }
 
@@ -166,20 +166,20 @@ static void has_many(struct hostile *h)
 
 /* ---- those who keep others waiting ---- */
 
-static void say_half(struct hostile *h)
+static void send_half(struct hostile *h)
 {
 	greet(h);
 	wire_send_bytes(h->w, "\0\0\0\x14{\"op\":\"pi", 13);
 }
 
-/* nobody has lost patience: the other half is as good as ever */
-static void says_the_rest(struct hostile *h)
+/* no deadline ended the frame: its second half completes it */
+static void send_the_rest(struct hostile *h)
 {
 	wire_send_bytes(h->w, "ng\",\"id\":9}", 11);
 	wire_reply_ok(h->w, 9);
 }
 
-static void say_nothing(struct hostile *h)
+static void send_nothing(struct hostile *h)
 {
 	h->w = wire_open(h->world->socket);
 }
@@ -286,7 +286,7 @@ static void calls_are_refused(struct hostile *h)
 
 /* ---- those who do not read ---- */
 
-static void hear_storms(struct hostile *h)
+static void read_storms(struct hostile *h)
 {
 	greet(h);
 	wire_ok(h->w, "subscribe", ",\"channel\":\"/storm\",\"overflow\":\"%s\"", text_of(h));
@@ -314,17 +314,17 @@ static bool account(struct hostile *h, const struct message *m)
 	} else if (m->op == PROTOCOL_OP_MESSAGE) {
 		assert_true(m->seq > h->last_seq);
 		h->last_seq = m->seq;
-		h->heard++;
+		h->received++;
 		return !memmem(m->message.p, m->message.n, LAST, strlen(LAST));
 	}
 	return true;
 }
 
-static void knows_all(struct hostile *h)
+static void has_all(struct hostile *h)
 {
 	while (account(h, wire_next(h->w)))
 		;
-	assert_int_equal(h->heard + h->lost, h->due);
+	assert_int_equal(h->received + h->lost, h->due);
 }
 
 static void is_cut_off(struct hostile *h)
@@ -333,11 +333,11 @@ static void is_cut_off(struct hostile *h)
 
 	while ((m = wire_next_or_eof(h->w))) {
 		account(h, m);
-		/* it is said to those who read it in time */
+		/* `closing` arrives only if the peer reads in time */
 		if (m->op == PROTOCOL_OP_CLOSING)
 			assert_true(slice_eq(m->code, SLICE("overflow")));
 	}
-	assert_true(h->heard < h->due);
+	assert_true(h->received < h->due);
 }
 
 /* ---- all of them ---- */
@@ -347,20 +347,20 @@ static void is_cut_off(struct hostile *h)
 
 static const struct hostile_kind kinds[] = {
 	/* these hold /storm before others come and go with it */
-	{"reads nothing", hear_storms, NULL, knows_all, BYTES("drop-oldest"), NULL},
-	{"reads a byte a time", hear_storms, read_bytes, knows_all, BYTES("drop-oldest"), NULL},
-	{"reads nothing, and wants all", hear_storms, NULL, is_cut_off, BYTES("disconnect"), NULL},
-	{"no length", say_bytes, NULL, is_closed, BYTES("\0\0\0\0"), "bad-frame"},
-	{"any length", say_bytes, NULL, is_closed, BYTES("\xff\xff\xff\xff"), "too-large"},
-	{"bad UTF-8", say_bytes, NULL, is_closed, BYTES("\0\0\0\x0b{\"op\":\"\xc0\xaf\"}"),
+	{"reads nothing", read_storms, NULL, has_all, BYTES("drop-oldest"), NULL},
+	{"reads a byte a time", read_storms, read_bytes, has_all, BYTES("drop-oldest"), NULL},
+	{"reads nothing, and wants all", read_storms, NULL, is_cut_off, BYTES("disconnect"), NULL},
+	{"no length", send_invalid, NULL, is_closed, BYTES("\0\0\0\0"), "bad-frame"},
+	{"any length", send_invalid, NULL, is_closed, BYTES("\xff\xff\xff\xff"), "too-large"},
+	{"bad UTF-8", send_invalid, NULL, is_closed, BYTES("\0\0\0\x0b{\"op\":\"\xc0\xaf\"}"),
 	 "bad-frame"},
-	{"bad JSON", say_bytes, NULL, is_closed, BYTES("\0\0\0\x0b{\"op\":ping}}"), "bad-frame"},
-	{"deep JSON", say_deep, NULL, is_closed, NULL, 0, "bad-frame"},
-	{"half, and no more to come", say_half_and_shut, NULL, is_closed, BYTES("\0\0\1\0{\"op"),
+	{"bad JSON", send_invalid, NULL, is_closed, BYTES("\0\0\0\x0b{\"op\":ping}}"), "bad-frame"},
+	{"deep JSON", send_deep, NULL, is_closed, NULL, 0, "bad-frame"},
+	{"half, and no more to come", send_half_and_shut, NULL, is_closed, BYTES("\0\0\1\0{\"op"),
 	 "bad-frame"},
-	{"no hello", say_first, NULL, is_closed, BYTES("{\"op\":\"ping\",\"id\":9}"),
+	{"no hello", send_first, NULL, is_closed, BYTES("{\"op\":\"ping\",\"id\":9}"),
 	 "hello-required"},
-	{"old hello", say_first, NULL, is_closed, BYTES("{\"op\":\"hello\",\"id\":9,\"version\":0}"),
+	{"old hello", send_first, NULL, is_closed, BYTES("{\"op\":\"hello\",\"id\":9,\"version\":0}"),
 	 "bad-version"},
 	{"hello twice", say, NULL, is_closed, BYTES("{\"op\":\"hello\",\"id\":9,\"version\":1}"),
 	 "hello-twice"},
@@ -373,8 +373,8 @@ static const struct hostile_kind kinds[] = {
 	 BYTES("{\"op\":\"call\",\"id\":9,\"channel\":\"/service/deaf\",\"data\":1,"
 	       "\"timeout\":3600000}"), "id-in-use"},
 	{"many channels", subscribe_many, NULL, has_many, NULL, 0, NULL},
-	{"half a frame", say_half, NULL, says_the_rest, NULL, 0, NULL},
-	{"nothing", say_nothing, NULL, leaves, NULL, 0, NULL},
+	{"half a frame", send_half, NULL, send_the_rest, NULL, 0, NULL},
+	{"nothing", send_nothing, NULL, leaves, NULL, 0, NULL},
 	{"half-close", shut_after_requests, NULL, is_served,
 	 BYTES("{\"op\":\"publish\",\"id\":9,\"channel\":\"/flood\",\"data\":1}"), NULL},
 	{"shutdown", shut_in_the_middle, NULL, leaves, NULL, 0, NULL},

@@ -31,7 +31,7 @@ static unsigned fewer(unsigned n)
 	return getenv("DAEMON_WRAPPER") ? n / 20 : n;
 }
 
-static void hears(struct wire *a, const char *prefix, unsigned i)
+static void expect_message(struct wire *a, const char *prefix, unsigned i)
 {
 	const struct message *m = wire_expect(a, PROTOCOL_OP_MESSAGE);
 	char expected[64];
@@ -57,7 +57,7 @@ static void large_answers_arrive(void **state)
 
 		fake_command(w->fake, "burst /r %u n %u", n, bursts[i].size);
 		for (unsigned k = 1; k <= n; k++)
-			hears(a, "n", k);
+			expect_message(a, "n", k);
 	}
 	wire_assert_none(a, PROTOCOL_OP_LOST);
 	wire_assert_none(a, PROTOCOL_OP_STATE);
@@ -78,9 +78,9 @@ static void all_that_was_retained(void **state)
 	struct wire *a = world_peer(w, "a");
 	wire_ok(a, "subscribe", ",\"channel\":\"/event/E__e\"");
 	for (unsigned k = 1; k <= n; k++)
-		hears(a, "n", k);
+		expect_message(a, "n", k);
 	fake_command(w->fake, "burst /event/E__e 1 last 20");
-	hears(a, "last", 1);
+	expect_message(a, "last", 1);
 	wire_assert_none(a, PROTOCOL_OP_LOST);
 	assert_int_equal(fake_count(w->fake, "subscribe", NULL), 1);
 	wire_close(a);
@@ -99,12 +99,12 @@ static void too_large_among_good_ones(void **state)
 		fake_command(w->fake, "burst /r 1 before 100");
 		fake_command(w->fake, "burst /m 1 large 70000");
 		fake_command(w->fake, "burst /r 1 behind 100");
-		hears(a, "before", 1);
+		expect_message(a, "before", 1);
 		const struct message *m = wire_expect(a, PROTOCOL_OP_LOST);
 		assert_int_equal(m->count, 1);
 		assert_true(slice_eq(m->code, SLICE("too-large")));
 		assert_true(slice_eq(m->channel, SLICE("/m")));
-		hears(a, "behind", 1);
+		expect_message(a, "behind", 1);
 	}
 	wire_assert_none(a, PROTOCOL_OP_LOST);
 	wire_assert_none(a, PROTOCOL_OP_STATE);
@@ -115,7 +115,7 @@ static void too_large_among_good_ones(void **state)
 
 /* ---- a reader that does not read ---- */
 
-static void account(struct wire *w, uint64_t *ret_heard, uint64_t *ret_lost)
+static void account(struct wire *w, uint64_t *ret_received, uint64_t *ret_lost)
 {
 	uint64_t seq = 0;
 	bool ended = false;
@@ -129,7 +129,7 @@ static void account(struct wire *w, uint64_t *ret_heard, uint64_t *ret_lost)
 			seq = m->last;
 		} else if (m->op == PROTOCOL_OP_MESSAGE) {
 			assert_true(m->seq > seq);
-			++*ret_heard;
+			++*ret_received;
 			seq = m->seq;
 			ended = memmem(m->message.p, m->message.n, "\"end-1 ", 7) != NULL;
 		}
@@ -142,18 +142,18 @@ static void a_slow_reader_of_large_messages(void **state)
 	struct world *w = up(state, "outbox-max = 1M\n", "");
 	struct wire *good = world_peer(w, "good"), *slow = world_peer(w, "slow");
 	unsigned n = fewer(300);
-	uint64_t heard = 0, lost = 0;
+	uint64_t received = 0, lost = 0;
 
 	wire_ok(good, "subscribe", ",\"channel\":\"/r\"");
 	wire_ok(slow, "subscribe", ",\"channel\":\"/r\"");
 	fake_command(w->fake, "burst /r %u n 65536", n);
 	for (unsigned k = 1; k <= n; k++)
-		hears(good, "n", k);
+		expect_message(good, "n", k);
 	wire_assert_none(good, PROTOCOL_OP_LOST);
 	fake_command(w->fake, "burst /r 1 end 20");
-	hears(good, "end", 1);
-	account(slow, &heard, &lost);
-	assert_int_equal(heard + lost, n + 1);
+	expect_message(good, "end", 1);
+	account(slow, &received, &lost);
+	assert_int_equal(received + lost, n + 1);
 	if (n >= 100)
 		assert_true(lost > 0);
 	wire_close(good);
@@ -172,7 +172,7 @@ static void a_burst_of_many_megabytes(void **state)
 	before = world_daemon_peak(w);
 	fake_command(w->fake, "burst /r %u n 65000", n);
 	for (unsigned k = 1; k <= n; k++)
-		hears(a, "n", k);
+		expect_message(a, "n", k);
 	wire_assert_none(a, PROTOCOL_OP_LOST);
 	assert_in_range(world_daemon_peak(w), 0, before + 16384);
 	wire_close(a);
@@ -185,8 +185,8 @@ static void a_burst_of_many_megabytes(void **state)
 #define LONG_MS 1300
 
 /*
- * Whether `again` is heard although it takes LONG_MS. A machine that stops for a deadline makes
- * the daemon give up rightly: then it is tried once more.
+ * Whether `again` is received although it takes LONG_MS. If the machine stalls for a whole deadline,
+ * the daemon rightly gives up; then the caller tries again.
  */
 static bool arrives_slowly(struct world *w, struct wire *a, int try)
 {
@@ -224,7 +224,7 @@ static void dripping_answers_arrive(void **state)
 }
 
 /* It stops in the middle: that is noticed, and what it held comes again. */
-static void an_answer_that_stands_still(void **state)
+static void an_answer_that_stalls(void **state)
 {
 	struct world *w = up(state, NULL, "network-delay = 600ms\n");
 	struct wire *a = world_peer(w, "a");
@@ -236,12 +236,12 @@ static void an_answer_that_stands_still(void **state)
 	wire_state(a, "demo", "unconnected");
 	fake_command(w->fake, "drip off");
 	wire_state(a, "demo", "connected");
-	hears(a, "n", 1);
+	expect_message(a, "n", 1);
 	wire_close(a);
 	world_free(w);
 }
 
-/* Whether events bring the link over a reply that is LONG_MS late; else the machine stood still. */
+/* Whether events keep the link up while a reply is LONG_MS late; if not, the machine stalled. */
 static bool stays_up_by_events(struct world *w, struct wire *a)
 {
 	int64_t begin = wire_now();
@@ -318,7 +318,7 @@ int main(void)
 		ON_BOTH(a_slow_reader_of_large_messages),
 		ON_BOTH(a_burst_of_many_megabytes),
 		ON_BOTH(dripping_answers_arrive),
-		ON_BOTH(an_answer_that_stands_still),
+		ON_BOTH(an_answer_that_stalls),
 		cmocka_unit_test(events_before_a_late_reply),
 		cmocka_unit_test(pings_are_no_replies),
 	};

@@ -1,7 +1,7 @@
 /*
- * Credentials against a server that insists on them: they expire in every way
- * in which servers say so, and the bridge goes on without a person; sources fail
- * and hang, and nobody else suffers; and no secret is ever seen.
+ * Credentials with a server that requires them: they expire in every way that
+ * servers report, and the bridge recovers by itself; sources that fail or hang affect
+ * no other server; no secret appears anywhere.
  */
 #include "tests/scenario/world.h"
 
@@ -20,7 +20,7 @@ static void put_file(const struct world *w, const char *name, mode_t mode, const
 {
 	char path[128], next[136];
 
-	/* whole or not at all, as anybody should who renews a secret */
+	/* replaced atomically, as a secret should be */
 	snprintf(path, sizeof(path), "%s/%s", w->dir, name);
 	snprintf(next, sizeof(next), "%s.new", path);
 	FILE *f = fopen(next, "we");
@@ -31,7 +31,7 @@ static void put_file(const struct world *w, const char *name, mode_t mode, const
 	assert_int_equal(rename(next, path), 0);
 }
 
-/* `more`: further lines, in which %s stands for the directory */
+/* `more`: further lines, in which %s is replaced by the directory */
 static struct world *prepare_held(void **state, const char *dialect, const char *more,
 				  const char *held_ms)
 {
@@ -72,7 +72,7 @@ static void assert_works(struct wire *a, int n)
 	}
 }
 
-static void assert_hears(struct world *w, struct wire *a, int n)
+static void assert_receives(struct world *w, struct wire *a, int n)
 {
 	char expected[64];
 
@@ -113,8 +113,8 @@ static void kinds_of_credentials(void **state)
 	}
 }
 
-/* not in a header, but in the ext of the handshake, beside what else is said there */
-static void in_the_handshake(void **state)
+/* not in a header, but in the ext of the handshake, together with other fields */
+static void credential_in_the_handshake(void **state)
 {
 	struct world *w = prepare(state, "cometd", "credential = ext authentication/token\n"
 				  "handshake-ext = {\"authentication\":{\"user\":\"me\"},\"x\":1}\n"
@@ -140,7 +140,7 @@ static void in_the_handshake(void **state)
 	world_free(w);
 }
 
-/* nobody acts but the one who renews the file */
+/* the only action is to replace the file */
 static void expiry_in_the_middle(void **state)
 {
 	/* a connect that is cut stays held, and while it does, none of a new session is */
@@ -161,7 +161,7 @@ static void expiry_in_the_middle(void **state)
 	wire_state(a, "demo", "connected");
 	/* no request is under way that could show an old token */
 	fake_await(w->fake, "held", NULL, 1);
-	/* the new one comes first: nobody notices */
+	/* the new one arrives before the old one expires: no failure */
 	put_file(w, "token", 0600, "three");
 	require(w, "Bearer three");
 	fake_command(w->fake, "mark");
@@ -173,9 +173,8 @@ static void expiry_in_the_middle(void **state)
 	world_free(w);
 }
 
-/* Salesforce's ways: 401 beside none, the same in failureReason, and both in HTTP */
-/* A gateway answers one request with 403, or with 401 whatever the credential: its publisher is told, and
-   the session of all goes on with one handshake. */
+/* A gateway answers one request with 403, or with 401 whatever the credential: its publisher gets the
+   error, and the shared session continues after at most one handshake. */
 static void a_rejected_request_is_its_publishers(void **state)
 {
 	struct world *w = prepare(state, "cometd", "credential = bearer\n" FILE_SOURCE);
@@ -238,14 +237,14 @@ static void salesforce_rejects(void **state)
 		fake_command(w->fake, "cut");
 		wire_await_reason(a, "demo", "waiting for credentials");
 		assert_true(wire_state(a, "demo", "connected")->gap);
-		/* HTTP's 401 says nothing of the session, which goes on */
+		/* an HTTP 401 does not end the session, which continues */
 		bool over = i < 2;
 		fake_await(w->fake, over ? "subscribe" : "held", over ? "/c" : NULL, 1);
 		assert_int_equal(fake_count(w->fake, "handshake", NULL), over);
-		/* the next rule and cut are for a connect that is held, and for no other; a session
-		   that was left is held, too, until an event finds that nobody is there */
+		/* the next rule and cut must match the new session's held connect; the connect of a
+		   dropped session is held, too, until an event finds its connection closed */
 		fake_command(w->fake, "mark");
-		assert_hears(w, a, i);
+		assert_receives(w, a, i);
 		fake_await(w->fake, "held", NULL, 1);
 	}
 	/* one fetch for each, and it is the newest that is sent */
@@ -253,7 +252,7 @@ static void salesforce_rejects(void **state)
 	require(w, token);
 	fake_command(w->fake, "cut");
 	wire_state(a, "demo", "connected");
-	assert_hears(w, a, n);
+	assert_receives(w, a, n);
 	assert_int_equal(fake_count(w->fake, "refused", NULL), 0);
 	wire_close(a);
 	world_free(w);
@@ -279,7 +278,7 @@ static void kicked_for_other_credentials(void **state)
 	world_free(w);
 }
 
-/* a server with such a source is the only one that waits, and it says why */
+/* only the server with such a source waits, and its state has the reason */
 static void bad_sources(void **state)
 {
 	static const struct {
@@ -425,7 +424,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ON_BOTH(kinds_of_credentials),
-		ON_BOTH(in_the_handshake),
+		ON_BOTH(credential_in_the_handshake),
 		ON_BOTH(expiry_in_the_middle),
 		LONG_POLLING(salesforce_rejects),
 		LONG_POLLING(a_rejected_request_is_its_publishers),

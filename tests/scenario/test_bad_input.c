@@ -33,7 +33,7 @@ static struct world *up(void **state, const char *more)
 }
 
 /* The next message: data `n` on /r. */
-static void hears(struct wire *a, int n)
+static void expect_message(struct wire *a, int n)
 {
 	const struct message *m = wire_expect(a, PROTOCOL_OP_MESSAGE);
 	char expected[64];
@@ -54,7 +54,7 @@ static void loses(struct wire *a, const char *code, const char *channel)
 		assert_true(slice_eq(m->channel, slice_of(channel)));
 }
 
-/* what the status says of the only server */
+/* a number of the only server in the status */
 static unsigned long status_number(struct wire *a, const char *name)
 {
 	const struct message *m = wire_ask(a, "status", "%s", "");
@@ -163,10 +163,10 @@ static void each_kind_costs_only_itself(void **state)
 		snprintf(text, sizeof(text), "{\"channel\":\"/r\",\"data\":%d},%s,"
 			 "{\"channel\":\"/r\",\"data\":%d}", n, kinds[i].element, n + 1);
 		server_sends(w, text);
-		hears(a, n++);
+		expect_message(a, n++);
 		if (kinds[i].loss != NONE)
 			loses(a, "unreadable", kinds[i].loss == OF_M ? "/m" : NULL), lost++;
-		hears(a, n++);
+		expect_message(a, n++);
 		assert_nothing_happened(a, w, lost);
 	}
 	wire_close(a);
@@ -214,13 +214,13 @@ static void an_answer_cut_in_a_string(void **state)
 	for (int i = 0; i < 2; i++) {
 		server_sends(w, i ? "{\"channel\":\"/r\",\"data\":2},{\"channel\":\"/m\",\"data\":\"x"
 				  : "{\"channel\":\"/r\",\"data\":0},{\"channel\":\"/m\",\"da");
-		hears(a, 2 * i);
+		expect_message(a, 2 * i);
 		while (!wire_state(a, "demo", "connected")->gap)
 			;
 		/* it is held again when this is answered */
 		wire_ok(a, "subscribe", ",\"channel\":\"/raw\"");
 		server_sends(w, i ? "{\"channel\":\"/r\",\"data\":3}" : "{\"channel\":\"/r\",\"data\":1}");
-		hears(a, 2 * i + 1);
+		expect_message(a, 2 * i + 1);
 	}
 	wire_assert_none(a, PROTOCOL_OP_MESSAGE);
 	wire_close(a);
@@ -229,7 +229,7 @@ static void an_answer_cut_in_a_string(void **state)
 
 /* ---- replay ---- */
 
-static void hears_payload(struct wire *a, int n)
+static void receives_payload(struct wire *a, int n)
 {
 	const struct message *m = wire_expect(a, PROTOCOL_OP_MESSAGE);
 	char part[32];
@@ -248,7 +248,7 @@ static void loses_event(struct world *w, struct wire *a, const char *data)
 
 /* The server retains what it could not send well, and is not asked for it again: neither when its id
    could be read nor when a good one came after it. */
-static void replay_goes_on_after_it(void **state)
+static void replay_continues_after_it(void **state)
 {
 	struct world *w = world_new((const char *const[]){"--dialect", "salesforce", NULL});
 	struct wire *a;
@@ -261,21 +261,21 @@ static void replay_goes_on_after_it(void **state)
 	fake_await(w->fake, "held", NULL, 1);
 	for (int i = 0; i < 2; i++) {
 		fake_command(w->fake, "publish /event/E__e %d", 1 + i);
-		hears_payload(a, 1 + i);
+		receives_payload(a, 1 + i);
 		if (i == 0)
 			loses_event(w, a, "{\"event\":{\"replayId\":2},\"payload\":\"\\ud83d\"}");
 		else
 			loses_event(w, a, "{\"event\":{\"replayId\":?},\"payload\":NaN}");
 		fake_command(w->fake, "publish /event/E__e %d", 10 + i);
 		if (i)
-			hears_payload(a, 10 + i);
+			receives_payload(a, 10 + i);
 		fake_command(w->fake, "mark");
 		fake_command(w->fake, "expire");
 		if (!i)
-			hears_payload(a, 10 + i);
+			receives_payload(a, 10 + i);
 		fake_await(w->fake, "subscribe", NULL, 1);
 		fake_command(w->fake, "publish /event/E__e %d", 20 + i);
-		hears_payload(a, 20 + i);
+		receives_payload(a, 20 + i);
 	}
 	wire_assert_none(a, PROTOCOL_OP_LOST);
 	wire_assert_none(a, PROTOCOL_OP_MESSAGE);
@@ -328,9 +328,9 @@ static void an_answer_that_inflates(void **state)
 	wire_expect(a, PROTOCOL_OP_MESSAGE);
 	fake_await(w->fake, "held", NULL, 2);
 	fake_command(w->fake, "publish /m 0");
-	hears(a, 1);
+	expect_message(a, 1);
 	loses(a, "too-large", "/m");
-	hears(a, 2);
+	expect_message(a, 2);
 	assert_in_range(world_daemon_peak(w), 0, before + 8192);
 	fake_await(w->fake, "held", NULL, 3);
 	fake_command(w->fake, "publish /m 0");
@@ -353,7 +353,7 @@ int main(void)
 		ON_ALL(each_kind_costs_only_itself),
 		ON_ALL(odd_fields_are_passed_on),
 		ON_ALL(an_answer_cut_in_a_string),
-		cmocka_unit_test(replay_goes_on_after_it),
+		cmocka_unit_test(replay_continues_after_it),
 		cmocka_unit_test(an_answer_that_inflates),
 	};
 

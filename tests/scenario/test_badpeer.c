@@ -1,6 +1,6 @@
 /*
- * Local processes that send nonsense: each gets a clear answer, and a good
- * process beside them hears every message all the time.
+ * Local processes that send invalid requests: each gets a clear answer, and another
+ * process receives every message all the time.
  */
 #include "tests/scenario/world.h"
 
@@ -31,8 +31,8 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* after each test: the good one still hears and is heard */
-static int good_goes_on(void **state)
+/* after each test: the good peer can still publish and receive */
+static int good_peer_still_works(void **state)
 {
 	char expected[64];
 
@@ -195,7 +195,7 @@ static void ids_in_use_are_refused(void **state)
 	wire_close(bad);
 }
 
-static void a_request_nobody_can_answer_closes(void **state)
+static void a_request_without_readable_id_closes(void **state)
 {
 	struct wire *bad = wire_hello(w->socket, "anonymous");
 
@@ -204,8 +204,8 @@ static void a_request_nobody_can_answer_closes(void **state)
 	assert_closed(bad, "bad-request");
 }
 
-/* leaving in every rude way costs nobody anything */
-static void rude_leaving_is_harmless(void **state)
+/* a connection that ends in any abrupt way affects no other peer */
+static void abrupt_ends_affect_no_other_peer(void **state)
 {
 	(void)state;
 	for (int i = 0; i < 200; i++) {
@@ -231,7 +231,7 @@ static void rude_leaving_is_harmless(void **state)
 	}
 }
 
-#define THEN_GOOD(test) cmocka_unit_test_setup_teardown(test, NULL, good_goes_on)
+#define THEN_GOOD(test) cmocka_unit_test_setup_teardown(test, NULL, good_peer_still_works)
 
 int main(void)
 {
@@ -243,8 +243,8 @@ int main(void)
 		THEN_GOOD(version_must_be_common),
 		THEN_GOOD(wrong_requests_are_answered),
 		THEN_GOOD(ids_in_use_are_refused),
-		THEN_GOOD(a_request_nobody_can_answer_closes),
-		THEN_GOOD(rude_leaving_is_harmless),
+		THEN_GOOD(a_request_without_readable_id_closes),
+		THEN_GOOD(abrupt_ends_affect_no_other_peer),
 	};
 
 	return scenario_run("bad peers", tests, setup, teardown);

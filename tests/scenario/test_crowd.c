@@ -21,7 +21,7 @@
 struct good {
 	struct wire *w;
 	uint64_t publish, call;         /* ids of this round */
-	unsigned heard[GOOD];           /* of each publisher */
+	unsigned received[GOOD];           /* of each publisher */
 	uint64_t seq;
 };
 
@@ -29,7 +29,7 @@ struct crowd {
 	struct world *w;
 	struct good good[GOOD];
 	struct hostile hostile[HOSTILE_ROOM];
-	unsigned order[GOOD];           /* in which the first one heard the publishers this round */
+	unsigned order[GOOD];           /* in which the first one received from the publishers this round */
 	unsigned round;                 /* from 1, over all passes */
 };
 
@@ -44,11 +44,11 @@ static struct crowd *gather(const char *transport, const char *bridge)
 	c->w = world_new(NULL);
 	world_configure(c->w, bridge, server, NULL);
 	world_start(c->w);
-	/* whoever comes now has no change of state to hear of */
+	/* once connected, so that peers that connect later get no change of state */
 	wire_close(world_peer(c->w, "early"));
 	for (unsigned i = 0; i < GOOD; i++) {
 		c->good[i].w = wire_hello(c->w->socket, "good");
-		/* what it hears twice would come twice, if it could */
+		/* two patterns for the same channel: a duplicate would show here */
 		wire_ok(c->good[i].w, "subscribe", ",\"channels\":[\"/crowd/*\",\"/crowd/%u\"]", i);
 	}
 	return c;
@@ -77,8 +77,8 @@ static void speak(struct crowd *c)
 	}
 }
 
-/* The next message, which must be what its publisher said this round; returns who that is. */
-static unsigned hear_one(struct crowd *c, struct good *g)
+/* The next message, which must be the publisher's one of this round; returns the publisher. */
+static unsigned receive_one(struct crowd *c, struct good *g)
 {
 	const struct message *m = wire_expect(g->w, PROTOCOL_OP_MESSAGE);
 	char text[128] = "";
@@ -90,14 +90,14 @@ static unsigned hear_one(struct crowd *c, struct good *g)
 		fail_msg("heard %s", text);
 	assert_in_range(from, 0, GOOD - 1);
 	assert_int_equal(n, c->round);
-	assert_int_equal(g->heard[from] + 1, n);
+	assert_int_equal(g->received[from] + 1, n);
 	assert_true(m->seq > g->seq);
-	g->heard[from] = n;
+	g->received[from] = n;
 	g->seq = m->seq;
 	return from;
 }
 
-static void hear(struct crowd *c, unsigned i)
+static void receive(struct crowd *c, unsigned i)
 {
 	struct good *g = &c->good[i];
 	char answer[64];
@@ -108,11 +108,11 @@ static void hear(struct crowd *c, unsigned i)
 	snprintf(answer, sizeof(answer), "\"data\":\"%u.%u\"", i, c->round);
 	assert_non_null(memmem(m->result.p, m->result.n, answer, strlen(answer)));
 	for (unsigned k = 0; k < GOOD; k++) {
-		unsigned from = hear_one(c, g);
+		unsigned from = receive_one(c, g);
 
 		if (i == 0)
 			c->order[k] = from;
-		/* the server has one order, and it is everybody's */
+		/* all peers receive messages in the server's order */
 		assert_int_equal(from, c->order[k]);
 	}
 }
@@ -172,7 +172,7 @@ static void one_subscription_for_all(struct crowd *c, unsigned pass)
 	assert_int_equal(fake_count(c->w->fake, "unsubscribe", NULL), HOSTILE_CHANNELS + 1);
 }
 
-static void crowd_comes_and_goes(struct crowd *c, unsigned pass)
+static void peers_come_and_go(struct crowd *c, unsigned pass)
 {
 	fake_command(c->w->fake, "mark");
 	for (size_t i = 0; i < hostile_count; i++)
@@ -183,7 +183,7 @@ static void crowd_comes_and_goes(struct crowd *c, unsigned pass)
 			hostile_go_on(&c->hostile[i]);
 		speak(c);
 		for (unsigned i = 0; i < GOOD; i++)
-			hear(c, i);
+			receive(c, i);
 	}
 	hostile_last_storm(c->w);
 	for (size_t i = 0; i < hostile_count; i++)
@@ -201,10 +201,10 @@ static void good_ones_notice_nothing(void **state)
 	only_good_ones_are_left(c);
 	/* over long-polling, the connections of calls are kept for the next ones */
 	fds = world_daemon_fds(c->w) + SESSION_LANES - SESSION_LANE_CALL;
-	crowd_comes_and_goes(c, 0);
+	peers_come_and_go(c, 0);
 	assert_in_range(world_daemon_fds(c->w), 0, fds);
 	rss = world_daemon_rss(c->w);
-	crowd_comes_and_goes(c, 1);
+	peers_come_and_go(c, 1);
 	assert_in_range(world_daemon_fds(c->w), 0, fds);
 	assert_in_range(world_daemon_rss(c->w), 0, rss + 1024);
 	disperse(c);
@@ -230,7 +230,7 @@ static unsigned flood(struct wire *w, bool ids)
 			  PATIENT "}", id, i < 450 ? data : "");
 	}
 	wire_ok(w, "ping", "%s", "");
-	/* the first refusals are here, and all before the server says a word */
+	/* the first refusals have arrived, all before the server answers anything */
 	for (struct wire_frame *f = w->first; f; f = f->next) {
 		assert_int_equal(f->m.op, PROTOCOL_OP_REPLY);
 		assert_true(f->m.id >= first);
@@ -240,7 +240,7 @@ static unsigned flood(struct wire *w, bool ids)
 	return refused;
 }
 
-/* Two that flood, and one that did and left, while the server stands still. */
+/* Two that flood, and one that did and disconnected, while the server does not answer. */
 static void floods_leave_room(void **state)
 {
 	struct crowd *c = gather(*state, NULL);
@@ -260,7 +260,7 @@ static void floods_leave_room(void **state)
 		wire_assert_none(c->good[i].w, PROTOCOL_OP_REPLY);
 	fake_resume(c->w->fake);
 	for (unsigned i = 0; i < GOOD; i++)
-		hear(c, i);
+		receive(c, i);
 	/* what is through makes room */
 	wire_ok(with, "publish", ",\"channel\":\"/flood\",\"data\":1");
 	wire_close(with);
@@ -285,7 +285,7 @@ static void floods_leave_room(void **state)
 #define STORMS_MAX 10
 #define STATUS_KIB 16384                /* more than the memory that all their answers need at once */
 
-/* frames that the daemon took from peers of this name, as status says */
+/* frames that the daemon received from peers of this name, from the status */
 static uint64_t frames_of(struct wire *w, const char *name)
 {
 	const struct message *m = wire_ask(w, "status", "%s", "");
@@ -330,7 +330,7 @@ static uint64_t storm(struct wire **askers, unsigned count, struct wire *good, u
  * first shows it in none. Each question is answered in the end, and the answers are not held once for
  * each peer that asked.
  */
-static void status_storms_stop_nobody(void **state)
+static void status_floods_delay_no_other_peer(void **state)
 {
 	const unsigned count = ASKERS;
 	struct world *w = world_new(NULL);
@@ -368,7 +368,7 @@ int main(void)
 		{"websocket: floods_leave_room", floods_leave_room, NULL, NULL, (void *)"websocket"},
 		{"long-polling: floods_leave_room", floods_leave_room, NULL, NULL,
 		 (void *)"long-polling"},
-		cmocka_unit_test(status_storms_stop_nobody),
+		cmocka_unit_test(status_floods_delay_no_other_peer),
 	};
 
 	return scenario_run("crowd", tests, NULL, NULL);

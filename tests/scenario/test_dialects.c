@@ -21,7 +21,7 @@ static void assert_message(struct wire *w, const char *text)
 		fail_msg("expected %s, got %.*s", text, SLICE_ARG(m->message));
 }
 
-/* asks Lyrion for something on a channel of ours, and hears it there */
+/* sends a request to Lyrion and receives the answer on our own channel */
 static void request(struct wire *a, const char *what)
 {
 	char expected[128];

@@ -1,6 +1,6 @@
 /*
- * Servers that say too much: an event beyond the ceiling, and an answer that is
- * no answer and does not end. The first alone is lost, and the second takes nothing from the others.
+ * Servers that send too much: an event above the size limit, and an HTTP answer that
+ * never ends. Only that event is lost, and the answer does not affect other servers.
  */
 #include "tests/scenario/world.h"
 
@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #define QUICK "backoff-min = 50ms\nbackoff-max = 200ms\nnetwork-delay = 5s\n"
-/* what a server may say at once, where nothing is configured: the manual's max-message */
+/* the default of max-message */
 #define MAX_MESSAGE (16u << 20)
 
 static void assert_works(struct wire *a, int n)
@@ -67,7 +67,7 @@ static void event_beyond_the_ceiling(void **state)
 
 /* --- an answer without end --- */
 
-/* Who asks here hears the extension of a chunk, for ever; how often, is said on `told`. */
+/* Answers requests with a chunk extension that never ends; writes a byte to `told` for each one. */
 static void babble(int listener, int told)
 {
 	char piece[65536], request[65536];

@@ -21,8 +21,8 @@
 static const char *const salesforce[] = {"--dialect", "salesforce", "--timeout", "60000", NULL};
 
 /* the next message; it must have this text in it */
-static void hears(struct wire *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void hears(struct wire *a, const char *format, ...)
+static void expect_message(struct wire *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void expect_message(struct wire *a, const char *format, ...)
 {
 	const struct message *m = wire_expect(a, PROTOCOL_OP_MESSAGE);
 	char part[128];
@@ -62,18 +62,18 @@ static void replay_survives_lost_sessions(void **state)
 	for (int i = 0; i < 20; i += 4) {
 		fake_await(w->fake, "held", NULL, 1);
 		fake_command(w->fake, "publish /event/E__e %d", i);
-		hears(a, "\"payload\":%d}", i);
+		expect_message(a, "\"payload\":%d}", i);
 		fake_command(w->fake, "publish /event/E__e %d", i + 1);
 		char between[16];
 		snprintf(between, sizeof(between), "%d", i + 2);
-		/* i + 1 is heard, or is on its way when the session goes */
+		/* i + 1 was received, or is on its way when the session is lost */
 		lose_session(w, a, between);
-		hears(a, "\"payload\":%d}", i + 1);
-		hears(a, "\"payload\":%d}", i + 2);
-		/* not sooner: what is replayed comes with the subscribe's answer, what is new
-		   with the connect's, and nobody orders two HTTP answers */
+		expect_message(a, "\"payload\":%d}", i + 1);
+		expect_message(a, "\"payload\":%d}", i + 2);
+		/* not earlier: replayed events come with the answer to the subscribe, new ones with the
+		   answer to the connect, and two HTTP answers have no defined order */
 		fake_command(w->fake, "publish /event/E__e %d", i + 3);
-		hears(a, "\"payload\":%d}", i + 3);
+		expect_message(a, "\"payload\":%d}", i + 3);
 	}
 	wire_assert_none(a, PROTOCOL_OP_MESSAGE);
 	wire_close(a);
@@ -93,7 +93,7 @@ static void ids_of_64_bits(void **state)
 	for (int i = 0; i < 3; i++) {
 		fake_await(w->fake, "held", NULL, 1);
 		fake_command(w->fake, "publish /event/E__e {\"event\":{\"replayId\":%s}}", ids[i]);
-		hears(a, "{\"replayId\":%s}", ids[i]);
+		expect_message(a, "{\"replayId\":%s}", ids[i]);
 		if (i < 2)
 			lose_session(w, a, NULL);
 	}
@@ -110,13 +110,13 @@ static void stale_id_begins_with_all_that_is_retained(void **state)
 	wire_ok(a, "subscribe", ",\"channel\":\"/event/E__e\"");
 	fake_await(w->fake, "held", NULL, 1);
 	fake_command(w->fake, "publish /event/E__e 1");
-	hears(a, "\"payload\":1}");
+	expect_message(a, "\"payload\":1}");
 	fake_command(w->fake, "rule type=subscribe times=1 refuse "
 			      "\"400::The replayId {1} you provided was invalid.\"");
 	lose_session(w, a, "2");
 	/* the fake retains everything, so it all comes again: better than to miss some of it */
-	hears(a, "\"payload\":1}");
-	hears(a, "\"payload\":2}");
+	expect_message(a, "\"payload\":1}");
+	expect_message(a, "\"payload\":2}");
 	assert_true(world_log_has(w, "starts at another position"));
 	wire_close(a);
 	world_free(w);
@@ -131,7 +131,7 @@ static void stale_id_stops_where_that_is_wanted(void **state)
 	wire_ok(a, "subscribe", ",\"channel\":\"/event/E__e\"");
 	fake_await(w->fake, "held", NULL, 1);
 	fake_command(w->fake, "publish /event/E__e 1");
-	hears(a, "\"payload\":1}");
+	expect_message(a, "\"payload\":1}");
 	fake_command(w->fake, "rule type=subscribe times=1 refuse "
 			      "\"400::The replayId {1} you provided was invalid.\"");
 	lose_session(w, a, NULL);
@@ -149,7 +149,7 @@ static void begins_with_what_was_retained(void **state)
 	(void)state;
 	fake_command(w->fake, "publish /event/E__e 1");
 	wire_ok(a, "subscribe", ",\"channel\":\"/event/E__e\"");
-	hears(a, "\"payload\":1}");
+	expect_message(a, "\"payload\":1}");
 	wire_close(a);
 	world_free(w);
 }
@@ -166,14 +166,14 @@ static unsigned next_random(uint32_t *seed)
 	return *seed >> 16;
 }
 
-/* Hears messages `*heard` to `to`, each once and in order. */
-static void hear_until(struct wire *a, unsigned *heard, unsigned to)
+/* Receives messages `*received` to `to`, each once and in order. */
+static void receive_until(struct wire *a, unsigned *received, unsigned to)
 {
-	for (; *heard < to; ++*heard)
-		hears(a, "{\"data\":\"r%u-%u\",", *heard / BURST, *heard % BURST + 1);
+	for (; *received < to; ++*received)
+		expect_message(a, "{\"data\":\"r%u-%u\",", *received / BURST, *received % BURST + 1);
 }
 
-/* Bursts flow while connections are cut before, within and behind them. */
+/* Bursts are sent while connections are cut before, within and after them. */
 static void cut_connections_lose_nothing(void **state)
 {
 	static const char *const cuts[] = {
@@ -181,7 +181,7 @@ static void cut_connections_lose_nothing(void **state)
 		"rule type=connect times=1 close", "rule type=connect times=1 cut 40",
 	};
 	uint32_t seed = 4711;
-	unsigned heard = 0;
+	unsigned received = 0;
 	char server[256];
 
 	snprintf(server, sizeof(server), QUICK "transports = %s\n", (const char *)*state);
@@ -195,10 +195,10 @@ static void cut_connections_lose_nothing(void **state)
 			fake_command(w->fake, "%s", cut);
 		fake_command(w->fake, "burst /r %d r%u", BURST, round);
 		if (next_random(&seed) % 3 == 0)
-			hear_until(a, &heard, round * BURST + next_random(&seed) % BURST);
+			receive_until(a, &received, round * BURST + next_random(&seed) % BURST);
 		fake_command(w->fake, "%s", cut);
 	}
-	hear_until(a, &heard, ROUNDS * BURST);
+	receive_until(a, &received, ROUNDS * BURST);
 	wire_assert_none(a, PROTOCOL_OP_MESSAGE);
 	/* it was one session all the time, and it was cut */
 	assert_int_equal(fake_count(w->fake, "session", NULL), 1);
@@ -235,12 +235,12 @@ static void ext_is_sent_with_each_request(void **state)
 	struct wire *a = world_peer(w, "a");
 	wire_ok(a, "subscribe", ",\"channel\":\"/r\"");
 	wire_ok(a, "publish", ",\"channel\":\"/r\",\"data\":1,\"ext\":{\"by\":\"me\"}");
-	hears(a, "\"ext\":{\"by\":\"me\",\"site\":7}");
+	expect_message(a, "\"ext\":{\"by\":\"me\",\"site\":7}");
 	assert_true(fake_log_has(w->fake, "\"ext\":{\"token\":\"canary-1\","));
 	put_file(w, "secret.ext", "{\"token\":\"canary-2\"}", path);
 	lose_session(w, a, NULL);
 	assert_true(fake_log_has(w->fake, "\"ext\":{\"token\":\"canary-2\","));
-	/* what goes wrong with it is said, and nothing of what is in it */
+	/* the failure is reported without the content of the file */
 	put_file(w, "secret.ext", "canary-3", path);
 	lose_session(w, a, NULL);
 	assert_true(world_log_has(w, "there is no JSON object where one must be"));
@@ -340,7 +340,7 @@ static void bytes_go_up_and_down(void **state)
 		size_t wanted = i < 2 ? 32768 : 70000 - 2 * 32768;
 		const char *last = i < 2 ? ",\"last\":false}" : ",\"last\":true}";
 
-		/* what everybody else gets is Z85 */
+		/* other Bayeux clients get Z85 */
 		assert_non_null(memmem(m->message.p, m->message.n, marker, strlen(marker)));
 		assert_true(message_has(m, PROTOCOL_FIELD_BINARY));
 		assert_int_equal(m->binary.n, strlen("{\"data\":\"\"") + (wanted + 2) / 3 * 4 +
@@ -363,7 +363,7 @@ static void bytes_go_up_and_down(void **state)
 
 /* ---- a quiet session ---- */
 
-static void a_quiet_session_says_that_it_lives(void **state)
+static void an_idle_session_sends_keep_alives(void **state)
 {
 	struct world *w = world_up(NULL, QUICK "keep-alive = 100ms\n"
 						"keep-alive-channel = /service/noop\n");
@@ -372,9 +372,9 @@ static void a_quiet_session_says_that_it_lives(void **state)
 	(void)state;
 	wire_ok(a, "subscribe", ",\"channel\":\"/**\"");
 	fake_await(w->fake, "publish", "/service/noop", 3);
-	/* and nobody hears of it */
+	/* and no peer receives the answer */
 	wire_ok(a, "publish", ",\"channel\":\"/r\",\"data\":\"mine\"");
-	hears(a, "\"mine\"");
+	expect_message(a, "\"mine\"");
 	assert_int_equal(fake_count(w->fake, "session", NULL), 1);
 	wire_close(a);
 	world_free(w);
@@ -383,7 +383,7 @@ static void a_quiet_session_says_that_it_lives(void **state)
 /* ---- time ---- */
 
 /* the daemon hands the clock on the wall down: today's date, and not that of a monotonic clock */
-static void messages_say_when_they_were_sent(void **state)
+static void messages_carry_their_send_time(void **state)
 {
 	char before[32], after[32];
 	time_t now = time(NULL);
@@ -400,8 +400,8 @@ static void messages_say_when_they_were_sent(void **state)
 	world_free(w);
 }
 
-/* a server an hour ahead: so says status, and it held the connects all the time */
-static void the_servers_clock_is_told(void **state)
+/* the server's clock is an hour fast: status shows that, and connects are held as usual */
+static void the_servers_clock_is_in_the_status(void **state)
 {
 	char server[256], *out, *err;
 
@@ -442,10 +442,10 @@ int main(void)
 		cmocka_unit_test(a_changed_ext_file_is_read_again),
 		cmocka_unit_test(fields_are_sent_with_each_request),
 		cmocka_unit_test(bytes_go_up_and_down),
-		cmocka_unit_test(a_quiet_session_says_that_it_lives),
-		cmocka_unit_test(messages_say_when_they_were_sent),
-		cmocka_unit_test_prestate(the_servers_clock_is_told, "long-polling"),
-		cmocka_unit_test_prestate(the_servers_clock_is_told, "websocket"),
+		cmocka_unit_test(an_idle_session_sends_keep_alives),
+		cmocka_unit_test(messages_carry_their_send_time),
+		cmocka_unit_test_prestate(the_servers_clock_is_in_the_status, "long-polling"),
+		cmocka_unit_test_prestate(the_servers_clock_is_in_the_status, "websocket"),
 	};
 
 	return scenario_run("extensions", tests, NULL, NULL);

@@ -1,8 +1,7 @@
 /*
- * A server with two URLs, each a fake of its own: the one dies and the other
- * takes over, the one comes back and has its session again; each process is
- * told the gap and does nothing. Nobody waits for a time: a step is over when
- * the state says so.
+ * A server with two URLs, each a fake server: the first one fails and the second
+ * takes over, then the first one is used again when it is back. Each process gets
+ * the gap and need not act. No step waits for a time, only for a state.
  */
 #include "tests/scenario/world.h"
 
@@ -49,7 +48,7 @@ static bool at(const struct message *m, const char *url)
 	return slice_eq(m->url, slice_of(url));
 }
 
-static void hear(struct wire *w, const char *channel, int n)
+static void receive(struct wire *w, const char *channel, int n)
 {
 	char expected[128];
 
@@ -61,7 +60,7 @@ static void hear(struct wire *w, const char *channel, int n)
 static void works(struct wire *w, const char *channel, int n)
 {
 	wire_ok(w, "publish", ",\"channel\":\"%s\",\"data\":%d", channel, n);
-	hear(w, channel, n);
+	receive(w, channel, n);
 }
 
 /* The first is killed under a session with a subscription. */

@@ -1,7 +1,7 @@
 /*
- * What HTTP brings along around the messages: cookies that are preset and cookies
- * that outlive the daemon, redirects, proxies and certificates, and that each of
- * them is told apart when it goes wrong and comes back by itself when it is mended.
+ * HTTP around the messages: preset and persistent cookies, redirects, proxies and
+ * certificates. Each failure has its own reason, and the session recovers by itself
+ * when the cause is removed.
  */
 #include "tests/scenario/world.h"
 
@@ -15,7 +15,7 @@
 
 #define QUICK "backoff-min = 50ms\nbackoff-max = 200ms\n"
 
-/* `lines`: in which %s stands for the directory, up to twice */
+/* `lines`: up to two %s in it are replaced by the directory */
 static struct world *prepare(const char *transport, const char *lines)
 {
 	static const char *const options[] = {"--timeout", "60000", NULL};
@@ -138,8 +138,8 @@ static void redirected(void **state)
 	world_free(w);
 }
 
-/* not followed, told, and tried again */
-static void redirected_in_vain(void **state)
+/* not followed, reported, and tried again */
+static void rejected_redirects(void **state)
 {
 	static const struct { const char *lines, *to, *reason; } rows[] = {
 		{"", "/elsewhere", "redirects are not followed"},
@@ -227,7 +227,7 @@ static void make_certificates(const char *dir)
 		   " && cp good.pem cert.pem");
 }
 
-/* It was good, is renewed too late, and is renewed: the daemon says so, tries on, and goes on. */
+/* A certificate expires and is renewed later: the daemon reports it, tries again, and recovers. */
 static void expired(const char *transport)
 {
 	char dir[] = "/tmp/cometd-bridge-pki.XXXXXX", cert[64], key[64], line[512];
@@ -277,7 +277,7 @@ int main(void)
 		cmocka_unit_test(cookies_over_websocket),
 		cmocka_unit_test(a_jar_that_cannot_be),
 		cmocka_unit_test(redirected),
-		cmocka_unit_test(redirected_in_vain),
+		cmocka_unit_test(rejected_redirects),
 		cmocka_unit_test(a_proxy_that_refuses),
 		cmocka_unit_test(a_certificate_that_expires),
 	};

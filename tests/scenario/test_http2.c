@@ -1,7 +1,7 @@
 /*
- * Long-polling over HTTP/2: the held connect and all else are streams of one
- * connection, none waits for the other, and its loss is one loss. The server is
- * node's, of which nobody here wrote a line.
+ * Long-polling over HTTP/2: the held connect and all other requests are streams of
+ * one connection, none waits for another, and its loss counts once. The server is
+ * that of Node.js, an independent implementation.
  */
 #include "tests/scenario/world.h"
 
@@ -23,7 +23,7 @@ struct front {
 	pid_t pid;
 	int out;
 	unsigned port;
-	char text[1 << 16];      /* all it said */
+	char text[1 << 16];      /* all its output */
 	size_t n;
 };
 
@@ -36,7 +36,7 @@ static void read_front(struct front *f)
 	f->text[f->n] = 0;
 }
 
-/* Waits until it said this. */
+/* Waits until its output has this text. */
 static void await_front(struct front *f, const char *text)
 {
 	while (!strstr(f->text, text)) {

@@ -35,7 +35,7 @@ static void publish_of(struct wire *a, size_t n, const char *code)
 	free(data);
 }
 
-/* one byte more than the server would bear, and it would close the connection */
+/* one byte above the server's limit would make it close the connection */
 static void large_texts_never_leave(void **state)
 {
 	struct world *w = up(state, "max-sent = 1K\n");
@@ -49,7 +49,7 @@ static void large_texts_never_leave(void **state)
 	publish_of(a, 1020, "too-large");
 	publish_of(a, 980, "too-large");
 	publish_of(a, 800, NULL);
-	/* many at once are cut into texts that it bears */
+	/* many at once are divided into texts within the limit */
 	for (uint64_t id = 100; id < 140; id++)
 		wire_send(a, "{\"op\":\"publish\",\"id\":%u,\"channel\":\"/l\",\"data\":\"%0100u\"}",
 			  (unsigned)id, (unsigned)id);
@@ -63,7 +63,7 @@ static void large_texts_never_leave(void **state)
 }
 
 /* the server would hold for 30 s, and holds as long as it is asked to */
-static void wishes_reach_the_server(void **state)
+static void the_requested_timeouts_reach_the_server(void **state)
 {
 	struct world *w = up(state, "wanted-timeout = 1s\nwanted-interval = 10ms\n");
 	struct wire *a = world_peer(w, "a");
@@ -131,15 +131,15 @@ static bool is_shown(struct world *w, const char *state)
 	return found;
 }
 
-/* one who was never told anything but "connected" */
+/* a peer that has got no state but "connected" */
 static struct wire *connected_peer(struct world *w)
 {
 	wire_close(world_peer(w, "early"));
 	return wire_hello(w->socket, "a");
 }
 
-/* a link that comes back with nothing missed is nobody's business; the status knows all the same */
-static void a_short_loss_is_not_told(void **state)
+/* a link that returns without a gap is not reported to peers, but is counted in the status */
+static void a_short_loss_is_not_reported(void **state)
 {
 	struct world *w = up(state, "connection-timeout = unlimited\n");
 	struct wire *a = connected_peer(w);
@@ -167,7 +167,7 @@ static void a_short_loss_is_not_told(void **state)
 	world_free(w);
 }
 
-static void a_long_loss_is_told(void **state)
+static void a_long_loss_is_reported(void **state)
 {
 	struct world *w = up(state, "connection-timeout = 300ms\n");
 	struct wire *a = connected_peer(w);
@@ -189,12 +189,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ON_BOTH(large_texts_never_leave),
-		ON_BOTH(wishes_reach_the_server),
+		ON_BOTH(the_requested_timeouts_reach_the_server),
 		{"long-polling: a_request_has_its_deadline", a_request_has_its_deadline, NULL, NULL,
 		 (void *)"long-polling"},
 		ON_BOTH(a_held_connect_has_its_deadline),
-		ON_BOTH(a_short_loss_is_not_told),
-		ON_BOTH(a_long_loss_is_told),
+		ON_BOTH(a_short_loss_is_not_reported),
+		ON_BOTH(a_long_loss_is_reported),
 	};
 
 	return scenario_run("limits", tests, NULL, NULL);

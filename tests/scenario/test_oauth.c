@@ -1,7 +1,7 @@
 /*
- * Credentials of OAuth 2.0 with a real token server at the other end: tokens are
- * renewed before they end and when they are rejected, nothing that a program said
- * is lost, and a token server that does wrong harms its own Bayeux server alone.
+ * OAuth 2.0 credentials with a token server in another process: tokens are renewed
+ * before they expire and when they are rejected, no publish is lost, and a failing
+ * token server affects only its own Bayeux server.
  */
 #include "tests/scenario/tokens.h"
 #include "tests/scenario/watch.h"
@@ -90,10 +90,10 @@ static unsigned count_in_log(const struct world *w, const char *text)
 	return n;
 }
 
-/* until the log says this so often */
+/* until the log has this text `times` times */
 static void await_log(const struct world *w, const char *text, unsigned times)
 {
-	/* before it is read: what is written meanwhile wakes */
+	/* started before the log is read, so that no later write is missed */
 	int watch = watch_open(w->log, IN_MODIFY);
 	int64_t deadline = wire_now() + SCENARIO_DEADLINE_MS;
 
@@ -103,7 +103,7 @@ static void await_log(const struct world *w, const char *text, unsigned times)
 	close(watch);
 }
 
-/* nobody notices: the next token is there when the first one ends */
+/* no interruption: the next token is available before the first one expires */
 static void the_next_before_the_end(void **state)
 {
 	struct scene s = prepare(state, CLIENT);
@@ -114,7 +114,7 @@ static void the_next_before_the_end(void **state)
 	wire_ok(a, "subscribe", ",\"channel\":\"/c\"");
 	const char *request = tokens_await(s.tokens);
 	assert_non_null(strstr(request, "\r\n\r\ngrant_type=client_credentials"));
-	/* me:hush */
+	/* base64 of "me:hush" */
 	assert_non_null(strstr(request, "\r\nAuthorization: Basic bWU6aHVzaA==\r\n"));
 	tokens_await(s.tokens);
 	await_log(s.w, "a credential was fetched", 2);
@@ -129,7 +129,7 @@ static void the_next_before_the_end(void **state)
 	end(&s);
 }
 
-/* The token is rejected while programs speak: what they said waits, and what is said to them goes on. */
+/* The token is rejected while programs publish: their publishes wait, and events still arrive. */
 static void rejected_in_the_middle(void **state)
 {
 	struct scene s = prepare(state, CLIENT);
@@ -169,21 +169,21 @@ static void rejected_in_the_middle(void **state)
 
 #define SAY(status, body) "HTTP/1.1 " status "\r\nConnection: close\r\n\r\n" body
 
-/* each is a state with its reason, asked again after a pause; nobody else notices */
+/* each sets a state with its reason and is asked again after a pause; other servers are not affected */
 static void bad_token_servers(void **state)
 {
 	static const struct {
-		enum tokens_manner manner;
+		enum tokens_action manner;
 		const char *text, *reason;
 	} bad[] = {
-		{TOKENS_SAY, SAY("400 Bad Request", "{\"error\":\"invalid_grant\","
+		{TOKENS_REPLY, SAY("400 Bad Request", "{\"error\":\"invalid_grant\","
 				 "\"error_description\":\"expired\"}"),
 		 "the token server refused: invalid_grant: expired (HTTP 400)"},
-		{TOKENS_SAY, SAY("401 Unauthorized", "{\"error\":\"invalid_client\"}"), "invalid_client"},
-		{TOKENS_SAY, SAY("503 Busy", ""), "the token server answered HTTP 503"},
-		{TOKENS_SAY, SAY("200 OK", "<html>"), "the token server's answer: not JSON"},
-		{TOKENS_SAY, "rubbish\n", "the token server: "},
-		{TOKENS_SAY, "", "the token server: "},
+		{TOKENS_REPLY, SAY("401 Unauthorized", "{\"error\":\"invalid_client\"}"), "invalid_client"},
+		{TOKENS_REPLY, SAY("503 Busy", ""), "the token server answered HTTP 503"},
+		{TOKENS_REPLY, SAY("200 OK", "<html>"), "the token server's answer: not JSON"},
+		{TOKENS_REPLY, "rubbish\n", "the token server: "},
+		{TOKENS_REPLY, "", "the token server: "},
 		{TOKENS_FLOOD, NULL, "the answer is too large"},
 		{TOKENS_HANG, NULL, "the token server did not answer in time"},
 		{TOKENS_ECHO, NULL, "refused: invalid_request: POST /token"},

@@ -1,8 +1,8 @@
 /*
- * A real bridge with the example among the extensions (daemon/examples/tenant.c),
- * over both transports: what it changes and deletes on the way out and in, its
- * tokens, and what is said when it cannot start. And that nothing is lost or
- * doubled while it deletes and connections are cut.
+ * The daemon with the example extension (daemon/examples/tenant.c), over both
+ * transports: what it changes and deletes in outgoing and incoming messages, its
+ * tokens, and the report when it cannot start. Nothing is lost or duplicated while it
+ * deletes messages and connections are cut.
  */
 #include "tests/scenario/world.h"
 
@@ -19,7 +19,7 @@
 #define QUICK "backoff-min = 50ms\nbackoff-max = 200ms\nhalt-retry = 10m\n"
 #define TENANT "tenant=north wrap=/wrapped/ private=/private/"
 
-/* A bridge over the transport of the test, with the example told so. */
+/* A daemon with the transport of the test and the example extension, which gets `config`. */
 static struct world *prepare(void **state, const char *config, const char *more)
 {
 	struct world *w = world_new((const char *const[]){"--timeout", "60000", NULL});
@@ -31,7 +31,7 @@ static struct world *prepare(void **state, const char *config, const char *more)
 	return w;
 }
 
-static void hears(struct wire *a, const char *part)
+static void expect_message(struct wire *a, const char *part)
 {
 	const struct message *m = wire_expect(a, PROTOCOL_OP_MESSAGE);
 
@@ -48,8 +48,8 @@ static void requests_speak_for_the_tenant(void **state)
 	wire_ok(a, "subscribe", ",\"channel\":\"/a\"");
 	wire_ok(a, "publish", ",\"channel\":\"/a\",\"data\":{\"n\":9007199254740993},"
 			      "\"ext\":{\"own\":1}");
-	/* beside what a program, the configuration and the built-in extensions say */
-	hears(a, "\"ext\":{\"own\":1,\"site\":7,\"tenant\":\"north\"}");
+	/* in addition to fields of a program, the configuration and the built-in extensions */
+	expect_message(a, "\"ext\":{\"own\":1,\"site\":7,\"tenant\":\"north\"}");
 	assert_true(fake_log_has(w->fake, "{\"n\":9007199254740993}"));
 	assert_true(fake_log_has(w->fake, "\"subscription\":\"/a\",\"ext\":{\"tenant\":\"north\"}"));
 	assert_true(fake_log_has(w->fake, "\"ext\":{\"tenant\":\"north\",\"ack\":true"));
@@ -66,11 +66,11 @@ static void data_is_wrapped_and_unwrapped(void **state)
 	struct wire *a = world_peer(w, "a");
 	wire_ok(a, "subscribe", ",\"channel\":\"/wrapped/*\"");
 	wire_ok(a, "publish", ",\"channel\":\"/wrapped/x\",\"data\":{\"n\":1.50}");
-	hears(a, "\"data\":{\"n\":1.50}");
+	expect_message(a, "\"data\":{\"n\":1.50}");
 	assert_true(fake_log_has(w->fake, "\"data\":{\"tenant\":\"north\",\"data\":{\"n\":1.50}}"));
 	/* what is not of that form comes as it is */
 	fake_command(w->fake, "publish /wrapped/x {\"tenant\":\"south\",\"data\":2}");
-	hears(a, "\"data\":{\"tenant\":\"south\",\"data\":2}");
+	expect_message(a, "\"data\":{\"tenant\":\"south\",\"data\":2}");
 	wire_close(a);
 	world_free(w);
 }
@@ -104,7 +104,7 @@ static void private_channels_stay_private(void **state)
 	fake_await(w->fake, "held", NULL, 1);
 	fake_command(w->fake, "publish /private/x 1");
 	fake_command(w->fake, "publish /public/x 2");
-	hears(a, "/public/x");
+	expect_message(a, "/public/x");
 	wire_assert_none(a, PROTOCOL_OP_MESSAGE);
 	assert_int_equal(deleted(a), 3);
 	wire_close(a);
@@ -133,11 +133,11 @@ static void deleting_loses_nothing_else(void **state)
 	}
 	for (int i = 0; i < ROUNDS * BURST; i++) {
 		snprintf(expected, sizeof(expected), "\"data\":\"r%d-%d\"", i / BURST, i % BURST + 1);
-		hears(a, expected);
+		expect_message(a, expected);
 	}
-	/* the last of them may be behind that */
+	/* the last of them may arrive after that */
 	fake_command(w->fake, "publish /r \"end\"");
-	hears(a, "\"end\"");
+	expect_message(a, "\"end\"");
 	wire_assert_none(a, PROTOCOL_OP_MESSAGE);
 	assert_int_equal(deleted(a), 2 * ROUNDS * BURST);
 	assert_int_equal(fake_count(w->fake, "session", NULL), 1);
@@ -177,13 +177,13 @@ static void it_gives_the_credential(void **state)
 	fake_command(w->fake, "cut");
 	wire_state(a, "demo", "connected");
 	wire_ok(a, "publish", ",\"channel\":\"/c\",\"data\":1");
-	hears(a, "\"data\":1");
+	expect_message(a, "\"data\":1");
 	assert_false(world_log_has(w, "canary"));
 	wire_close(a);
 	world_free(w);
 }
 
-static void without_a_token_people_are_told(void **state)
+static void a_missing_token_is_reported(void **state)
 {
 	struct world *w = prepare(state, TENANT, "credential-extension = tenant\n");
 
@@ -194,9 +194,9 @@ static void without_a_token_people_are_told(void **state)
 	world_free(w);
 }
 
-/* ---- what is wrong is said ---- */
+/* ---- failures are reported ---- */
 
-/* One that only fails is given up; the messages go on without it, and people can see that. */
+/* An instance that only fails is disabled; messages pass without it, and the status shows that. */
 static void disabled_ones_are_in_the_status(void **state)
 {
 	struct world *w = world_new((const char *const[]){"--timeout", "60000", NULL});
@@ -274,7 +274,7 @@ int main(void)
 		BOTH(private_channels_stay_private),
 		BOTH(deleting_loses_nothing_else),
 		BOTH(it_gives_the_credential),
-		cmocka_unit_test_prestate(without_a_token_people_are_told, "long-polling"),
+		cmocka_unit_test_prestate(a_missing_token_is_reported, "long-polling"),
 		BOTH(disabled_ones_are_in_the_status),
 		cmocka_unit_test(what_cannot_be_loaded),
 		cmocka_unit_test_prestate(what_does_not_want_to_start, "websocket"),

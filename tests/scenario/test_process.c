@@ -24,7 +24,7 @@ static int daemon_status(struct world *w, char **ret_err)
 	return world_command(w, NULL, ret_err, "cometd-bridged", "--config", w->config, NULL);
 }
 
-/* starting must fail and say `text`, and leave what lies at the path as it is */
+/* starting must fail with `text` and not change the file at the path */
 static void assert_refuses(struct world *w, const char *text)
 {
 	struct stat before, after;
@@ -73,7 +73,7 @@ static void a_second_daemon_does_not_steal(void **state)
 	world_free(w);
 }
 
-static void a_dead_socket_is_replaced(void **state)
+static void a_stale_socket_is_replaced(void **state)
 {
 	struct world *w = world_up(NULL, NULL);
 
@@ -89,7 +89,7 @@ static void a_dead_socket_is_replaced(void **state)
 	world_free(w);
 }
 
-static void wrong_configuration_says_where(void **state)
+static void configuration_errors_name_the_line(void **state)
 {
 	static const struct {
 		const char *text, *where, *what;
@@ -197,7 +197,7 @@ static void good_configuration_is_confirmed(void **state)
 	world_free(w);
 }
 
-static void commands_tell_what_went_wrong(void **state)
+static void commands_report_failures(void **state)
 {
 	struct world *w = world_new(NULL);
 	char *err;
@@ -223,7 +223,7 @@ static void commands_tell_what_went_wrong(void **state)
 	world_free(w);
 }
 
-/* What stands at a closed descriptor must not be the daemon's socket. */
+/* A socket of the daemon must not get the number of a closed standard descriptor. */
 static void a_shell_without_its_descriptors(void **state)
 {
 	static const struct {
@@ -331,7 +331,7 @@ static void a_script_checks_each_outcome(void **state)
 	world_free(w);
 }
 
-/* Whoever waits for a reply gets one, and it says what is known; only then comes the end. */
+/* Every pending request gets a reply with what is known, before the connection is closed. */
 static void stopping_answers_what_waits(void **state)
 {
 	struct world *w = world_up(NULL, "transports = long-polling\n");
@@ -364,7 +364,7 @@ static void stopping_answers_what_waits(void **state)
 	world_free(w);
 }
 
-/* More than a turn's share of what a session has to report: each that never left says so. */
+/* More requests than a session reports in one turn: each one that was not sent is answered so. */
 static void stopping_answers_many(void **state)
 {
 	enum { PEERS = 6, EACH = 900 };
@@ -428,7 +428,7 @@ static void other_signals_change_nothing(void **state)
 	world_free(w);
 }
 
-/* SIGTERM with everything under way: still 0, still told, still quick */
+/* SIGTERM under load: exit status 0, `closing` is sent, and it does not take long */
 static void stopping_under_load(void **state)
 {
 	struct world *w = world_up(NULL, NULL);
@@ -451,7 +451,7 @@ static void stopping_under_load(void **state)
 	world_free(w);
 }
 
-static void connections_leave_nothing_behind(void **state)
+static void connections_leak_nothing(void **state)
 {
 	struct world *w = world_up(NULL, NULL);
 	struct wire *stays = world_peer(w, "stays");
@@ -475,7 +475,7 @@ static void connections_leave_nothing_behind(void **state)
 }
 
 /* However many connect, the session with the server can be made again. */
-static void crowds_leave_descriptors_to_the_session(void **state)
+static void many_peers_leave_descriptors_to_the_session(void **state)
 {
 	if (getenv("DAEMON_WRAPPER")) {
 		print_message("SKIPPED: valgrind has limits of its own\n");
@@ -530,12 +530,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_lies_at_the_path_is_kept),
 		cmocka_unit_test(a_second_daemon_does_not_steal),
-		cmocka_unit_test(a_dead_socket_is_replaced),
-		cmocka_unit_test(wrong_configuration_says_where),
+		cmocka_unit_test(a_stale_socket_is_replaced),
+		cmocka_unit_test(configuration_errors_name_the_line),
 		cmocka_unit_test(good_configuration_is_confirmed),
 		cmocka_unit_test(sample_configuration_is_good),
 		cmocka_unit_test(files_are_checked_as_the_user_of_the_service),
-		cmocka_unit_test(commands_tell_what_went_wrong),
+		cmocka_unit_test(commands_report_failures),
 		cmocka_unit_test(a_shell_without_its_descriptors),
 		cmocka_unit_test(a_shell_subscribes_and_publishes),
 		cmocka_unit_test(a_script_checks_each_outcome),
@@ -545,8 +545,8 @@ int main(void)
 		cmocka_unit_test(stopping_without_a_server_answers_too),
 		cmocka_unit_test(stopping_under_load),
 		cmocka_unit_test(other_signals_change_nothing),
-		cmocka_unit_test(connections_leave_nothing_behind),
-		cmocka_unit_test(crowds_leave_descriptors_to_the_session),
+		cmocka_unit_test(connections_leak_nothing),
+		cmocka_unit_test(many_peers_leave_descriptors_to_the_session),
 		cmocka_unit_test(nothing_listens_on_the_network),
 	};
 

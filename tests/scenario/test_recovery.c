@@ -1,7 +1,7 @@
 /*
- * Servers that fail in every way, and a bridge that goes on: nobody acts, each
- * process is told the gap, publish and receive work again. Backoff is set short
- * so that the tests need no patience; every wait is for something that happened.
+ * Servers that fail in every way, and a daemon that recovers by itself: each process
+ * gets the gap, then publish and receive work again. Backoff is short to keep the
+ * tests fast; every wait is for an event.
  */
 #include "tests/scenario/world.h"
 
@@ -21,7 +21,7 @@ static struct world *up(void **state, const char *more)
 	return world_up(NULL, server);
 }
 
-/* a publish by `from` is heard by `to`: all of the way works */
+/* a publish by `from` is received by `to` */
 static void assert_works(struct wire *from, struct wire *to, const char *channel, int n)
 {
 	char expected[128];
@@ -89,7 +89,7 @@ static void server_down_at_start(void **state)
 	uint64_t id = wire_request(a, "publish", ",\"channel\":\"/r\",\"data\":7");
 	fake_restart(w->fake);
 	assert_true(wire_expect(a, PROTOCOL_OP_SUBSCRIPTION)->ok);
-	/* subscribed before what waited was published: so it is heard */
+	/* the channel is subscribed before the waiting publish is sent, so its event arrives */
 	m = wire_expect(a, PROTOCOL_OP_MESSAGE);
 	assert_true(slice_eq(m->message, SLICE("{\"data\":7,\"channel\":\"/r\"}")));
 	wire_reply_ok(a, id);
@@ -115,7 +115,7 @@ static void cut_connections_are_resumed(void **state)
 	world_free(w);
 }
 
-static void expired_session_is_made_anew(void **state)
+static void expired_session_is_replaced(void **state)
 {
 	struct world *w = up(state, "");
 	struct wire *a = world_peer(w, "a");
@@ -155,8 +155,8 @@ static void unreadable_event_is_left_out(void **state)
 	world_free(w);
 }
 
-/* The reply to a publish says that the session is gone: it was not taken, the session is looked after
-   at once, and the publish is sent again. */
+/* The reply to a publish is "unknown session": the publish had no effect, a new session is made at once,
+   and the publish is sent again. */
 static void expiry_noticed_by_a_publish(void **state)
 {
 	struct world *w = up(state, "");
@@ -240,7 +240,7 @@ static void assert_ended(struct wire *w, const char *channel)
 	assert_non_null(memmem(m->error.p, m->error.n, "is not renewed", 14));
 }
 
-/* The policy "stop": nobody comes back, nobody waits in vain, and the state says why. */
+/* The policy "stop": no new attempt, no request is left pending, and the state has the reason. */
 static void end_is_the_end(void **state)
 {
 	static const struct {
@@ -371,8 +371,8 @@ static void wrong_http_answers(void **state)
 	world_free(w);
 }
 
-/* a publish that may have happened is never repeated, and its sender is told so */
-static void publish_outcomes_are_told_apart(void **state)
+/* a publish that may have taken effect is not repeated, and its reply is unknown-outcome */
+static void publish_outcomes_are_distinguished(void **state)
 {
 	struct world *w = up(state, "");
 	struct wire *a = world_peer(w, "a");
@@ -477,10 +477,10 @@ static void instant_connects_do_not_spin(void **state)
 	world_configure(w, NULL, server, NULL);
 	world_start(w);
 	struct wire *a = world_peer(w, "a");
-	/* from before the first count to behind the last: whoever is stalled only makes it longer */
+	/* measured from before the first count to after the last, so a stall only makes it longer */
 	int64_t begun = wire_now();
 	unsigned long before = fake_number(w->fake, "count connect");
-	/* a call that nobody answers takes a second of the daemon's own time */
+	/* an unanswered call takes a second on the daemon's clock */
 	wire_assert_error(wire_ask(a, "call", ",\"channel\":\"/service/deaf\",\"data\":1,\"timeout\":1000"),
 			  "timeout");
 	long connects = (long)(fake_number(w->fake, "count connect") - before);
@@ -499,7 +499,7 @@ static void fail_and_recover(struct world *w, struct wire *a, const char *how)
 }
 
 /* descriptors and memory return to where they were, however often the server fails */
-static void failures_leave_nothing_behind(void **state)
+static void failures_leak_nothing(void **state)
 {
 	char server[256];
 
@@ -532,7 +532,7 @@ int main(void)
 		ON_BOTH(restarted_server),
 		ON_BOTH(server_down_at_start),
 		ON_BOTH(cut_connections_are_resumed),
-		ON_BOTH(expired_session_is_made_anew),
+		ON_BOTH(expired_session_is_replaced),
 		ON_BOTH(expiry_noticed_by_a_publish),
 		ON_BOTH(refused_in_a_later_session),
 		ON_BOTH(unreadable_event_is_left_out),
@@ -541,13 +541,13 @@ int main(void)
 		ON_BOTH(silent_server_is_noticed),
 		ON_BOTH(refused_handshake_is_tried_again),
 		cmocka_unit_test(wrong_http_answers),
-		ON_BOTH(publish_outcomes_are_told_apart),
+		ON_BOTH(publish_outcomes_are_distinguished),
 		cmocka_unit_test(lost_answers_are_gaps),
 		ON_BOTH(publish_waits_for_the_server),
 		cmocka_unit_test(websocket_refused_means_long_polling),
 		cmocka_unit_test(websocket_lost_at_run_time),
 		ON_BOTH(instant_connects_do_not_spin),
-		ON_BOTH(failures_leave_nothing_behind),
+		ON_BOTH(failures_leak_nothing),
 	};
 
 	return scenario_run("recovery", tests, NULL, NULL);

@@ -1,7 +1,7 @@
 /*
- * Servers that refuse one thing among many, for the moment or for good, by a
- * message or by an HTTP status: the rest is done, who asked learns why, and
- * what was refused for the moment is asked for again until it is settled.
+ * Servers that refuse one of many requests, temporarily or finally, by a message or
+ * an HTTP status: the others succeed, the requester gets the reason, and what was
+ * refused temporarily is repeated until there is a final answer.
  */
 #include "tests/scenario/world.h"
 
@@ -120,7 +120,7 @@ static void one_of_a_hundred(void **state)
 }
 
 /* Who joins a channel that is refused for the moment learns why, long before the next try. */
-static void late_joiners_learn_why(void **state)
+static void late_joiners_get_the_reason(void **state)
 {
 	struct world *w = up(state, PATIENT);
 	struct wire *a = world_peer(w, "a"), *b = world_peer(w, "b");
@@ -140,7 +140,7 @@ static void late_joiners_learn_why(void **state)
 	world_free(w);
 }
 
-/* Runs `cometctl sub` on a channel that is refused for the moment, until it has said why. */
+/* Runs `cometctl sub` on a channel that is refused temporarily, until it has printed the reason. */
 static struct process *late_sub(struct world *w, const char *channel, const char *why)
 {
 	const char *argv[] = {"cometctl", "--json", "sub", channel, NULL};
@@ -157,7 +157,7 @@ static struct process *late_sub(struct world *w, const char *channel, const char
 	return p;
 }
 
-/* What was refused for the moment is then refused for good: that ends it for all who hold it. */
+/* A temporary refusal followed by a final one: ends the subscription of all peers. */
 static void a_final_refusal_ends_it(void **state)
 {
 	struct world *w = up(state, QUICK);
@@ -301,8 +301,8 @@ static void until_held(struct wire *j, uint64_t id)
 }
 
 /*
- * Sessions end at any moment of others joining: each one that joins is subscribed in the end, to a
- * channel that is held already and to one of its own, and hears what comes.
+ * Sessions end at any moment while peers subscribe: each peer is subscribed in the end, to a channel
+ * that others hold and to one of its own, and receives its messages.
  */
 static void joiners_race_with_lost_sessions(void **state)
 {
@@ -372,7 +372,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ON_BOTH(one_of_a_hundred),
-		ON_BOTH(late_joiners_learn_why),
+		ON_BOTH(late_joiners_get_the_reason),
 		ON_BOTH(a_final_refusal_ends_it),
 		ON_BOTH(refusals_outlast_sessions),
 		ON_BOTH(a_code_for_one_of_several),

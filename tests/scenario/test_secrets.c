@@ -1,9 +1,8 @@
 /*
- * No secret is ever told. A canary lies in every place that a secret can come from,
- * servers repeat it in all that they say when something fails, and then it is
- * hunted through everything that the daemon says to anybody: its log at the highest
- * level, states, errors and status for programs, what ps shows, what --check-config
- * prints, a core file.
+ * No secret appears anywhere. Every source of a secret has a canary, and servers
+ * repeat it in all their error messages. The tests then look for it in all output of
+ * the daemon: its log at the highest level, states, errors and status for programs,
+ * the command line in ps, --check-config, core files.
  */
 #include "tests/scenario/tokens.h"
 #include "tests/scenario/world.h"
@@ -37,7 +36,7 @@ static void put_file(const struct world *w, const char *name, mode_t mode, const
 
 static void assert_clean(const char *where, const char *text, size_t n)
 {
-	/* the second is the first as base64, behind a multiple of three bytes */
+	/* the second is the first as base64, after a multiple of three bytes */
 	static const char *const traces[] = {"canary", "Y2FuYXJ5", "123456789"};
 
 	for (size_t i = 0; i < sizeof(traces) / sizeof(traces[0]); i++)
@@ -133,12 +132,12 @@ static const struct place places[] = {
 	{"cookie-jar", "cookie-jar = $DIR/f\n", "f",
 	 "127.0.0.1\tFALSE\t/\tFALSE\t4102444800\tsid\t" CANARY "\n", CANARY},
 	{"command", "credential-command = $DIR/f\n", "f",
-	 /* it fails at first, and says to stderr what it does */
+	 /* it fails at first, and set -x prints the secret to stderr */
 	 "#!/bin/sh\nset -x\n: --secret " CANARY "\nif [ -e \"$0.2\" ]; then echo " CANARY "; exit 0; fi\n"
 	 ">\"$0.2\"\nexit 1\n", CANARY},
 };
 
-static void say_rules(struct world *w, const char *transport, const char *sent)
+static void send_rules(struct world *w, const char *transport, const char *sent)
 {
 	fake_command(w->fake, "rule type=handshake refuse \"400::who is %s\"", sent);
 	fake_command(w->fake, "rule type=connect refuse \"402:%s:not %s\" field ext "
@@ -150,7 +149,7 @@ static void say_rules(struct world *w, const char *transport, const char *sent)
 }
 
 /* once connected: more of the same, each followed by a new connection */
-static void say_more(struct world *w, const char *transport, const char *sent)
+static void send_more(struct world *w, const char *transport, const char *sent)
 {
 	bool ws = strcmp(transport, "websocket") == 0;
 
@@ -191,7 +190,7 @@ static void one_place(const char *transport, const struct place *p)
 	world_configure(w, NULL, server, NULL);
 	if (p->file)
 		put_file(w, p->file, 0700, p->text);
-	say_rules(w, transport, p->sent);
+	send_rules(w, transport, p->sent);
 	world_start(w);
 	struct wire *witness = wire_hello(w->socket, "witness"), *a = world_peer(w, "a");
 	wire_ok(a, "subscribe", ",\"channel\":\"/c\"");
@@ -202,7 +201,7 @@ static void one_place(const char *transport, const struct place *p)
 	/* masked, not left out */
 	assert_non_null(memmem(m->error.p, m->error.n, "********", 8));
 	assert_clean("the refusal of a publish", a->taken->text, a->taken->n);
-	say_more(w, transport, p->sent);
+	send_more(w, transport, p->sent);
 	hunt_frames(a);
 	hunt_frames(witness);
 	hunt_daemon(w);
@@ -283,7 +282,7 @@ static void client_id(void **state)
 	world_free(w);
 }
 
-/* what programs publish and hear is theirs, whatever is in it */
+/* published and received messages are not masked, whatever they contain */
 static void messages_are_left_as_they_are(void **state)
 {
 	struct world *w = world_new(NULL);
@@ -324,7 +323,7 @@ static void one_grant(const char *transport, const char *options, const char *to
 	struct wire *a = wire_hello(w->socket, "a");
 	assert_non_null(strstr(tokens_await(t), token));
 	tokens_await(t);
-	tokens_do(t, TOKENS_SAY, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
+	tokens_do(t, TOKENS_REPLY, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
 		  "{\"access_token\":\"" CANARY "\n\"}");
 	tokens_await(t);
 	tokens_await(t);
@@ -352,7 +351,7 @@ static void token_servers_that_repeat_it(void **state)
 		  "&refresh_token=" CANARY "-refresh");
 }
 
-/* --- what somebody wrote where it does not belong --- */
+/* --- secrets in the wrong place --- */
 
 static void configurations(void **state)
 {
@@ -389,7 +388,7 @@ static void configurations(void **state)
 	world_free(w);
 }
 
-/* Whoever lets it write core files gets none: all secrets would be in it. */
+/* No core file is written even where the limits allow one, because it would contain all secrets. */
 static void no_core_file(void **state)
 {
 	struct rlimit before, all = {RLIM_INFINITY, RLIM_INFINITY};

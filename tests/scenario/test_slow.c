@@ -1,6 +1,6 @@
 /*
- * A process that reads too slowly harms nobody else, holds a bounded queue, and
- * is told exactly what it missed before it hears the next message.
+ * A process that reads too slowly has a bounded queue, does not affect others, and
+ * gets an exact report of what it missed before the next message.
  */
 #include "tests/scenario/world.h"
 
@@ -21,9 +21,9 @@ static struct world *up(void)
 	return w;
 }
 
-/* What one peer heard of a burst: every seq either came or was reported lost, once, in order. */
+/* What one peer got of a burst: every seq was received or reported lost, once, in order. */
 struct account {
-	uint64_t heard, lost, last_seq;
+	uint64_t received, lost, last_seq;
 	bool ended;
 };
 
@@ -31,7 +31,7 @@ static void account_message(struct account *a, const struct message *m)
 {
 	assert_true(m->seq > a->last_seq);
 	a->last_seq = m->seq;
-	a->heard++;
+	a->received++;
 }
 
 static void account_lost(struct account *a, const struct message *m)
@@ -58,7 +58,7 @@ static void account_until(struct wire *w, struct account *a, const char *end)
 	}
 }
 
-/* In steps, so that the fast one is never behind by more than its own outbox. */
+/* In steps, so that the backlog of the fast peer never exceeds its outbox. */
 static void burst_past(struct world *w, struct wire *fast, struct account *a)
 {
 	for (int i = 0; i < BURST / 300; i++) {
@@ -72,7 +72,7 @@ static void burst_past(struct world *w, struct wire *fast, struct account *a)
 	}
 }
 
-static void every_message_is_heard_or_reported(void **state)
+static void every_message_is_received_or_reported(void **state)
 {
 	struct world *w = up();
 	struct wire *fast = world_peer(w, "fast"), *slow = world_peer(w, "slow");
@@ -83,7 +83,7 @@ static void every_message_is_heard_or_reported(void **state)
 	wire_ok(slow, "subscribe", ",\"channel\":\"/s/*\"");
 	burst_past(w, fast, &a);
 	assert_int_equal(a.lost, 0);
-	assert_int_equal(a.heard, BURST + BURST / 300);
+	assert_int_equal(a.received, BURST + BURST / 300);
 	/* the slow one has not read a byte yet; its memory is bounded, its loss is counted */
 	char *out;
 	assert_int_equal(world_command(w, &out, NULL, "cometctl", "--json", "status", NULL), 0);
@@ -91,7 +91,7 @@ static void every_message_is_heard_or_reported(void **state)
 	fake_command(w->fake, "publish /s/x \"the end\"");
 	account_until(slow, &b, "the end");
 	assert_true(b.lost > 0);
-	assert_int_equal(b.heard + b.lost, BURST + BURST / 300 + 1);
+	assert_int_equal(b.received + b.lost, BURST + BURST / 300 + 1);
 	wire_close(fast);
 	wire_close(slow);
 	world_free(w);
@@ -112,7 +112,7 @@ static void read_to_the_end(struct wire *slow, struct account *b)
 	}
 }
 
-/* who asked for it is cut off at its first loss, and the log says why */
+/* a peer with overflow=disconnect is disconnected at its first loss, with the reason in the log */
 static void overflow_disconnect_closes_with_the_reason(void **state)
 {
 	struct world *w = up();
@@ -125,7 +125,7 @@ static void overflow_disconnect_closes_with_the_reason(void **state)
 	burst_past(w, fast, &a);
 	assert_int_equal(a.lost, 0);
 	read_to_the_end(slow, &b);
-	assert_true(b.heard > 0 && b.heard < a.heard);
+	assert_true(b.received > 0 && b.received < a.received);
 	assert_true(world_log_has(w, "code=overflow") || world_log_has(w, "code=\"overflow\""));
 	wire_close(fast);
 	wire_close(slow);
@@ -135,7 +135,7 @@ static void overflow_disconnect_closes_with_the_reason(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_message_is_heard_or_reported),
+		cmocka_unit_test(every_message_is_received_or_reported),
 		cmocka_unit_test(overflow_disconnect_closes_with_the_reason),
 	};
 

@@ -1,7 +1,7 @@
 /*
- * What a daemon may be started with and be given instead of what it expects:
- * descriptors that are closed, an environment with wishes of its own, anything but
- * a file in the place of a secret. It serves, and what it may not use it does not.
+ * A daemon in unusual surroundings: standard descriptors are closed, environment
+ * variables that libraries obey are set, the path of a secret is not a regular file.
+ * It serves, and ignores what it must not use.
  */
 #include "tests/scenario/world.h"
 
@@ -81,7 +81,7 @@ static const char *const wishes[][2] = {
 };
 enum { WISHES = sizeof(wishes) / sizeof(wishes[0]) };
 
-static void the_environment_has_no_say(void **state)
+static void the_environment_is_ignored(void **state)
 {
 	char dir[] = "/tmp/cometd-bridge-env.XXXXXX", cert[64], key[64], paths[3][96], rest[512];
 	const char *options[] = {"--timeout", "60000", "--tls", cert, key, NULL};
@@ -112,7 +112,7 @@ static void the_environment_has_no_say(void **state)
 	assert_works(w);
 	fake_await(w->fake, "held", NULL, 2);
 	assert_false(fake_log_has(w->fake, "uthorization"));
-	/* what would have been in it decrypts all that was said */
+	/* SSLKEYLOGFILE would hold the keys to decrypt the traffic */
 	assert_int_equal(access(paths[2], F_OK), -1);
 	world_free(w);
 	for (int i = 0; i < 2; i++)
@@ -141,8 +141,9 @@ static void make_odd(const char *dir, const char *kind)
 	}
 }
 
-/* The session waits, and says for what; everybody else is served; and when it is mended it goes on. */
-static void no_file_but(void **state)
+/* The session waits and shows its reason, other servers are not affected, and it starts when the file
+   is repaired. */
+static void secrets_that_are_no_files(void **state)
 {
 	static const char *const kinds[] = {"nothing", "fifo", "directory", "loop", "zero", "enormous"};
 	static const char *const secrets[] = {"credential-file", "header-file"};
@@ -178,8 +179,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(closed_descriptors),
-		cmocka_unit_test(the_environment_has_no_say),
-		cmocka_unit_test(no_file_but),
+		cmocka_unit_test(the_environment_is_ignored),
+		cmocka_unit_test(secrets_that_are_no_files),
 	};
 
 	return scenario_run("surroundings", tests, NULL, NULL);

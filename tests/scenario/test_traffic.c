@@ -27,7 +27,7 @@ static void assert_message(struct wire *w, const char *text)
 		fail_msg("expected %s, got %.*s", text, SLICE_ARG(m->message));
 }
 
-static void subscriber_hears_publisher(void **state)
+static void subscriber_receives_publish(void **state)
 {
 	struct world *w = up(state);
 	struct wire *a = world_peer(w, "a"), *b = world_peer(w, "b");
@@ -41,7 +41,7 @@ static void subscriber_hears_publisher(void **state)
 	world_free(w);
 }
 
-/* the first in asks the server, the last out leaves it; in between nobody asks */
+/* the first peer subscribes at the server, the last one unsubscribes, and no other does */
 static void one_subscription_for_all(void **state)
 {
 	struct world *w = up(state);
@@ -68,7 +68,7 @@ static void one_subscription_for_all(void **state)
 	world_free(w);
 }
 
-static void overlapping_patterns_are_heard_once(void **state)
+static void overlapping_patterns_deliver_once(void **state)
 {
 	struct world *w = up(state);
 	struct wire *a = world_peer(w, "a"), *b = world_peer(w, "b");
@@ -112,7 +112,7 @@ static void odd_data_stays_as_it_is(void **state)
 	world_free(w);
 }
 
-static void burst_arrives_whole_and_in_order(void **state)
+static void burst_arrives_complete_and_in_order(void **state)
 {
 	struct world *w = up(state);
 	struct wire *a = world_peer(w, "a");
@@ -154,7 +154,7 @@ static void publishes_keep_their_order(void **state)
 	world_free(w);
 }
 
-static void refused_publish_and_subscribe_say_why(void **state)
+static void refused_publish_and_subscribe_give_the_reason(void **state)
 {
 	struct world *w = up(state);
 	struct wire *a = world_peer(w, "a");
@@ -306,8 +306,8 @@ static void service_messages_reach_listeners(void **state)
 	world_free(w);
 }
 
-/* Who dies while the server thinks about his wish takes it along, and nobody else's. */
-static void a_wish_dies_with_its_peer(void **state)
+/* When a peer disconnects before the server answers its subscribe, only its own interest ends. */
+static void a_pending_subscribe_ends_with_its_peer(void **state)
 {
 	struct world *w = up(state);
 	struct wire *a = world_peer(w, "a"), *b = world_peer(w, "b");
@@ -329,7 +329,7 @@ static void a_wish_dies_with_its_peer(void **state)
 	world_free(w);
 }
 
-/* A filter reaches the server as it stands; one that refuses it refuses nothing else. */
+/* A filter reaches the server unchanged; a server that refuses it refuses nothing else. */
 static void filters_are_the_servers_business(void **state)
 {
 	struct world *w = up(state);
@@ -348,7 +348,7 @@ static void filters_are_the_servers_business(void **state)
 	world_free(w);
 }
 
-/* upstream:false hears what others have asked for, and asks for nothing */
+/* with upstream:false a peer receives what others subscribed, and subscribes nothing at the server */
 static void listening_asks_the_server_nothing(void **state)
 {
 	struct world *w = up(state);
@@ -389,7 +389,7 @@ static void large_messages_pass(void **state)
 	world_free(w);
 }
 
-static void stopping_says_goodbye(void **state)
+static void stopping_sends_closing(void **state)
 {
 	struct world *w = up(state);
 	struct wire *a = world_peer(w, "a");
@@ -410,13 +410,13 @@ static void stopping_says_goodbye(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		ON_BOTH(subscriber_hears_publisher),
+		ON_BOTH(subscriber_receives_publish),
 		ON_BOTH(one_subscription_for_all),
-		ON_BOTH(overlapping_patterns_are_heard_once),
+		ON_BOTH(overlapping_patterns_deliver_once),
 		ON_BOTH(odd_data_stays_as_it_is),
-		ON_BOTH(burst_arrives_whole_and_in_order),
+		ON_BOTH(burst_arrives_complete_and_in_order),
 		ON_BOTH(publishes_keep_their_order),
-		ON_BOTH(refused_publish_and_subscribe_say_why),
+		ON_BOTH(refused_publish_and_subscribe_give_the_reason),
 		ON_BOTH(data_in_a_reply_is_the_publishers),
 		ON_BOTH(call_is_answered_to_its_caller),
 		ON_BOTH(a_slow_call_delays_its_caller),
@@ -424,11 +424,11 @@ int main(void)
 		ON_BOTH(late_answers_are_nobodys),
 		ON_BOTH(calls_go_to_services_alone),
 		ON_BOTH(service_messages_reach_listeners),
-		ON_BOTH(a_wish_dies_with_its_peer),
+		ON_BOTH(a_pending_subscribe_ends_with_its_peer),
 		ON_BOTH(filters_are_the_servers_business),
 		ON_BOTH(listening_asks_the_server_nothing),
 		ON_BOTH(large_messages_pass),
-		ON_BOTH(stopping_says_goodbye),
+		ON_BOTH(stopping_sends_closing),
 	};
 
 	return scenario_run("traffic", tests, NULL, NULL);

@@ -1,7 +1,7 @@
 /*
- * Where each operation goes: a server that routes by path hears nothing at a
- * wrong one, in every style that other clients have, over both transports. And
- * what is asked for of the WebSocket there.
+ * The URL of each operation: a server that routes by path gets no request on a wrong
+ * path, with the URL styles of other clients, over both transports. Also the
+ * subprotocol of the WebSocket.
  */
 #include "tests/scenario/world.h"
 
@@ -28,7 +28,7 @@ static struct world *route(const char *dialect, const char *const *routes, const
 	return w;
 }
 
-static void hear(struct wire *a, const char *text)
+static void receive(struct wire *a, const char *text)
 {
 	const struct message *m = wire_expect(a, PROTOCOL_OP_MESSAGE);
 
@@ -43,10 +43,10 @@ static void live(struct world *w)
 	wire_ok(a, "subscribe", ",\"channel\":\"/a\"");
 	fake_await(w->fake, "held", NULL, 1);
 	fake_command(w->fake, "publish /a \"from the server\"");
-	hear(a, "from the server");
+	receive(a, "from the server");
 	wire_ok(a, "publish", ",\"channel\":\"/a\",\"data\":\"lone\"");
-	hear(a, "lone");
-	/* while a subscribe is on its way, publishes and another subscribe gather behind it */
+	receive(a, "lone");
+	/* while a subscribe has no reply, publishes and another subscribe queue after it */
 	fake_command(w->fake, "rule type=subscribe channel=/b hold");
 	wire_request(a, "subscribe", ",\"channel\":\"/b\"");
 	fake_await(w->fake, "parked", NULL, 1);
@@ -176,7 +176,7 @@ static void a_wrong_path(void **state)
 	(void)state;
 	fake_await(w->fake, "refused", NULL, 2);
 	assert_int_equal(fake_count(w->fake, "handshake", NULL), 0);
-	/* whoever asks is told what is wrong, and nothing was asked for at any other place */
+	/* peers get the reason, and no request went to another path */
 	a = wire_hello(w->socket, "a");
 	const struct message *m = wire_state(a, "demo", "unconnected");
 	assert_non_null(memmem(m->reason.p, m->reason.n, "404", 3));
@@ -185,7 +185,7 @@ static void a_wrong_path(void **state)
 	world_free(w);
 }
 
-/* Asked for by name. A server that says another one is given up, one that says none is not. */
+/* A server that answers with another subprotocol is not used; one that answers with none is. */
 static void the_subprotocol(void **state)
 {
 	struct world *w = world_new(NULL);

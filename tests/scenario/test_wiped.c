@@ -136,8 +136,8 @@ static void make_secret(char to[LENGTH + 1], const char *word)
 struct way {
 	const char *name;
 	const char *options;            /* for world_lines() */
-	const char *file;               /* what is in $DIR/f; %s stands for the secret */
-	const char *sent;               /* the header by which the server knows it; NULL: the ext */
+	const char *file;               /* content of $DIR/f; %s is replaced by the secret */
+	const char *sent;               /* the header with it; NULL: it is in the ext */
 	bool base64;                    /* … of what is in the file */
 };
 
@@ -234,7 +234,7 @@ static void use(struct wire *a)
 		wire_ok(a, "publish", ",\"channel\":\"/c\",\"data\":%d", i);
 }
 
-/* What the last turn of the loop used is let go by now: it sent, and looked at what came after that. */
+/* The buffers of the last turn of the loop are free by now: the daemon has sent and received since. */
 static void assert_replaced(const struct world *w, struct wire *a, const char *what, const char *old,
 			    const char *now)
 {
@@ -295,7 +295,7 @@ static void grant(struct tokens *t, const char *access, const char *refresh)
 
 	snprintf(text, sizeof(text), "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
 		 "{\"access_token\":\"%s\",\"refresh_token\":\"%s\"}", access, refresh);
-	tokens_do(t, TOKENS_SAY, text);
+	tokens_do(t, TOKENS_REPLY, text);
 }
 
 /* The token server replaces both tokens, and only the file knows the secret of the client. */

@@ -27,7 +27,7 @@
 struct shared {
 	atomic_uint requests;
 	unsigned given;
-	enum tokens_manner manner;
+	enum tokens_action manner;
 	char prefix[64], text[4096], request[REQUEST_MAX];
 };
 
@@ -53,7 +53,7 @@ static void say(int fd, const char *text, size_t n)
 	}
 }
 
-static void say_json(int fd, const char *status, const char *body)
+static void send_json(int fd, const char *status, const char *body)
 {
 	char head[256];
 
@@ -68,7 +68,7 @@ static void give(int fd, struct shared *s)
 
 	snprintf(body, sizeof(body), "{\"access_token\":\"%s-%u\",\"token_type\":\"bearer\"%s}",
 		 s->prefix, ++s->given, s->text);
-	say_json(fd, "200 OK", body);
+	send_json(fd, "200 OK", body);
 }
 
 static void echo(int fd, const struct shared *s)
@@ -82,7 +82,7 @@ static void echo(int fd, const struct shared *s)
 		*to++ = (unsigned char)*p < 0x20 ? ' ' : *p;
 	}
 	strcpy(to, "\"}");
-	say_json(fd, "400 Bad Request", body);
+	send_json(fd, "400 Bad Request", body);
 }
 
 static void flood(int fd)
@@ -90,7 +90,7 @@ static void flood(int fd)
 	static char lots[1 << 16];
 
 	memset(lots, 'x', sizeof(lots));
-	say_json(fd, "200 OK", "{\"access_token\":\"");
+	send_json(fd, "200 OK", "{\"access_token\":\"");
 	for (int i = 0; i < 256; i++)
 		say(fd, lots, sizeof(lots));
 }
@@ -108,7 +108,7 @@ static void answer(int fd, struct shared *s)
 		s->manner = TOKENS_GIVE;
 		s->text[0] = 0;
 		break;
-	case TOKENS_SAY:
+	case TOKENS_REPLY:
 		say(fd, s->text, strlen(s->text));
 		break;
 	case TOKENS_ECHO:
@@ -125,7 +125,7 @@ static void answer(int fd, struct shared *s)
 }
 
 /* Whether a whole request came. */
-static bool hear(int fd, char *to)
+static bool receive(int fd, char *to)
 {
 	size_t n = 0;
 
@@ -150,7 +150,7 @@ static void serve(int listener, int news, struct shared *s)
 
 		if (fd < 0)
 			_exit(1);
-		if (hear(fd, request)) {
+		if (receive(fd, request)) {
 			memcpy(s->request, request, sizeof(request));
 			s->requests++;
 			if (write(news, "", 1) != 1)
@@ -235,7 +235,7 @@ const char *tokens_url(const struct tokens *t)
 	return t->url;
 }
 
-void tokens_do(struct tokens *t, enum tokens_manner manner, const char *text)
+void tokens_do(struct tokens *t, enum tokens_action manner, const char *text)
 {
 	snprintf(t->shared->text, sizeof(t->shared->text), "%s", text ? text : "");
 	t->shared->manner = manner;

@@ -1,6 +1,6 @@
 /*
- * Waits for what another process does with a file, where it says so in no other
- * way: the kernel tells, and nobody looks again and again.
+ * Waits until another process changes a file, by inotify and without polling. For
+ * tests where the process reports the change in no other way.
  */
 #ifndef TESTS_SCENARIO_WATCH_H
 #define TESTS_SCENARIO_WATCH_H

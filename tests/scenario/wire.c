@@ -92,7 +92,7 @@ void wire_send_bytes(struct wire *w, const void *p, size_t n)
 		if (k < 0 && errno == EINTR)
 			continue;
 		if (k < 0)
-			return;   /* the daemon closed; what it said first is read by the test */
+			return;   /* the daemon closed; frames that it sent before are read by the test */
 		at += k;
 		n -= (size_t)k;
 	}

@@ -1,7 +1,7 @@
 /*
- * A local peer written by hand: what a stranger builds from PROTOCOL.md, with
- * blocking reads under a deadline. Frames it does not wait for are kept, in
- * order, so that a test may expect them later.
+ * A local peer, written independently of the client library, with blocking reads
+ * under a deadline. Frames that a call does not wait for are kept in order, so that
+ * a test can expect them later.
  */
 #ifndef TESTS_SCENARIO_WIRE_H
 #define TESTS_SCENARIO_WIRE_H
@@ -11,10 +11,10 @@
 
 #include <stddef.h>
 
-/* every wait of a scenario ends here at the latest, by failing the test */
+/* deadline of every wait of a scenario; a timeout fails the test */
 #define SCENARIO_DEADLINE_MS 60000
 
-/* ms of a clock that only goes forward */
+/* monotonic clock, in ms */
 int64_t wire_now(void);
 
 struct wire_frame {
@@ -27,17 +27,17 @@ struct wire_frame {
 struct wire {
 	int fd;
 	struct frame_reader reader;
-	struct wire_frame *first, **last;   /* came, not taken yet */
-	struct wire_frame *taken;           /* given out last */
+	struct wire_frame *first, **last;   /* received, not returned yet */
+	struct wire_frame *taken;           /* returned last */
 	uint64_t next_id;
 	bool eof;
 };
 
 /* Connects to the daemon's socket; no hello yet. */
 struct wire *wire_open(const char *path);
-/* … and says hello and takes the reply. */
+/* Connects, sends hello and reads the reply. */
 struct wire *wire_hello(const char *path, const char *name);
-/* … and is told that `server` is unconnected for a reason with this text, by the reply or later. */
+/* The same, and waits until `server` is unconnected for a reason with this text. */
 struct wire *wire_hello_reason(const char *path, const char *name, const char *server,
 			       const char *text);
 void wire_close(struct wire *w);
@@ -49,24 +49,24 @@ void wire_send(struct wire *w, const char *format, ...) __attribute__((format(pr
 uint64_t wire_request(struct wire *w, const char *op, const char *rest_format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* The next frame, whatever it is, in the order in which they came. */
+/* The next frame of any kind, in the order received. */
 const struct message *wire_next(struct wire *w);
 /* The same; NULL when the daemon has closed the connection. */
 const struct message *wire_next_or_eof(struct wire *w);
-/* The next frame with this op (others stay queued); lives until the next wire_* call that takes. */
+/* The next frame with this op (others stay queued); valid until the next call that returns a frame. */
 const struct message *wire_expect(struct wire *w, enum protocol_op op);
 /* The reply to request `id`. */
 const struct message *wire_reply(struct wire *w, uint64_t id);
-/* The same, and insists on ok: a failure names the error. */
+/* The same, and fails the test with the error unless it is ok. */
 void wire_reply_ok(struct wire *w, uint64_t id);
-/* The next `state` event of `server` with this state; those before it are passed by. */
+/* The next `state` event of `server` with this state; earlier ones are dropped. */
 const struct message *wire_state(struct wire *w, const char *server, const char *state);
-/* Until `server` is unconnected for a reason with this text. */
+/* Waits until `server` is unconnected for a reason with this text. */
 void wire_await_reason(struct wire *w, const char *server, const char *text);
-/* A request and its reply in one. */
+/* Sends a request and waits for its reply. */
 const struct message *wire_ask(struct wire *w, const char *op, const char *rest_format, ...)
 	__attribute__((format(printf, 3, 4)));
-/* Asks and insists on ok. */
+/* The same, and fails the test unless the reply is ok. */
 void wire_ok(struct wire *w, const char *op, const char *rest_format, ...)
 	__attribute__((format(printf, 3, 4)));
 /* Asserts that `m` is a reply with this error code. */

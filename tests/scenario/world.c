@@ -1,6 +1,6 @@
 /*
- * Owns the directory, the daemon process and the commands of one scenario.
- * Uses the programs of the build tree as they are; knows no inside of them.
+ * The directory, the daemon process and the commands of one scenario. Runs the
+ * programs of the build tree unchanged.
  */
 #include "tests/scenario/world.h"
 
@@ -119,7 +119,7 @@ void world_free(struct world *w)
 	dissolve(w);
 }
 
-int world_leave(int failed)
+int world_forget(int failed)
 {
 	while (worlds) {
 		show_log(worlds);
@@ -218,7 +218,7 @@ void world_start(struct world *w)
 	w->daemon = fork();
 	assert_true(w->daemon >= 0);
 	if (w->daemon == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);   /* a test that fails leaves nothing behind */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);   /* a test that fails leaves no process */
 		int log = open(w->log, O_WRONLY | O_CREAT | O_APPEND, 0600);
 		dup2(log, STDERR_FILENO);
 		dup2(log, STDOUT_FILENO);

@@ -1,7 +1,7 @@
 /*
- * One small world for a scenario: a directory, a fake Bayeux server, a real
- * daemon with a configuration, and processes that come and go. Everything it
- * starts dies with it; every wait has a deadline that fails the test.
+ * The environment of a scenario: a directory, a fake Bayeux server, a real daemon
+ * with a configuration, and further processes. Every process it starts ends with it;
+ * every wait has a deadline that fails the test.
  */
 #ifndef TESTS_SCENARIO_WORLD_H
 #define TESTS_SCENARIO_WORLD_H
@@ -20,12 +20,12 @@ struct world {
 	char log[96];            /* the daemon's stderr */
 	struct fake *fake;
 	pid_t daemon;            /* 0 while none runs */
-	int notify;              /* where the daemon says READY=1 */
+	int notify;              /* socket on which the daemon sends READY=1 */
 	struct world *next;      /* of those that are not freed */
 };
 
 /* Makes the directory and starts the fake server with these options (NULL-terminated, may be NULL).
-   Unless they say otherwise it holds a connect, and keeps a session, for longer than any test. */
+   By default it holds a connect, and keeps a session, for longer than any test. */
 struct world *world_new(const char *const *fake_options);
 /* Stops what still runs; the daemon must end with status 0 on SIGTERM. */
 void world_free(struct world *w);
@@ -33,13 +33,13 @@ void world_free(struct world *w);
 /*
  * Writes the configuration: [bridge] with the socket and `bridge` (lines), then [server demo] with
  * the fake's url and `server` (lines), then `rest`. Each may be NULL. A deadline that `server` does
- * not set is longer than any test: no stall of the machine makes it pass. Where a test sets one, it
- * must hold as well when that one passes once more than it should.
+ * not set is longer than any test, so that a slow machine cannot reach it. Where a test sets one, it
+ * must also succeed when that deadline passes once more than expected.
  */
 void world_configure(struct world *w, const char *bridge, const char *server, const char *rest);
 /* A copy of `lines` in which each $DIR is the world's directory; the caller frees. */
 char *world_lines(const struct world *w, const char *lines);
-/* Starts the daemon, under $DAEMON_WRAPPER if that is set, and waits until it says that it serves. */
+/* Starts the daemon, under $DAEMON_WRAPPER if that is set, and waits for READY=1. */
 void world_start(struct world *w);
 /* SIGTERM; returns the wait status. */
 int world_stop(struct world *w);
@@ -47,16 +47,16 @@ void world_kill(struct world *w);
 /* world_new, world_configure with these server lines, world_start. */
 struct world *world_up(const char *const *fake_options, const char *server);
 
-/* A peer that has said hello, once the server `demo` is connected. */
+/* Connects a peer, with hello, once the server `demo` is connected. */
 struct wire *world_peer(struct world *w, const char *name);
 
 /* Runs the tests whose names match $SCENARIO (with "*"), or all of them. */
 #define scenario_run(name, tests, setup, teardown)                                                 \
 	(cmocka_set_test_filter(getenv("SCENARIO")),                                               \
-	 world_leave(cmocka_run_group_tests_name(name, tests, setup, teardown)))
+	 world_forget(cmocka_run_group_tests_name(name, tests, setup, teardown)))
 
-/* Shows how the log ends of each daemon that a failed test left, and frees its world; returns `failed`. */
-int world_leave(int failed);
+/* Prints the end of each daemon's log left by a failed test, and frees its world; returns `failed`. */
+int world_forget(int failed);
 
 /* --- processes --- */
 struct process {
@@ -68,16 +68,16 @@ struct process {
 };
 /* Starts argv[0] from the build tree ("cometctl", "cometd-bridged") with COMETD_BRIDGE_SOCKET set. */
 struct process *world_run(struct world *w, const char *const *argv);
-/* The next whole line of its stdout, without newline; NULL at the end. The caller frees it. */
+/* The next complete line of its stdout, without newline; NULL at the end. The caller frees it. */
 char *process_line(struct process *p);
 /* Closes its stdin, reads the rest, waits; returns the exit status (128 + signal). Frees p. */
 int process_wait(struct process *p, char **ret_out, char **ret_err);
-/* All in one: runs, and returns the exit status; *ret_out may be NULL; the caller frees. */
+/* Runs a program to its end and returns the exit status; *ret_out may be NULL; the caller frees. */
 int world_command(struct world *w, char **ret_out, char **ret_err, const char *argv0, ...)
 	__attribute__((sentinel));
 
 /* descriptors, and resident memory (KiB) now and at its highest, of the daemon, from /proc; no
-   memory (0) under a sanitizer or a wrapper, whose own it would be */
+   memory (0) under a sanitizer or a wrapper, which would be included */
 unsigned world_daemon_fds(const struct world *w);
 unsigned world_daemon_rss(const struct world *w);
 unsigned world_daemon_peak(const struct world *w);
