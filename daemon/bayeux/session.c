@@ -348,22 +348,15 @@ static uint64_t exchange_deadline(const struct session *s)
 	return x ? x->deadline : SESSION_NEVER;
 }
 
-/* An answer that breaks off in the middle is given up, although the server may hold a connect for longer,
-   or nothing is asked. */
-static uint64_t text_deadline(const struct session *s)
-{
-	const struct text *t = text_first_silent(s);
-	return t ? t->fed_at + s->o.network_delay : SESSION_NEVER;
-}
-
 uint64_t session_deadline(const struct session *s)
 {
 	if (events_waiting(s) || s->publishes.any_left)
 		return 0;
 	const struct pending_node *first = pending_first(&s->pending);
+	const struct text *text = text_first_due(s);
 	uint64_t at = earliest(due_deadline(s), batch_commands_at(s));
 	at = earliest(at, exchange_deadline(s));
-	at = earliest(at, text_deadline(s));
+	at = earliest(at, text ? text_deadline(s, text) : SESSION_NEVER);
 	at = earliest(at, s->wanted.later_at);
 	at = earliest(at, s->publishes.back_at);
 	at = earliest(at, alive_at(s));
@@ -414,8 +407,8 @@ static uint64_t later_deadline(const struct session *s, const struct request *r)
 
 static void expire_text(struct session *s, uint64_t now)
 {
-	struct text *t = text_first_silent(s);
-	if (t && t != s->in_text && text_deadline(s) <= now)
+	struct text *t = text_first_due(s);
+	if (t && t != s->in_text && text_deadline(s, t) <= now)
 		events_text_stalled(s, now, t);
 }
 

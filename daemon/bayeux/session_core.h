@@ -61,6 +61,10 @@ struct text {
 	bool replied;                   /* it holds the reply to the connect: the next connect waits for its
 					   end */
 	uint64_t fed_at;                /* its last piece came */
+	uint64_t message_at;            /* its last message was complete, or it began */
+	/* the same, and a millisecond later for each byte of the message that is being read: one that is
+	   large takes long, one that drips or is too large does not */
+	uint64_t progress_at;
 	/* It contains the server's own disconnect, whose meaning depends on the reply after it, or on the
 	   end */
 	bool kicked;
@@ -241,8 +245,17 @@ int text_new(size_t max, uint64_t batch, struct text **ret);
 void text_free(struct text *t);
 /* The text that holds the reply to the connect and is not complete yet, or NULL. */
 struct text *text_of_connect(const struct session *s);
-/* The one that goes on soon, or has broken off, and got nothing for longest; or NULL. */
-struct text *text_first_silent(const struct session *s);
+/* Whether it goes on soon, or has broken off. */
+bool text_must_go_on(const struct session *s, const struct text *t);
+/* When it is given up if nothing more of it comes, or no message of it gets complete. SESSION_NEVER: it
+   has ended. */
+uint64_t text_deadline(const struct session *s, const struct text *t);
+/* The one that is given up first, or NULL. */
+struct text *text_first_due(const struct session *s);
+/* A message of it is complete. */
+void text_note_message(struct text *t, uint64_t now);
+/* A piece was read to its end. */
+void text_note_piece(struct text *t, uint64_t now);
 /* Whether the driver has fed all pieces of the text of this batch. */
 bool text_has_ended(const struct session *s, uint64_t batch);
 
@@ -410,7 +423,7 @@ bool commands_call_answer(struct session *s, uint64_t now, const struct envelope
 /* ---- session_events.c ---- */
 /* whether session_next() has something to tell or to look at */
 bool events_waiting(const struct session *s);
-/* No further piece of this text arrived in time. */
+/* No further piece of this text, or no message, arrived in time. */
 void events_text_stalled(struct session *s, uint64_t now, struct text *t);
 
 #endif

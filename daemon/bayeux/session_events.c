@@ -8,6 +8,8 @@
  */
 #include "bayeux/session_core.h"
 
+#include <stdio.h>
+
 #include "base/errors.h"
 #include "bayeux/channel.h"
 #include "protocol/utf8.h"
@@ -216,6 +218,7 @@ static void end_piece(struct session *s, uint64_t now)
 {
 	struct text *t = s->in_text;
 	s->in_text = NULL;
+	text_note_piece(t, now);
 	if (t == s->released_text)
 		end_released(s);
 	else if (t->ended)
@@ -231,10 +234,22 @@ static void forget(struct session *s, struct text *t)
 	ext_lost(&s->exts);
 }
 
+static struct slice explain_stall(const struct session *s, uint64_t now, const struct text *t,
+				  char text[SESSION_REASON_MAX])
+{
+	if (text_must_go_on(s, t) && t->fed_at + s->o.network_delay <= now)
+		return SLICE("the answer broke off in the middle");
+	snprintf(text, SESSION_REASON_MAX,
+		 "the server sent bytes, but no complete message for %g s; if it holds a connect longer, "
+		 "raise network-delay", (double)(now - t->message_at) / 1000);
+	return slice_of(text);
+}
+
 void events_text_stalled(struct session *s, uint64_t now, struct text *t)
 {
-	static const struct session_failure stalled = {
-		.kind = SESSION_BROKEN, .reason = {"the answer broke off in the middle", 34}};
+	char text[SESSION_REASON_MAX];
+	const struct session_failure stalled = {.kind = SESSION_BROKEN,
+						.reason = explain_stall(s, now, t, text)};
 	struct exchange *x = exchange_of(s, t);
 	bool websocket = t->batch == 0;
 	if (x)
@@ -397,6 +412,8 @@ static int next_element(struct session *s, uint64_t now)
 		s->in_state = INPUT_FOUND;
 	}
 	int r = read_element(s, &s->in_element);
+	if (r == 0)
+		text_note_message(s->in_text, now);
 	if (r >= 0)
 		s->in_state = r ? INPUT_NEXT : INPUT_READ;
 	return r;
@@ -468,7 +485,7 @@ int session_next(struct session *s, uint64_t now, struct session_event *ret)
 	return r;
 }
 
-static int find_text(struct session *s, uint64_t batch, struct text **ret)
+static int find_text(struct session *s, uint64_t now, uint64_t batch, struct text **ret)
 {
 	*ret = text_find(s, batch);
 	if (*ret)
@@ -477,6 +494,7 @@ static int find_text(struct session *s, uint64_t batch, struct text **ret)
 	if (r)
 		return r;
 	(*ret)->number = s->next_text++;
+	text_note_message(*ret, now);
 	list_append(&s->texts, &(*ret)->link);
 	return 0;
 }
@@ -489,7 +507,7 @@ int session_feed(struct session *s, uint64_t now, uint64_t batch, struct slice p
 	/* keep-alives of Faye; as an HTTP body it has no reply, which its end will notice */
 	if (!is_awaited(s, batch) || piece.n == 0)
 		return 0;
-	int r = find_text(s, batch, &t);
+	int r = find_text(s, now, batch, &t);
 	if (r)
 		return r;
 	elements_feed(&t->elements, piece);

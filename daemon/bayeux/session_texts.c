@@ -25,7 +25,7 @@ struct text *text_of_connect(const struct session *s)
 }
 
 /* The answer to the connect, or a text on the WebSocket: others have deadlines of their own. */
-static bool must_go_on(const struct session *s, const struct text *t)
+bool text_must_go_on(const struct session *s, const struct text *t)
 {
 	if (t->ended)
 		return false;
@@ -35,13 +35,42 @@ static bool must_go_on(const struct session *s, const struct text *t)
 	return t->replied || (of_link && elements_inside(&t->elements));
 }
 
-struct text *text_first_silent(const struct session *s)
+/*
+ * Bytes alone are no answer: a server that sends white space for ever, or one endless message, would
+ * otherwise keep the session up without a message. A gateway may pad while a connect is held.
+ */
+uint64_t text_deadline(const struct session *s, const struct text *t)
+{
+	if (t->ended)
+		return SESSION_NEVER;
+	uint64_t at = t->progress_at + connect_hold(s) + s->o.network_delay;
+	uint64_t silent = t->fed_at + s->o.network_delay;
+	return silent < at && text_must_go_on(s, t) ? silent : at;
+}
+
+struct text *text_first_due(const struct session *s)
 {
 	struct text *first = NULL;
 	LIST_EACH(t, &s->texts, struct text, link)
-		if (must_go_on(s, t) && (!first || t->fed_at < first->fed_at))
+		if (!first || text_deadline(s, t) < text_deadline(s, first))
 			first = t;
 	return first;
+}
+
+void text_note_message(struct text *t, uint64_t now)
+{
+	t->message_at = t->progress_at = now;
+}
+
+void text_note_piece(struct text *t, uint64_t now)
+{
+	if (!elements_inside(&t->elements) || t->elements.too_large)
+		return;
+	uint64_t at = t->message_at + t->elements.size;
+	if (at > now)
+		at = now;
+	if (at > t->progress_at)
+		t->progress_at = at;
 }
 
 int text_new(size_t max, uint64_t batch, struct text **ret)

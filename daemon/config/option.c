@@ -339,7 +339,8 @@ static const struct config_row table[] = {
 	{{"server", "network-delay", "duration", "10s",
 	  "How long the server may stay silent while a reply is awaited, in addition to the time "
 	  "for which it holds a connect. An answer that arrives slowly, but without such a pause, "
-	  "is not cut off",
+	  "is not cut off. One is that brings bytes, but no complete message in that time; for "
+	  "each kilobyte of a message it may take a second more",
 	  "30s", false, "100ms", "10m", NULL},
 	 config_set_duration, SERVER(session.network_delay), 0},
 	{{"server", "request-timeout", "duration", NULL,

@@ -144,6 +144,60 @@ static void a_message_must_go_on(void **state)
 	     "< state unconnected gap: the answer broke off in the middle");
 }
 
+/* A gateway may send white space while the server holds a connect, but bytes without messages keep no session
+   up for ever, nor do those of a message that does not end. */
+static void bytes_alone_are_no_answer(void **state)
+{
+	(void)state;
+#define PAD(ms) "> wait " #ms, "> heard connect", "> late connect \t"
+#define NOTHING "the server sent bytes, but no complete message for 40%"
+	PLAY(&options, UP, PAD(9000), PAD(9000), PAD(9000), "> wait 9000", "> reply connect  [" CONNECTED "]",
+	     CONNECT, PAD(5000), PAD(9000), PAD(9000), PAD(9000), PAD(9000), "> sleep 60000",
+	     "< +4000..4000", "< abort connect", "< state unconnected gap: " NOTHING);
+	/* each message proves that there is a server */
+	PLAY(&options, UP, "> late connect [", PAD(9000), PAD(9000), PAD(9000), "> wait 9000",
+	     "> heard connect", "> late connect " GOOD(1) ",", "< message /r 1", PAD(9000), PAD(9000), PAD(9000), PAD(9000),
+	     "> sleep 60000", "< +4000..4000", "< abort connect", "< state unconnected gap: " NOTHING);
+#define DRIP(ms) "> wait " #ms, "> heard connect", "> late connect x"
+	PLAY(&options, UP, "> late connect [{'channel':'/r','data':'", DRIP(9000), DRIP(9000), DRIP(9000),
+	     DRIP(9000), "> sleep 60000", "< +4028..4028", "< abort connect",
+	     "< state unconnected gap: " NOTHING);
+	/* over a WebSocket, and for commands */
+	PLAY(&options, UP, "> publish 1 /a 99000 1", "< commands %", "> late command [",
+	     "> wait 9000", "> heard command", "> late command \t", "> wait 9000", "> heard command",
+	     "> reply connect [" CONNECTED "]", CONNECT, "> late command \t", "> wait 9000",
+	     "> heard command", "> late command \t", "> wait 9000", "> heard command", "> late command \t",
+	     "> sleep 60000", "< +4000..4000", "< abort command", "< state connected gap",
+	     "< outcome 1 unknown%");
+	options.transports[0] = SESSION_WEBSOCKET;
+#define W_PAD "> wait 9000", "> heard websocket", "> part \t"
+	PLAY(&options, W_UP, "> part [", W_PAD, W_PAD, W_PAD, W_PAD, "> sleep 60000", "< +34000..34000",
+	     "< abort %", "< state unconnected gap: the server sent bytes, but no complete message for 70%");
+}
+
+/* A kilobyte a second is enough, and does not help one that is too large. */
+static void a_large_message_takes_its_time(void **state)
+{
+	(void)state;
+	static char piece[9001 + sizeof("> late connect ")];
+	const char *part = piece;
+	struct session_options o = options;
+	o.message_max = 80000;
+#define SLOW part, "> wait 9000", "> heard connect"
+	memset(piece, 'x', sizeof(piece) - 1);
+	memcpy(piece, "> late connect ", strlen("> late connect "));
+	const char *const script[] = {
+		UP, "> late connect [{'channel':'/r','data':'", SLOW, SLOW, SLOW, SLOW, SLOW, SLOW, SLOW,
+		SLOW, SLOW, SLOW, SLOW, "> sleep 60000", "< +4000..5000", "< abort connect",
+		"< state unconnected gap: the server sent bytes, but no complete message for 103%", NULL};
+	play(&o, script);
+	o.message_max = 80000000;
+	const char *const good[] = {
+		UP, "> late connect [{'channel':'/r','data':'", SLOW, SLOW, SLOW, SLOW, SLOW, SLOW, SLOW,
+		SLOW, SLOW, SLOW, SLOW, SLOW, "> late connect '}", "< message /r 'x%", NULL};
+	play(&o, good);
+}
+
 /* Cut behind the reply: what may have come behind it may be missed. */
 static void an_answer_is_cut_behind_its_reply(void **state)
 {
@@ -325,6 +379,8 @@ int main(void)
 		cmocka_unit_test_setup(the_texts_of_both_lanes_take_turns, setup),
 		cmocka_unit_test_setup(the_next_connect_waits_for_the_end, setup_websocket),
 		cmocka_unit_test_setup(a_message_must_go_on, setup),
+		cmocka_unit_test_setup(bytes_alone_are_no_answer, setup),
+		cmocka_unit_test_setup(a_large_message_takes_its_time, setup),
 		cmocka_unit_test_setup(an_answer_is_cut_behind_its_reply, setup),
 		cmocka_unit_test_setup(a_disconnect_waits_for_its_reason, setup),
 		cmocka_unit_test_setup(acknowledgements_move_past_it, setup),
