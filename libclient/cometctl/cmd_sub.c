@@ -271,6 +271,8 @@ static void write_out(struct sub *s)
 	else if (r) {
 		report("cannot write to standard output: ", strerror(-r), NULL);
 		finish_at_once(s, EXIT_OTHER);
+		/* the last message was counted before it was written */
+		s->code = EXIT_OTHER;
 	}
 }
 

@@ -229,7 +229,7 @@ static void test_full_disk(void **state)
 		{D_END, 0, 0}};
 	static const struct daemon_step nothing[] = {{D_END, 0, 0}};
 	static const struct { const char *line; const struct daemon_step *script; } runs[] = {
-		{"sub /a", subscribed}, {"status", status},
+		{"sub /a", subscribed}, {"sub /a -n 1", subscribed}, {"status", status},
 		{"call /service/x 1", call}, {"--help", nothing},
 	};
 
