@@ -118,7 +118,7 @@ enum cometd_error {
 	/* here, before anything was sent */
 	COMETD_E_NOMEM = -1,            /* out of memory; try again */
 	COMETD_E_INVALID = -2,          /* an argument is not valid */
-	COMETD_E_JSON = -3,             /* not one JSON value in UTF-8, or nested too deeply */
+	COMETD_E_JSON = -3,             /* not one valid JSON value, not UTF-8, or nested too deeply */
 	COMETD_E_IN_CALLBACK = -4,      /* not allowed inside a callback */
 	COMETD_E_BACKLOG = -5,          /* too many events wait: call cometd_next() */
 	COMETD_E_CLOSED = -6,           /* the handle was freed meanwhile */

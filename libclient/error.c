@@ -13,34 +13,34 @@
 #define ERRORS(X)                                                                                  \
 	X(COMETD_OK, "ok", "no error")                                                             \
 	X(COMETD_E_NOMEM, "no-memory", "out of memory")                                            \
-	X(COMETD_E_INVALID, "invalid", "an argument makes no sense")                               \
-	X(COMETD_E_JSON, "json", "not one JSON value in UTF-8, or nested too deeply")                                    \
+	X(COMETD_E_INVALID, "invalid", "invalid argument")                                        \
+	X(COMETD_E_JSON, "json", "not valid JSON, not UTF-8, or nested too deeply")             \
 	X(COMETD_E_IN_CALLBACK, "in-callback", "not allowed inside a callback")                    \
-	X(COMETD_E_BACKLOG, "backlog", "too many events wait to be taken")                         \
+	X(COMETD_E_BACKLOG, "backlog", "too many events wait for this program")                    \
 	X(COMETD_E_CLOSED, "closed", "the handle was freed")                                       \
 	X(COMETD_E_INTERRUPTED, "interrupted", "interrupted by a signal")                          \
 	X(COMETD_E_CANCELLED, "cancelled", "unsubscribed before the answer came")                  \
 	X(COMETD_E_NO_DAEMON, "no-daemon", "cometd-bridged does not run there")                    \
 	X(COMETD_E_NO_PERMISSION, "no-permission", "no permission to use the daemon's socket")     \
 	X(COMETD_E_DISCONNECTED, "disconnected", "the daemon closed the connection")               \
-	X(COMETD_E_PROTOCOL, "protocol", "what listens there does not speak our protocol")         \
-	X(COMETD_E_VERSION, "version", "the daemon speaks another version of the protocol")        \
+	X(COMETD_E_PROTOCOL, "protocol", "not the socket of cometd-bridged, or not its protocol")   \
+	X(COMETD_E_VERSION, "version", "the daemon uses another version of the protocol")          \
 	X(COMETD_E_SYSTEM, "system", "a system call failed")                                       \
 	X(COMETD_E_SHUTDOWN, "shutdown", "the daemon stops")                                       \
 	X(COMETD_E_SLOW, "slow", "this process reads too slowly")                                  \
 	X(COMETD_E_BUSY, "busy", "the daemon accepts no more connections for the moment")          \
 	X(COMETD_E_BAD_REQUEST, "bad-request", "the daemon does not understand the request")       \
 	X(COMETD_E_TOO_LARGE, "too-large", "larger than the limit")                                \
-	X(COMETD_E_BAD_CHANNEL, "bad-channel", "not a channel name that may be used so")           \
+	X(COMETD_E_BAD_CHANNEL, "bad-channel", "not a valid channel here")                         \
 	X(COMETD_E_UNKNOWN_SERVER, "unknown-server", "no such server")                             \
 	X(COMETD_E_NOT_SUBSCRIBED, "not-subscribed", "no such subscription")                       \
 	X(COMETD_E_DENIED, "denied", "the daemon's access rules forbid it")                        \
 	X(COMETD_E_TOO_MANY, "too-many", "a limit is reached")                                     \
 	X(COMETD_E_UNREADABLE, "unreadable", "the server sent a message that cannot be read")      \
 	X(COMETD_E_INTERNAL, "internal", "the daemon failed")                                      \
-	X(COMETD_E_REFUSED, "refused", "the server said no")                                       \
-	X(COMETD_E_NOT_SENT, "not-sent", "it never reached the server")                            \
-	X(COMETD_E_UNKNOWN_OUTCOME, "unknown-outcome", "sent, but no answer came")                 \
+	X(COMETD_E_REFUSED, "refused", "refused by the server")                                    \
+	X(COMETD_E_NOT_SENT, "not-sent", "not sent to the server")                                 \
+	X(COMETD_E_UNKNOWN_OUTCOME, "unknown-outcome", "sent, but not answered")                   \
 	X(COMETD_E_TIMEOUT, "timeout", "no answer in time")
 
 #define ERROR_NAME(symbol, name, words) case symbol: return name;

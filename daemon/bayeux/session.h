@@ -372,7 +372,7 @@ enum session_event_kind {
 };
 enum session_outcome {
 	SESSION_OK,              /* published; for a call: answered; see envelope */
-	SESSION_REFUSED,         /* the server said no: envelope; or too large: text */
+	SESSION_REFUSED,         /* refused by the server: envelope; or too large: text */
 	SESSION_OUTCOME_NOT_SENT,
 	SESSION_OUTCOME_UNKNOWN,
 	SESSION_OUTCOME_TOO_LARGE, /* not sent: as written for the server beyond sent_max: text */

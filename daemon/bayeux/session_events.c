@@ -133,7 +133,7 @@ static void end_exchange(struct session *s, uint64_t now, struct exchange *x, bo
 	const struct session_failure nothing = {
 		.kind = SESSION_BROKEN, .http_status = 204, .unreadable = unreadable,
 		.reason = unreadable ? SLICE("the reply could not be read")
-				     : SLICE("the response had no reply")};
+				     : SLICE("the response contains no reply")};
 	if (list_empty(&x->requests))
 		exchange_free(x);
 	else
@@ -161,7 +161,8 @@ static void settle_text(struct session *s, uint64_t now, struct text *t)
 	bool reply_unreadable = t->reply_unreadable;
 	uint64_t batch = t->batch;
 	if (t->skipped)
-		state_note(s, "%u elements of a batch were no Bayeux messages", t->skipped);
+		state_note(s, "left out of an answer, because it is not Bayeux: %u element%s",
+			   t->skipped, t->skipped == 1 ? "" : "s");
 	input_text_end(s, now, t);
 	text_free(t);
 	/* handling a disconnect may have ended it */
@@ -185,7 +186,7 @@ static void text_fault(struct session *s, uint64_t now, struct text *t)
 				    .reason = slice_of(why)};
 	struct exchange *x = exchange_of(s, t);
 	bool websocket = t->batch == 0;
-	state_note(s, "what the server sent is no Bayeux: %s", json_fault_text(JSON_E_SYNTAX));
+	state_note(s, "left out of an answer, because it is not Bayeux: all from here on (%s)", json_fault_text(JSON_E_SYNTAX));
 	if (x)
 		giveup_abort(s, x);
 	text_free(t);

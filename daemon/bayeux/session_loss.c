@@ -221,7 +221,9 @@ static void reason_of_failure(struct session *s, const struct session_failure *f
 	if (f->reason.n)
 		state_reason(s, "%.*s", SLICE_ARG(f->reason));
 	else if (f->http_status)
-		state_reason(s, "HTTP status %u", f->http_status);
+		state_reason(s, "HTTP status %u%s", f->http_status,
+			     f->http_status == 404 || f->http_status == 405 ?
+				     ": there may be no Bayeux service at this url" : "");
 	else
 		state_reason(s, "the connection failed");
 }
@@ -413,13 +415,13 @@ static void publish_expired(struct session *s, struct publish *pub)
 {
 	if (pub->delivered)
 		publish_done(&s->publishes, pub, SESSION_OUTCOME_TIMEOUT, NULL,
-			     "delivered, but not answered in time");
+			     "the server acknowledged it, but did not answer it in time");
 	else if (pub->request.exchange)
 		publish_done(&s->publishes, pub, SESSION_OUTCOME_UNKNOWN, NULL,
-			     "sent, but no reply came in time");
+			     "sent, but the server did not reply in time");
 	else
 		publish_done(&s->publishes, pub, SESSION_OUTCOME_NOT_SENT, NULL,
-			     "the server could not be reached in time");
+			     "there was no session with the server in time");
 }
 
 void loss_of_request(struct session *s, uint64_t now, struct request *r)

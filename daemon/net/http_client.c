@@ -400,6 +400,18 @@ bool http_client_refused(CURL *easy, const char *line)
 	return (line[0] == '\r' || line[0] == '\n') && proxy >= 300;
 }
 
+static bool is_untrusted(const char *text)
+{
+	return strstr(text, "self-signed") || strstr(text, "self signed") || strstr(text, "issuer");
+}
+
+static void add_advice(char *text, const char *more)
+{
+	size_t n = strlen(text);
+
+	snprintf(text + n, CURL_ERROR_SIZE - n, "%s", more);
+}
+
 void http_client_complete(CURL *easy, CURLcode code, char *text)
 {
 	long os_errno = 0, proxy = 0;
@@ -418,12 +430,14 @@ void http_client_complete(CURL *easy, CURLcode code, char *text)
 		snprintf(text, CURL_ERROR_SIZE, "connecting took too long");
 	} else if (code == CURLE_COULDNT_CONNECT) {
 		curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &os_errno);
-		snprintf(text, CURL_ERROR_SIZE, "could not connect%s%s", os_errno ? ": " : "",
-			 os_errno ? strerror((int)os_errno) : "");
+		snprintf(text, CURL_ERROR_SIZE, "%s",
+			 os_errno ? strerror((int)os_errno) : "the connection could not be made");
 	} else if (code == CURLE_SSL_CONNECT_ERROR && strstr(text, "wrong version number")) {
 		snprintf(text, CURL_ERROR_SIZE, "the server does not use TLS at this port: its url may have to "
 						"begin with http:// or ws://");
 	} else if (!text[0]) {
 		snprintf(text, CURL_ERROR_SIZE, "%s", curl_easy_strerror(code));
+	} else if (code == CURLE_PEER_FAILED_VERIFICATION && is_untrusted(text)) {
+		add_advice(text, "; tls-ca can name other certificates to trust");
 	}
 }

@@ -114,12 +114,17 @@ static void report_lost(const struct cometd_event *e)
 
 /* ---- subscriptions ------------------------------------------------------ */
 
-static void report_established(const struct wanted *w)
+static void report_with_server(const struct wanted *w, const char *words, const char *more)
 {
 	const char *server = w->server->name ? w->server->name : w->server->real_name;
 
+	report(w->channel, words, *server ? " at " : "", server, more, NULL);
+}
+
+static void report_established(const struct wanted *w)
+{
 	if (w->sub->ctl->verbose)
-		report(w->channel, ": subscribed", *server ? " at " : "", server, NULL);
+		report_with_server(w, ": subscribed", "");
 }
 
 /* What the reply to subscribe means, in the form in which the daemon reports it later. */
@@ -155,7 +160,7 @@ static void on_subscribed(struct cometd *c, const struct cometd_result *result, 
 	if (!result->pending)
 		report_established(w);
 	else if (w->sub->ctl->verbose)
-		report(w->channel, ": not subscribed yet; waiting for the server", NULL);
+		report_with_server(w, ": not subscribed yet", "; waiting for the server");
 }
 
 static bool concerns(const struct wanted *w, const struct cometd_event *e)
@@ -170,7 +175,8 @@ static bool concerns(const struct wanted *w, const struct cometd_event *e)
 static void handle_subscription(struct sub *s, const struct cometd_event *e)
 {
 	if (e->pending)
-		report(e->channel, ": not subscribed yet, and asked for again: ", e->text, NULL);
+		report(e->channel, ": not subscribed yet", e->server ? " at " : "",
+		       e->server ? e->server : "", ", trying again: ", e->text, NULL);
 	else if (e->error)
 		complain(e->channel, e->error,
 			 &(struct cometd_result){.error = e->error, .text = e->text});

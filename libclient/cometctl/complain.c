@@ -76,6 +76,13 @@ static const char *advice_for(int error)
 /* of a payload that is wrong, the beginning is enough */
 #define WHAT_MAX 60
 
+/* The daemon's text about a name names it, so that nothing needs to be put in front of it. */
+static bool says_all(const char *what, int error, const char *text)
+{
+	return (error == COMETD_E_BAD_CHANNEL || error == COMETD_E_UNKNOWN_SERVER) &&
+		strstr(text, what);
+}
+
 int complain(const char *what, int error, const struct cometd_result *result)
 {
 	char brief[WHAT_MAX + 4];
@@ -88,9 +95,12 @@ int complain(const char *what, int error, const struct cometd_result *result)
 		snprintf(brief + n, sizeof(brief) - (size_t)n, "...");
 	}
 	const char *words = cometd_strerror(error), *advice = advice_for(error);
-	bool more = result && *result->text && strcmp(result->text, words);
-	report(error == COMETD_E_JSON ? brief : what, ": ", words, more ? ": " : "",
-	       more ? result->text : "", advice ? "; " : "", advice ? advice : "", NULL);
+	const char *text = result && strcmp(result->text, words) ? result->text : "";
+	if (says_all(what, error, text))
+		report(text, advice ? "; " : "", advice ? advice : "", NULL);
+	else
+		report(error == COMETD_E_JSON ? brief : what, ": ", words, *text ? ": " : "", text,
+		       advice ? "; " : "", advice ? advice : "", NULL);
 	return exit_code_of(error);
 }
 

@@ -100,7 +100,7 @@ static int parse_seconds(const char *text, int *ret_ms)
 	/* the negation also refuses what is not a number */
 	if (!isdigit((unsigned char)*text) || text[strspn(text, "0123456789.")] || *end ||
 	    !(seconds >= 0.001 && seconds <= INT_MAX / 1000))
-		return usage("not a time in seconds: ", text);
+		return usage("--timeout: not a time in seconds: ", text);
 	*ret_ms = (int)(seconds * 1000);
 	return EXIT_OK;
 }
@@ -112,7 +112,7 @@ static int parse_count(const char *text, unsigned long *ret)
 	errno = 0;
 	unsigned long n = strtoul(text, &end, 10);
 	if (!isdigit((unsigned char)*text) || *end || errno || n == 0)
-		return usage("not a count: ", text);
+		return usage("--count: not a number from 1 on: ", text);
 	*ret = n;
 	return EXIT_OK;
 }
@@ -122,7 +122,7 @@ static int parse_object(const char *text, const char **ret)
 	struct cometd_json v;
 
 	if (cometd_json_parse(text, strlen(text), &v) || v.kind != COMETD_JSON_OBJECT)
-		return usage("not a JSON object: ", text);
+		return usage("--ext: not a JSON object: ", text);
 	*ret = text;
 	return EXIT_OK;
 }
@@ -131,7 +131,7 @@ static int parse_object(const char *text, const char **ret)
 static int parse_server(struct ctl *ctl, const char *text)
 {
 	if (!*text)
-		return usage("not the name of a server: ", "''");
+		return usage("--server: not the name of a server: ", "''");
 	ctl->servers[ctl->server_given ? ctl->n_servers++ : 0].name = text;
 	ctl->server_given = true;
 	return EXIT_OK;
@@ -140,7 +140,7 @@ static int parse_server(struct ctl *ctl, const char *text)
 static int parse_json(struct ctl *ctl, const char *text)
 {
 	if (text && strcmp(text, "pretty"))
-		return usage("--json=pretty, or --json without a value; not ", text);
+		return usage("--json: the only value is pretty, not ", text);
 	ctl->json = true;
 	print_pretty(text != NULL);
 	return EXIT_OK;
@@ -151,7 +151,7 @@ static int parse_format(struct ctl *ctl, const char *text)
 	char words[256];
 
 	if (ctl->format)
-		return usage("one --format or --data-only is enough", "");
+		return usage("only one --format or --data-only", "");
 	if (format_check(text, words, sizeof(words)))
 		return usage(words, "");
 	ctl->format = text;
@@ -170,7 +170,7 @@ static int parse_color(const char *text)
 		print_in_color(isatty(STDOUT_FILENO) && !(no && *no) &&
 			       !(term && !strcmp(term, "dumb")));
 	else
-		return usage("--color is auto, always or never; not ", text);
+		return usage("--color: auto, always or never, not ", text);
 	return EXIT_OK;
 }
 
@@ -195,7 +195,8 @@ static int set_option(struct ctl *ctl, enum option option, const char *value)
 	case OPT_STATE:
 		ctl->state = cometd_state_of(value);
 		if (ctl->state == COMETD_STATE_UNKNOWN)
-			return usage("no such state: ", value);
+			return usage("--state: off, handshaking, connecting, connected, unconnected, "
+				     "halted or disconnecting, not ", value);
 		return EXIT_OK;
 	case OPT_HELP:
 	case OPT_VERSION:
@@ -288,10 +289,10 @@ static int configure(struct ctl *ctl)
 	int error = cometd_set_socket(ctl->c, ctl->socket);
 
 	if (error)
-		return error == COMETD_E_INVALID ? usage("not the path of a socket: ", ctl->socket) :
+		return error == COMETD_E_INVALID ? usage("--socket: not the path of a socket: ", ctl->socket) :
 			complain("cannot start", error, NULL);
 	if (ctl->name && cometd_set_name(ctl->c, ctl->name))
-		return usage("not a name of 1 to 64 bytes of UTF-8: ", ctl->name);
+		return usage("--name: not a text of 1 to 64 bytes in UTF-8: ", ctl->name);
 	cometd_set_listener(ctl->c, ctl_note_event, ctl);
 	return EXIT_OK;
 }

@@ -24,11 +24,11 @@ static void on_published(struct cometd *c, const struct cometd_result *result, v
 	outcome->here = 1;
 	outcome->error = result->error;
 	if (result->error == COMETD_E_REFUSED)
-		fprintf(stderr, "the server said no: %s\n", result->text);
+		fprintf(stderr, "refused by the server: %s\n", result->text);
 	else if (result->error == COMETD_E_NOT_SENT)
 		fprintf(stderr, "not sent, you may try again\n");
 	else if (result->error == COMETD_E_UNKNOWN_OUTCOME)
-		fprintf(stderr, "sent, but nobody knows whether it arrived\n");
+		fprintf(stderr, "sent, but not answered: it may have been published\n");
 	else if (result->error)
 		fprintf(stderr, "%s\n", result->text);
 }

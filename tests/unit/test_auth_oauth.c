@@ -406,7 +406,7 @@ static void no_answer(void **state)
 	assert_int_equal(auth_source_fetch(w->source, why), 0);
 	wire_until(w->loop, &w->done);
 	w->wire = wire_new(w->loop);
-	assert_string_equal(w->why, "the token server: could not connect: Connection refused");
+	assert_string_equal(w->why, "the token server: Connection refused");
 }
 
 static void missing_files(void **state)

@@ -137,7 +137,7 @@ static const struct step reconnection[] = {
 	{HEAR, "{'op':'publish','id':5,'channel':'/a','data':1,'timeout':30000}", 0},
 	{HEAR_PART, 0, 20}, {DO, "pub /a 3", 0},
 	{LOST, 0, 0},
-	{TELL, "pub /a 1 = unknown-outcome: sent, but no answer came" NO, 0},
+	{TELL, "pub /a 1 = unknown-outcome: sent, but not answered" NO, 0},
 	{TELL, "down disconnected: the daemon closed the connection", 0}, {IDLE, 0, 0},
 	{SILENT, 0, 0},
 	/* attempts that fail are told once */
@@ -157,8 +157,8 @@ static const struct step reconnection[] = {
 	{SAY, "{'op':'subscription','server':'demo','channel':'/b','ok':true,'pending':true,"
 	      "'error':{'code':'refused','message':'limit'}}", 0},
 	{TELL, "subscription demo /b refused pending: limit", 0},
-	{LOST, 0, 0}, {TELL, "pub /a 2 = unknown-outcome: sent, but no answer came" NO, 0},
-	{TELL, "pub /a 3 = unknown-outcome: sent, but no answer came" NO, 0},
+	{LOST, 0, 0}, {TELL, "pub /a 2 = unknown-outcome: sent, but not answered" NO, 0},
+	{TELL, "pub /a 3 = unknown-outcome: sent, but not answered" NO, 0},
 	{TELL, "down disconnected: the daemon closed the connection", 0},
 	{CONNECTED, 0, 0}, HELLO_SAID(13),
 	GREETED(13, "{'server':'demo','default':true,'state':'connected','since':5,'gap':false}"),
@@ -208,7 +208,7 @@ static const struct step unsubscription[] = {
 static const struct step deadlines[] = {
 	{DO, "pub /a 1", 0}, {DO, "ping", 0}, {DO, "sub /a", 0}, {AT, 0, 30999}, {IDLE, 0, 0},
 	{AT, 0, 31000},
-	{TELL, "pub /a 1 = not-sent: it never reached the server" NO, 0},
+	{TELL, "pub /a 1 = not-sent: not sent to the server" NO, 0},
 	{TELL, "ping = timeout: no answer in time" NO, 0},
 	{TELL, "sub /a = ok pending" NO, 0}, {IDLE, 0, 0},
 	/* wanted still, and its fate is told as soon as it is known */
@@ -227,7 +227,7 @@ static const struct step deadlines[] = {
 	{TELL, "unsub /v = timeout: no answer in time" NO, 0},
 	/* the daemon gets a moment to say what became of the publish */
 	{IDLE, 0, 0}, {AT, 0, 62000},
-	{TELL, "pub /a 2 = unknown-outcome: sent, but no answer came" NO, 0},
+	{TELL, "pub /a 2 = unknown-outcome: sent, but not answered" NO, 0},
 	/* late answers: yes, no, and not yet */
 	OK(3), SUB_OK(5, "/s"), {TELL, "subscription - /s ok: -", 0},
 	{SAY, "{'op':'reply','id':6,'ok':false,'error':{'code':'refused','message':'no'}}", 0},
@@ -257,7 +257,7 @@ static const struct step closing[] = {
 	{HEAR, "{'op':'publish','id':4,'channel':'/a','data':1,'timeout':30000}", 0},
 	{SAY, "{'op':'closing','code':'overflow','reason':''}", 0},
 	{BROKEN, 0, 0}, {LOST, 0, 0},
-	{TELL, "pub /a 1 = unknown-outcome: sent, but no answer came" NO, 0},
+	{TELL, "pub /a 1 = unknown-outcome: sent, but not answered" NO, 0},
 	{TELL, "down slow: this process reads too slowly", 0}, {IDLE, 0, 0},
 	{END, 0, 0},
 };

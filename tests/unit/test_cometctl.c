@@ -34,28 +34,31 @@ static const struct example examples[] = {
 	{"sub", "", NOTHING, 2, "", "too few arguments for sub"},
 	{"pub --wrong /a 1", "", NOTHING, 2, "", "no such option: --wrong"},
 	{"pub /a 1 -n 3", "", NOTHING, 2, "", "not for pub"},
-	{"sub /a -n 0", "", NOTHING, 2, "", "not a count: 0"},
+	{"sub /a -n 0", "", NOTHING, 2, "", "--count: not a number from 1 on: 0"},
 	{"sub /a -n", "", NOTHING, 2, "", "a value is missing: -n"},
-	{"sub /a --json=yes", "", NOTHING, 2, "", "without a value"},
-	{"sub /a --timeout never", "", NOTHING, 2, "", "not a time in seconds: never"},
+	{"sub /a --json=yes", "", NOTHING, 2, "", "the only value is pretty, not yes"},
+	{"sub /a --timeout never", "", NOTHING, 2, "", "--timeout: not a time in seconds: never"},
 	{"sub /a --timeout nan", "", NOTHING, 2, "", "not a time in seconds: nan"},
 	{"sub /a --timeout 0x10", "", NOTHING, 2, "", "not a time in seconds: 0x10"},
 	{"call /service/a 1 --timeout 3601", "", NOTHING, 2, "", "no more than 3600 seconds for call"},
 	{"sub /a --timeout=\x1b[2J", "", NOTHING, 2, "", "seconds: \\u001b[2J\n"},
-	{"pub /a 1 --server=", "", NOTHING, 2, "", "not the name of a server: ''\n"},
-	{"status --socket=", "", NOTHING, 2, "", "not the path of a socket: \n"},
-	{"wait --state happy", "", NOTHING, 2, "", "no such state: happy"},
-	{"pub /a {", "", NOTHING, 2, "", "{: not one JSON value in UTF-8"},
-	{"call /service/a 1,2", "", NOTHING, 2, "", "1,2: not one JSON value in UTF-8"},
+	{"pub /a 1 --server=", "", NOTHING, 2, "", "--server: not the name of a server: ''\n"},
+	{"status --socket=", "", NOTHING, 2, "", "--socket: not the path of a socket: \n"},
+	{"wait --state happy", "", NOTHING, 2, "", "halted or disconnecting, not happy"},
+	{"pub /a {", "", NOTHING, 2, "", "{: not valid JSON"},
+	{"call /service/a 1,2", "", NOTHING, 2, "", "1,2: not valid JSON"},
 	{"pub /a [" TEN TEN TEN TEN TEN TEN TEN "}", "", NOTHING, 2, "",
-	 "cometctl: [" TEN TEN TEN TEN TEN "012345678...: not one JSON value"},
+	 "cometctl: [" TEN TEN TEN TEN TEN "012345678...: not valid JSON"},
 	/* names that nothing can have; what is wrong is named */
-	{"pub /\377 1", "", SCRIPT(GREET, END), 2, "", "/\\xff: not a channel name"},
-	{"sub /\377", "", SCRIPT(GREET, END), 2, "", "/\\xff: not a channel name"},
+	{"pub /\377 1", "", SCRIPT(GREET, END), 2, "", "/\\xff: not a valid channel"},
+	{"sub /\377", "", SCRIPT(GREET, END), 2, "", "/\\xff: not a valid channel"},
 	{"-s \377 pub /a 1", "", SCRIPT(GREET, END), 2, "", "\\xff: no such server"},
 	{"-s \377 sub /a", "", SCRIPT(GREET, END), 2, "", "\\xff: no such server"},
 	{"-s x call /service/a 1", "", SCRIPT(GREET, {D_HEAR, "call", 0},
-		D_REFUSE(2, "unknown-server", "no server x"), END), 2, "", "x: no such server"},
+		D_REFUSE(2, "unknown-server", "no server x"), END), 2, "",
+		"cometctl: no server x; cometctl status lists the servers\n"},
+	{"sub a", "", SCRIPT(GREET, {D_HEAR, "subscribe", 0}, D_REFUSE(2, "bad-channel",
+		"channel a must begin"), END), 2, "", "cometctl: channel a must begin\n"},
 	{"--version", "", NOTHING, 0, "cometctl " PACKAGE_VERSION "\n", ""},
 	/* no daemon, no permission, no common language */
 	{"--socket /nonexistent status", "", NOTHING, 3, "",
@@ -78,12 +81,12 @@ static const struct example examples[] = {
 			"'pending':true,'error':{'code':'refused','message':'403::limit'}}", 0},
 		{D_SAY, "{'op':'subscription','server':'demo','channel':'/a','ok':false,"
 			"'error':{'code':'refused','message':'403::no'}}", 0}, END),
-	 5, "", "/a: the server said no: 403::no"},
+	 5, "", "/a: refused by the server: 403::no"},
 	{"sub /a -n 1", "", SCRIPT(GREET, D_SUBSCRIBE(2, "/a"),
 		{D_SAY, "{'op':'subscription','server':'demo','channel':'/a','ok':true,"
 			"'pending':true,'error':{'code':'refused','message':'403::limit'}}", 0},
 		D_MESSAGE(1, "/a", "1"), END),
-	 0, "/a\t1\n", "cometctl: /a: not subscribed yet, and asked for again: 403::limit\n"},
+	 0, "/a\t1\n", "cometctl: /a: not subscribed yet at demo, trying again: 403::limit\n"},
 	{"sub /a --timeout 0.3", "", SCRIPT({D_ACCEPT, 0, 0}, {D_HEAR, "hello", 0}, END), 6, "",
 	 "no answer in time"},
 	{"status", "", SCRIPT({D_ACCEPT, 0, 0}, {D_HEAR, "hello", 0}, D_REFUSE(1, "denied", "no"),
@@ -110,15 +113,15 @@ static const struct example examples[] = {
 		"{'op':'reply','id':2,'ok':true,'result':{'bayeux':{'id':'1'}}}", 0}, D_OK(3),
 		END), 0, "{'line':1,'ok':true,'bayeux':{'id':'1'}}\n{'line':2,'ok':true}\n", ""},
 	{"pub /a 1 --json", "", SCRIPT(GREET, PUB(2, ""), D_REFUSE(2, "refused", "403::no"), END), 5,
-	 "{'ok':false,'error':{'code':'refused','message':'403::no'}}\n", "/a: the server said no"},
+	 "{'ok':false,'error':{'code':'refused','message':'403::no'}}\n", "/a: refused by the server"},
 	{"pub /a - --json", "1\nx\n", SCRIPT(GREET, PUB(2, ""), D_OK(2), END), 2,
-	 "{'line':2,'ok':false,'error':{'code':'json','message':'not one JSON value in UTF-8, or nested "
-	 "too deeply'}}\n{'line':1,'ok':true}\n", "line 2: not one JSON"},
+	 "{'line':2,'ok':false,'error':{'code':'json','message':'not valid JSON, not UTF-8, or nested "
+	 "too deeply'}}\n{'line':1,'ok':true}\n", "line 2: not valid JSON"},
 	{"pub /a 1 --json=pretty", "", SCRIPT(GREET, PUB(2, ""), {D_SAY, "{'op':'reply','id':2,'ok':true,"
 		"'result':{'bayeux':{'a':[1,{}],'b:,':'\\\"}'}}}", 0}, END), 0,
 	 "{\n  'ok': true,\n  'bayeux': {\n    'a': [\n      1,\n      {}\n    ],\n    'b:,': '\\'}'\n"
 	 "  }\n}\n", ""},
-	{"pub /a 1 --json=nice", "", NOTHING, 2, "", "--json=pretty, or --json without a value; not nice"},
+	{"pub /a 1 --json=nice", "", NOTHING, 2, "", "the only value is pretty, not nice"},
 	/* plain text, from the line, as lines and from a file */
 	{"pub /a --text it's", "", SCRIPT(GREET, PUB(2, "'channel':'/a','data':'it\\\"s',"), D_OK(2), END),
 	 0, "", ""},
@@ -134,7 +137,7 @@ static const struct example examples[] = {
 	{"pub /a --file /nonexistent", "", NOTHING, 2, "", "cannot open /nonexistent: No such file"},
 	{"pub /a --file /", "", NOTHING, 1, "", "cannot read /: Is a directory"},
 	{"pub /a --file /dev/zero", "", NOTHING, 2, "", "/dev/zero: larger than the limit"},
-	{"pub /a --file /dev/null", "", NOTHING, 2, "", "/dev/null: not one JSON value"},
+	{"pub /a --file /dev/null", "", NOTHING, 2, "", "/dev/null: not valid JSON"},
 	{"pub /a --file - --binary -", "", NOTHING, 2, "", "--binary replaces --file and --text"},
 	{"pub /a hello", "", NOTHING, 2, "", "nested too deeply; --text publishes plain text\n"},
 	{"call /service/a --text hello", "", SCRIPT(GREET, {D_HEAR, "'data':'hello'", 0},
@@ -144,7 +147,7 @@ static const struct example examples[] = {
 	{"pub /a 1 --name logger", "", SCRIPT({D_ACCEPT, 0, 0}, {D_HEAR, "'name':'logger'", 0},
 		{D_SAY, "{'op':'reply','id':1,'ok':true,'result':{'version':1,'servers':[]}}", 0},
 		PUB(2, ""), D_OK(2), END), 0, "", ""},
-	{"pub /a 1 --name=", "", NOTHING, 2, "", "not a name of 1 to 64 bytes of UTF-8: \n"},
+	{"pub /a 1 --name=", "", NOTHING, 2, "", "--name: not a text of 1 to 64 bytes in UTF-8: \n"},
 	{"pub /a 1 -s x -s y", "", NOTHING, 2, "", "only one server for pub"},
 	/* reports: more, none, and why it failed as the daemon knows it */
 	{"pub /a 1 -v", "", SCRIPT(GREET, PUB(2, ""), D_OK(2), END), 0, "",
@@ -153,13 +156,13 @@ static const struct example examples[] = {
 	{"pub /a 1", "", SCRIPT(D_GREET(1, "{'server':'demo','default':true,'state':'unconnected',"
 		"'since':1,'gap':false,'reason':'HTTP 401','retry_in':0}"), PUB(2, ""),
 		D_REFUSE(2, "not-sent", "no session in time"), END), 8, "",
-	 "/a: it never reached the server: no session in time\n"
+	 "/a: not sent to the server: no session in time\n"
 	 "cometctl: demo: unconnected: HTTP 401, next try in 0.0 s\n"},
 	{"call /service/a 1", "", SCRIPT(D_GREET(1, "{'server':'demo','default':true,'state':'halted',"
 		"'since':1,'gap':false,'reason':'HTTP 402'}"), {D_HEAR, "call", 0},
 		D_REFUSE(2, "not-sent", "late"), END), 8, "", "cometctl: demo: halted: HTTP 402\n"},
-	{"pub /a 1 --ext 2", "", NOTHING, 2, "", "not a JSON object: 2"},
-	{"pub /a 1 --ext {},{}", "", NOTHING, 2, "", "not a JSON object: {},{}"},
+	{"pub /a 1 --ext 2", "", NOTHING, 2, "", "--ext: not a JSON object: 2"},
+	{"pub /a 1 --ext {},{}", "", NOTHING, 2, "", "--ext: not a JSON object: {},{}"},
 	{"sub /a --ext {}", "", NOTHING, 2, "", "not for sub"},
 	/* what is left of it is told */
 	{"-s demo pub --timeout=1999.5 /a -5", "",
@@ -167,7 +170,7 @@ static const struct example examples[] = {
 	END),
 	 0, "", ""},
 	{"pub /a 1", "", SCRIPT(GREET, PUB(2, ""), D_REFUSE(2, "refused", "403::no"), END), 5, "",
-	 "/a: the server said no: 403::no"},
+	 "/a: refused by the server: 403::no"},
 	{"pub /a 1", "", SCRIPT(GREET, PUB(2, ""), D_REFUSE(2, "denied", "rule 7"), END), 4, "",
 	"rule 7"},
 	{"pub a 1", "", SCRIPT(GREET, PUB(2, ""), D_REFUSE(2, "bad-channel", "no /"), END), 2, "",
@@ -178,7 +181,7 @@ static const struct example examples[] = {
 	"away"},
 	{"pub /a 1", "", SCRIPT(GREET, PUB(2, ""), D_REFUSE(2, "unknown-outcome", "?"), END), 7, "",
 	"?"},
-	{"pub /a 1", "", SCRIPT(GREET, PUB(2, ""), {D_HANGUP, 0, 0}), 7, "", "no answer came"},
+	{"pub /a 1", "", SCRIPT(GREET, PUB(2, ""), {D_HANGUP, 0, 0}), 7, "", "sent, but not answered"},
 	{"pub /a 1", "", SCRIPT(GREET, PUB(2, ""), D_REFUSE(2, "internal", "oh"), END), 1, "",
 	"oh"},
 	/* pub -: a line a message, in order, up to the first failure */
@@ -188,7 +191,7 @@ static const struct example examples[] = {
 		D_OK(4), D_OK(2), D_OK(3), END), 0, "", ""},
 	{"pub /a -", "", SCRIPT(GREET, END), 0, "", ""},
 	{"pub /a -", "1\n\nnope\n4\n", SCRIPT(GREET, PUB(2, ""), D_OK(2), END), 2, "",
-	"line 3: not one JSON value in UTF-8, or nested too deeply; --text publishes plain text\n"
+	"line 3: not valid JSON, not UTF-8, or nested too deeply; --text publishes plain text\n"
 	"cometctl: 3 lines read: 1 acknowledged, 1 not valid (from line 3); the input after that was not "
 	"read\n"},
 	{"pub /a - -v", "1\n2\n", SCRIPT(GREET, PUB(2, ""), PUB(3, ""), D_OK(2), D_OK(3), END), 0, "",
@@ -197,12 +200,12 @@ static const struct example examples[] = {
 	{"pub /a -", "1\n2\n3\n4", SCRIPT(GREET, PUB(2, ""), PUB(3, ""), PUB(4, ""), PUB(5, ""), D_OK(2),
 		D_REFUSE(4, "not-sent", "away"), D_REFUSE(3, "unknown-outcome", "?"),
 		D_REFUSE(5, "not-sent", "away"), END), 8, "",
-	"cometctl: line 3: it never reached the server: away\n"
+	"cometctl: line 3: not sent to the server: away\n"
 	"cometctl: 4 lines read: 1 acknowledged, 1 sent without an answer (from line 2), 2 not sent (from "
 	"line 3)\n"},
 	{"pub /a -", "1\n2\n", SCRIPT(GREET, PUB(2, ""), PUB(3, ""), D_OK(2), D_REFUSE(3, "refused",
 	"no"),
-				      END), 5, "", "line 2: the server said no: no"},
+				      END), 5, "", "line 2: refused by the server: no"},
 	/* pub --binary: bytes of a file, or of standard input */
 	{"pub /a --binary -", "hello", SCRIPT(GREET, PUB(2, "'channel':'/a','timeout':"),
 		D_OK(2), END), 0, "", ""},
@@ -211,7 +214,7 @@ static const struct example examples[] = {
 	{"pub /a --binary /dev/null", "", SCRIPT(GREET, {D_HEAR,
 		",'binary':{'data':'','last':true}}", 0}, D_OK(2), END), 0, "", ""},
 	{"pub /a --binary -", "hello", SCRIPT(GREET, PUB(2, ""), D_REFUSE(2, "refused", "no"), END),
-	 5, "", "the server said no: no"},
+	 5, "", "refused by the server: no"},
 	{"pub /a --binary /nonexistent", "", NOTHING, 2, "", "cannot open /nonexistent"},
 	{"pub /a 1 --binary -", "", NOTHING, 2, "", "too many arguments for pub"},
 	{"pub --binary -", "", NOTHING, 2, "", "too few arguments for pub"},
@@ -298,7 +301,7 @@ static const struct example examples[] = {
 			"{'data':'xK#0@zV'}},'binary':{'data':'aGVsbG8=','last':true}}", 0}, END), 0,
 	 "/a\t{'data':'aGVsbG8=','last':true}\n", ""},
 	{"sub /a /no", "", SCRIPT(GREET, D_SUBSCRIBE(2, "/a"), {D_HEAR, "/no", 0},
-		D_REFUSE(3, "refused", "403::no"), END), 5, "", "/no: the server said no: 403::no"},
+		D_REFUSE(3, "refused", "403::no"), END), 5, "", "/no: refused by the server: 403::no"},
 	{"sub /a", "", SCRIPT(GREET, {D_HEAR, "/a", 0}, D_REFUSE(2, "denied", "no"), END), 4, "",
 	"/a: "},
 	/* pending, then refused */
@@ -307,7 +310,7 @@ static const struct example examples[] = {
 			"{'channel':'/a','pending':true}]}}", 0},
 		{D_SAY, "{'op':'subscription','server':'demo','channel':'/a','ok':false,"
 			"'error':{'code':'refused','message':'403::no'}}", 0}, END),
-	 5, "", "/a: the server said no: 403::no"},
+	 5, "", "/a: refused by the server: 403::no"},
 	{"sub /a --timeout 0.3", "", SCRIPT(GREET, {D_HEAR, "/a", 0}, END), 6, "", "timed out"},
 	/* news goes to stderr, and nobody is disturbed by a server that is not asked for */
 	{"sub /a -n 1", "", SCRIPT(GREET, D_SUBSCRIBE(2, "/a"),
@@ -342,7 +345,7 @@ static const struct example examples[] = {
 			"{'channel':'/a','pending':true}]}}", 0},
 		{D_SAY, "{'op':'subscription','server':'demo','channel':'/a','ok':true}", 0},
 		D_MESSAGE(1, "/a", "1"), END), 0, "/a\t1\n",
-	 "/a: not subscribed yet; waiting for the server\ncometctl: /a: subscribed at demo\n"},
+	 "/a: not subscribed yet at demo; waiting for the server\ncometctl: /a: subscribed at demo\n"},
 	{"sub /a --json -n 1", "", SCRIPT(GREET, {D_HEAR, "subscribe", 0},
 		{D_SAY, "{'op':'reply','id':2,'ok':true,'result':{'channels':["
 			"{'channel':'/a','pending':true}]}}", 0},
@@ -378,7 +381,7 @@ static const struct example examples[] = {
 	{"sub /a --format %d", "", NOTHING, 2, "", "--format has no field %d; "},
 	{"sub /a --format %", "", NOTHING, 2, "", "--format has no field %; "},
 	{"sub /a --format \\x", "", NOTHING, 2, "", "knows \\t, \\n and \\\\, not \\x"},
-	{"sub /a --format %% --data-only", "", NOTHING, 2, "", "one --format or --data-only is enough"},
+	{"sub /a --format %% --data-only", "", NOTHING, 2, "", "only one --format or --data-only"},
 	{"sub /a --json --data-only", "", NOTHING, 2, "", "--json replaces --format and --data-only"},
 	{"pub /a 1 --data-only", "", NOTHING, 2, "", "not for pub"},
 	/* colours, where they are asked for */
@@ -386,7 +389,7 @@ static const struct example examples[] = {
 	 0, "\033[36m/a\033[0m\t1\n", ""},
 	{"sub /a -n 1 --color=auto", "", SCRIPT(GREET, D_SUBSCRIBE(2, "/a"), D_MESSAGE(1, "/a", "1"), END),
 	 0, "/a\t1\n", ""},
-	{"sub /a --color=red", "", NOTHING, 2, "", "--color is auto, always or never; not red"},
+	{"sub /a --color=red", "", NOTHING, 2, "", "--color: auto, always or never, not red"},
 	/* the daemon goes and comes */
 	{"sub /a -n 1", "", SCRIPT(GREET, D_SUBSCRIBE(2, "/a"),
 		{D_SAY, "{'op':'closing','code':'shutdown','reason':'bye','retry_in':0}", 0},

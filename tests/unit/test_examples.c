@@ -50,7 +50,7 @@ static void test_example_publish(void **state)
 	start_program(&r, path_of("top_builddir", "publish"), daemon_path(d), "/a [1]");
 	finish(&r);
 	assert_int_equal(WEXITSTATUS(r.status), 1);
-	assert_string_equal(r.text[1], "the server said no: no\n");
+	assert_string_equal(r.text[1], "refused by the server: no\n");
 	daemon_end(d);
 }
 

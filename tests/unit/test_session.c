@@ -100,7 +100,7 @@ static void odd_connect_ids_are_tolerated(void **state)
 	     CONNECT, "> wait 200",
 	     /* of another connect: nobody's, and ours is unanswered */
 	     "> reply connect [{'channel':'/meta/connect','id':'3','successful':true}]",
-	     "< state unconnected gap: the response had no reply", "> sleep 2000", "< +800..1200",
+	     "< state unconnected gap: the response contains no reply", "> sleep 2000", "< +800..1200",
 	     PROBE);
 }
 

@@ -163,7 +163,7 @@ static void elements_that_are_nothing(void **state)
 	     "> reply connect [null,5,'x',[],{},{'channel':7},{'id':'3','successful':true},"
 	     "{'channel':'/meta/unheard-of','successful':true},{'channel':'/a','data':1},"
 	     "{'channel':'/meta/connect','id':'3','successful':true}]",
-	     "< message /a 1", "< note 7 elements of a batch were no Bayeux messages", CONNECT);
+	     "< message /a 1", "< note left out of an answer, because it is not Bayeux: 7 elements", CONNECT);
 }
 
 /* The first reply counts, whatever the second says. */

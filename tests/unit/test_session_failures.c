@@ -35,11 +35,11 @@ static void handshake_is_retried_with_growing_pauses(void **state)
 	     /* a proxy's page, an empty body, an empty array */
 	     "> reply connect <html>busy</html>",
 	     "< state unconnected: not JSON but a page for people: a login page or a proxy%",
-	     "< note what the server sent is no Bayeux%", "> sleep 99000", "< +1382..2074",
+	     "< note left out of an answer, because it is not Bayeux: all%", "> sleep 99000", "< +1382..2074",
 	     "< state handshaking%", HANDSHAKE, "> reply connect []",
-	     "< state unconnected: the response had no reply", "> sleep 99000", "< +1658..2490",
+	     "< state unconnected: the response contains no reply", "> sleep 99000", "< +1658..2490",
 	     "< state handshaking%", HANDSHAKE, "> reply connect  ",
-	     "< state unconnected: the response had no reply", "> sleep 99000", "< +1990..2990",
+	     "< state unconnected: the response contains no reply", "> sleep 99000", "< +1990..2990",
 	     "< state handshaking%", HANDSHAKE,
 	     /* the server asks for more patience */
 	     "> fail connect broken retry=20000", "< state unconnected%", "> sleep 99000",

@@ -67,7 +67,7 @@ static void a_deadline_measures_silence(void **state)
 	     "(request-timeout)");
 	/* commands; a publish has its own deadline, whatever comes */
 	PLAY(&options, UP, "> publish 1 /a 3000 1", "< commands %", "> wait 1999", "> heard command",
-	     "> sleep 99000", "< +1001..1001", "< outcome 1 unknown: sent, but no reply came in time",
+	     "> sleep 99000", "< +1001..1001", "< outcome 1 unknown: sent, but the server did not reply in time",
 	     "> sleep 99000", "< +999..999", "< abort command", "< state connected gap");
 	/* of another exchange, or of none */
 	PLAY(&options, UP, "> publish 1 /a 60000 1", "< commands %", "> wait 1999", "> heard connect",
