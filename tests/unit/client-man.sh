@@ -1,7 +1,7 @@
 #!/bin/sh
 # Each exported function has a page that names it, with its prototype; cometctl.1
 # has each exit code of the help. Every page has examples, refers only to pages of ours
-# that exist, and gets no warning from mandoc.
+# that exist, and gets no warning from mandoc. Examples are shown as they have to be typed.
 set -e
 pages=$top_srcdir/libclient
 for name in $(sed -n 's/^\t\t\(cometd_[a-z0-9_]*\);/\1/p' "$pages/cometd-bridge.map"); do
@@ -26,3 +26,13 @@ if ! command -v mandoc >/dev/null; then
 	exit 77
 fi
 mandoc -T lint -W warning $all
+for page in $all; do
+	mandoc -T utf8 -O width=78 "$page" | sed 's/.\x08//g; s/^ *//' >rendered.$$
+	awk '/^\.Ed/ { inside = 0 } inside { print } /^\.Bd -literal/ { inside = 1 }
+		sub(/^\.D[1l] /, "") { print }' "$page" |
+		sed "s/\\\\(aq/'/g; s/\\\\-/-/g; s/\\\\e/\\\\/g; s/\\\\&//g; s/^[ \t]*//" |
+		grep -v '^$' | while IFS= read -r line; do
+		grep -qF -- "$line" rendered.$$ || { echo "$page: not shown as it is: $line"; exit 1; }
+	done
+done
+rm -f rendered.$$
