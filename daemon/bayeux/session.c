@@ -218,14 +218,12 @@ void session_authorized(struct session *s, uint64_t now)
 
 void session_not_yet_authorized(struct session *s, uint64_t now, struct slice why)
 {
-	char was[SESSION_REASON_MAX];
 	(void)now;
 	if (!s->unauthorized)
 		return;
-	memcpy(was, s->reason, sizeof(was));
 	state_reason(s, "waiting for credentials: %.*s", SLICE_ARG(why));
 	/* a source that fails for a week fails in the same words each time: they are no news */
-	s->state_news |= strcmp(was, s->reason) != 0;
+	s->state_news |= s->reason_news;
 	wake_up(&s->wake);
 }
 

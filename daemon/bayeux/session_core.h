@@ -185,6 +185,7 @@ struct session {
 
 	/* to be told */
 	bool state_news;
+	bool reason_news;               /* the reason differs from that of the last state event */
 	bool unauthorized_news;
 	const struct envelope *state_envelope;
 	uint64_t aborts[SESSION_LANES]; /* by lane */

@@ -104,6 +104,8 @@ void due_resume(struct session *s, uint64_t now, uint64_t delay, const struct en
 		return;
 	}
 	due_connect(s, now + delay, true);
+	/* an attempt to resume does not change the state, but why it failed may be new */
+	s->state_news |= s->state == SESSION_UNCONNECTED && s->reason_news;
 	state_set(s, now, SESSION_UNCONNECTED, e);
 }
 

@@ -65,7 +65,7 @@ static int tell_abort(struct session *s, struct session_event *ret)
 
 static int tell_state(struct session *s, struct session_event *ret)
 {
-	s->state_news = false;
+	s->state_news = s->reason_news = false;
 	*ret = (struct session_event){.kind = SESSION_EVENT_STATE, .envelope = s->state_envelope};
 	s->state_envelope = NULL;
 	return 0;

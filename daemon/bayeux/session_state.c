@@ -11,6 +11,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 /* Cuts a text that did not fit in front of the character it broke. */
 static void end_text(char *text, int wanted)
@@ -36,12 +37,20 @@ void state_note(struct session *s, const char *format, ...)
 	va_end(args);
 }
 
+static void set_reason(struct session *s, const char *text)
+{
+	s->reason_news |= strcmp(s->reason, text) != 0;
+	snprintf(s->reason, sizeof(s->reason), "%s", text);
+}
+
 void state_reason(struct session *s, const char *format, ...)
 {
+	char text[SESSION_REASON_MAX];
 	va_list args;
 	va_start(args, format);
-	end_text(s->reason, vsnprintf(s->reason, sizeof(s->reason), format, args));
+	end_text(text, vsnprintf(text, sizeof(text), format, args));
 	va_end(args);
+	set_reason(s, text);
 }
 
 void state_write_reason(char ret[SESSION_REASON_MAX], const struct envelope *e, const char *what)
@@ -60,7 +69,9 @@ void state_write_reason(char ret[SESSION_REASON_MAX], const struct envelope *e, 
 
 void state_reason_of_reply(struct session *s, const struct envelope *e, const char *what)
 {
-	state_write_reason(s->reason, e, what);
+	char text[SESSION_REASON_MAX];
+	state_write_reason(text, e, what);
+	set_reason(s, text);
 }
 
 /* An outage is one period, however many tries it takes: its length counts, not that of a try. */

@@ -245,6 +245,21 @@ static void short_outage_is_resumed(void **state)
 	     "< +800..1200", PROBE, CONNECT_OK, "< state connected", CONNECT);
 }
 
+/* The state stays while a session is resumed; why that fails is reported when it is new, and once. */
+static void reasons_of_a_failed_resume(void **state)
+{
+#define BUSY                                                                                       \
+	"> reply connect [{'channel':'/meta/connect','successful':false,'error':'500::busy',"      \
+	"'advice':{'reconnect':'retry','interval':0}}]"
+	(void)state;
+	PLAY(&options, UP, "> fail connect broken", "< state unconnected gap: cut", "> sleep 9000",
+	     "< +800..1200", PROBE, BUSY, "< state unconnected gap: connect refused: 500 busy",
+	     "> sleep 9000", "< +960..1440", PROBE, BUSY, "> sleep 9000", "< +1152..1728", PROBE,
+	     "> fail connect not-sent", "< state unconnected gap: cut", "> sleep 9000",
+	     "< +1382..2074", PROBE, CONNECT_OK, "< state connected gap", CONNECT);
+#undef BUSY
+}
+
 /* People ask how long a server is away, not how long the present try takes. */
 static void an_outage_is_one_period(void **state)
 {
@@ -588,6 +603,7 @@ int main(void)
 		cmocka_unit_test_setup(a_server_that_is_back_is_not_kept_waiting, setup),
 		cmocka_unit_test_setup(a_connection_that_lasted_resets_the_pause, setup),
 		cmocka_unit_test_setup(short_outage_is_resumed, setup),
+		cmocka_unit_test_setup(reasons_of_a_failed_resume, setup),
 		cmocka_unit_test_setup(an_outage_is_one_period, setup),
 		cmocka_unit_test_setup(resuming_ends_with_the_window, setup),
 		cmocka_unit_test_setup(late_responses_are_left_out_whole, setup),
