@@ -9,7 +9,8 @@
  *     session_life.c     states, what is due, what a success or failure means
  *     session_loss.c     what a failed exchange does to what was in it
  *     session_alive.c    the sign of life of a session that is quiet
- *     session_batch.c    what goes out: the text of each batch
+ *     session_write.c    what goes out: the text of one message
+ *     session_batch.c    which messages go out together, and when
  *     session_input.c    what comes in: one message at a time
  *     session_events.c   texts, failures and events: what is looked at and told when
  *     session.c          the other public functions
@@ -398,6 +399,20 @@ void loss_of_request(struct session *s, uint64_t now, struct request *r);
 uint64_t alive_at(const struct session *s);
 /* Queues a sign of life when it is time. */
 void alive_tick(struct session *s, uint64_t now);
+
+/* ---- session_write.c ---- */
+/* A message that is about to be sent. */
+struct outgoing {
+	enum request_kind kind;
+	uint64_t id;
+	struct slice subscription;              /* of subscribe and unsubscribe */
+	struct slice channel, data, ext;        /* of a publish */
+	char digits[24];                        /* of the id, once written */
+};
+/* Appends the message, after `sign`; all or nothing. 0, HOOK_DELETE, -errno. */
+int write_message(struct session *s, uint64_t now, struct outgoing *m, char sign, struct buf *out);
+/* Whether the next connect asks the server for its advice. */
+bool write_refreshes(const struct session *s);
 
 /* ---- session_batch.c ---- */
 int batch_take(struct session *s, uint64_t now, struct buf *out, struct session_batch *ret);
