@@ -1,11 +1,10 @@
 /*
- * Owns the arithmetic of pauses. Guarantees that a pause lies within a fifth of
- * [min, max] and never shrinks without a reset. Knows neither what failed nor
- * when.
+ * Computes pauses between attempts. A pause is within a fifth of [min, max] and never
+ * shrinks without a reset.
  *
- * Growth by one half lies between the straight line of the official clients,
- * who knock once a second for a minute, and doubling, which oversleeps the end
- * of an outage by its whole length again.
+ * Pauses grow by one half: slower than doubling, which may notice the end of an outage
+ * only after its whole length again, and faster than the constant second of the
+ * official clients.
  */
 #include "base/backoff.h"
 

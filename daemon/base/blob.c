@@ -1,7 +1,4 @@
-/*
- * Owns refcounted bytes. Guarantees that they live until the last reference
- * goes, and not longer. Must never know queues or frames.
- */
+/* Reference-counted bytes, freed with the last reference. */
 #include "base/blob.h"
 
 #include <errno.h>

@@ -1,8 +1,7 @@
 /*
- * Refcounted bytes: what is encoded once and heard by many. A blob grows at
- * its end only, and only while its maker appends; who holds a reference may
- * read [offset, offset + length) of what was there when it took it, by offset
- * and never by pointer, for growing may move the bytes.
+ * Reference-counted bytes: a frame is encoded once and shared by all its receivers.
+ * A blob grows only at its end, and only while its maker appends. Holders of a
+ * reference address bytes by offset, never by pointer, because growing may move them.
  */
 #ifndef BASE_BLOB_H
 #define BASE_BLOB_H

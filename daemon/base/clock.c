@@ -1,7 +1,4 @@
-/*
- * Owns the answer to "what time is it", and the false one that tests may give.
- * Knows nobody who asks.
- */
+/* The time, or a fake one that a test has set. */
 #include "base/clock.h"
 
 #include <time.h>

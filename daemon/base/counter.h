@@ -1,7 +1,7 @@
 /*
- * Counters live in the struct of what they count; a constant table says their
- * names and meanings, so that status and metrics print all of them by one loop
- * and nobody forgets one.
+ * Counters are members of the struct they count for. A constant table has their names
+ * and meanings, so that status and metrics print all of them in one loop and none is
+ * left out.
  */
 #ifndef BASE_COUNTER_H
 #define BASE_COUNTER_H

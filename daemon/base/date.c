@@ -1,6 +1,5 @@
 /*
- * Owns the form of an HTTP date. Guarantees that neither the locale nor the time
- * zone of the process has a say. Must never ask a clock.
+ * Formats an HTTP date, independent of the locale and the time zone of the process.
  */
 #include "base/date.h"
 
@@ -19,7 +18,7 @@ void date_http(uint64_t unix_ms, char ret[DATE_HTTP_SIZE])
 	struct tm tm;
 
 	gmtime_r(&at, &tm);
-	/* the fields are what they are; the remainders tell it to the compiler */
+	/* the remainders change nothing; they show the compiler that the text fits */
 	snprintf(ret, DATE_HTTP_SIZE, "%.3s, %02u %.3s %04u %02u:%02u:%02u GMT",
 		 days + 3 * tm.tm_wday, (unsigned)tm.tm_mday % 100, months + 3 * tm.tm_mon,
 		 (unsigned)(tm.tm_year + 1900) % 10000, (unsigned)tm.tm_hour % 100,

@@ -1,13 +1,12 @@
 /*
- * How functions of this daemon answer, said once:
+ * What functions of this daemon return:
  *
  *    0          done
  *    positive   an expected outcome, named by an enum of the module; the direct
- *               caller handles it right here and never passes it on
- *    negative   an errno, negated; nobody examines it, everybody passes it up
+ *               caller handles it and does not pass it on
+ *    negative   a negative errno; callers pass it up unchanged
  *
- * and the clean-up attribute that makes the second failure of a constructor as
- * harmless as the first:
+ * and the cleanup attribute, which frees what a constructor has made before it fails:
  *
  *    CLEANUP(thing_freep) struct thing *t = NULL;
  *    …
@@ -17,7 +16,7 @@
 #define BASE_ERRORS_H
 
 #define CLEANUP(fn) __attribute__((cleanup(fn)))
-/* hands the pointer over and leaves NULL behind */
+/* returns the pointer and sets the variable to NULL */
 #define TAKE(p)                                                                                    \
 	({                                                                                         \
 		__typeof__(p) taken_ = (p);                                                        \

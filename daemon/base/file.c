@@ -1,6 +1,6 @@
 /*
- * Owns the opening, reading and replacing of small files. Guarantees that nothing
- * in the place of the file makes the daemon wait. Must never know what is in them.
+ * Opens, reads and replaces small files. The daemon never blocks on the path, whatever
+ * it is: a FIFO, a device, a directory.
  */
 #include "base/file.h"
 
@@ -58,7 +58,7 @@ static int write_all(int fd, struct slice text)
 
 static int write_new(const char *path, struct slice text)
 {
-	/* what a dead daemon left behind, or somebody put there as a trap */
+	/* left by a daemon that crashed, or placed there by an attacker */
 	unlink(path);
 	CLEANUP(close_fdp) int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 

@@ -18,14 +18,14 @@
 int file_read(const char *path, struct buf *out);
 
 /*
- * Puts `text` into the place of `path`, whole or not at all, also when the daemon dies meanwhile;
- * nobody else may read it (0600). It waits for no disk: what must outlive the machine's power needs
- * auth/file_sync.h. The directory must be writable, and has "PATH.new" for a moment.
+ * Replaces the content of `path` by `text` atomically, also if the daemon is killed; the mode is 0600.
+ * It does not wait for the disk: what must survive a power failure needs auth/file_sync.h. The
+ * directory must be writable, and briefly has a file "PATH.new".
  * 0, or why it could not be written.
  */
 int file_replace(const char *path, struct slice text);
 
-/* Whether it is the same file at two looks, and nobody has written to it in between. */
+/* Whether both are the same file and it was not written to in between. */
 bool file_same(const struct stat *a, const struct stat *b);
 
 #endif

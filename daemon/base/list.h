@@ -1,6 +1,6 @@
 /*
- * Intrusive doubly linked list: the link lies in the record, so a record can be
- * in several lists, leaves each in O(1), and linking allocates nothing.
+ * Intrusive doubly linked list: the link is a member of the record, so a record can be
+ * in several lists, is removed in O(1), and linking allocates nothing.
  */
 #ifndef BASE_LIST_H
 #define BASE_LIST_H
@@ -49,7 +49,7 @@ static inline void list_prepend(struct list *head, struct list *link)
 	list_insert_before_(head->next, link);
 }
 
-/* link goes right behind `at` */
+/* inserts `link` directly after `at` */
 static inline void list_insert_after(struct list *at, struct list *link)
 {
 	list_insert_before_(at->next, link);

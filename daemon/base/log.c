@@ -228,7 +228,7 @@ static size_t escape_fields(struct log_limit *limit, const struct log_field *fie
 		to[n++].value = put_escaped(room, fields[i].value);
 	}
 	if (limit->held_back) {
-		/* kept free for it, whatever the caller's fields took */
+		/* this space was reserved, however long the caller's fields are */
 		room->end += HELD_BACK_MAX;
 		snprintf(number, sizeof(number), "%u", limit->held_back);
 		to[n].name = "held_back";

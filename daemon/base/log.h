@@ -1,7 +1,7 @@
 /*
- * Structured log lines: level, text, and fields. Where they go is a sink set
- * from above (plain stderr, or the journal). Only drivers (net and up)
- * log; the engines below them never do.
+ * Structured log lines: level, text, and fields. They go to a sink set by the
+ * daemon (stderr, or the journal). Only drivers (net and above) log; the engines below
+ * them do not.
  *
  * Each call site has a limit of its own, and in it each subject: the user or server
  * that the first field `uid` or `server` of the line names. It is 20 lines in the first

@@ -1,13 +1,11 @@
 /*
- * Owns the wait: what is ready, what is due, what runs at the end of a turn,
- * and what is freed after it. Guarantees that a callback may end any watch,
- * timer or signal, its own included, and that none is called after its end.
- * The only user of libevent; must never know who uses the loop.
+ * The event loop: waits, runs callbacks of descriptors, timers and signals, then the
+ * hooks at the end of the turn, then frees. A callback may end any watch, timer or
+ * signal, its own included; none is called after its end. The only user of libevent.
  *
- * libevent waits by a clock that stands still while the machine is suspended.
- * A session that slept through its window must notice at once, so the timers
- * lie in a heap of our own, and one timerfd of CLOCK_BOOTTIME, which fires on
- * resume, wakes the wait for the earliest of them.
+ * libevent's clock stops while the machine is suspended, but a session that expired
+ * meanwhile must be noticed at once. So the timers are in a heap of our own, and a
+ * timerfd of CLOCK_BOOTTIME, which fires on resume, wakes the loop for the earliest.
  */
 #include "base/loop.h"
 
@@ -68,14 +66,14 @@ struct loop_signal {
 	void *ctx;
 };
 
-/* libevent says on stderr what its results say already */
+/* libevent also prints its errors to stderr; its results are enough */
 static void swallow(int severity, const char *text)
 {
 	(void)severity;
 	(void)text;
 }
 
-/* what to pass up when libevent says -1; it does not promise an errno */
+/* the error to return when libevent returns -1; it does not always set errno */
 static int event_error(void)
 {
 	return errno ? -errno : -EIO;
@@ -288,8 +286,8 @@ static int arm_timerfd(struct loop *loop)
 }
 
 /*
- * Takes all that is due from the heap before it fires any: a timer that a
- * callback sets to "now" waits for the next turn, and cannot keep this one alive.
+ * Removes all due timers from the heap before it fires any: a timer that a callback
+ * sets to "now" fires in the next turn, so it cannot prolong this one without end.
  */
 static void fire_timers(struct loop *loop)
 {
@@ -422,7 +420,7 @@ int loop_watch_set(struct loop_watch *w, unsigned events)
 	if (!events)
 		return 0;
 	if (events == LOOP_HANGUP)
-		/* by edges: unread input would otherwise keep it ready for ever */
+		/* edge-triggered: otherwise unread input would keep it ready all the time */
 		what |= EV_READ | EV_ET;
 	what |= events & LOOP_READ ? EV_READ : 0;
 	what |= events & LOOP_WRITE ? EV_WRITE : 0;

@@ -1,11 +1,11 @@
 /*
- * The event loop: file descriptors, timers, signals, the end of the turn, and
- * the reaper. The only user of libevent; knows nobody who uses it.
+ * The event loop: file descriptors, timers, signals, hooks at the end of a turn, and
+ * deferred freeing. The only user of libevent.
  *
- * A turn is one wait and all callbacks it brought. At its end, first the
- * end-of-turn hooks run (output is written once, not once per message), then
- * what died in the turn is freed. So a callback may end any object, its own
- * included: it marks, unlinks, and hands the memory to loop_reap().
+ * A turn is one wait and the callbacks that follow. At its end, first the end-of-turn
+ * hooks run (output is written once, not once per message), then memory given to
+ * loop_reap() is freed. So a callback may end any object, its own included: it marks
+ * and unlinks the object, and passes the memory to loop_reap().
  */
 #ifndef BASE_LOOP_H
 #define BASE_LOOP_H
@@ -24,17 +24,17 @@ struct loop;
 
 /* 0, -ENOMEM, or what epoll answered. */
 int loop_new(struct loop **ret);
-/* Everything made with the loop must be gone; pending reaps are done now. */
+/* Everything made with the loop must be freed before; pending reaps are done now. */
 void loop_free(struct loop *loop);
 /* Runs turns until loop_stop(); 0, or a negative errno when waiting itself fails. */
 int loop_run(struct loop *loop);
 /* Runs one turn; waits for something to happen when `wait`. For tests and for stopping. 0, or a
-   negative errno when waiting itself fails. A turn may also bring nothing. */
+   negative errno when waiting itself fails. A turn may also have no event. */
 int loop_turn(struct loop *loop, bool wait);
 void loop_stop(struct loop *loop);
 /* turns completed so far, for a watchdog that wants progress and not mere life */
 uint64_t loop_turns(const struct loop *loop);
-/* milliseconds of CLOCK_BOOTTIME, as they were when the turn began; never goes back */
+/* milliseconds of CLOCK_BOOTTIME at the beginning of the turn; never goes back */
 uint64_t loop_now(const struct loop *loop);
 
 /* --- file descriptors --- */
@@ -57,9 +57,9 @@ struct loop_timer;
 int loop_timer_new(struct loop *loop, void (*fn)(void *ctx), void *ctx, struct loop_timer **ret);
 /*
  * Fires once at `when` (loop_now() time) or in the first turn after it; replaces what was
- * set; UINT64_MAX stops it. Timers run behind the descriptors of the same turn. A timer that
+ * set; UINT64_MAX stops it. Timers run after the descriptors of the same turn. A timer that
  * another timer's callback sets to "now" fires in the next turn, which then does not wait:
- * so a timer is also the way to go on with long work and let others have their turn.
+ * so a timer is also the way to continue long work and let others run in between.
  */
 void loop_timer_at(struct loop_timer *t, uint64_t when);
 void loop_timer_stop(struct loop_timer *t);
@@ -90,7 +90,7 @@ static inline void loop_hook_init(struct loop_hook *h, void (*fn)(void *ctx), vo
 /* Runs h once at the end of this turn, however often it is asked for; a hook asked for by
    another hook runs in the same end. Called outside a turn, it runs in the next. */
 void loop_at_end(struct loop *loop, struct loop_hook *h);
-/* Not any more; needed before the hook's memory goes. */
+/* Cancels the hook; required before its memory is freed. */
 static inline void loop_hook_cancel(struct loop_hook *h) { list_remove(&h->link); }
 
 /* --- the reaper --- */
@@ -99,8 +99,8 @@ struct loop_corpse {
 	void (*fn)(void *ctx);
 	void *ctx;
 };
-/* fn(ctx) frees the memory once the turn is over. `c` lies in what dies, is given once, and needs
-   no initialisation. */
+/* fn(ctx) frees the memory after the turn. `c` is a member of the object that is freed; it is passed
+   once and needs no initialisation. */
 void loop_reap(struct loop *loop, struct loop_corpse *c, void (*fn)(void *ctx), void *ctx);
 
 #endif

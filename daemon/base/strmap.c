@@ -1,8 +1,6 @@
 /*
- * Owns the slots of string-keyed maps, and the process-wide seed of their
- * hash. Guarantees that a lookup costs the same whoever chose the keys: the
- * hash is SipHash-1-3 under a key nobody outside knows, so nobody can pile all
- * keys into one slot. Must never know what the records are; it stores none.
+ * String-keyed maps. The hash is SipHash-1-3 with a random key per process, so that
+ * an attacker who chooses the keys cannot put them all into one slot.
  */
 #include "base/strmap.h"
 
@@ -120,7 +118,7 @@ static int make_room(struct strmap *m)
 	return 0;
 }
 
-/* Adds one slot, with what belongs there of the slot that it is split from. */
+/* Adds one slot and moves the nodes that belong there from the slot it is split from. */
 static int grow(struct strmap *m)
 {
 	struct strmap_node **from, **at;

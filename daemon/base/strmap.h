@@ -26,7 +26,7 @@ struct strmap {
 	size_t n;
 };
 
-/* The hash of a text, for whoever keeps no more of it than that; another one in each process. */
+/* The hash of a text, for callers that need not keep the text; differs from process to process. */
 uint64_t strmap_hash(struct slice text);
 
 void strmap_init(struct strmap *m);
@@ -37,8 +37,8 @@ struct strmap_node *strmap_get(const struct strmap *m, struct slice key);
 int strmap_put(struct strmap *m, struct slice key, struct strmap_node *node);
 /* The node must be in the map. Never fails, never allocates. */
 void strmap_remove(struct strmap *m, struct strmap_node *node);
-/* for a walk in no particular order: the first node, and the one behind; NULL at the end.
-   The node given may be removed only after the next was asked for. */
+/* for a walk in no particular order: the first node, and the next one; NULL at the end. Get the next
+   node before removing one. */
 struct strmap_node *strmap_first(const struct strmap *m);
 struct strmap_node *strmap_after(const struct strmap *m, const struct strmap_node *node);
 

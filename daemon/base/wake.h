@@ -1,7 +1,7 @@
 /*
- * "I have output": the one hook by which the pure core tells the driver above
- * it to come and pull. It may be called from anywhere and often; the driver
- * only notes it and pulls at the end of the turn, never from inside the call.
+ * The callback by which the core signals to its driver that there is output to fetch.
+ * It may be called at any time and repeatedly; the driver only notes it and fetches at
+ * the end of the turn, never from inside the call.
  */
 #ifndef BASE_WAKE_H
 #define BASE_WAKE_H

@@ -1,16 +1,15 @@
 /*
- * Owns the blob being filled. Guarantees that a frame lies whole in one blob,
- * that a frame larger than a chunk shares its blob with none before it, and
- * that a chunk nobody holds any more is used again instead of a new one: at
- * low traffic nothing is allocated. Must never know who reads the frames.
+ * The blob in which frames are encoded. A frame is always within one blob; a frame
+ * larger than a chunk starts a blob of its own. A chunk without other references is
+ * reused, so that nothing is allocated at low traffic.
  */
 #include "hub/chunk.h"
 
 #define CHUNK_BYTES (16u << 10)
-/* more than names, numbers and braces of a frame take beside its large fields */
+/* an upper bound for names, numbers and braces of a frame without its large fields */
 #define FRAME_EXTRA 512
 
-/* A place for about `expected` bytes: behind the last frame, or in a blob of their own. */
+/* Room for about `expected` bytes: after the last frame, or in a blob of their own. */
 static int open_chunk(struct chunk *c, size_t expected, struct buf **ret)
 {
 	struct blob *fresh;

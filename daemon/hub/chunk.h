@@ -1,7 +1,7 @@
 /*
- * Where frames are encoded, once for all who hear them: one behind the other
- * in a blob of about 16 KiB, so that neighbours in time are neighbours in
- * memory and merge in the outboxes. Knows neither members nor servers.
+ * Encodes frames, once for all their receivers, one after the other in a blob of about
+ * 16 KiB. Frames that follow each other in time are adjacent in memory, so the outboxes
+ * can merge them.
  */
 #ifndef HUB_CHUNK_H
 #define HUB_CHUNK_H

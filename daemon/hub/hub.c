@@ -1,8 +1,7 @@
 /*
- * Owns the members and servers of the hub, by id and by name. Guarantees that
- * whoever leaves leaves everything: subscriptions, wishes, requests. Must never
- * know sockets, curl or configuration. What members ask is in ops.c, what
- * sessions report in take.c.
+ * The members and servers of the hub, by id and by name. Removing one removes all its
+ * subscriptions, interests and requests. Requests of members are in ops.c, events of
+ * sessions in session_events.c.
  */
 #include "hub/hub.h"
 
@@ -35,7 +34,7 @@ int hub_new(const struct hub_options *o, struct hub **ret)
 static void server_free(struct hub *h, struct hub_server *s)
 {
 	strmap_remove(&h->servers, &s->by_name);
-	strmap_fini(&s->wishes);
+	strmap_fini(&s->interests);
 	trie_free(s->trie);
 	free(s);
 }
@@ -78,7 +77,7 @@ static int server_new(struct hub *h, struct slice name, struct hub_server **ret)
 	list_init(&s->filtered);
 	list_init(&s->requests);
 	list_init(&s->crowd);
-	strmap_init(&s->wishes);
+	strmap_init(&s->interests);
 	memcpy(s->name, name.p, name.n);
 	r = trie_new(&s->trie);
 	if (!r)
@@ -110,15 +109,15 @@ int hub_add_server(struct hub *h, struct slice name, bool is_default, struct ses
 	}
 	s->session = session;
 	s->is_default = is_default;
-	s->patience = (struct patience){0};
+	s->grace = (struct grace){0};
 	list_append(&h->server_list, &s->link);
 	*ret = s;
 	return 0;
 }
 
-void hub_set_patience(struct hub_server *server, uint64_t ms)
+void hub_set_grace(struct hub_server *server, uint64_t ms)
 {
-	server->patience.max = ms;
+	server->grace.max = ms;
 }
 
 static void end_subscription(struct hub *h, struct subscription *s, struct slice error)
@@ -126,7 +125,7 @@ static void end_subscription(struct hub *h, struct subscription *s, struct slice
 	struct chunk_frame frame;
 	int r;
 
-	/* who waits for it learns it from the reply */
+	/* a pending request reports it by its reply */
 	if (list_empty(&s->waiting)) {
 		r = error.n ? send_encode_subscription(h, s->server, s->pattern,
 						       SESSION_CHANNEL_REFUSED, error, &frame) :
@@ -173,7 +172,7 @@ void hub_remove_server(struct hub *h, struct hub_server *server)
 	LIST_EACH_SAFE(r, &server->requests, struct request, of_server)
 		end_request(r, SLICE("the server was taken out of the configuration"));
 	buf_fini(&error);
-	assert(trie_empty(server->trie) && server->wishes.n == 0);
+	assert(trie_empty(server->trie) && server->interests.n == 0);
 	list_remove(&server->link);
 	server->session = NULL;
 }

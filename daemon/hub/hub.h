@@ -1,14 +1,12 @@
 /*
- * Where the two ends of the bow tie meet: members and servers by id. It decides
- * who hears a message, counts who wants a pattern and tells the session the
- * edges 0->1 and 1->0, and brings each answer back to the member that asked, if
- * that is still there. Pure: sockets, curl, configuration and JSON syntax are
- * others' business.
+ * Connects members (local peers) and servers. It determines the receivers of a
+ * message, counts the members that want a pattern and passes the changes 0->1 and
+ * 1->0 to the session, and delivers each answer to the member that sent the request,
+ * if it is still connected. No I/O, no configuration, no JSON syntax.
  *
- * A message is encoded once, into a shared blob, and only when somebody hears
- * it. Ids across time, pointers within a call: what waits in the session is a
- * cookie, looked up when it comes back. A request dies with its member, and the
- * cookie then names nobody.
+ * A message is encoded once, into a shared blob, and only if it has a receiver. The
+ * session keeps a cookie of each request, not a pointer: it is looked up when the
+ * answer arrives, and finds nothing if the member was removed meanwhile.
  */
 #ifndef HUB_HUB_H
 #define HUB_HUB_H
@@ -27,20 +25,20 @@
 struct hub;
 struct hub_server;
 
-/* A peer as the hub sees it; lies in the peer. */
+/* A peer as the hub sees it; a member of struct peer. */
 struct member {
 	uint64_t id;                    /* never reused; 0 while in no hub */
 	struct outbox outbox;
 	struct list subscriptions;      /* subscription::of_member */
 	struct strmap by_pattern;       /* the same, by server and pattern */
 	size_t n_subscriptions;
-	struct strmap requests;         /* by request id: waiting for their reply */
+	struct strmap requests;         /* by request id: those without a reply */
 	struct strmap_node by_id;       /* hub's map */
 	struct list link;               /* hub's list, in order of arrival */
 	struct list crowded;            /* hub_server::crowd */
-	uint64_t written_seen;          /* outbox.written when asked last, while crowded */
+	uint64_t written_seen;          /* outbox.written at the last check, while crowded */
 	uint64_t dismissed_at;          /* … when reading stopped waiting for it */
-	struct list hit;                /* collected for the message in hand */
+	struct list hit;                /* collected for the current message */
 	enum outbox_overflow hit_overflow;
 };
 
@@ -52,19 +50,19 @@ struct hub_options {
 };
 
 int hub_new(const struct hub_options *o, struct hub **ret);
-/* All members and servers must be gone. */
+/* All members and servers must be removed before. */
 void hub_free(struct hub *h);
 
 /* ---- servers ---- */
-/* The session stays the caller's and must outlive the server here. 0, -ENOMEM, -EEXIST. */
+/* The caller keeps ownership of the session, which must outlive the server here. 0, -ENOMEM, -EEXIST. */
 int hub_add_server(struct hub *h, struct slice name, bool is_default, struct session *session,
 		   struct hub_server **ret);
-/* How long a lost link is kept from the members: 0 (as it begins), UINT64_MAX for as long as it
-   lasts. One that is back with nothing missed is then never told. */
-void hub_set_patience(struct hub_server *server, uint64_t ms);
-/* For the end of its configuration. Stop the session first and take its last events: what still
-   waits then is answered unknown-outcome. Subscriptions end with a `subscription` event (ok false,
-   unknown-server). Its seq goes on where it stopped when the name is added again. */
+/* The grace period of a lost link: the loss is reported to members only after it, and not at all if the
+   link is back before without a gap. 0: reported at once; UINT64_MAX: only a gap is reported. */
+void hub_set_grace(struct hub_server *server, uint64_t ms);
+/* Removes a server from the configuration. Stop the session first and handle its last events: requests
+   still pending are then answered unknown-outcome. Subscriptions end with a `subscription` event (ok
+   false, unknown-server). If the name is added again, its seq continues. */
 void hub_remove_server(struct hub *h, struct hub_server *server);
 /* By name; an absent (NULL) name means the default server. NULL when there is none. */
 struct hub_server *hub_find_server(struct hub *h, struct slice name);
@@ -76,10 +74,10 @@ uint64_t hub_server_seq(const struct hub_server *s);   /* of the newest message 
 /* how many of its messages could not be read or were too large */
 uint64_t hub_server_left_out(const struct hub_server *s);
 
-/* ---- the server's side: what the session reported ---- */
-/* Takes one event of the session and does all that follows from it: deliver a message, complete a
-   request, tell a channel's holders, announce a state. `now`: loop time, `unix_ms`: time of day. */
-void hub_take(struct hub *h, struct hub_server *server, const struct session_event *event,
+/* ---- the server's side: events of the session ---- */
+/* Handles one event of the session: delivers a message, completes a request, notifies the holders of a
+   channel, reports a state. `now`: loop time, `unix_ms`: time of day. */
+void hub_handle_event(struct hub *h, struct hub_server *server, const struct session_event *event,
 	      uint64_t now, uint64_t unix_ms);
 
 /*
@@ -98,18 +96,18 @@ bool hub_server_paused(const struct hub_server *server, uint64_t *ret_total);
 
 /* When to call hub_tick(): UINT64_MAX for never. */
 uint64_t hub_deadline(const struct hub_server *server);
-/* Tells what was kept until now. */
+/* Reports a loss whose grace period is over. */
 void hub_tick(struct hub *h, struct hub_server *server, uint64_t now, uint64_t unix_ms);
 
 /* ---- the peers' side ---- */
-/* The outbox must be initialised. From now on the member hears every state event. 0, -ENOMEM. */
+/* The outbox must be initialised. From now on the member gets every state event. 0, -ENOMEM. */
 int hub_add_member(struct hub *h, struct member *m);
-/* Ends its subscriptions, drops replies under way, and notifies the sessions that it is gone. Does not
+/* Ends its subscriptions, drops pending replies, and notifies the sessions. Does not
    touch the outbox. */
 void hub_remove_member(struct hub *h, struct member *m);
-/* For an end that does not wait: whatever still waits is answered, a publish or call unknown-outcome
-   with these words, a subscribe pending. What the sessions know better must have been taken before:
-   stop them, and take their events. */
+/* For an immediate stop: answers all pending requests, a publish or call by unknown-outcome with this
+   text, a subscribe as pending. Stop the sessions and handle their events first, because they may have
+   more exact answers. */
 void hub_end_requests(struct hub *h, struct slice why);
 struct member *hub_find_member(struct hub *h, uint64_t id);
 struct member *hub_next_member(struct hub *h, struct member *after);   /* NULL: first */
@@ -149,7 +147,7 @@ void hub_put_server_fields(const struct hub_server *server, bool greeting, uint6
 bool hub_put_subscriptions(const struct member *m, size_t max, struct json_write *w);
 
 struct hub_stats {
-	uint64_t received, heard, delivered_frames, encoded_bytes;
+	uint64_t received, matched, delivered_frames, encoded_bytes;
 	size_t members, requests, subscriptions;
 };
 void hub_stats(const struct hub *h, struct hub_stats *ret);

@@ -1,13 +1,12 @@
 /*
- * What the files of the hub share, and nobody else sees: its records. Whoever
- * is above talks to hub.h.
+ * The records of the hub, private to its files. Other modules use hub.h.
  */
 #ifndef HUB_INTERNAL_H
 #define HUB_INTERNAL_H
 
 #include "hub/chunk.h"
 #include "hub/hub.h"
-#include "hub/patience.h"
+#include "hub/grace.h"
 #include "hub/trie.h"
 
 struct hub {
@@ -18,26 +17,26 @@ struct hub {
 	struct strmap servers;          /* hub_server::by_name, removed ones too */
 	struct list server_list;        /* hub_server::link */
 	struct strmap cookies;          /* request::by_cookie */
-	uint64_t last_cookie;           /* 0 is nobody's: a publish that wants no reply */
+	uint64_t last_cookie;           /* 0: a publish without a reply */
 	struct chunk chunk;
 	struct hub_stats stats;
 };
 
 /*
- * A configured server. Its name stands in outboxes that may outlive it, so a
- * removed one stays till the end, empty, and a server that gets its name again
- * goes on counting where it stopped: a seq never means two messages.
+ * A configured server. Outboxes refer to its name, so a removed one is kept, empty,
+ * until the hub is freed. A server added again with that name continues its seq: a seq
+ * never identifies two messages.
  */
 struct hub_server {
 	struct strmap_node by_name;     /* hub::servers */
-	struct list link;               /* hub::server_list, while it is there */
+	struct list link;               /* hub::server_list, until removed */
 	struct session *session;        /* NULL: removed */
 	bool is_default;
-	struct patience patience;
+	struct grace grace;
 	uint64_t seq;                   /* of the newest message */
 	uint64_t left_out;              /* messages that were unreadable or too large */
 	struct trie *trie;              /* subscription::entry */
-	struct strmap wishes;           /* wish::by_pattern */
+	struct strmap interests;           /* interest::by_pattern */
 	struct list filtered;           /* subscription::of_filtered */
 	struct list requests;           /* request::of_server */
 	struct list crowd;              /* member::crowded */

@@ -1,8 +1,7 @@
 /*
- * Owns what a member may ask: subscribe, unsubscribe, publish, call. Guarantees
- * that a request is checked as a whole before anything changes, that half of
- * it is undone when memory ends in the middle, and that each id gets one reply.
- * Must never know how frames travel or what the server will say.
+ * Requests of members: subscribe, unsubscribe, publish, call. A request is checked
+ * completely before anything changes, is undone if memory runs out in the middle, and
+ * each id gets one reply.
  */
 #include "hub/hub.h"
 
@@ -73,7 +72,7 @@ static int bad_channel(struct refusal *no, struct slice channel, int fault)
 		      channel_fault_text(fault));
 }
 
-/* Ends an op: what was not done is said. */
+/* Ends an op: replies with the error if it failed. */
 static int conclude(struct hub *h, struct member *member, const struct message *m, int r,
 		    const struct refusal *no)
 {
@@ -216,7 +215,7 @@ static int join(const struct subscribe *s, struct member *member, struct slice c
 			return r;
 		j->created = true;
 	}
-	if (!asks_upstream(s, channel) || j->subscription->wish)
+	if (!asks_upstream(s, channel) || j->subscription->interest)
 		return 0;
 	r = subscription_want(j->subscription);
 	if (r && j->created)
@@ -255,7 +254,7 @@ static void settle(const struct subscribe *s, struct subscription *sub, struct r
 
 	sub->overflow = s->overflow;
 	if (!asks_upstream(s, sub->pattern)) {
-		/* whoever asked before this holds it still, and nobody is left to answer him */
+		/* earlier requests for this subscription get no answer of the server any more */
 		request_answer_all(sub, REQUEST_OK, 0, SLICE_NULL);
 		subscription_unwant(sub);
 		sub->pending = false;
@@ -270,11 +269,11 @@ static void settle(const struct subscribe *s, struct subscription *sub, struct r
 	}
 }
 
-/* A member that joins while the server refuses the channel for the moment does not wait for the next
-   refusal to learn why. Without memory it does. */
+/* A member that joins while the server refuses the channel temporarily gets the reason at once. Without
+   memory it gets it with the next refusal. */
 static void explain_pending(struct hub *h, struct subscription *s)
 {
-	struct slice why = s->wish ? buf_slice(&s->wish->postponed) : SLICE_NULL;
+	struct slice why = s->interest ? buf_slice(&s->interest->postponed) : SLICE_NULL;
 	struct chunk_frame frame;
 
 	if (!s->pending || s->postponed || why.n == 0 ||
@@ -335,7 +334,7 @@ int hub_subscribe(struct hub *h, struct member *member, const struct message *m)
 
 /* ---- unsubscribe ---- */
 
-static int check_held(const struct member *member, const struct hub_server *server,
+static int check_subscribed(const struct member *member, const struct hub_server *server,
 		      const struct channels *c, struct refusal *no)
 {
 	for (size_t i = 0; i < c->n; i++) {
@@ -353,7 +352,7 @@ static void end_all(struct member *member, struct hub_server *server, const stru
 	for (size_t i = 0; i < c->n; i++) {
 		struct subscription *s = subscription_find(member, server, c->names[i]);
 
-		/* named twice in one request, it is gone the second time */
+		/* a channel listed twice in one request is already removed the second time */
 		if (!s)
 			continue;
 		request_answer_all(s, REQUEST_FAILED, PROTOCOL_E_NOT_SUBSCRIBED, SLICE_NULL);
@@ -373,7 +372,7 @@ int hub_unsubscribe(struct hub *h, struct member *member, const struct message *
 	if (!r)
 		r = read_channels(m, &c, &no);
 	if (!r)
-		r = check_held(member, server, &c, &no);
+		r = check_subscribed(member, server, &c, &no);
 	if (!r) {
 		end_all(member, server, &c);
 		hub_reply(h, member, m->id, SLICE_NULL);
@@ -397,7 +396,7 @@ static int read_timeout(const struct message *m, uint64_t *ret, struct refusal *
 	return 0;
 }
 
-/* Without an id nobody waits: cookie 0, and whatever comes of it finds nobody. */
+/* Without an id there is no reply: cookie 0, which no answer finds. */
 static int new_publish(struct hub *h, struct member *member, struct hub_server *server,
 		       const struct message *m, bool call, struct request **ret)
 {
@@ -446,7 +445,7 @@ static int hand_over(struct hub *h, struct member *member, struct hub_server *se
 	return r;
 }
 
-/* Elsewhere others speak too, and no event could be told from an answer. */
+/* On other channels there are other publishers, so an event could not be distinguished from an answer. */
 static int check_channel(struct slice channel, bool call, struct refusal *no)
 {
 	int fault = channel_check_name(channel);

@@ -1,17 +1,15 @@
 /*
- * Owns one peer's queue of spans and the account of what was lost of it.
- * Guarantees the invariant of outbox.h whatever is pushed, dropped or cut in
- * the middle of a write, with and without memory. Must never know descriptors,
- * peers or ops other than `lost`.
+ * One peer's queue of spans, and the account of its lost messages. Keeps the invariant
+ * of outbox.h for any sequence of pushes, drops and partial writes, also without
+ * memory.
  *
- * Where losses are: dropping takes the oldest unsent message, so what it loses
- * lies ahead of everything of that server that still waits: lane::front. What
- * is lost on arrival lies behind: lane::tail. The next message pushed takes the
- * tail with it (span::loss); the next span written takes the front. So a loss
- * needs no memory and no search when it happens, and becomes bytes only when
- * they are asked for. With no message left to travel with, a loss gets a
- * span of its own, the notice, which is taken back when a message comes before
- * it was begun.
+ * Where losses are kept: dropping removes the oldest unsent message, so that loss
+ * precedes everything queued of that server: lane::front. A message lost on arrival
+ * follows everything queued: lane::tail. The next message pushed takes the tail
+ * (span::loss); the next span written takes the front. So a loss needs no memory and no
+ * search when it happens, and becomes a frame only when it is written. Without a
+ * message to precede, a loss gets a span of its own, the notice, which is removed again
+ * if a message is pushed before the notice is partly written.
  */
 #include "hub/outbox.h"
 
@@ -38,15 +36,15 @@ struct outbox_span {
 	size_t offset, n;
 	uint64_t frames, first, last;   /* messages in it, and their seq */
 	enum outbox_overflow policy;
-	bool opens_blob;                /* the one in front of it holds another blob */
-	struct outbox_loss loss;        /* to be told ahead of it */
+	bool opens_blob;                /* the span before it has another blob */
+	struct outbox_loss loss;        /* to be reported before it */
 	struct blob *head;              /* written before it: the loss as a frame, or the
 					   beginning of a reply */
 };
 
 /* ---- losses ---- */
 
-/* Moves `from` into `to`: they are neighbours, nothing of the server lies between them. */
+/* Merges `from` into `to`: they are adjacent, with nothing of that server between them. */
 static void loss_move(struct outbox_loss *to, struct outbox_loss *from)
 {
 	if (from->count == 0)
@@ -127,7 +125,7 @@ static void unaccount(struct outbox *o, const struct outbox_span *s, size_t n)
 		o->control_bytes -= n;
 }
 
-/* Blobs are counted by the first span of each: whoever holds one frame of it holds it alive whole. */
+/* Blobs are counted by the first span of each: one frame keeps its whole blob in memory. */
 static void hold_blob(struct outbox *o, struct outbox_span *s, struct blob *blob)
 {
 	struct outbox_span *before = LIST_OF(s->link.prev, struct outbox_span, link);
@@ -150,7 +148,7 @@ static void release_blob(struct outbox *o, struct outbox_span *s)
 		o->n_blobs--;
 }
 
-/* Its bytes must be accounted for already, its loss moved or told. */
+/* The caller has accounted for its bytes, and moved or reported its loss. */
 static void remove_span(struct outbox *o, struct outbox_span *s)
 {
 	release_blob(o, s);
@@ -205,8 +203,8 @@ static bool drop_oldest(struct outbox *o)
 	return true;
 }
 
-/* The notice of a lane is its last span; whatever comes behind takes it along. */
-static void take_notice_back(struct outbox *o, struct outbox_lane *lane)
+/* The notice of a lane is its last span; the next message pushed takes over its loss. */
+static void remove_notice(struct outbox *o, struct outbox_lane *lane)
 {
 	struct outbox_span *s = lane->notice;
 
@@ -254,8 +252,8 @@ void outbox_fini(struct outbox *o)
 }
 
 /*
- * The last span, when these bytes lie right behind its own and may join it: not when a loss is to
- * be told between them.
+ * The last span, if these bytes directly follow its own and may be merged into it: not if a loss has
+ * to be reported between them.
  */
 static struct outbox_span *joinable(struct outbox *o, const struct outbox_lane *lane,
 				    const struct blob *blob, size_t offset, size_t n)
@@ -358,7 +356,7 @@ static size_t kept_bytes(const struct outbox *o)
 	return o->control_bytes + (first && first->lane ? begun_bytes(o) : 0);
 }
 
-/* Another span, or another blob that it keeps alive, would be one too many. */
+/* Whether another span, or another blob kept by it, would exceed the limit. */
 static bool out_of_spans(struct outbox *o, const struct outbox_lane *lane, const struct blob *blob,
 			 size_t offset, size_t n)
 {
@@ -379,7 +377,7 @@ static bool full(struct outbox *o, const struct outbox_lane *lane, const struct 
 		out_of_spans(o, lane, blob, offset, n);
 }
 
-/* Drops what must go for a message of `n` bytes; nothing when that would be in vain. */
+/* Drops messages to make room for one of `n` bytes; none if that cannot make enough room. */
 static bool make_room(struct outbox *o, const struct outbox_lane *lane, const struct blob *blob,
 		      size_t offset, size_t n)
 {
@@ -417,13 +415,13 @@ static void lose_at_tail(struct outbox *o, struct outbox_lane *lane, uint64_t se
 	count_lost(o, &lane->tail, (struct outbox_loss){1, seq, seq});
 }
 
-/* The lane, ready for a message behind all others; without memory for it the peer is lost. */
+/* The lane, ready for a message at the end; without memory for it the peer is overrun. */
 static struct outbox_lane *open_lane(struct outbox *o, struct slice server)
 {
 	struct outbox_lane *lane = lane_of(o, server);
 
 	if (lane) {
-		take_notice_back(o, lane);
+		remove_notice(o, lane);
 	} else {
 		o->lost++;
 		o->overrun = true;
@@ -474,8 +472,8 @@ void outbox_push_lost(struct outbox *o, struct slice server, uint64_t seq)
 	wake_up(&o->wake);
 }
 
-/* One answer may be larger than the ceiling, but nothing may wait behind such a one; what is on
-   its way already does not count. */
+/* One answer may be larger than the ceiling, but then nothing may be queued after it; bytes that are
+   partly written do not count. */
 static struct outbox_span *keep_control(struct outbox *o, struct blob *blob, size_t offset,
 					size_t n)
 {
@@ -519,7 +517,7 @@ void outbox_overrun(struct outbox *o)
 
 /* ---- pulling ---- */
 
-static int tell_loss(struct outbox_span *s)
+static int put_loss(struct outbox_span *s)
 {
 	struct message m;
 	struct blob *told;
@@ -555,7 +553,7 @@ static int prepare(struct outbox *o, struct outbox_span *s)
 		loss_move(&s->loss, &s->lane->front);
 		s->head = blob_unref(s->head);
 	}
-	return s->loss.count > 0 && !s->head ? tell_loss(s) : 0;
+	return s->loss.count > 0 && !s->head ? put_loss(s) : 0;
 }
 
 static size_t piece(struct iovec *iov, const struct blob *blob, size_t offset, size_t n,
@@ -566,7 +564,7 @@ static size_t piece(struct iovec *iov, const struct blob *blob, size_t offset, s
 	*skip -= cut;
 	if (cut == n)
 		return 0;
-	/* iovec knows no const; writev only reads */
+	/* iov_base is not const, but writev only reads */
 	iov->iov_base = (char *)blob_at(blob, offset + cut);
 	iov->iov_len = n - cut;
 	return 1;
@@ -594,7 +592,7 @@ static int append_notices(struct outbox *o)
 	return r;
 }
 
-/* The pieces of the spans from `at` on, behind the *n that are there. */
+/* Appends the pieces of the spans from `at` on to the *n that are there. */
 static int gather(struct outbox *o, struct list *at, struct iovec *iov, size_t max, size_t *n)
 {
 	for (; at != &o->spans && *n < max; at = at->next) {
@@ -664,10 +662,10 @@ void outbox_abandon(struct outbox *o)
 		} else if (s->blob) {
 			lose_span(o, s);
 		} else {
-			take_notice_back(o, s->lane);
+			remove_notice(o, s->lane);
 		}
 	}
-	/* ahead of the `closing`, which shall be the last frame; without memory, behind it */
+	/* before `closing`, which should be the last frame; without memory, after it */
 	append_notices(o);
 	wake_up(&o->wake);
 }

@@ -1,21 +1,18 @@
 /*
- * One peer's bounded queue of ready frames: spans of shared blobs, in order. A
- * span that touches the last one merges with it, so a burst that a peer hears
- * whole leaves as one piece, at the price of one send. When the queue is full,
- * the oldest unsent messages go, and a `lost` frame tells the peer before the
- * next message of that server, with count and range of seq.
+ * One peer's bounded queue of encoded frames: spans of shared blobs, in order. A span
+ * adjacent to the last one merges with it, so a burst is written by one send. When the
+ * queue is full, the oldest unsent messages are dropped, and a `lost` frame reports
+ * their count and range of seq before the next message of that server.
  *
- * Bytes, not messages, are the ceiling: bytes_max of its own frames fit,
- * whatever else its blobs hold. A short span keeps a whole blob of 16 KiB
- * alive; so once the queue holds 64 blobs, spans that take less than half of
- * their blob are copied out of it, and small ones merge. What a queue keeps in
- * memory is thus at most 1 MiB + 2 * bytes_max, and its list of spans. Replies
- * and state events are never dropped: a peer whose replies and state events
+ * The ceiling is in bytes of its own frames (bytes_max), whatever else the blobs hold.
+ * A short span keeps a whole blob of 16 KiB in memory; so once the queue has 64 blobs,
+ * spans that use less than half of their blob are copied, and small ones merge. The
+ * memory of a queue is therefore at most 1 MiB + 2 * bytes_max, and its list of spans.
+ * Replies and state events are never dropped: a peer whose replies and state events
  * exceed the ceiling is overrun (disconnected).
  *
- * Invariant: delivered + lost + still queued = pushed, for each server, and
- * whatever is lost stands in exactly one `lost` frame, written or to come.
- * Knows no file descriptor and no op but the `lost` it writes.
+ * Invariant: delivered + lost + still queued = pushed, for each server, and each lost
+ * message is in exactly one `lost` frame, written or to be written.
  */
 #ifndef HUB_OUTBOX_H
 #define HUB_OUTBOX_H
@@ -35,7 +32,7 @@ enum outbox_overflow {
 	OUTBOX_DISCONNECT,       /* the first loss overruns the peer */
 };
 
-/* messages of one server that were dropped and are told in one frame */
+/* dropped messages of one server that are reported in one frame */
 struct outbox_loss {
 	uint64_t count, first, last;
 };
@@ -44,9 +41,9 @@ struct outbox_loss {
 struct outbox_lane {
 	struct list link;               /* outbox::lanes */
 	struct slice server;
-	struct outbox_loss front;       /* lost ahead of all that still waits */
-	struct outbox_loss tail;        /* lost behind all that waits */
-	struct outbox_span *notice;     /* the last in the queue: tells a loss and has no message */
+	struct outbox_loss front;       /* lost before all that is queued */
+	struct outbox_loss tail;        /* lost after all that is queued */
+	struct outbox_span *notice;     /* the last in the queue: reports a loss and has no message */
 };
 
 struct outbox {
@@ -57,16 +54,16 @@ struct outbox {
 	size_t bytes, bytes_max; /* not counting `lost` frames: one a server */
 	size_t control_bytes;    /* of these: replies, state */
 	size_t n_spans, n_spans_max;
-	size_t n_blobs, n_blobs_max;    /* kept alive by the spans */
-	size_t n_replies;        /* of outbox_push_reply(), not written whole yet */
+	size_t n_blobs, n_blobs_max;    /* in memory because of the spans */
+	size_t n_replies;        /* of outbox_push_reply(), not completely written yet */
 	struct blob *copies;     /* where spans are copied to, or NULL */
 	size_t sent;             /* of the first span, already written */
-	bool overrun;            /* beyond saving: close this peer */
+	bool overrun;            /* cannot recover: close this peer */
 	struct wake wake;        /* there is something to write, or overrun began */
-	uint64_t delivered;      /* messages written whole to the socket */
+	uint64_t delivered;      /* messages completely written to the socket */
 	uint64_t lost;           /* messages dropped and reported (or about to be) */
 	uint64_t lost_unreported;/* … whose lost frame has not been written yet */
-	uint64_t written;        /* bytes taken by the socket */
+	uint64_t written;        /* bytes accepted by the socket */
 	size_t bytes_peak;
 	uint64_t bytes_pushed;   /* all that was ever queued */
 };
@@ -89,10 +86,10 @@ void outbox_push_message(struct outbox *o, struct blob *blob, size_t offset, siz
 void outbox_push_lost(struct outbox *o, struct slice server, uint64_t seq);
 /* Queues a control frame (reply, state, …). On failure the peer is overrun. */
 void outbox_push_control(struct outbox *o, struct blob *blob, size_t offset, size_t n);
-/* The same for a frame that begins with all of `head` and goes on in `rest`, which many peers share: it is
-   queued and written as one frame. */
+/* The same for a frame made of `head` and then `rest`, which many peers share: queued and written as one
+   frame. */
 void outbox_push_reply(struct outbox *o, struct blob *head, struct blob *rest);
-/* Something that must not be missed could not even be encoded: the peer is overrun. */
+/* A frame that must not be lost could not be encoded: the peer is overrun. */
 void outbox_overrun(struct outbox *o);
 
 static inline bool outbox_empty(const struct outbox *o)

@@ -1,12 +1,12 @@
 /*
- * Owns the choice between JSON and bytes. Guarantees that JSON of a peer goes on
- * byte by byte. Must never know members or servers.
+ * Selects between JSON and binary data of a request. JSON of a peer is passed on
+ * unchanged.
  */
 #include "hub/payload.h"
 
 #include "bayeux/binary.h"
 
-/* Z85 takes less room than the base64 it comes from, so its frame's limit is limit enough. */
+/* Z85 is shorter than the base64 it is made from, so the limit of the frame is sufficient. */
 static int make(const struct message *m, struct payload *p, const char **ret_why)
 {
 	int r = binary_from_wire(m->binary, p->ext, &p->made_data, &p->made_ext, ret_why);

@@ -16,9 +16,9 @@ struct payload {
 enum { PAYLOAD_E_REQUEST = 1 };
 
 /*
- * *ret lives as long as *m, and must be given to payload_fini() whatever the result.
- * PAYLOAD_E_REQUEST with words in *ret_why when there is not exactly one of data and binary, or
- * binary is wrong. 0, -ENOMEM.
+ * *ret is valid as long as *m, and must be given to payload_fini() whatever the result.
+ * PAYLOAD_E_REQUEST with a description in *ret_why if there is not exactly one of data and binary, or
+ * binary is invalid. 0, -ENOMEM.
  */
 int payload_read(const struct message *m, struct payload *ret, const char **ret_why);
 void payload_fini(struct payload *p);

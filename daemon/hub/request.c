@@ -1,8 +1,7 @@
 /*
- * Owns the requests that wait. Guarantees that each is in all its homes or in
- * none, that a subscribe is replied exactly once, when its last channel is
- * answered, and that answering one channel costs those who wait for it, not all
- * who wait. Must never know what a session is or who decides the answers.
+ * Pending requests. Each is in all its lists and maps or in none. A subscribe gets
+ * exactly one reply, when its last channel is answered. The cost of answering a
+ * channel depends only on the requests for that channel.
  */
 #include "hub/request.h"
 
@@ -19,7 +18,7 @@ static struct slice key_of(const uint64_t *number)
 	return slice_make(number, sizeof(*number));
 }
 
-/* Copies the channels behind the items, so that they live as long as these. */
+/* Copies the channels to after the items, so that they live as long as the request. */
 static void make_items(struct request *r, const struct slice *channels, size_t n)
 {
 	char *text = (char *)&r->items[n];
@@ -182,7 +181,7 @@ static int put_result(struct buf *out, const struct request *r)
 	return e ? e : done;
 }
 
-/* The reply as a whole fails with the first channel that did; the result tells them all. */
+/* The reply fails with the error of the first channel that failed; the result lists all channels. */
 static int put_first_error(struct buf *out, const struct request *r)
 {
 	for (size_t i = 0; i < r->n_items; i++)

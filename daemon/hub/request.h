@@ -1,8 +1,8 @@
 /*
  * A request that waits for the server: a publish or call until its outcome, a
- * subscribe until each of its channels is answered. It stands in the member
- * (by its id), in the server, and for a publish among the cookies the session
- * gives back; its free takes it out of all. It never outlives its member.
+ * subscribe until each of its channels is answered. It is listed in its member (by its
+ * id), in its server, and for a publish in the map of cookies; freeing removes it from
+ * all of them. It never outlives its member.
  */
 #ifndef HUB_REQUEST_H
 #define HUB_REQUEST_H
@@ -24,14 +24,14 @@ struct subscription;
 enum request_answer {
 	REQUEST_WAITING,
 	REQUEST_OK,
-	REQUEST_PENDING,         /* the server is away: it will be asked, and the member told */
+	REQUEST_PENDING,         /* no session: subscribed later, and reported by an event */
 	REQUEST_FAILED,          /* error */
 };
 
 /* One channel of a subscribe. */
 struct request_item {
 	struct request *request;
-	struct slice channel;           /* lies in the request */
+	struct slice channel;           /* in the memory of the request */
 	struct subscription *subscription;      /* while waiting */
 	struct list of_subscription;    /* subscription::waiting */
 	enum request_answer answer;
@@ -65,7 +65,7 @@ struct request *request_by_cookie(const struct hub *h, uint64_t cookie);
 /* Replies (see send_reply) and frees it. `failed`: result and error could not be made, and why. */
 void request_reply(struct request *r, int failed, struct slice result, struct slice error);
 
-/* The item waits for what the server says of this subscription. */
+/* The item waits for the server's answer for this subscription. */
 void request_wait(struct request_item *item, struct subscription *s);
 /* The item is answered; `detail` is copied: see request_item. */
 void request_answer(struct request_item *item, enum request_answer answer,
@@ -75,7 +75,7 @@ void request_finish(struct request *r);
 /* Answers all who wait for this subscription, and finishes their requests where it can. */
 void request_answer_all(struct subscription *s, enum request_answer answer,
 			enum protocol_error code, struct slice detail);
-/* The server is away: whatever still waits here becomes pending, and the subscribe is replied. */
+/* There is no session: items without an answer become pending, and the subscribe is replied. */
 void request_postpone(struct request *r);
 
 #endif

@@ -1,8 +1,7 @@
 /*
- * Owns how a frame reaches one member. Guarantees that a reply is never
- * silently missing: what is too large or cannot be said is replaced by a
- * refusal, and without memory even for that the member is given up (overrun),
- * so that its end is the answer. Must never know why a frame is sent.
+ * Queues a frame for one member. A reply is never silently missing: one that is too
+ * large or cannot be encoded is replaced by an error, and without memory even for that
+ * the member is overrun, so that its connection ends.
  */
 #include "hub/send.h"
 

@@ -1,8 +1,7 @@
 /*
- * Owns the records of who hears what, and counts who wants it from upstream.
- * Guarantees that each stands in all its homes or in none, and that the session
- * wants a pattern exactly as long as somebody holds its wish. Must never know
- * requests, replies or frames.
+ * Subscriptions of members, and the interests derived from them. Each record is in all
+ * its lists and maps or in none. The session wants a pattern exactly as long as its
+ * interest has a holder.
  */
 #include "hub/subscription.h"
 
@@ -16,26 +15,27 @@
 /* A longer reason is not kept for members that join later. */
 #define POSTPONED_MAX 16384u
 
-/* ---- wishes ---- */
+/* ---- interests ---- */
 
-struct wish *wish_find(const struct hub_server *server, struct slice pattern)
+struct interest *interest_find(const struct hub_server *server, struct slice pattern)
 {
-	struct strmap_node *found = strmap_get(&server->wishes, pattern);
+	struct strmap_node *found = strmap_get(&server->interests, pattern);
 
-	return found ? STRMAP_OF(found, struct wish, by_pattern) : NULL;
+	return found ? STRMAP_OF(found, struct interest, by_pattern) : NULL;
 }
 
-static void wish_free(struct hub_server *server, struct wish *w)
+static void interest_free(struct hub_server *server, struct interest *w)
 {
 	session_unwant(server->session, w->by_pattern.key);
-	strmap_remove(&server->wishes, &w->by_pattern);
+	strmap_remove(&server->interests, &w->by_pattern);
 	buf_fini(&w->postponed);
 	free(w);
 }
 
-static int wish_new(struct hub_server *server, struct slice pattern, uint64_t member, struct wish **ret)
+static int interest_new(struct hub_server *server, struct slice pattern, uint64_t member,
+			struct interest **ret)
 {
-	struct wish *w = malloc(sizeof(*w) + pattern.n);
+	struct interest *w = malloc(sizeof(*w) + pattern.n);
 	int r;
 
 	if (!w)
@@ -44,14 +44,14 @@ static int wish_new(struct hub_server *server, struct slice pattern, uint64_t me
 	w->n_holders = 0;
 	buf_init(&w->postponed, POSTPONED_MAX);
 	memcpy(w->pattern, pattern.p, pattern.n);
-	r = strmap_put(&server->wishes, slice_make(w->pattern, pattern.n), &w->by_pattern);
+	r = strmap_put(&server->interests, slice_make(w->pattern, pattern.n), &w->by_pattern);
 	if (r) {
 		free(w);
 		return r;
 	}
 	r = session_want(server->session, pattern, member);
 	if (r) {
-		strmap_remove(&server->wishes, &w->by_pattern);
+		strmap_remove(&server->interests, &w->by_pattern);
 		free(w);
 		return r;
 	}
@@ -61,31 +61,31 @@ static int wish_new(struct hub_server *server, struct slice pattern, uint64_t me
 
 int subscription_want(struct subscription *s)
 {
-	struct wish *w;
+	struct interest *w;
 	int r;
 
-	w = wish_find(s->server, s->pattern);
+	w = interest_find(s->server, s->pattern);
 	if (!w) {
-		r = wish_new(s->server, s->pattern, s->member->id, &w);
+		r = interest_new(s->server, s->pattern, s->member->id, &w);
 		if (r)
 			return r;
 	}
-	list_append(&w->holders, &s->of_wish);
+	list_append(&w->holders, &s->of_interest);
 	w->n_holders++;
-	s->wish = w;
+	s->interest = w;
 	return 0;
 }
 
 void subscription_unwant(struct subscription *s)
 {
-	struct wish *w = s->wish;
+	struct interest *w = s->interest;
 
 	if (!w)
 		return;
-	s->wish = NULL;
-	list_remove(&s->of_wish);
+	s->interest = NULL;
+	list_remove(&s->of_interest);
 	if (--w->n_holders == 0)
-		wish_free(s->server, w);
+		interest_free(s->server, w);
 }
 
 /* ---- subscriptions ---- */
@@ -120,7 +120,7 @@ int subscription_new(struct hub_server *server, struct member *member, struct sl
 		return -ENOMEM;
 	*s = (struct subscription){.member = member, .server = server};
 	trie_entry_init(&s->entry);
-	list_init(&s->of_wish);
+	list_init(&s->of_interest);
 	list_init(&s->of_filtered);
 	list_init(&s->waiting);
 	s->pattern = slice_drop(make_key(s->key, server, pattern), sizeof(server));

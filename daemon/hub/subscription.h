@@ -1,9 +1,8 @@
 /*
- * One member hears one pattern of one server: the record that sits in the
- * member's list and the server's trie. And the wish: what all those who want a
- * pattern from upstream have in common. The first of them makes the session
- * want it, the last one ends that; a subscription may come and go between its
- * wish and mere listening.
+ * A subscription: one member receives one pattern of one server. It is in the member's
+ * list and the server's trie. An interest is shared by all subscriptions that want a
+ * pattern from the server: the first one makes the session want it, the last one ends
+ * that. A subscription without an interest (upstream: false) only listens.
  */
 #ifndef HUB_SUBSCRIPTION_H
 #define HUB_SUBSCRIPTION_H
@@ -19,12 +18,12 @@
 struct member;
 struct hub_server;
 
-/* One pattern that the session is to want, and for whom. */
-struct wish {
-	struct strmap_node by_pattern;  /* hub_server::wishes */
+/* A pattern that the session wants, with the subscriptions that need it. */
+struct interest {
+	struct strmap_node by_pattern;  /* hub_server::interests */
 	struct list holders;            /* subscription::of_wish */
 	size_t n_holders;
-	struct buf postponed;           /* why the server refused it last, for the moment: an error; or empty */
+	struct buf postponed;           /* the error of the last temporary refusal, or empty */
 	char pattern[];                 /* the key of by_pattern */
 };
 
@@ -32,25 +31,25 @@ struct subscription {
 	struct trie_entry entry;        /* hub_server::trie */
 	struct list of_member;          /* member::subscriptions */
 	struct strmap_node by_pattern;  /* member::by_pattern */
-	struct list of_wish;            /* wish::holders */
+	struct list of_interest;            /* interest::holders */
 	struct list of_filtered;        /* hub_server::filtered, if its pattern has a filter */
-	struct wish *wish;              /* NULL: asks the server nothing */
+	struct interest *interest;              /* NULL: only listens */
 	struct member *member;
 	struct hub_server *server;
 	enum outbox_overflow overflow;  /* of the messages it brings */
-	struct list waiting;            /* request_item::of_subscription, till the server answers */
-	bool pending;                   /* its member was told so: what the server says is news */
-	bool postponed;                 /* … and why, by an event */
+	struct list waiting;            /* request_item::of_subscription, until the server answers */
+	bool pending;                   /* reported as pending: the server's answer is sent by an event */
+	bool postponed;                 /* the reason for that was sent by an event */
 	struct slice pattern;           /* view of the key */
 	char key[];                     /* the server's address, then the pattern */
 };
 
-/* Listens to `pattern` (checked, and not yet held by this member), without a wish. 0 or -ENOMEM. */
+/* Subscribes `pattern` (checked, and not yet held by this member), without an interest. 0 or -ENOMEM. */
 int subscription_new(struct hub_server *server, struct member *member, struct slice pattern,
 		     struct subscription **ret);
-/* Takes it out of everything; nobody may wait for it any more. The last holder ends the wish. */
+/* Removes it from all lists; no request may wait for it any more. The last holder ends the interest. */
 void subscription_free(struct subscription *s);
-/* What this member holds under this name, or NULL. */
+/* This member's subscription of the pattern, or NULL. */
 struct subscription *subscription_find(const struct member *member, const struct hub_server *server,
 				       struct slice pattern);
 
@@ -58,7 +57,7 @@ struct subscription *subscription_find(const struct member *member, const struct
 int subscription_want(struct subscription *s);
 /* Only listens from now on. */
 void subscription_unwant(struct subscription *s);
-/* The wish for this very pattern, or NULL. */
-struct wish *wish_find(const struct hub_server *server, struct slice pattern);
+/* The interest in exactly this pattern, or NULL. */
+struct interest *interest_find(const struct hub_server *server, struct slice pattern);
 
 #endif

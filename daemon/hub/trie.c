@@ -1,13 +1,10 @@
 /*
- * Owns the nodes of one server's pattern tree, one per segment that some
- * pattern has at that place. Guarantees that a node lives only as long as an
- * entry stands at it or below it, and that no step of a search depends on how
- * many siblings a segment has: 10^5 channels below one parent are a hash
- * lookup, not a walk. Must never know what an entry is part of.
+ * The pattern tree of one server, with a node per segment. A node exists only as long
+ * as there is an entry at it or below it. A step of a search is a hash lookup, however
+ * many siblings a segment has.
  *
- * The wildcards are apart from the literal children, so that a server that
- * sends a message to a channel named "/a/" "*" is not taken for a pattern and
- * nobody is found twice.
+ * Wildcards are separate from the literal children, so that a message to a channel
+ * named "/a/" "*" does not match them as a literal, too, and no entry is found twice.
  */
 #include "hub/trie.h"
 
@@ -71,7 +68,7 @@ void trie_free(struct trie *t)
 }
 
 /* Splits "/a/b" into "a" and the rest "/b"; false when nothing is left, or it is no channel. */
-static bool take_segment(struct slice *rest, struct slice *ret)
+static bool next_segment(struct slice *rest, struct slice *ret)
 {
 	if (rest->n == 0 || rest->p[0] != '/')
 		return false;
@@ -137,7 +134,7 @@ static int grow_child(struct trie_node *parent, struct slice segment, struct tri
 	return 0;
 }
 
-/* Frees the nodes that nobody needs any more, from here towards the root. */
+/* Frees unused nodes, from here towards the root. */
 static void prune(struct trie_node *node)
 {
 	while (node->parent && node_unused(node)) {
@@ -156,7 +153,7 @@ int trie_add(struct trie *t, struct slice pattern, struct trie_entry *e)
 	struct slice segment;
 	int r;
 
-	while (take_segment(&pattern, &segment)) {
+	while (next_segment(&pattern, &segment)) {
 		next = child(at, segment);
 		if (!next) {
 			r = grow_child(at, segment, &next);
@@ -198,10 +195,10 @@ void trie_collect(const struct trie *t, struct slice channel,
 	const struct trie_node *at = &t->root, *below;
 	struct slice segment;
 
-	if (!take_segment(&channel, &segment))
+	if (!next_segment(&channel, &segment))
 		return;
-	/* down to the parent of the last segment, or as far as any pattern goes */
-	while ((below = literal_child(at, segment)) && take_segment(&channel, &segment))
+	/* down to the parent of the last segment, or as far as there are nodes */
+	while ((below = literal_child(at, segment)) && next_segment(&channel, &segment))
 		at = below;
 	if (channel.n == 0) {
 		each_entry(below, each, ctx);

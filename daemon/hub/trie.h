@@ -16,7 +16,7 @@
 struct trie;
 struct trie_node;
 
-/* Lies in the record that is subscribed. */
+/* A member of struct subscription. */
 struct trie_entry {
 	struct list link;               /* trie_node::entries */
 	struct trie_node *node;         /* NULL when in no trie */

@@ -138,7 +138,7 @@ static void take_event(struct upstream *u, const struct session_event *event)
 		note_state(u);
 	if (event->kind == SESSION_EVENT_CHANNEL)
 		server_log_channel(&u->log, event);
-	hub_take(u->hub, u->server, event, loop_now(u->loop), clock_unix_ms());
+	hub_handle_event(u->hub, u->server, event, loop_now(u->loop), clock_unix_ms());
 }
 
 /* Whether the share of this turn is used up. */
@@ -492,7 +492,7 @@ static int make(struct upstream *u, struct curl_loop *curl, const struct upstrea
 	r = hub_add_server(u->hub, slice_of(u->name), o->is_default, u->session, &u->server);
 	if (r)
 		return r;
-	hub_set_patience(u->server, o->patience);
+	hub_set_grace(u->server, o->patience);
 	pace_init(&u->pace, u->server);
 	return 0;
 }

@@ -39,7 +39,7 @@ struct upstream_options {
 	bool websocket_compression;
 	const char *websocket_protocol; /* ws_subprotocol_valid(); NULL: none is offered */
 	uint64_t websocket_ping;        /* ms of silence before a ping is sent (25 s); 0: never */
-	/* how long a lost link is kept from local programs, as hub_set_patience() has it */
+	/* how long a lost link is kept from local programs, as hub_set_grace() has it */
 	uint64_t patience;
 	struct wake changed;            /* the state of the session changed */
 };

@@ -129,7 +129,7 @@ static void say(const char *channel)
 
 	e.raw = e.pieces[0] = SLICE(text);
 	e.n_pieces = 1;
-	hub_take(hub, server, &event, 0, 0);
+	hub_handle_event(hub, server, &event, 0, 0);
 }
 
 static void say_outcome(uint64_t cookie)
@@ -138,7 +138,7 @@ static void say_outcome(uint64_t cookie)
 		.kind = SESSION_EVENT_OUTCOME, .outcome = SESSION_OK, .cookie = cookie,
 	};
 
-	hub_take(hub, server, &event, 0, 0);
+	hub_handle_event(hub, server, &event, 0, 0);
 }
 
 static void count(void *ctx, struct trie_entry *e)

@@ -284,7 +284,7 @@ static void handle_event(struct play *play, const struct session_event *e)
 		forget_refused(play, e->channel);
 	else if (e->kind == SESSION_EVENT_ABORT)
 		server_forget(&play->server, e->batch);
-	hub_take(play->hub, play->hub_server, e, play->now, play->now);
+	hub_handle_event(play->hub, play->hub_server, e, play->now, play->now);
 }
 
 static void handle_events(struct play *play)
@@ -605,7 +605,7 @@ static void add_server(struct play *play)
 	FUZZ_CHECK(session_new(&o, (struct wake){ignore_wake, NULL}, &play->session) == 0);
 	FUZZ_CHECK(hub_add_server(play->hub, SLICE("s"), true, play->session,
 				  &play->hub_server) == 0);
-	hub_set_patience(play->hub_server, play->how & 8 ? 5000 : 0);
+	hub_set_grace(play->hub_server, play->how & 8 ? 5000 : 0);
 	session_start(play->session, play->now);
 }
 

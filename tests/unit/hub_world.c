@@ -140,7 +140,7 @@ static void say(struct world *w, unsigned s, struct session_event *event, const 
 		envelope.ext = ext.raw;
 	}
 	event->envelope = json ? &envelope : NULL;
-	hub_take(w->hub, w->servers[s], event, WORLD_NOW, WORLD_UNIX_MS);
+	hub_handle_event(w->hub, w->servers[s], event, WORLD_NOW, WORLD_UNIX_MS);
 }
 
 void say_message(struct world *w, unsigned s, const char *channel, const char *json)

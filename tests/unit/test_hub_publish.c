@@ -174,12 +174,12 @@ static void test_answer_too_large(void **state)
 		e.n_pieces = 1;
 		assert_asked(w, 0, "{'op':'call','id':1,'channel':'/service/a','data':1}", "");
 		event.cookie = w->sessions[0].cookie;
-		hub_take(w->hub, w->servers[0], &event, WORLD_NOW, WORLD_UNIX_MS);
+		hub_handle_event(w->hub, w->servers[0], &event, WORLD_NOW, WORLD_UNIX_MS);
 		assert_heard(w, 0, REFUSED(1, "too-large", "the answer is too large"));
 		/* a publish succeeded, whatever the size of the reply */
 		assert_asked(w, 0, "{'op':'publish','id':1,'channel':'/a','data':1}", "");
 		event.cookie = w->sessions[0].cookie;
-		hub_take(w->hub, w->servers[0], &event, WORLD_NOW, WORLD_UNIX_MS);
+		hub_handle_event(w->hub, w->servers[0], &event, WORLD_NOW, WORLD_UNIX_MS);
 		assert_heard(w, 0, DONE(1));
 	}
 	free(big);

@@ -2,7 +2,7 @@
  * Who is told that a link was lost, and when: those who were there, if it lasts;
  * those who came meanwhile, as it goes; all, when messages may have been missed.
  */
-#include "hub/patience.h"
+#include "hub/grace.h"
 #include "tests/unit/hub_world.h"
 
 #include <stdio.h>
@@ -15,7 +15,7 @@ static int setup(void **state)
 {
 	world_init(&world);
 	world.sessions[0].info.generation = 1;
-	hub_set_patience(world.servers[0], MAX);
+	hub_set_grace(world.servers[0], MAX);
 	say_state(&world, 0, true);
 	for (unsigned i = 0; i < 4; i++)
 		heard(&world, i);
@@ -38,7 +38,7 @@ static void say_at(struct world *w, enum session_state s, bool gap, uint64_t at)
 	w->sessions[0].up = s == SESSION_CONNECTED;
 	w->sessions[0].info.state = s;
 	w->sessions[0].info.gap = gap;
-	hub_take(w->hub, w->servers[0], &event, WORLD_NOW + at, WORLD_UNIX_MS + at);
+	hub_handle_event(w->hub, w->servers[0], &event, WORLD_NOW + at, WORLD_UNIX_MS + at);
 }
 
 /* One event; the session's double knows no names but "connected" and "unconnected". */
@@ -160,14 +160,14 @@ static void unlimited_and_none(void **state)
 {
 	struct world *w = *state;
 
-	hub_set_patience(w->servers[0], UINT64_MAX);
+	hub_set_grace(w->servers[0], UINT64_MAX);
 	say_at(w, SESSION_UNCONNECTED, true, 10);
 	assert_true(hub_deadline(w->servers[0]) == UINT64_MAX);
 	hub_tick(w->hub, w->servers[0], UINT64_MAX - 1, WORLD_UNIX_MS);
 	assert_heard(w, 0, "");
 	say_at(w, SESSION_CONNECTED, true, 20);
 	assert_told(w, 0, "connected", "true");
-	hub_set_patience(w->servers[0], 0);
+	hub_set_grace(w->servers[0], 0);
 	say_at(w, SESSION_UNCONNECTED, false, 30);
 	assert_told(w, 0, "unconnected", "false");
 }

@@ -1,9 +1,8 @@
 /*
- * Owns what follows from an event of a session: who hears a message, which
- * request is answered, whom a channel's fate concerns. Guarantees that a
- * message is encoded once, and only when somebody hears it, that each member
- * hears it once however many of its patterns match, and that what could not be
- * encoded is told as lost. Must never know how events come about.
+ * Handles the events of a session: delivers messages, answers requests, notifies the
+ * holders of a channel, reports states. A message is encoded once, and only if it has a
+ * receiver. Each member gets it once, however many of its patterns match. A message
+ * that cannot be encoded is reported as lost.
  */
 #include "hub/crowd.h"
 #include "hub/hub.h"
@@ -42,21 +41,21 @@ static void collect(void *ctx, struct trie_entry *e)
 }
 
 /*
- * What comes on the bare channel while nobody here asked for that, comes because
- * of a filter; of several, the server does not say which.
+ * A message on the channel without filter, while no member subscribed exactly that, was
+ * sent because of a filter. The server does not report which of several.
  */
 static void collect_filtered(const struct hub_server *server, struct slice channel,
 			     struct list *hits)
 {
-	if (list_empty(&server->filtered) || wish_find(server, channel))
+	if (list_empty(&server->filtered) || interest_find(server, channel))
 		return;
 	LIST_EACH(s, &server->filtered, struct subscription, of_filtered)
 		if (slice_eq(channel_bare(s->pattern), channel))
 			collect(hits, &s->entry);
 }
 
-/* Its bytes for those who cannot read Z85, up to `max`; else, and often, there are none. 0 or
-   -ENOMEM. */
+/* The binary data of the event in base64, up to `max` bytes; empty if there is none or it does not fit.
+   0 or -ENOMEM. */
 static int put_binary(const struct session_event *event, size_t max, struct buf *ret)
 {
 	int r = BINARY_E_NONE;
@@ -148,7 +147,7 @@ static void deliver(struct hub *h, struct hub_server *server, const struct sessi
 	collect_channel(server, channel, &hits);
 	if (list_empty(&hits))
 		return;
-	h->stats.heard++;
+	h->stats.matched++;
 	r = encode_event(h, server, event, &frame);
 	server->left_out += r == -EMSGSIZE;
 	if (r == -EMSGSIZE)
@@ -191,7 +190,7 @@ static int put_envelope(struct buf *out, const struct envelope *e)
 	return r;
 }
 
-/* the server's own words, else ours */
+/* the server's error text, else our own */
 static struct slice words(const struct session_event *event, struct slice otherwise)
 {
 	if (event->envelope && event->envelope->error.n > 0)
@@ -275,7 +274,7 @@ static void complete(struct hub *h, const struct session_event *event)
 	struct buf result, error;
 	int r = 0;
 
-	/* its member is gone, or never wanted to know */
+	/* its member was removed, or the publish had no id */
 	if (!request)
 		return;
 	buf_init(&result, PROTOCOL_FRAME_MAX);
@@ -294,7 +293,7 @@ static void complete(struct hub *h, const struct session_event *event)
 /* ---- channels ---- */
 
 /* Whether this holder needs an event because no reply reports the status to it. */
-static bool is_news(const struct subscription *s, enum session_channel_status status)
+static bool needs_event(const struct subscription *s, enum session_channel_status status)
 {
 	if (!list_empty(&s->waiting))
 		return false;
@@ -305,22 +304,22 @@ static bool is_news(const struct subscription *s, enum session_channel_status st
 
 /* Sends an event to the holders that no reply informs. Encoded once, when the first one needs it;
    `failed`: encoding failed. */
-static void tell_holders(struct hub *h, const struct hub_server *server, struct wish *wish,
+static void notify_holders(struct hub *h, const struct hub_server *server, struct interest *interest,
 			 enum session_channel_status status, struct slice error, int failed)
 {
 	struct chunk_frame frame = {0};
 
-	LIST_EACH(s, &wish->holders, struct subscription, of_wish) {
-		if (!is_news(s, status))
+	LIST_EACH(s, &interest->holders, struct subscription, of_interest) {
+		if (!needs_event(s, status))
 			continue;
 		if (!failed && !frame.blob)
-			failed = send_encode_subscription(h, server, wish->by_pattern.key, status,
+			failed = send_encode_subscription(h, server, interest->by_pattern.key, status,
 							  error, &frame);
 		send_frame(s->member, failed, &frame);
 	}
 }
 
-static void confirm(struct hub *h, const struct hub_server *server, struct wish *wish,
+static void confirm(struct hub *h, const struct hub_server *server, struct interest *interest,
 		    const struct session_event *event)
 {
 	struct buf bayeux;
@@ -328,17 +327,17 @@ static void confirm(struct hub *h, const struct hub_server *server, struct wish 
 	buf_init(&bayeux, SUBSCRIBED_MAX);
 	if (event->envelope && put_envelope(&bayeux, event->envelope))
 		buf_clear(&bayeux);
-	buf_clear(&wish->postponed);
-	tell_holders(h, server, wish, SESSION_CHANNEL_ACTIVE, SLICE_NULL, 0);
-	LIST_EACH(s, &wish->holders, struct subscription, of_wish) {
+	buf_clear(&interest->postponed);
+	notify_holders(h, server, interest, SESSION_CHANNEL_ACTIVE, SLICE_NULL, 0);
+	LIST_EACH(s, &interest->holders, struct subscription, of_interest) {
 		s->pending = s->postponed = false;
 		request_answer_all(s, REQUEST_OK, 0, buf_slice(&bayeux));
 	}
 	buf_fini(&bayeux);
 }
 
-/* Nobody holds it any more: whoever wants it again must ask again. */
-static void reject(struct hub *h, const struct hub_server *server, struct wish *wish,
+/* A final refusal ends all subscriptions of the channel; to try again, a member must subscribe again. */
+static void end_rejected(struct hub *h, const struct hub_server *server, struct interest *interest,
 		   const struct session_event *event)
 {
 	struct buf error;
@@ -346,10 +345,10 @@ static void reject(struct hub *h, const struct hub_server *server, struct wish *
 
 	buf_init(&error, PROTOCOL_FRAME_MAX);
 	r = put_refusal(&error, event);
-	tell_holders(h, server, wish, SESSION_CHANNEL_REFUSED, buf_slice(&error), r);
-	/* with its last holder the wish goes */
-	for (size_t n = wish->n_holders; n > 0; n--) {
-		struct subscription *s = LIST_OF(wish->holders.next, struct subscription, of_wish);
+	notify_holders(h, server, interest, SESSION_CHANNEL_REFUSED, buf_slice(&error), r);
+	/* the last holder frees the interest */
+	for (size_t n = interest->n_holders; n > 0; n--) {
+		struct subscription *s = LIST_OF(interest->holders.next, struct subscription, of_interest);
 
 		request_answer_all(s, REQUEST_FAILED, PROTOCOL_E_REFUSED, buf_slice(&error));
 		subscription_free(s);
@@ -360,7 +359,7 @@ static void reject(struct hub *h, const struct hub_server *server, struct wish *
 /* The server refuses temporarily, or does not answer. The subscribe is sent again after a pause; no
    request waits for that. The reason is sent to each holder once, until the channel is confirmed, and
    kept for members that join before the next try. */
-static void postpone(struct hub *h, const struct hub_server *server, struct wish *wish,
+static void postpone(struct hub *h, const struct hub_server *server, struct interest *interest,
 		     const struct session_event *event)
 {
 	struct buf error;
@@ -368,13 +367,13 @@ static void postpone(struct hub *h, const struct hub_server *server, struct wish
 
 	buf_init(&error, PROTOCOL_FRAME_MAX);
 	r = put_refusal(&error, event);
-	buf_clear(&wish->postponed);
-	if (!r && buf_put(&wish->postponed, buf_slice(&error)))
-		buf_clear(&wish->postponed);
-	LIST_EACH(s, &wish->holders, struct subscription, of_wish)
+	buf_clear(&interest->postponed);
+	if (!r && buf_put(&interest->postponed, buf_slice(&error)))
+		buf_clear(&interest->postponed);
+	LIST_EACH(s, &interest->holders, struct subscription, of_interest)
 		request_answer_all(s, REQUEST_PENDING, 0, SLICE_NULL);
-	tell_holders(h, server, wish, SESSION_CHANNEL_PENDING, buf_slice(&error), r);
-	LIST_EACH(s, &wish->holders, struct subscription, of_wish)
+	notify_holders(h, server, interest, SESSION_CHANNEL_PENDING, buf_slice(&error), r);
+	LIST_EACH(s, &interest->holders, struct subscription, of_interest)
 		s->pending = s->postponed = true;
 	buf_fini(&error);
 }
@@ -382,16 +381,16 @@ static void postpone(struct hub *h, const struct hub_server *server, struct wish
 static void channel_changed(struct hub *h, struct hub_server *server,
 			    const struct session_event *event)
 {
-	struct wish *wish = wish_find(server, event->channel);
+	struct interest *interest = interest_find(server, event->channel);
 
-	if (!wish)
+	if (!interest)
 		return;
 	if (event->status == SESSION_CHANNEL_ACTIVE)
-		confirm(h, server, wish, event);
+		confirm(h, server, interest, event);
 	else if (event->status == SESSION_CHANNEL_REFUSED)
-		reject(h, server, wish, event);
+		end_rejected(h, server, interest, event);
 	else
-		postpone(h, server, wish, event);
+		postpone(h, server, interest, event);
 }
 
 /* ---- state ---- */
@@ -405,7 +404,7 @@ static int encode_state(struct hub *h, const struct hub_server *server, uint64_t
 	state_message(server, now, unix_ms, &m);
 	r = chunk_message(&h->chunk, &m, ret);
 	if (r == -EINVAL) {
-		/* the reason came from afar and is no text: the state counts more */
+		/* the reason from the server is not UTF-8: send the state without it */
 		m.has &= ~PROTOCOL_F(REASON);
 		r = chunk_message(&h->chunk, &m, ret);
 	}
@@ -415,8 +414,8 @@ static int encode_state(struct hub *h, const struct hub_server *server, uint64_t
 	return r;
 }
 
-/* To the members with these ids; encoded once, and only for somebody. */
-static void tell_state(struct hub *h, struct hub_server *server, uint64_t first, uint64_t last,
+/* Sends the state to the members with these ids; encoded once, and only if there is a receiver. */
+static void send_state(struct hub *h, struct hub_server *server, uint64_t first, uint64_t last,
 		       uint64_t now, uint64_t unix_ms)
 {
 	struct chunk_frame frame = {0};
@@ -433,12 +432,12 @@ static void tell_state(struct hub *h, struct hub_server *server, uint64_t first,
 
 static void state_changed(struct hub *h, struct hub_server *server, uint64_t now, uint64_t unix_ms)
 {
-	struct patience *p = &server->patience;
+	struct grace *p = &server->grace;
 	struct session_info info;
 
 	session_info(server->session, &info);
-	bool kept = patience_keeps(p, &info, now, h->last_member);
-	tell_state(h, server, kept ? p->last_member + 1 : 0, UINT64_MAX, now, unix_ms);
+	bool kept = grace_defers(p, &info, now, h->last_member);
+	send_state(h, server, kept ? p->last_member + 1 : 0, UINT64_MAX, now, unix_ms);
 	if (session_is_up(server->session))
 		return;
 	LIST_EACH_SAFE(request, &server->requests, struct request, of_server)
@@ -447,16 +446,16 @@ static void state_changed(struct hub *h, struct hub_server *server, uint64_t now
 
 uint64_t hub_deadline(const struct hub_server *server)
 {
-	return patience_deadline(&server->patience);
+	return grace_deadline(&server->grace);
 }
 
 void hub_tick(struct hub *h, struct hub_server *server, uint64_t now, uint64_t unix_ms)
 {
-	if (patience_is_over(&server->patience, now))
-		tell_state(h, server, 0, server->patience.last_member, now, unix_ms);
+	if (grace_is_over(&server->grace, now))
+		send_state(h, server, 0, server->grace.last_member, now, unix_ms);
 }
 
-void hub_take(struct hub *h, struct hub_server *server, const struct session_event *event,
+void hub_handle_event(struct hub *h, struct hub_server *server, const struct session_event *event,
 	      uint64_t now, uint64_t unix_ms)
 {
 	switch (event->kind) {
@@ -478,7 +477,7 @@ void hub_take(struct hub *h, struct hub_server *server, const struct session_eve
 	case SESSION_EVENT_ABORT:
 	case SESSION_EVENT_NOTE:
 	case SESSION_EVENT_UNAUTHORIZED:
-		/* for whoever drives the session */
+		/* for the driver of the session */
 		break;
 	}
 }
