@@ -1,6 +1,6 @@
 /*
- * Owns the reading of advice objects. Guarantees numbers within bounds,
- * whatever the server wrote. Knows nothing of timers, nor why they are set.
+ * Reads advice objects. Numbers are limited to a sensible range, whatever the server
+ * sent.
  */
 #include "bayeux/advice.h"
 
@@ -17,8 +17,8 @@ void advice_reset(struct advice *a)
 	*a = (struct advice){.timeout = ADVICE_TIMEOUT_DEFAULT};
 }
 
-/* Numbers may come as 2000 or 2000.0; below 0 and beyond the hour they are held to be 0 and the
-   hour: a server that means "never again" says reconnect none. */
+/* Numbers may be written as 2000 or 2000.0. They are limited to 0 and one hour: a server that wants no
+   reconnect at all sends reconnect none. */
 static void read_ms(const struct json_value *v, uint64_t *ms)
 {
 	double d;

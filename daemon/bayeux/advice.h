@@ -1,8 +1,8 @@
 /*
  * What a server advises about reconnecting. The advice of one message replaces
- * all earlier advice, over the defaults (bayeux.md 1.10): there is no merging,
- * and a handshake begins with the defaults again, for some servers answer it
- * without advice and old advice once made clients handshake for ever.
+ * all earlier advice, over the defaults (bayeux.md 1.10): there is no merging. A
+ * handshake begins with the defaults again, because some servers answer it without
+ * advice, and with old advice a client could repeat the handshake without end.
  */
 #ifndef BAYEUX_ADVICE_H
 #define BAYEUX_ADVICE_H
@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 enum advice_reconnect {
-	ADVICE_ABSENT,          /* not said, or a word nobody knows: the context decides */
+	ADVICE_ABSENT,          /* missing or unknown: the context decides */
 	ADVICE_RETRY,
 	ADVICE_HANDSHAKE,
 	ADVICE_NONE,
@@ -24,10 +24,10 @@ struct advice {
 	enum advice_reconnect reconnect;
 	uint64_t interval;      /* between the end of a connect and the next */
 	uint64_t timeout;       /* how long the server holds a connect */
-	uint64_t max_interval;  /* how long a session lives without a connect; 0 when not said */
+	uint64_t max_interval;  /* after which time without a connect a session expires; 0: unknown */
 	bool multiple_clients;  /* another session with our cookie is being held instead of us */
-	/* it names other hosts to go to. They are not read: whoever answers for a server would be
-	   given its credentials, so where to go is for the administrator alone to say */
+	/* it lists other hosts. They are not used: the session's credentials would be sent to them,
+	   so only the administrator configures where to connect */
 	bool hosts;
 };
 

@@ -1,7 +1,6 @@
 /*
- * Owns the two forms of a binary payload and the way between them. Guarantees
- * that `meta` passes byte by byte, and that what is malformed is said to be so
- * and never guessed at. Must never know sessions or peers.
+ * Converts a binary payload between its two forms. `meta` passes unchanged; malformed
+ * data is an error.
  */
 #include "bayeux/binary.h"
 
@@ -89,12 +88,12 @@ int binary_to_wire(const struct envelope *e, struct buf *out)
 /* `own` with the marker in it. 0, BINARY_E_WISH, -errno. */
 static int put_marker(struct slice own, struct buf *ext)
 {
-	struct json_value taken;
+	struct json_value existing;
 	size_t start = buf_len(ext);
-	int r = json_read_member(own, "binary", &taken);
-	if (r < 0 || taken.kind != JSON_ABSENT)
-		return r < 0 ? r : BINARY_E_WISH;
-	/* without its last brace, behind which there is no comma when there are no members */
+	int r = json_read_member(own, "binary", &existing);
+	if (r < 0 || existing.kind != JSON_ABSENT)
+		return r < 0 ? r : BINARY_E_OBJECT;
+	/* without its last brace; an empty object gets no comma before the new member */
 	struct slice open = own.n ? slice_take(own, own.n - 1) : SLICE("{");
 	while (open.n > 1 && strchr(" \t\r\n", open.p[open.n - 1]))
 		open.n--;
@@ -106,18 +105,18 @@ static int put_marker(struct slice own, struct buf *ext)
 	return r;
 }
 
-int binary_from_wire(struct slice wish, struct slice own, struct buf *data, struct buf *ext,
+int binary_from_wire(struct slice object, struct slice own, struct buf *data, struct buf *ext,
 		     const char **ret_why)
 {
 	size_t start = buf_len(data);
-	int r = convert(wish, true, base64_decode, z85_encode, "data of binary is no base64", data,
+	int r = convert(object, true, base64_decode, z85_encode, "data of binary is no base64", data,
 			ret_why);
 	if (r)
-		return r < 0 ? r : BINARY_E_WISH;
+		return r < 0 ? r : BINARY_E_OBJECT;
 	r = put_marker(own, ext);
 	if (r)
 		buf_truncate(data, start);
-	if (r == BINARY_E_WISH)
+	if (r == BINARY_E_OBJECT)
 		*ret_why = "ext must not contain binary";
 	return r;
 }

@@ -5,8 +5,8 @@
  *
  *     "binary":{"data":"<base64>","last":true,"meta":…}
  *
- * Nothing of it is agreed upon in the handshake: a server without the extension
- * relays such messages like any other.
+ * It is not negotiated in the handshake: a server without the extension relays such
+ * messages like any other.
  */
 #ifndef BAYEUX_BINARY_H
 #define BAYEUX_BINARY_H
@@ -14,22 +14,22 @@
 #include "bayeux/envelope.h"
 #include "protocol/buf.h"
 
-enum { BINARY_E_NONE = 1, BINARY_E_WISH = 2 };
+enum { BINARY_E_NONE = 1, BINARY_E_OBJECT = 2 };
 
 /*
- * Appends what the message carries, as the local wire has it; {"error":"words for people"} when
- * it says that it is binary and is not. BINARY_E_NONE when it does not say so. 0, -ENOMEM,
+ * Appends the object of the local wire for the message's binary data; {"error":"description"} if
+ * the data is malformed. BINARY_E_NONE if the message is not binary. 0, -ENOMEM,
  * -EMSGSIZE; on failure `out` is as long as before.
  */
 int binary_to_wire(const struct envelope *e, struct buf *out);
 
 /*
- * Appends to `data` and `ext` what a message must say to carry `wish`, an object of the local
- * wire, beside `own`, the ext that it has anyway (raw object or SLICE_NULL). `last` may be left
- * out and is true then, `meta` too. BINARY_E_WISH with words in *ret_why when it is none, or when
- * `own` says "binary" itself. 0, -ENOMEM, -EMSGSIZE; on failure both are as long as before.
+ * Appends to `data` and `ext` the values for a message that carries `object`, an object of the local
+ * wire; `own` is the ext that the message has already (raw object or SLICE_NULL). `last` (default
+ * true) and `meta` are optional. BINARY_E_OBJECT with a description in *ret_why if it is invalid, or
+ * if `own` has a member "binary". 0, -ENOMEM, -EMSGSIZE; on failure both are as long as before.
  */
-int binary_from_wire(struct slice wish, struct slice own, struct buf *data, struct buf *ext,
+int binary_from_wire(struct slice object, struct slice own, struct buf *data, struct buf *ext,
 		     const char **ret_why);
 
 #endif

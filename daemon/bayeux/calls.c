@@ -1,8 +1,7 @@
 /*
- * Owns what is known of calls beyond their end. Guarantees that an answer goes
- * to the call it belongs to or to nobody, as far as the server lets us know,
- * and that what is remembered stays bounded. Must never know how a call ends or
- * what follows.
+ * Matches answers with calls, also after a call has ended. An answer is delivered to
+ * the call it belongs to or not at all, as far as the server allows to tell. The memory
+ * of ended calls is bounded.
  */
 #include "bayeux/calls.h"
 
@@ -156,7 +155,7 @@ static enum calls_match match_channel(struct calls *c, const struct publishes *p
 }
 
 /*
- * Only on service channels: there nobody but the server speaks. On a broadcast
+ * Only on service channels, where only the server sends messages. On a broadcast
  * channel of Faye our own publish comes back as an event with our id.
  */
 enum calls_match calls_match(struct calls *c, const struct publishes *p, const struct envelope *e,

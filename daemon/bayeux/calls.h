@@ -1,17 +1,15 @@
 /*
- * Whose answer an event on a service channel is. Where the server repeats our
- * id (CometD's remote calls) the id says it. Where it does not, the answer is
- * for the oldest call on that channel; so a call that ended without one keeps
- * its place there for a while, lest its late answer be taken for that of the
- * next. A channel once answered by id needs no such guess: what comes there
- * without id is an ordinary message.
+ * To which call an event on a service channel is the answer. Where the server repeats
+ * our id (CometD's remote calls) the id decides. Otherwise the answer is for the oldest
+ * call on that channel; so a call that ended without one is kept for a while, so that
+ * its late answer is not delivered to the next call. On a channel that was answered by
+ * id once, an event without id is an ordinary message.
  *
- * Publishes that ended without a reply are remembered here too: a late reply
- * may carry data that is meant for its publisher only, so it must not be
- * delivered as an event.
+ * Publishes that ended without a reply are kept here, too: a late reply may carry data
+ * that is meant only for its publisher, so it must not be delivered as an event.
  *
- * Bounded: so many ended calls and publishes, and so many channels; the oldest
- * are forgotten first.
+ * The numbers of ended calls, publishes and channels are limited; the oldest are
+ * dropped first.
  */
 #ifndef BAYEUX_CALLS_H
 #define BAYEUX_CALLS_H
@@ -51,8 +49,8 @@ bool calls_is_late_reply(const struct calls *c, const struct envelope *e);
 
 enum calls_match {
 	CALLS_NONE,             /* an ordinary message */
-	CALLS_ANSWER,           /* to *ret, which was sent and waits */
-	CALLS_LATE,             /* to a call that is over: nobody's any more */
+	CALLS_ANSWER,           /* to *ret, which waits for it */
+	CALLS_LATE,             /* to a call that has ended: not delivered */
 };
 enum calls_match calls_match(struct calls *c, const struct publishes *p, const struct envelope *e,
 			     uint64_t now, struct publish **ret);

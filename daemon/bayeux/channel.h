@@ -1,11 +1,11 @@
 /*
- * The grammar of channel names, and whether one pattern matches one channel.
- * Names come to us from local peers, who are told what is wrong with them, and
- * from servers, whose events are normalised before matching. Knows no subscriber.
+ * The grammar of channel names, and matching a pattern with a channel. Names come from
+ * local peers, which get a description of the fault, and from servers, whose events are
+ * normalised before matching.
  *
  * A name may end in a filter, "?" and what follows to the end (Salesforce:
- * "/topic/X?Status=Open"). It is part of the last segment, whatever it holds:
- * no "/" in it parts anything, no "*" in it is a wildcard.
+ * "/topic/X?Status=Open"). It is part of the last segment: a "/" in it is no separator,
+ * a "*" in it is no wildcard.
  */
 #ifndef BAYEUX_CHANNEL_H
 #define BAYEUX_CHANNEL_H
@@ -25,7 +25,7 @@ enum channel_fault {
 	CHANNEL_E_LENGTH,
 	CHANNEL_E_META,          /* /meta/… belongs to the session */
 };
-/* words for people: "must begin with \"/\"" */
+/* for messages: "must begin with \"/\"" */
 const char *channel_fault_text(int fault);
 
 /* Where the first control character begins, in bytes from 0; s.n when there is none. */
@@ -57,7 +57,7 @@ static inline bool channel_has_filter(struct slice s) { return channel_bare(s).n
 /* The segment at the front of `rest`, which begins with "/". */
 struct slice channel_segment(struct slice rest);
 
-/* "/a/b" of "/a/b/c" and of "/a/b/" + "*"; "" of "/a": what stands before the last "/" */
+/* "/a/b" of "/a/b/c" and of "/a/b/" + "*"; "" of "/a": the part before the last "/" */
 struct slice channel_parent(struct slice s);
 
 /* Drops the one trailing "/" that CometD leaves on the channel of an event (bayeux.md 0, 19). */

@@ -5,7 +5,7 @@
 #include "bayeux/channel_pace.h"
 
 #define PAUSE_TIMES 5u
-/* the clock shows full milliseconds: a batch may have taken one more than it says */
+/* the clock counts whole milliseconds: a batch may have taken one more */
 #define CLOCK_MS 1u
 /* requests in one batch, whatever their size */
 #define ROOM_MAX 256u

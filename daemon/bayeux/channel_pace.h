@@ -8,7 +8,7 @@
  * So while publishes are sent, one batch with channels is under way at a time, and when it
  * is answered, none follows for five times as long as it took. Only the time counts that it
  * took longer than a batch without channels: the distance to the server delays no publish.
- * So channels get a sixth of the time. They never wait for ever: a pause is
+ * So channels get a sixth of the time. A pause is
  * CHANNEL_PACE_PAUSE_MAX at most, and without publishes there is none.
  *
  * A batch grows while the server answers it within CHANNEL_PACE_MS. A slower one is made

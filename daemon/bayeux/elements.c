@@ -98,7 +98,7 @@ static enum state at_element(char c)
 	}
 }
 
-/* The "]" before it did not end the array if that goes on; more brackets may follow. */
+/* The "]" did not end the array if elements follow; further brackets may follow, too. */
 static enum state at_end(const struct elements *s, char c)
 {
 	if (c == '*' && s->in_comment)
@@ -136,7 +136,7 @@ static enum state state_after(struct elements *s, char c)
 	return BROKEN;
 }
 
-/* Goes on to the first byte of an element, or to the end of the piece. */
+/* Skips to the first byte of an element, or to the end of the piece. */
 static void find_element(struct elements *s)
 {
 	while (s->piece.n && !elements_inside(s) && s->state != BROKEN) {
@@ -292,7 +292,7 @@ static size_t pass_element(struct place *at, struct slice rest)
 	return i;
 }
 
-/* A number or a word, whatever it is, ends before what cannot be part of one. */
+/* A number or a word ends before a byte that cannot be part of one. */
 static size_t pass_scalar(struct place *at, struct slice rest)
 {
 	size_t i = at->size == 0;

@@ -3,8 +3,7 @@
  * go in as they arrive, in pieces of any size, and the elements of the JSON
  * array (or the single bare object) come out one by one. The end of an element
  * is found by its brackets, strings and escapes alone, so it is found even when
- * the element is not valid JSON: parsing then fails for that element only, not
- * for its neighbours.
+ * the element is not valid JSON: parsing then fails only for that element.
  *
  * Brackets that do not match cost as little as possible: a closing bracket
  * closes everything up to its partner, and an object that is not closed ends

@@ -1,8 +1,7 @@
 /*
- * Owns the first look at what a server sent: one walk over the text, one view
- * per message. Guarantees that a text is taken whole or not at all, that a bad
- * element costs only itself, and that a session's clientId can be left out of
- * what is shown to others. Knows no session: it cannot say whose reply it is.
+ * Parses a text of the server in one pass into a view per message. A malformed element
+ * is skipped without affecting the others. The session's clientId can be left out of
+ * what is passed on.
  */
 #include "bayeux/envelope.h"
 
@@ -34,7 +33,7 @@ static bool is_space(char c)
 	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
-/* Cuts `member` and the one comma that parted it from its neighbour out of `raw`. */
+/* Removes `member`, and the comma next to it, from `raw`. */
 static void cut_member(struct envelope *e, struct slice member)
 {
 	size_t from = (size_t)(member.p - e->raw.p), to = from + member.n, comma = from;
@@ -75,8 +74,8 @@ static struct slice raw_if(const struct json_field *f, enum json_kind kind)
 	return f->value.kind == kind ? f->value.raw : SLICE_NULL;
 }
 
-/* Only true is success, also as a text (cometd-twisted); null is as if not said, anything else odd
-   is failure. */
+/* Only true is success, also as a string (cometd-twisted); null counts as missing, anything else as
+   failure. */
 static enum json_kind successful_of(const struct json_value *v)
 {
 	if (v->kind == JSON_STRING && slice_eq(v->raw, SLICE("\"true\"")))
@@ -148,7 +147,7 @@ static int take_element(void *ctx, const struct json_element *element,
 			const struct json_field *fields)
 {
 	struct envelope_batch *b = ctx;
-	/* a key that stands twice could be read one way here and another way behind us */
+	/* other programs might use the other value of a key that occurs twice */
 	if (element->value.kind != JSON_OBJECT || element->duplicate ||
 	    fields[CHANNEL].value.kind != JSON_STRING) {
 		b->skipped++;
@@ -162,8 +161,8 @@ static int take_element(void *ctx, const struct json_element *element,
 	return r;
 }
 
-/* Decoded texts are no longer than the text they stand in: with that much room at the start,
-   scratch never moves under the views of earlier messages. */
+/* Decoded strings are never longer than the whole text: with that much room from the start, scratch
+   does not move, and the views of earlier messages stay valid. */
 static int make_scratch(struct buf *scratch, struct slice text)
 {
 	char *room;

@@ -1,9 +1,8 @@
 /*
- * JSON array <-> views of Bayeux messages. One text from a server becomes a row
- * of views; what other servers do wrong is tolerated here and nowhere else:
- * a bare object for an array, elements that are no objects or have no channel
- * (skipped and counted), ids as numbers, truth as text, errors as anything,
- * subscription as an array, unknown fields anywhere. Knows no session.
+ * Bayeux messages as views of the server's text. Deviations of servers are tolerated
+ * here and nowhere else: a bare object instead of an array, elements that are not
+ * objects or have no channel (skipped and counted), ids as numbers, booleans as
+ * strings, errors of any type, subscription as an array, unknown fields.
  */
 #ifndef BAYEUX_ENVELOPE_H
 #define BAYEUX_ENVELOPE_H
@@ -45,7 +44,7 @@ struct envelope {
 	struct slice advice;            /* raw object */
 	struct slice ext;               /* raw object */
 	struct slice connection_types;  /* raw array */
-	/* decoded; CometD Java always says it, cometd-nodejs-server never */
+	/* decoded; CometD Java always sends it, cometd-nodejs-server never does */
 	struct slice minimum_version;
 	enum json_kind successful;      /* JSON_TRUE, JSON_FALSE or JSON_ABSENT */
 	uint64_t x_messages;            /* events that accompany a handshake reply */
@@ -57,7 +56,7 @@ struct envelope {
 struct envelope_batch {
 	struct envelope *items;
 	size_t n, cap;
-	/* elements that were no Bayeux message, or said a key twice */
+	/* elements that were not Bayeux messages, or had a key twice */
 	unsigned skipped;
 	struct buf scratch;
 };

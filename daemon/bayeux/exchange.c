@@ -1,7 +1,6 @@
 /*
- * Owns the list of exchanges and who is in which. Guarantees that a request is
- * in one exchange at most and that the count of those in flight is right. Must
- * never know what a reply means.
+ * Exchanges and the requests in them. A request is in at most one exchange, and the
+ * count of requests in flight is exact.
  */
 #include "bayeux/exchange.h"
 

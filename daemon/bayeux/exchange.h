@@ -1,11 +1,11 @@
 /*
- * What was handed to the driver and waits for the server: batches ("exchanges")
- * and the requests in them. On long-polling an exchange is one HTTP request,
- * and ends when the driver says so; on a WebSocket it is one message, and ends
- * with the last of its replies.
+ * What was passed to the driver and has no reply yet: batches ("exchanges") and the
+ * requests in them. With long-polling an exchange is one HTTP request, and ends when
+ * the driver reports its end; with WebSocket it is one message, and ends with the last
+ * of its replies.
  *
- * A request lies in the record it belongs to (a publish, a wanted channel, the
- * session itself), so that neither sending nor settling allocates per request.
+ * A request is a member of the record it belongs to (a publish, a wanted channel, the
+ * session itself), so that neither sending nor completing allocates memory per request.
  */
 #ifndef BAYEUX_EXCHANGE_H
 #define BAYEUX_EXCHANGE_H
@@ -38,13 +38,13 @@ struct exchange {
 	struct exchanges *home;
 	struct list link;
 	struct session_batch batch;
-	struct list requests;           /* without reply as yet */
-	size_t n_sent;                  /* requests when it left */
+	struct list requests;           /* without a reply yet */
+	size_t n_sent;                  /* requests when it was sent */
 	size_t bytes;                   /* of its text */
 	uint64_t sent_at;
-	uint64_t heard_at;              /* when the last bytes of its HTTP answer arrived; sent_at before
+	uint64_t received_at;              /* when the last bytes of its HTTP answer arrived; sent_at before
 					   that */
-	uint64_t credential;            /* the one it shows: 0 for the first, 1 for the next … */
+	uint64_t credential;            /* the one it was sent with: 0 for the first, 1 for the next … */
 	uint64_t deadline;              /* of the whole, on long-polling; else UINT64_MAX */
 	bool kept;                      /* not freed by its last request: on long-polling always */
 	bool answered;                  /* the server has taken it: some reply came */
@@ -59,7 +59,7 @@ struct exchanges {
 void exchanges_init(struct exchanges *all);
 /* A new one at the end, still without requests. 0 or -ENOMEM. */
 int exchange_new(struct exchanges *all, const struct session_batch *batch, struct exchange **ret);
-/* The exchange must be without requests: what happens to them is for others to say. */
+/* The exchange must have no requests any more: the caller has handled them. */
 void exchange_free(struct exchange *x);
 struct exchange *exchange_find(const struct exchanges *all, uint64_t batch);
 /* whether it holds subscribes, unsubscribes and publishes */
@@ -76,7 +76,7 @@ struct exchange *exchange_first_due(const struct exchanges *all, const struct ex
 void request_init(struct request *r, enum request_kind kind);
 /* The request goes out as part of `x`. */
 void request_enter(struct request *r, struct exchange *x);
-/* It is answered, or given up. A WebSocket exchange goes with its last request. */
+/* It is answered, or given up. A WebSocket exchange is freed with its last request. */
 void request_leave(struct request *r);
 
 #endif

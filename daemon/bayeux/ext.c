@@ -1,6 +1,6 @@
 /*
- * Owns the chain of extensions of one session: incoming in order, outgoing
- * likewise, for their keys are distinct. Must never know what one of them does.
+ * The chain of extensions of one session. They are called in the same order for
+ * incoming and outgoing messages, which is possible because their keys are distinct.
  */
 #include "bayeux/ext.h"
 
@@ -17,7 +17,7 @@ void ext_free_all(struct list *chain)
 	}
 }
 
-/* Appends `"key":value` behind whatever is there; leaves no trace when there is no value. */
+/* Appends `"key":value`, with a comma if needed; nothing when there is no value. */
 static int write_member(struct ext *x, const struct ext_request *request, struct buf *out)
 {
 	size_t start = buf_len(out);
@@ -106,11 +106,11 @@ int ext_look(const struct list *chain, enum ext_moment moment, const struct enve
 	return r;
 }
 
-void ext_taken(const struct list *chain, enum ext_moment moment, const struct envelope *e)
+void ext_accepted(const struct list *chain, enum ext_moment moment, const struct envelope *e)
 {
 	LIST_EACH(x, chain, struct ext, link)
-		if (x->ops->taken)
-			x->ops->taken(x, moment, e);
+		if (x->ops->accepted)
+			x->ops->accepted(x, moment, e);
 }
 
 int ext_incoming(const struct list *chain, enum ext_moment moment, const struct envelope *e,
@@ -118,7 +118,7 @@ int ext_incoming(const struct list *chain, enum ext_moment moment, const struct 
 {
 	int r = ext_look(chain, moment, e, at);
 	if (r >= 0)
-		ext_taken(chain, moment, e);
+		ext_accepted(chain, moment, e);
 	return r;
 }
 
@@ -172,11 +172,11 @@ int ext_answered(const struct list *chain, struct slice channel)
 	return r;
 }
 
-void ext_unheard(const struct list *chain, struct slice channel, bool later)
+void ext_subscribe_lost(const struct list *chain, struct slice channel, bool later)
 {
 	LIST_EACH(x, chain, struct ext, link)
-		if (x->ops->unheard)
-			x->ops->unheard(x, channel, later);
+		if (x->ops->subscribe_lost)
+			x->ops->subscribe_lost(x, channel, later);
 }
 
 void ext_missed(const struct list *chain)

@@ -1,14 +1,12 @@
 /*
- * Extensions of the Bayeux protocol: each owns one key of the `ext` object. On
- * the way out it may put a value under that key; on the way in it sees every
- * event in order and every reply that matters, and may hold back an event. It
- * is told which channels are wanted, and what was handed over.
- * An extension belongs to one session and knows neither transports nor timers.
+ * Extensions of the Bayeux protocol: each owns one key of the `ext` object. It may add a
+ * value under that key to outgoing messages; it sees every incoming event in order and
+ * every relevant reply, and may keep back an event. It is notified which channels are
+ * wanted, and which events were delivered. An extension belongs to one session.
  *
- * Any hook that may fail may be called again for the same thing, because it, or
- * another extension behind it, had no memory: what it does then is the same as
- * if it had been called once. What must not be done twice, counting above all,
- * has its place in `taken`.
+ * Any hook that may fail may be called again for the same message, because it, or an
+ * extension after it, had no memory: the result must be the same as of one call. What
+ * must not be done twice, above all counting, belongs into `accepted`.
  */
 #ifndef BAYEUX_EXT_H
 #define BAYEUX_EXT_H
@@ -25,14 +23,14 @@ struct ext;
 enum { EXT_DROP = 1, EXT_AGAIN = 2 };
 
 enum ext_moment {
-	EXT_HANDSHAKE_REPLY,    /* a good one */
-	EXT_CONNECT_REPLY,      /* a good one, to the connect that is outstanding */
-	EXT_STALE_REPLY,        /* to a connect that a newer one has overtaken */
-	EXT_EVENT,              /* EXT_DROP keeps it from everybody */
-	EXT_UNREADABLE,         /* with EXT_DROP: it came before, and its loss was reported then */
+	EXT_HANDSHAKE_REPLY,    /* a successful one */
+	EXT_CONNECT_REPLY,      /* a successful one, to the outstanding connect */
+	EXT_STALE_REPLY,        /* to a connect that was replaced by a newer one */
+	EXT_EVENT,              /* with EXT_DROP it is not delivered */
+	EXT_UNREADABLE,         /* with EXT_DROP: it is a repeat, and its loss was reported before */
 };
 
-/* the same instant on two clocks, in ms: the one that only runs, and the one that people set */
+/* the same instant on two clocks, in ms: monotonic, and time of day */
 struct ext_time {
 	uint64_t now;
 	uint64_t unix_ms;
@@ -49,25 +47,25 @@ struct ext_ops {
 	const char *key;
 	/* Appends the raw JSON value of `key` for this request, or nothing. 0 or -errno. */
 	int (*outgoing)(struct ext *x, const struct ext_request *request, struct buf *out);
-	/* 0, EXT_DROP (then those behind do not see it), -ENOMEM. May be NULL. */
+	/* 0, EXT_DROP (extensions after this one do not see it), -ENOMEM. May be NULL. */
 	int (*incoming)(struct ext *x, enum ext_moment moment, const struct envelope *e,
 			struct ext_time at);
-	/* Nobody failed on it, so it does not come again: it is dropped, or will be acted upon.
-	   Told to all, once. May be NULL. */
-	void (*taken)(struct ext *x, enum ext_moment moment, const struct envelope *e);
+	/* No extension failed on the message, so it is not shown again. Called for all, once, also
+	   for a dropped message. May be NULL. */
+	void (*accepted)(struct ext *x, enum ext_moment moment, const struct envelope *e);
 	/* The channel is wanted from now on, or no longer. 0 or -errno. May be NULL. */
 	int (*want)(struct ext *x, struct slice channel);
 	void (*unwant)(struct ext *x, struct slice channel);
 	/* An event was delivered to its receivers, or the loss of an unreadable one was reported to them.
 	   0 or -ENOMEM. May be NULL. */
 	int (*delivered)(struct ext *x, const struct envelope *e);
-	/* The server refused a subscribe. EXT_AGAIN: ask again at once, for it will be asked
-	   otherwise, and those behind are not asked; 0, -errno. May be NULL. */
+	/* The server refused a subscribe. EXT_AGAIN: subscribe again at once, with another value;
+	   extensions after this one are not called. 0, -errno. May be NULL. */
 	int (*refused)(struct ext *x, struct slice channel, const struct envelope *e);
-	/* A subscribe was answered for good. 0 or -ENOMEM. May be NULL. */
+	/* A subscribe got its final answer. 0 or -ENOMEM. May be NULL. */
 	int (*answered)(struct ext *x, struct slice channel);
-	/* It was not: it got lost and is repeated soon, or is repeated only `later`. May be NULL. */
-	void (*unheard)(struct ext *x, struct slice channel, bool later);
+	/* A subscribe was lost: it is sent again now, or after a pause (`later`). May be NULL. */
+	void (*subscribe_lost)(struct ext *x, struct slice channel, bool later);
 	/* An answer got lost with the events that may have been in it, and every channel will be
 	   subscribed once more, or the session is over. May be NULL. */
 	void (*missed)(struct ext *x);
@@ -84,10 +82,10 @@ struct ext_ops {
 	/* The outstanding connect was lost: what the server sent with it may come again. May be
 	   NULL. */
 	void (*lost)(struct ext *x);
-	/* The messages that follow belong to the text with this number. Called before a batch is written,
-	   too: then it is the number of the next text that begins. Numbers grow. May be NULL. */
+	/* The messages that follow belong to the text with this number. Also called before a batch is
+	   written: then it is the number of the next text that begins. Numbers grow. May be NULL. */
 	void (*text)(struct ext *x, uint64_t number);
-	/* The text was complete and all its messages were handed over. May be NULL. */
+	/* The text was complete and all its messages were delivered. May be NULL. */
 	void (*settled)(struct ext *x);
 	void (*free)(struct ext *x);
 };
@@ -104,17 +102,17 @@ void ext_free_all(struct list *chain);
 /*
  * Appends `,"ext":{…}` for a request: the members of `own`, a raw object or
  * SLICE_NULL, those of `fixed` (may be NULL), and the extensions'; nothing when
- * there is nothing to say. 0 or -errno.
+ * there are none. 0 or -errno.
  */
 int ext_write(const struct list *chain, const struct ext_fixed *fixed,
 	      const struct ext_request *request, struct slice own, struct buf *out);
-/* Appends the object of the members of `own` and those of `fixed` alone. 0 or -errno. */
+/* Appends an object with only the members of `own` and `fixed`. 0 or -errno. */
 int ext_merge(const struct list *chain, const struct ext_fixed *fixed, struct slice own,
 	      struct buf *out);
 /* whether an extension of the chain has that key */
 bool ext_has_key(const struct list *chain, const char *key);
 /*
- * Asks the extensions in their order, and tells them all that it is taken unless one failed. 0,
+ * Asks the extensions in their order, then calls `accepted` of all unless one failed. 0,
  * EXT_DROP, -ENOMEM. After 0 or EXT_DROP the caller must not fail on this message: it was counted.
  */
 int ext_incoming(const struct list *chain, enum ext_moment moment, const struct envelope *e,
@@ -122,14 +120,14 @@ int ext_incoming(const struct list *chain, enum ext_moment moment, const struct 
 /* The same in two steps, for a caller that may fail in between: the second only when it did not. */
 int ext_look(const struct list *chain, enum ext_moment moment, const struct envelope *e,
 	     struct ext_time at);
-void ext_taken(const struct list *chain, enum ext_moment moment, const struct envelope *e);
-/* 0; or the first failure, and then it is as if nobody had been told. */
+void ext_accepted(const struct list *chain, enum ext_moment moment, const struct envelope *e);
+/* 0; or the first failure, and then no extension wants the channel. */
 int ext_want(const struct list *chain, struct slice channel);
 void ext_unwant(const struct list *chain, struct slice channel);
 int ext_delivered(const struct list *chain, const struct envelope *e);
 int ext_refused(const struct list *chain, struct slice channel, const struct envelope *e);
 int ext_answered(const struct list *chain, struct slice channel);
-void ext_unheard(const struct list *chain, struct slice channel, bool later);
+void ext_subscribe_lost(const struct list *chain, struct slice channel, bool later);
 void ext_busy(const struct list *chain, bool busy);
 void ext_missed(const struct list *chain);
 void ext_moved(const struct list *chain);

@@ -1,11 +1,10 @@
 /*
- * Owns the number of the last batch whose events were all handed over, and a
- * mark of each event handed over since. Guarantees that it never acknowledges a
- * batch the server did not name itself (one number too high and the server
- * deletes what we never saw), and that an event which the server repeats after
- * a lost connect is not handed over twice. Repeats come in the same order, but
- * not always all of them: an application may thin out what waits for us, so to
- * count them would hide as many new ones. Must never know what a connect is for.
+ * The acknowledgement extension: the number of the last batch whose events were all
+ * delivered, and a mark of each event delivered since. It acknowledges only numbers
+ * that the server has sent: with a higher one the server would delete events we never
+ * got. An event that the server repeats after a lost connect is not delivered twice.
+ * Repeats come in the same order, but an application may have removed some from the
+ * server's queue, so counting them instead would drop as many new events.
  */
 #include "bayeux/ext_ack.h"
 
@@ -15,7 +14,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* events of one batch that have a mark; of any more a repeat is heard, better than a loss */
+/* events of one batch that get a mark; repeats of further ones are delivered: better than losing events */
 #define MARKS_MAX (1u << 20)
 
 struct batch_number {
@@ -26,17 +25,17 @@ struct ext_ack {
 	struct ext ext;
 	bool on;
 	struct batch_number done;      /* what the next connect acknowledges */
-	/* becomes `done` when the text that carried it, or the awaited events, were handed over */
+	/* becomes `done` when the text that carried it, or the awaited events, were delivered */
 	struct batch_number coming;
-	/* the text that is read; the one that brought `coming`, and whether it came whole: while
-	   it is read, another may end */
+	/* the text being read; the one with `coming`, and whether it is complete: another text may
+	   end while it is read */
 	uint64_t text, coming_text;
-	bool coming_whole;
+	bool coming_complete;
 	/* events that belong to the handshake's batch and are still to come */
 	uint64_t awaited;
-	struct buf marks;       /* of the events handed over since done, in their order */
-	size_t known;           /* of them so many, the first, may come again … */
-	size_t at;              /* … but for those before this one: they did, or will not */
+	struct buf marks;       /* of the events delivered since `done`, in order */
+	size_t known;           /* the first `known` of them may be repeated … */
+	size_t at;              /* … except those before `at`, which were repeated or skipped */
 };
 
 static struct ext_ack *ack_of(struct ext *x)
@@ -151,7 +150,7 @@ static bool number_of(const struct json_value *v, struct batch_number *ret)
 static void note_text(struct ext_ack *a)
 {
 	a->coming_text = a->text;
-	a->coming_whole = false;
+	a->coming_complete = false;
 }
 
 /* true, or {"enabled":true,"batch":N} when events come along with the handshake */
@@ -202,7 +201,7 @@ static int incoming(struct ext *x, enum ext_moment moment, const struct envelope
 	return a->on && is_event(moment) ? look_at_event(a, e) : 0;
 }
 
-static void taken(struct ext *x, enum ext_moment moment, const struct envelope *e)
+static void accepted(struct ext *x, enum ext_moment moment, const struct envelope *e)
 {
 	struct ext_ack *a = ack_of(x);
 	if (a->on && is_event(moment))
@@ -215,7 +214,7 @@ static void taken(struct ext *x, enum ext_moment moment, const struct envelope *
 static void lost(struct ext *x)
 {
 	struct ext_ack *a = ack_of(x);
-	/* a number that came with a text which was not looked through is worth nothing */
+	/* the number of a text that was not read completely is not valid */
 	a->coming = (struct batch_number){""};
 	a->awaited = 0;
 	expect_repeats(a);
@@ -229,8 +228,8 @@ static void text(struct ext *x, uint64_t number)
 static void settled(struct ext *x)
 {
 	struct ext_ack *a = ack_of(x);
-	a->coming_whole |= a->text == a->coming_text;
-	if (!a->coming.digits[0] || !a->coming_whole || a->awaited > 0)
+	a->coming_complete |= a->text == a->coming_text;
+	if (!a->coming.digits[0] || !a->coming_complete || a->awaited > 0)
 		return;
 	a->done = a->coming;
 	a->coming = (struct batch_number){""};
@@ -245,7 +244,7 @@ static void ack_free(struct ext *x)
 }
 
 static const struct ext_ops ops = {
-	.key = "ack", .outgoing = outgoing, .incoming = incoming, .taken = taken,
+	.key = "ack", .outgoing = outgoing, .incoming = incoming, .accepted = accepted,
 	.lost = lost, .text = text, .settled = settled, .free = ack_free,
 };
 

@@ -1,7 +1,6 @@
 /*
- * Owns the text of a configured `ext` and the list of its members. Guarantees
- * that what goes out has no key twice, for servers differ in which one they
- * believe. Must never know what the members mean, nor tell anybody.
+ * The text of a configured `ext` and the list of its members. No key is sent twice,
+ * because servers differ in which one they use.
  */
 #include "bayeux/ext_fixed.h"
 
@@ -22,10 +21,10 @@ void ext_fixed_fini(struct ext_fixed *f)
 	ext_fixed_init(f);
 }
 
-/* Decodes the name of a member into *at, which moves behind its NUL. 0, -EINVAL, -ENOMEM. */
+/* Decodes the name of a member into *at, and advances *at past its NUL. 0, -EINVAL, -ENOMEM. */
 static int take_name(struct ext_fixed *f, struct slice key, char **at)
 {
-	/* the walk shows a key without its quotation marks, which stand around it */
+	/* json_read views a key without its quotation marks; they are the bytes around it */
 	const struct json_value value = {JSON_STRING, {key.p - 1, key.n + 2}};
 	struct buf scratch;
 	struct slice name;

@@ -1,8 +1,7 @@
 /*
- * The `ext` that somebody configured for one kind of request: a JSON object
- * whose members go out with each of them, under those of the message's own
- * `ext` and those of extensions, which win. It may hold a credential: nobody
- * prints it, and its memory is wiped.
+ * The `ext` configured for one kind of request: a JSON object whose members are sent
+ * with each of them. Members of the message's own `ext` and of extensions take
+ * precedence. It may contain a credential: it is never printed, and its memory is wiped.
  */
 #ifndef BAYEUX_EXT_FIXED_H
 #define BAYEUX_EXT_FIXED_H
@@ -14,7 +13,7 @@
 #define EXT_FIXED_MAX (32u << 10)
 
 struct ext_fixed {
-	char *text;             /* the object, and behind it the names of its members */
+	char *text;             /* the object, followed by the names of its members */
 	size_t size;
 	size_t n;
 	struct json_field members[EXT_FIXED_MEMBERS_MAX];
@@ -24,8 +23,8 @@ struct ext_fixed {
 void ext_fixed_init(struct ext_fixed *f);
 void ext_fixed_fini(struct ext_fixed *f);
 /*
- * Takes a copy of `object`; SLICE_NULL for nothing. 0; -EINVAL when it is no JSON object, says a
- * key twice or has too many; -EMSGSIZE when it is too large; -ENOMEM. On failure *f is as it was.
+ * Stores a copy of `object`; SLICE_NULL for none. 0; -EINVAL when it is not a JSON object, has a
+ * key twice or too many keys; -EMSGSIZE when it is too large; -ENOMEM. On failure *f is as it was.
  */
 int ext_fixed_set(struct ext_fixed *f, struct slice object);
 /*

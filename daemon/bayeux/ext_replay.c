@@ -1,10 +1,8 @@
 /*
- * Owns the markers: for each channel that is wanted, behind which event the
- * next subscribe begins. Guarantees that a marker moves only forward, and only
- * when its event and those before it were handed over; that every subscribe,
- * and not only the first, says where to begin; and that an id is passed on
- * digit by digit. Must never know how markers are kept, nor how events are put
- * in order.
+ * The replay extension. The marker of each wanted channel is the event after which the
+ * next subscribe begins. A marker moves only forward, and only when its event and those
+ * before it were delivered. Every subscribe states where to begin, not only the first.
+ * Ids are passed on unchanged.
  */
 #include "bayeux/ext_replay.h"
 
@@ -40,15 +38,15 @@ bool ext_replay_in_effect(const struct ext *x)
 	return LIST_OF(x, const struct ext_replay, ext)->on;
 }
 
-/* the name that Salesforce knows a channel by: "?filter" is no part of it */
+/* the channel's name at Salesforce, without "?filter" */
 static struct slice plain(struct slice channel)
 {
 	return channel_bare(channel);
 }
 
 /*
- * What a channel is kept under: with its filter, for the server sends an event once for each. Some
- * name it without: then it stands for one that is wanted with.
+ * The name under which a channel is kept: with its filter, because the server sends an event once for
+ * each filter. A name without filter means the wanted channel with one.
  */
 static struct slice name_of(const struct ext_replay *a, struct slice channel)
 {
@@ -60,9 +58,9 @@ static const struct replay_id *start_of(const struct ext_replay *a)
 	return a->start == SESSION_REPLAY_ALL ? &all_retained : &only_new;
 }
 
-/* ---- wishes ---- */
+/* ---- wanted channels ---- */
 
-/* A marker is there as long as somebody wants the channel; events move it, and make none. */
+/* A marker exists as long as the channel is wanted; events move it, and never create one. */
 static int want(struct ext *x, struct slice channel)
 {
 	struct ext_replay *a = replay_of(x);
@@ -78,7 +76,7 @@ static int want(struct ext *x, struct slice channel)
 	return r;
 }
 
-/* Who comes next did not miss what nobody wanted; but for "resume", which says that it did. */
+/* Events sent while the channel is not wanted are not missed, except with "resume". */
 static void unwant(struct ext *x, struct slice channel)
 {
 	struct ext_replay *a = replay_of(x);
@@ -175,14 +173,14 @@ static int handshake_reply(struct ext_replay *a, const struct envelope *e)
 	return r;
 }
 
-/* What was told before, or has to wait, is kept from everybody. */
+/* An event that was delivered before, or has to wait, is dropped here. */
 static int event(struct ext_replay *a, const struct envelope *e)
 {
 	struct replay_id id;
 	int r = a->on ? id_of(e, &id) : WITHOUT_ID;
 	if (r)
 		return r < 0 ? r : 0;
-	r = replay_order_take(&a->order, name_of(a, e->channel), &id, e->raw);
+	r = replay_order_event(&a->order, name_of(a, e->channel), &id, e->raw);
 	return r > 0 ? EXT_DROP : r;
 }
 
@@ -192,7 +190,7 @@ static int unreadable(struct ext_replay *a, const struct envelope *e)
 	struct replay_id id;
 	if (!a->on || id_of(e, &id))
 		return 0;
-	return replay_order_is_told(&a->order, name_of(a, e->channel), &id) ? EXT_DROP : 0;
+	return replay_order_is_delivered(&a->order, name_of(a, e->channel), &id) ? EXT_DROP : 0;
 }
 
 static int incoming(struct ext *x, enum ext_moment moment, const struct envelope *e,
@@ -207,7 +205,7 @@ static int incoming(struct ext *x, enum ext_moment moment, const struct envelope
 	return moment == EXT_EVENT ? event(a, e) : 0;
 }
 
-/* Moves the marker to the newest event told, unless older ones may still come. */
+/* Moves the marker to the newest event delivered, unless older ones may still arrive. */
 static int advance(struct ext_replay *a, struct slice channel)
 {
 	const struct replay_id *newest = replay_order_newest(&a->order, channel);
@@ -229,7 +227,7 @@ static int delivered(struct ext *x, const struct envelope *e)
 	if (e->kind == ENVELOPE_UNREADABLE)
 		replay_order_left_out(&a->order, name_of(a, e->channel), &id);
 	else
-		replay_order_told(&a->order, name_of(a, e->channel), &id);
+		replay_order_delivered(&a->order, name_of(a, e->channel), &id);
 	return advance(a, name_of(a, e->channel));
 }
 
@@ -240,9 +238,9 @@ static int answered(struct ext *x, struct slice channel)
 	return advance(a, channel);
 }
 
-static void unheard(struct ext *x, struct slice channel, bool later)
+static void subscribe_lost(struct ext *x, struct slice channel, bool later)
 {
-	replay_order_unheard(&replay_of(x)->order, channel, later);
+	replay_order_subscribe_lost(&replay_of(x)->order, channel, later);
 }
 
 static void missed(struct ext *x)
@@ -255,7 +253,7 @@ static void moved(struct ext *x)
 {
 	struct ext_replay *a = replay_of(x);
 	a->store->reset(a->store, start_of(a));
-	replay_order_forget_all(&a->order);
+	replay_order_reset(&a->order);
 }
 
 static void busy(struct ext *x, bool busy)
@@ -289,7 +287,7 @@ static int refused(struct ext *x, struct slice channel, const struct envelope *e
 	    !error.text.n || !memmem(error.text.p, error.text.n, "replayId", 8))
 		return 0;
 	int r = a->store->get(a->store, channel, &id);
-	/* where no id was said, another one will not help */
+	/* the subscribe had no id, so another one does not help */
 	if (r == REPLAY_STORE_NONE || id.text[0] == '-')
 		return 0;
 	if (r == 0)
@@ -312,7 +310,7 @@ static void replay_free(struct ext *x)
 static const struct ext_ops ops = {
 	.key = "replay", .outgoing = outgoing, .incoming = incoming, .want = want,
 	.unwant = unwant, .delivered = delivered, .refused = refused, .answered = answered,
-	.unheard = unheard, .missed = missed, .moved = moved, .busy = busy, .text = text,
+	.subscribe_lost = subscribe_lost, .missed = missed, .moved = moved, .busy = busy, .text = text,
 	.settled = settled, .release = release, .free = replay_free,
 };
 

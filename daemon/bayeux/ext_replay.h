@@ -1,8 +1,7 @@
 /*
- * The replay extension of Salesforce (bayeux.md 5.7): the server retains its
- * events, each has an id, and a subscribe says behind which id to begin. With
- * it a lost session loses nothing: the next one goes on behind the last event
- * that was handed over.
+ * The replay extension of Salesforce (bayeux.md 5.7): the server retains its events,
+ * each has an id, and a subscribe states the id after which to begin. A new session
+ * continues after the last event that was delivered, so nothing is lost.
  */
 #ifndef BAYEUX_EXT_REPLAY_H
 #define BAYEUX_EXT_REPLAY_H
@@ -12,10 +11,10 @@
 #include "bayeux/session.h"
 
 /*
- * Add it behind all that look at events: those that it keeps for a while, so that they are told in
- * the order of their ids (bayeux/replay_order.h), are not seen by extensions behind it.
+ * Add it after all extensions that look at events: events that it keeps for a while, so that they are
+ * delivered in the order of their ids (bayeux/replay_order.h), are not seen by extensions after it.
  */
-/* Takes the store over, also when it fails. 0 or -ENOMEM. */
+/* Takes ownership of the store, also on failure. 0 or -ENOMEM. */
 int ext_replay_new(enum session_replay start, enum session_replay_fallback fallback,
 		   struct replay_store *store, struct ext **ret);
 /* whether the server of the present session confirmed it */

@@ -1,9 +1,8 @@
 /*
- * Owns the last few measurements of the server's clock. Each is kept relative to
- * the clock that only runs, so that one who sets the clock on the wall spoils
- * none of them; what is told is relative to that wall, as it stands when asked.
- * Guarantees that only the answer to the request last sent is a measurement, and
- * that a server's odd numbers are none. Must never ask a clock itself.
+ * The time synchronisation extension: the last measurements of the server's clock. They
+ * are kept relative to the monotonic clock, so that setting the time of day does not
+ * invalidate them; the reported offset is relative to the time of day. Only the answer
+ * to the last request is a measurement, and implausible numbers are ignored.
  */
 #include "bayeux/ext_timesync.h"
 
@@ -15,9 +14,9 @@
 
 /* measurements that are remembered, as CometD's own clients do */
 #define SAMPLES 10u
-/* a server that says it held a request for so much longer than it took does not tell the truth */
+/* the server's hold time may exceed the measured time by this much, else the numbers are implausible */
 #define TOLERANCE_MS 100u
-/* what a double still holds exactly; a clock beyond it is no clock */
+/* the largest integer that a double represents exactly; a larger time is invalid */
 #define TIME_MAX_MS (1ull << 53)
 
 struct sample {
@@ -133,7 +132,7 @@ static int incoming(struct ext *x, enum ext_moment moment, const struct envelope
 	return read_answer(t, e, at.now);
 }
 
-static void taken(struct ext *x, enum ext_moment moment, const struct envelope *e)
+static void accepted(struct ext *x, enum ext_moment moment, const struct envelope *e)
 {
 	struct ext_timesync *t = timesync_of(x);
 	(void)e;
@@ -152,7 +151,7 @@ static void timesync_free(struct ext *x)
 }
 
 static const struct ext_ops ops = {
-	.key = "timesync", .outgoing = outgoing, .incoming = incoming, .taken = taken,
+	.key = "timesync", .outgoing = outgoing, .incoming = incoming, .accepted = accepted,
 	.free = timesync_free,
 };
 

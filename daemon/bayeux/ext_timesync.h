@@ -1,7 +1,7 @@
 /*
- * The time synchronisation extension of CometD (bayeux.md 5.4): with each
- * handshake and connect the server is asked for its clock, and told what we
- * believe of it; it answers where that is wrong.
+ * The time synchronisation extension of CometD (bayeux.md 5.4): each handshake and
+ * connect carries our estimate of the server's clock; the server answers with its time
+ * when the estimate is not exact enough.
  */
 #ifndef BAYEUX_EXT_TIMESYNC_H
 #define BAYEUX_EXT_TIMESYNC_H

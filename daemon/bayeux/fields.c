@@ -1,7 +1,6 @@
 /*
- * Owns the list of names that are not free. Guarantees that no message says one
- * of them twice, for servers differ in which they believe. Must never know
- * what the other members mean.
+ * The list of reserved names. No message has one of them twice, because servers differ
+ * in which value they use.
  */
 #include "bayeux/fields.h"
 

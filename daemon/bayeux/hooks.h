@@ -1,11 +1,10 @@
 /*
- * A look at every message from outside the engine, which may change or delete
- * it: how extensions that are not part of this daemon join a session. The
- * session calls one function; how many stand behind it is not its business.
+ * A hook for extensions that are not part of the daemon: it sees every message of a
+ * session and may change or delete it. The session calls one function for all of them.
  *
- * Outgoing messages are shown before the built-in extensions add what is theirs
- * to `ext`, incoming ones behind them, so that an event which a server repeats is
- * seen once, and counts as received whatever is made of it here.
+ * Outgoing messages are shown before the built-in extensions add to `ext`, incoming
+ * ones after them, so that an event which a server repeats is seen once, and counts as
+ * received even if it is deleted here.
  */
 #ifndef BAYEUX_HOOKS_H
 #define BAYEUX_HOOKS_H
@@ -46,13 +45,13 @@ struct hook_change {
 enum { HOOK_CHANGED = 1, HOOK_DELETE = 2 };
 
 struct session_hooks {
-	/* 0: it goes on as it is; HOOK_CHANGED, where allowed, with *ret, which was empty before;
+	/* 0: unchanged; HOOK_CHANGED, where allowed, with *ret, which was empty before;
 	   HOOK_DELETE, where allowed; -ENOMEM: the same message is shown again later. Must not
 	   call the session. NULL: there are no hooks. */
 	int (*see)(void *ctx, const struct hook_message *m, struct hook_change *ret);
 	void *ctx;
-	/* For status: the name of the i-th, from 0, of those behind it that failed so often that they
-	   are asked no more; NULL: there are no more of them. May be NULL. */
+	/* For status: the name of the i-th extension, from 0, that is disabled after repeated failures;
+	   NULL: there are no more. May be NULL. */
 	const char *(*disabled)(void *ctx, size_t i);
 };
 

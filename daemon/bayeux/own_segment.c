@@ -1,7 +1,6 @@
 /*
- * Owns the exchange of one first segment for another in the channel names of a
- * JSON text. Guarantees that nothing else of the text changes. Must never know
- * sessions, nor which texts are channels.
+ * Replaces one first segment by another in the channel names of a JSON text. Nothing
+ * else of the text changes.
  */
 #include "bayeux/own_segment.h"
 
@@ -30,11 +29,11 @@ bool own_segment_possible(struct slice client_id)
 	return true;
 }
 
-/* Where a text that begins with the segment has it, behind the quotation mark at `at`; 0: it does
-   not. */
+/* The length of the segment at the start of the string after the quotation mark at `at`; 0: it does
+   not begin with it. */
 static size_t segment_at(struct slice json, size_t at, struct slice segment)
 {
-	/* an escaped mark begins nothing, nor does the one behind an escaped backslash */
+	/* an escaped mark does not begin a string, nor does one after an escaped backslash */
 	if (at > 0 && json.p[at - 1] == '\\')
 		return 0;
 	struct slice rest = slice_drop(json, at + 1);

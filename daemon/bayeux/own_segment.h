@@ -1,9 +1,9 @@
 /*
  * The session's client id as the first segment of channel names: Lyrion Music
- * Server answers on "/<client id>/slim/…". Here it is called "{clientId}", for it
- * is a secret, and another one after each handshake. Both ways it is a matter of
- * texts in JSON that begin with that segment, wherever they stand: Lyrion wants
- * such a channel in `data`, too.
+ * Server answers on "/<client id>/slim/…". Peers write "{clientId}" instead,
+ * because it is a secret and changes with each handshake. In both directions all JSON
+ * strings that begin with that segment are replaced, anywhere in the message: Lyrion
+ * needs such a channel in `data`, too.
  */
 #ifndef BAYEUX_OWN_SEGMENT_H
 #define BAYEUX_OWN_SEGMENT_H
@@ -15,7 +15,7 @@
 
 #define OWN_SEGMENT SLICE("{clientId}")
 
-/* Whether a client id can be a segment of a channel, and is written in JSON as it stands. */
+/* Whether a client id can be a segment of a channel, and needs no escapes in JSON. */
 bool own_segment_possible(struct slice client_id);
 
 /* Whether some text in `json` begins with "/", this segment, "/". */

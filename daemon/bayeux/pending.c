@@ -1,7 +1,6 @@
 /*
- * Owns a hash table by id and a binary heap by deadline over the same nodes.
- * Guarantees O(1) by id and O(log n) for the rest. Knows neither what the
- * requests are nor what happens when one is due.
+ * A hash table by id and a binary heap by deadline over the same nodes: O(1) by id and
+ * O(log n) for the rest.
  */
 #include "bayeux/pending.h"
 

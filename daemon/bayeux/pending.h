@@ -1,7 +1,7 @@
 /*
- * What waits for the server or for a deadline: found by id, and by which is due
- * first. The node lies in the record, so that taking it out never fails; room
- * is made beforehand, so that putting it in need not fail either.
+ * Requests that wait for the server or for a deadline: found by id, and by the earliest
+ * deadline. The node is a member of the record, so that removing never fails; memory is
+ * reserved before, so that inserting does not fail either.
  */
 #ifndef BAYEUX_PENDING_H
 #define BAYEUX_PENDING_H

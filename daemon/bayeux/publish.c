@@ -62,7 +62,7 @@ static bool may_be_answered(const struct publish *pub)
 	return pub->outcome == SESSION_OUTCOME_TIMEOUT || pub->outcome == SESSION_OUTCOME_UNKNOWN;
 }
 
-void publishes_forget(struct publishes *p, uint64_t now)
+void publishes_free_done(struct publishes *p, uint64_t now)
 {
 	struct publish *pub = TAKE(p->told);
 	if (!pub)
@@ -126,13 +126,13 @@ static void resume_pause(const struct publishes *p, struct share *share)
 	share->back_for = SHARE_BACK_TIME;
 }
 
-int publish_new(struct publishes *p, uint64_t id, const struct publish_wish *wish)
+int publish_new(struct publishes *p, uint64_t id, const struct publish_request *req)
 {
-	size_t bytes = sizeof(struct publish) + wish->channel.n + wish->data.n + wish->ext.n;
+	size_t bytes = sizeof(struct publish) + req->channel.n + req->data.n + req->ext.n;
 	struct share *share;
 	if (pending_reserve(p->pending, 1) < 0)
 		return -ENOMEM;
-	int r = shares_take(&p->shares, wish->peer, bytes, &share);
+	int r = shares_take(&p->shares, req->peer, bytes, &share);
 	if (r)
 		return r;
 	struct publish *pub = malloc(bytes);
@@ -141,13 +141,13 @@ int publish_new(struct publishes *p, uint64_t id, const struct publish_wish *wis
 		return -ENOMEM;
 	}
 	*pub = (struct publish){
-		.cookie = wish->cookie, .call = wish->call, .share = share, .bytes = bytes};
+		.cookie = req->cookie, .call = req->call, .share = share, .bytes = bytes};
 	request_init(&pub->request, REQUEST_PUBLISH);
 	char *at = pub->mem;
-	pub->channel = copy(&at, wish->channel);
-	pub->data = copy(&at, wish->data);
-	pub->ext = copy(&at, wish->ext);
-	pending_put(p->pending, &pub->request.pending, id, wish->deadline);
+	pub->channel = copy(&at, req->channel);
+	pub->data = copy(&at, req->data);
+	pub->ext = copy(&at, req->ext);
+	pending_put(p->pending, &pub->request.pending, id, req->deadline);
 	resume_pause(p, share);
 	list_append(&share->waiting, &pub->link);
 	give_turn(p, share);
@@ -281,7 +281,7 @@ static struct suspect *suspect(struct publishes *p, uint64_t peer)
 		p->n_suspects++;
 	else
 		i = 0;
-	/* the last one to be forgotten */
+	/* the last one, to be removed */
 	struct suspect *last = &p->suspects[p->n_suspects - 1];
 	memmove(&p->suspects[i], &p->suspects[i + 1], (size_t)(last - &p->suspects[i]) * sizeof(*last));
 	found.needed = found.needed ? 4 * found.needed : 1;

@@ -1,8 +1,7 @@
 /*
- * Publishes and calls, from the wish to the outcome: waiting in order, in
- * flight, for a call also "delivered, not answered", and done but not yet told.
- * One allocation each, at birth; after that nothing can fail, so that no
- * outcome is ever lost.
+ * Publishes and calls, from the request to the outcome: queued in order, in flight, for
+ * a call also "delivered, not answered", and done but not yet reported. Each is one
+ * allocation, made at the start; after that nothing can fail, so that no outcome is lost.
  */
 #ifndef BAYEUX_PUBLISH_H
 #define BAYEUX_PUBLISH_H
@@ -18,8 +17,8 @@ struct publish {
 	uint64_t cookie;
 	/* how often the server answered that it does not know the session although connects succeeded in
 	   between; and the number of good connects at the last such answer */
-	unsigned disowned;
-	uint64_t disowned_after;
+	unsigned unknown_replies;
+	uint64_t unknown_after;
 	bool call;
 	bool delivered;                 /* a call whose publish reply was good */
 	unsigned session;               /* calls::session in which it was sent */
@@ -58,25 +57,25 @@ struct publishes {
 	uint64_t back_at;               /* not after the earliest of those */
 	/* in the order of sending: in flight, or a call delivered */
 	struct list sent;
-	struct list done;               /* outcomes to be told */
-	struct publish *told;           /* the one whose views are still being looked at */
-	struct shares shares;           /* in bytes, of all that is alive */
+	struct list done;               /* outcomes to be reported */
+	struct publish *told;           /* the one reported last, whose views are still in use */
+	struct shares shares;           /* in bytes, of all publishes here */
 	struct calls calls;
 };
 
 /* `guess`: see struct calls; `pause`: of a peer whose publishes fail */
 void publishes_init(struct publishes *p, struct pending *pending, size_t max, uint64_t guess,
 		    const struct backoff *pause);
-/* Frees everything; no outcome is told any more. */
+/* Frees everything; no outcome is reported any more. */
 void publishes_fini(struct publishes *p);
 
-struct publish_wish {
+struct publish_request {
 	struct slice channel, data, ext;
 	bool call;
 	uint64_t deadline, peer, cookie;
 };
-/* Queues a wish under `id`. 0, SESSION_E_FULL, -ENOMEM. */
-int publish_new(struct publishes *p, uint64_t id, const struct publish_wish *wish);
+/* Queues a request under `id`. 0, SESSION_E_FULL, -ENOMEM. */
+int publish_new(struct publishes *p, uint64_t id, const struct publish_request *req);
 
 /*
  * The publish to send next, or NULL. Peers take turns, so a flood from one delays the others by one publish
@@ -95,7 +94,7 @@ static inline bool publishes_wait(const struct publishes *p)
 	return !list_empty(&p->turns) || !list_empty(&p->kept_back);
 }
 
-/* The next one goes out as part of `x`, and its peer has had its turn. */
+/* The next one is sent as part of `x`, and its peer has had its turn. */
 void publish_sent(struct publishes *p, struct publish *pub, struct exchange *x);
 /* It was not sent, or not applied: put it back in its place in the order of its peer. */
 void publish_unsent(struct publishes *p, struct publish *pub);
@@ -103,9 +102,9 @@ void publish_unsent(struct publishes *p, struct publish *pub);
 void publish_keep_back(struct publishes *p, struct publish *pub, uint64_t until,
 		       enum share_back why);
 void publishes_go_on(struct publishes *p, enum share_back why);
-/* The peer is gone: see session_peer_left(). Takes effect at the next publishes_tick(). */
+/* The peer has disconnected: see session_peer_left(). Takes effect at the next publishes_tick(). */
 void publishes_peer_left(struct publishes *p, uint64_t peer);
-/* Those whose time has come may send again. */
+/* Peers whose pause is over may send again. */
 void publishes_tick(struct publishes *p, uint64_t now);
 /*
  * A server may answer 500 to a whole batch because of one message. The peers whose publishes were in
@@ -124,13 +123,13 @@ bool publishes_suspects(const struct publishes *p, uint64_t peer);
 void publishes_end_waiting(struct publishes *p, const char *text);
 /* The server has taken a call and will answer it by an event. */
 void publish_delivered(struct publish *pub);
-/* The outcome, told by the next publishes_next_done(). `text` is static. */
+/* The outcome, returned by the next publishes_next_done(). `text` is static. */
 void publish_done(struct publishes *p, struct publish *pub, enum session_outcome outcome,
 		  const struct envelope *e, const char *text);
-/* The next outcome, valid until publishes_forget(), which must be called before the one after it;
+/* The next outcome, valid until publishes_free_done(), which must be called before the one after it;
    NULL for none. */
 const struct publish *publishes_next_done(struct publishes *p);
-void publishes_forget(struct publishes *p, uint64_t now);
+void publishes_free_done(struct publishes *p, uint64_t now);
 
 /* For servers that reply without id: the oldest in flight on that channel. */
 struct publish *publish_in_flight(const struct publishes *p, struct slice channel);

@@ -1,9 +1,8 @@
 /*
- * Owns copies of the events that wait for their turn, and the memory of ids.
- * Guarantees that no event is thrown away but one whose id it has seen in the
- * same piece, or behind which a subscribe began. A ceiling costs order, never
- * an event: what does not fit is told as it comes, and the marker stays where
- * it was. Must never know who subscribes, nor where markers are kept.
+ * Keeps copies of events that have to wait, and the ids that were delivered. An event is
+ * dropped only if its id was seen in the same piece, or if a subscribe began after it.
+ * Limits affect the order, never an event: what does not fit is delivered at once, and
+ * the marker does not move.
  */
 #include "bayeux/replay_order.h"
 
@@ -12,13 +11,13 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* pieces remembered by each channel: what is older and comes again, is told again */
+/* pieces stored per channel: an older event that is repeated is delivered again */
 #define PIECES 32u
-/* and while it is to be had once more from a place further back */
+/* the same while the server is asked to repeat from an earlier position */
 #define PIECES_WAITING 1024u
-/* subscribes in a row that get lost: who never answers them shall not keep his events from us */
-#define UNHEARD_MAX 4u
-/* what is released at a time, unless a single event is larger */
+/* after more lost subscribes in a row, events are no longer held until an answer arrives */
+#define LOST_SUBSCRIBES_MAX 4u
+/* bytes released at a time, unless a single event is larger */
 #define RELEASE_MAX (256u << 10)
 
 struct piece {
@@ -41,23 +40,23 @@ struct line {
 	struct list link;               /* replay_order::lines */
 	struct list answered;           /* replay_order::answered */
 	struct list held;
-	uint64_t answered_text;         /* that brought the answer; valid while in `answered` */
+	uint64_t answered_text;         /* the one with the answer; valid while in `answered` */
 	unsigned wants;
-	bool waits;                     /* for the answer to a subscribe */
-	bool open;                      /* and holds nothing all the same */
-	bool late;                      /* something got lost since it was asked */
-	bool asked, first;              /* in this session; and nothing before it */
-	unsigned unheard;               /* subscribes in a row that got lost */
-	/* what the last subscribe began behind; and the newest told; "" for none */
+	bool waits;                     /* the answer to a subscribe is awaited */
+	bool open;                      /* … but events are not held */
+	bool late;                      /* an answer was lost since the subscribe */
+	bool asked, first;              /* subscribed in this session; and for the first time */
+	unsigned unheard;               /* lost subscribes in a row */
+	/* the id after which the last subscribe began; and the newest delivered; "" for none */
 	struct replay_id behind, newest;
-	struct replay_id stale;         /* behind which the server refused to begin; "" for none */
+	struct replay_id stale;         /* the id after which the server refused to begin; "" for none */
 	/*
-	 * behind which the next one begins, and perhaps began: while what was told already is
-	 * further than what the server sends; "" for the newest
+	 * the id after which the next subscribe begins, or began, while the server repeats events
+	 * that were delivered already; "" for the newest
 	 */
 	struct replay_id rewound;
-	bool counts;                    /* what comes goes on behind it, with nothing in between */
-	struct replay_id seen;          /* the furthest that came since; "" for none */
+	bool counts;                    /* events received since then follow `rewound` without a hole */
+	struct replay_id seen;          /* the newest event received since then; "" for none */
 	struct piece *pieces;           /* oldest first */
 	size_t n_pieces, pieces_cap;
 	char channel[];
@@ -107,7 +106,7 @@ void replay_order_fini(struct replay_order *o)
 
 /* ---- what is known ---- */
 
-/* "-2", all that is retained, lies behind nothing; "-1" is no place */
+/* "-2" (all that is retained) is a position before all events; "-1" (new events) is none */
 static bool is_place(const struct replay_id *id)
 {
 	return replay_id_is(id) || strcmp(id->text, "-2") == 0;
@@ -126,7 +125,7 @@ static bool is_ahead(const struct line *l, const struct replay_id *place)
 	return false;
 }
 
-static void rewind_behind(struct replay_order *o, struct line *l, const struct replay_id *place)
+static void rewind_after(struct replay_order *o, struct line *l, const struct replay_id *place)
 {
 	l->rewound = *place;
 	l->counts = false;
@@ -134,7 +133,7 @@ static void rewind_behind(struct replay_order *o, struct line *l, const struct r
 	o->rewound = true;
 }
 
-/* What is forgotten cannot be told from what got lost: that gap was told, so rather not twice. */
+/* A removed piece looks like a gap, which was reported before; it is not filled by repeats. */
 static void forget_pieces(struct line *l, size_t n)
 {
 	if (n > l->n_pieces)
@@ -203,7 +202,7 @@ static bool holds(const struct replay_order *o, const struct line *l)
 	return !l->open && (l->waits || o->busy);
 }
 
-/* The last id told before that text; or the oldest that is remembered. */
+/* The last id delivered before that text; or the oldest that is stored. */
 static void rewind_to(struct replay_order *o, struct line *l, uint64_t text)
 {
 	const struct piece *since = NULL, *before = NULL;
@@ -215,13 +214,13 @@ static void rewind_to(struct replay_order *o, struct line *l, uint64_t text)
 			before = p;
 	}
 	if (since)
-		rewind_behind(o, l, before ? &before->last : is_place(&l->behind) ? &l->behind
+		rewind_after(o, l, before ? &before->last : is_place(&l->behind) ? &l->behind
 									  : &l->pieces[0].last);
 }
 
-/* ---- telling what was held ---- */
+/* ---- delivery of held events ---- */
 
-/* It is as good as told: from ready nothing gets lost. */
+/* Events in `ready` count as delivered: none of them is lost. */
 static void make_ready(struct replay_order *o, struct line *l)
 {
 	LIST_EACH(h, &l->held, struct held, link)
@@ -261,7 +260,7 @@ int replay_order_release(struct replay_order *o, struct buf *out)
 	return buf_len(out) > start ? buf_putc(out, ']') : r;
 }
 
-/* ---- wishes ---- */
+/* ---- wanted channels ---- */
 
 static bool has_filter(struct slice channel)
 {
@@ -318,8 +317,8 @@ struct slice replay_order_name(const struct replay_order *o, struct slice channe
 /* ---- what is sent ---- */
 
 /*
- * No answer is on its way: what came since the last such moment is all that the server sent since.
- * Only what was told before it sends that again may be further than that.
+ * No answer is awaited: everything that the server has sent until now has arrived. Only events
+ * delivered before the server repeats them may be newer.
  */
 static void catch_up(struct line *l)
 {
@@ -354,7 +353,7 @@ void replay_order_busy(struct replay_order *o, bool busy)
 	o->busy = busy;
 	if (busy)
 		o->command_text = o->text;
-	/* with each answer there is seldom anything to do, and there may be many lines */
+	/* called for each answer, mostly with nothing to do, and there may be many lines */
 	if (busy || (!o->held && !o->opened))
 		return;
 	o->opened = false;
@@ -374,13 +373,13 @@ void replay_order_asked(struct replay_order *o, struct slice channel,
 		return;
 	l->behind = *behind;
 	if (is_place(behind))
-		rewind_behind(o, l, behind);
+		rewind_after(o, l, behind);
 	/* what comes first in a session cannot be left from an earlier subscribe */
 	l->counts = l->first = !l->asked;
 	l->asked = true;
 	l->waits = true;
 	l->late = false;
-	l->open = l->unheard > UNHEARD_MAX;
+	l->open = l->unheard > LOST_SUBSCRIBES_MAX;
 	list_remove(&l->answered);
 }
 
@@ -397,10 +396,10 @@ void replay_order_answered(struct replay_order *o, struct slice channel)
 	l->answered_text = o->text;
 }
 
-void replay_order_unheard(struct replay_order *o, struct slice channel, bool later)
+void replay_order_subscribe_lost(struct replay_order *o, struct slice channel, bool later)
 {
 	struct line *l = find(o, channel);
-	if (l && l->waits && (++l->unheard > UNHEARD_MAX || later))
+	if (l && l->waits && (++l->unheard > LOST_SUBSCRIBES_MAX || later))
 		make_open(o, l);
 }
 
@@ -413,7 +412,7 @@ void replay_order_lost(struct replay_order *o)
 		if (!is_place(&l->rewound))
 			rewind_to(o, l, text);
 		else
-			rewind_behind(o, l, &l->rewound);
+			rewind_after(o, l, &l->rewound);
 	}
 }
 
@@ -441,7 +440,7 @@ void replay_order_stale(struct replay_order *o, struct slice channel)
 	l->asked = !l->first;
 }
 
-void replay_order_forget_all(struct replay_order *o)
+void replay_order_reset(struct replay_order *o)
 {
 	LIST_EACH(l, &o->lines, struct line, link)
 		forget_ids(l);
@@ -475,7 +474,7 @@ static int hold(struct replay_order *o, struct line *l, const struct replay_id *
 		at = at->prev;
 	}
 	if (order == 0)
-		return REPLAY_DOUBLE;
+		return REPLAY_DUPLICATE;
 	struct held *h = malloc(sizeof(*h) + raw.n);
 	if (!h)
 		return -ENOMEM;
@@ -489,13 +488,13 @@ static int hold(struct replay_order *o, struct line *l, const struct replay_id *
 	return REPLAY_HELD;
 }
 
-int replay_order_take(struct replay_order *o, struct slice channel, const struct replay_id *id,
+int replay_order_event(struct replay_order *o, struct slice channel, const struct replay_id *id,
 		      struct slice raw)
 {
 	struct line *l = find(o, channel);
 	if (!l)
 		return 0;
-	/* older than what is no longer retained: the server counts anew */
+	/* older than an id that is no longer retained: the server restarted its ids */
 	if (replay_id_is(&l->stale) && !is_further(id, &l->stale)) {
 		l->n_pieces = 0;
 		l->newest = l->stale = (struct replay_id){""};
@@ -503,11 +502,11 @@ int replay_order_take(struct replay_order *o, struct slice channel, const struct
 	if (l->counts && is_further(id, &l->seen))
 		l->seen = *id;
 	if (is_known(l, id))
-		return REPLAY_DOUBLE;
+		return REPLAY_DUPLICATE;
 	return holds(o, l) ? hold(o, l, id, raw) : 0;
 }
 
-void replay_order_told(struct replay_order *o, struct slice channel, const struct replay_id *id)
+void replay_order_delivered(struct replay_order *o, struct slice channel, const struct replay_id *id)
 {
 	struct line *l = find(o, channel);
 	if (!l)
@@ -524,7 +523,7 @@ void replay_order_left_out(struct replay_order *o, struct slice channel,
 {
 	struct line *l = find(o, channel);
 	if (l && !holds(o, l))
-		replay_order_told(o, channel, id);
+		replay_order_delivered(o, channel, id);
 	else if (l && !is_known(l, id))
 		note(l, id, o->text, true);
 }
@@ -541,7 +540,7 @@ void replay_order_text(struct replay_order *o, uint64_t number)
 	o->text = number;
 }
 
-bool replay_order_is_told(const struct replay_order *o, struct slice channel,
+bool replay_order_is_delivered(const struct replay_order *o, struct slice channel,
 			  const struct replay_id *id)
 {
 	const struct line *l = find(o, channel);

@@ -1,7 +1,6 @@
 /*
- * Owns the markers of one server in memory, in the order in which they were
- * last put. Guarantees a ceiling: a marker that nobody moved for longest goes
- * first. Must never know what an id means.
+ * Markers of one server in memory, ordered by their last change. Their number is
+ * limited: the marker that was not changed for the longest time is removed first.
  */
 #include "bayeux/replay_store.h"
 

@@ -1,9 +1,7 @@
 /*
- * Where replay markers are kept: for each channel the id of the last event that
- * was handed over. Behind function pointers, so that they may lie on a disk;
- * here is the store that keeps them in memory. Ids are text: the server made
- * them, they have up to 64 bits; they are compared, and nobody computes with
- * them.
+ * The store of replay markers: for each channel the id of the last event delivered. It
+ * is an interface, so that markers can be stored on disk; this file has the one in
+ * memory. Ids are text, as sent by the server, of up to 64 bits; they are only compared.
  */
 #ifndef BAYEUX_REPLAY_STORE_H
 #define BAYEUX_REPLAY_STORE_H
@@ -13,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* digits of an id, or of what stands for one: "-1" (only new events), "-2" (all retained) */
+/* digits of an id, or "-1" (only new events), "-2" (all retained) */
 struct replay_id {
 	char text[24];
 };
@@ -23,7 +21,7 @@ static inline bool replay_id_is(const struct replay_id *id)
 {
 	return id->text[0] >= '0' && id->text[0] <= '9';
 }
-/* Of two ids: below, at or above 0, as their numbers are, whatever their size. */
+/* Compares two ids as numbers of any length: negative, 0 or positive. */
 int replay_id_compare(const struct replay_id *a, const struct replay_id *b);
 
 enum { REPLAY_STORE_NONE = 1 };

@@ -1,7 +1,6 @@
 /*
- * What a reply means, from its fields alone: success, an unknown session, a temporary refusal,
- * rejected credentials. Knows no session; servers differ in codes and words, and only this file
- * knows how.
+ * Classifies a reply by its fields: success, unknown session, temporary refusal, rejected
+ * credentials. Servers differ in error codes and texts; the differences are handled only here.
  */
 #include "bayeux/reply.h"
 

@@ -1,6 +1,6 @@
 /*
- * What a reply of a Bayeux server means, from its fields alone. Servers agree on neither codes nor
- * words; the rules are those of reference servers, named with each function.
+ * Classifies a reply of a Bayeux server by its fields. Servers differ in error codes and texts; the rules
+ * follow reference servers, which are named with each function.
  */
 #ifndef BAYEUX_REPLY_H
 #define BAYEUX_REPLY_H

@@ -1,8 +1,7 @@
 /*
- * Owns the public face of the engine but for its events: birth and death, the
- * wishes, the clock's hand. Guarantees that nothing is sent while something is
- * still to be told. What follows from anything is decided in session_life.c.
- * Must never know a socket, a clock, a log or a client.
+ * The public functions of the session, except for events: creating and freeing it,
+ * wanted channels and publishes, time. Nothing is sent while an event is still to be
+ * reported. Reactions to replies and failures are in session_life.c.
  */
 #include "bayeux/session_core.h"
 
@@ -190,7 +189,7 @@ void session_stop(struct session *s, uint64_t now)
 	if (buf_len(&s->client_id) == 0 || s->due == DUE_HANDSHAKE) {
 		life_off(s, now);
 	} else {
-		/* the goodbye goes behind what is under way, unless that takes too long */
+		/* the disconnect follows requests in flight, unless they take too long */
 		LIST_EACH(x, &s->exchanges.list, struct exchange, link)
 			if (x->batch.transport == SESSION_LONG_POLLING && exchange_of_commands(x))
 				x->deadline = earliest(x->deadline, now + STOP_MS / 2);
@@ -232,7 +231,7 @@ void session_wall_clock(struct session *s, uint64_t now, uint64_t unix_ms)
 	s->unix_ahead = unix_ms - now;
 }
 
-/* ---- wishes ---- */
+/* ---- channels and publishes ---- */
 
 static bool is_wanted(const struct session *s, struct slice channel)
 {
@@ -285,11 +284,11 @@ int session_publish(struct session *s, uint64_t now, struct slice channel, struc
 		    struct slice ext, bool call, uint64_t deadline, uint64_t peer,
 		    uint64_t cookie)
 {
-	const struct publish_wish wish = {channel, data, ext, call, deadline, peer, cookie};
+	const struct publish_request request = {channel, data, ext, call, deadline, peer, cookie};
 	(void)now;
 	if (channel.n + data.n + ext.n > s->o.sent_max - PUBLISH_LEAST)
 		return SESSION_E_TOO_LARGE;
-	int r = publish_new(&s->publishes, s->next_id, &wish);
+	int r = publish_new(&s->publishes, s->next_id, &request);
 	if (r)
 		return r;
 	s->next_id++;
@@ -374,8 +373,8 @@ static void expire_exchanges(struct session *s, uint64_t now)
 	struct exchange *x;
 	while ((x = exchange_first_due(&s->exchanges, NULL)) && x->deadline <= now) {
 		/* not while the session is being stopped */
-		if (s->state != SESSION_DISCONNECTING && x->heard_at + request_time(s) > now)
-			x->deadline = x->heard_at + request_time(s);
+		if (s->state != SESSION_DISCONNECTING && x->received_at + request_time(s) > now)
+			x->deadline = x->received_at + request_time(s);
 		else
 			loss_by_deadline(s, now, x);
 	}
@@ -388,14 +387,14 @@ static uint64_t later_deadline(const struct session *s, const struct request *r)
 	bool websocket = x && x->batch.transport == SESSION_WEBSOCKET;
 	switch (r->kind) {
 	case REQUEST_CONNECT:
-		return (websocket ? s->websocket_heard_at : x->heard_at) + s->o.network_delay;
+		return (websocket ? s->websocket_received_at : x->received_at) + s->o.network_delay;
 	case REQUEST_HANDSHAKE:
-		return (websocket ? s->websocket_heard_at : x->heard_at) + request_time(s);
+		return (websocket ? s->websocket_received_at : x->received_at) + request_time(s);
 	case REQUEST_SUBSCRIBE:
 	case REQUEST_UNSUBSCRIBE:
 		/* a lost reply must be noticed even though events keep arriving */
 		if (websocket)
-			return earliest(s->websocket_heard_at + request_time(s),
+			return earliest(s->websocket_received_at + request_time(s),
 					x->sent_at + WEBSOCKET_REPLY_TIMES * request_time(s));
 		return 0;
 	default:
@@ -425,16 +424,16 @@ static void expire_requests(struct session *s, uint64_t now)
 	}
 }
 
-void session_heard(struct session *s, uint64_t now, uint64_t batch)
+void session_bytes_arrived(struct session *s, uint64_t now, uint64_t batch)
 {
 	struct exchange *x = batch ? exchange_find(&s->exchanges, batch) : NULL;
 	struct text *t = text_find(s, batch);
 	if (t)
 		t->fed_at = now;
 	if (x)
-		x->heard_at = now;
+		x->received_at = now;
 	else if (batch == 0)
-		s->websocket_heard_at = now;
+		s->websocket_received_at = now;
 }
 
 void session_tick(struct session *s, uint64_t now)

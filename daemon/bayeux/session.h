@@ -1,29 +1,28 @@
 /*
- * THE upstream state machine: handshake, connect, advice, wanted channels,
- * publish. Pure: text and `now` go in, events and batches of text come out. It
- * has no socket, no clock, no log and no client; a test plays a server with
- * strings. The driver (io/upstream) moves bytes:
+ * The state machine of a Bayeux session: handshake, connect, advice, wanted channels,
+ * publishes. No I/O: text and `now` go in, events and batches of text come out. The
+ * driver (upstream/) moves bytes:
  *
- *     bytes came        session_feed(), then while (session_next() == 0) …
- *     a text is whole   session_text_end() over WebSocket, else session_batch_end()
- *     output wanted     while (session_take_batch() == 0) transport_send()
- *     time passes       session_deadline() says when to call session_tick()
- *     trouble           session_batch_failed(), session_closed()
+ *     bytes received    session_feed(), then while (session_next() == 0) …
+ *     end of a text     session_text_end() over WebSocket, else session_batch_end()
+ *     output            while (session_take_batch() == 0) transport_send()
+ *     time              session_tick() at session_deadline()
+ *     failure           session_batch_failed(), session_closed()
  *
- * After each of them: session_next() until it says none, then take batches, then
- * session_next() again, for a batch may change the state. Nothing is to be taken
- * while something is still to be told.
+ * After each of them: session_next() until SESSION_E_NONE, then take batches, then
+ * session_next() again, because a batch may change the state. Do not take batches while
+ * there are events to be reported.
  *
- * Guarantees, each from bayeux.md section 0: the handshake travels alone; the
- * first connect after a handshake and each after a failure says timeout 0;
- * exactly one connect is outstanding; advice is reset at each handshake; a lost
- * link is first resumed, then re-handshaken when told or when the window has
- * passed; backoff is reset by a good connect only; wanted channels are
- * subscribed again in a new session before queued publishes leave, and afterwards
- * neither shuts the other out; a publish that may have happened is never repeated.
+ * Invariants, from bayeux.md section 0: a handshake is sent alone; the first connect
+ * after a handshake and each after a failure has timeout 0; exactly one connect is
+ * outstanding; advice is reset at each handshake; a lost link is first resumed, and a
+ * new handshake is made when the server asks for it or the session has expired; only a
+ * successful connect resets the backoff; in a new session wanted channels are subscribed
+ * before queued publishes are sent, and later neither blocks the other; a publish that
+ * may have taken effect is never repeated.
  *
- * Wishes are state: the set of wanted channels belongs to the session, and a
- * re-handshake replays it by itself.
+ * The set of wanted channels is state of the session: it subscribes them again by
+ * itself after a handshake.
  */
 #ifndef BAYEUX_SESSION_H
 #define BAYEUX_SESSION_H
@@ -48,7 +47,7 @@ enum session_state {
 	SESSION_UNCONNECTED,
 	/* the server forbids reconnecting; tried again much later, or never (enum session_policy) */
 	SESSION_HALTED,
-	SESSION_DISCONNECTING,   /* disconnect sent, waits shortly for its reply */
+	SESSION_DISCONNECTING,   /* disconnect sent, waits a short time for its reply */
 };
 const char *session_state_name(enum session_state state);
 
@@ -67,24 +66,24 @@ enum session_overlap {
 /* where a subscribe begins on servers that retain events (Salesforce; bayeux.md 5.7) */
 enum session_replay {
 	SESSION_REPLAY_OFF,      /* the extension is not offered */
-	/* with what comes from now on; within the wish, behind the last event heard */
+	/* new events; while the channel stays wanted, after the last event received */
 	SESSION_REPLAY_NEW,
-	SESSION_REPLAY_ALL,      /* the same, but the first time with all that is retained */
-	/* where it ended when somebody last wanted the channel; never heard: with what comes */
+	SESSION_REPLAY_ALL,      /* the same, but the first time all retained events */
+	/* after the last event received when the channel was last wanted; new events if there was none */
 	SESSION_REPLAY_RESUME,
 };
-/* and where when the server retains the last event heard no longer */
+/* where it begins if the server does not retain the last event received any more */
 enum session_replay_fallback {
-	SESSION_REPLAY_FALLBACK_ALL,     /* with all that is retained: all of it is newer */
+	SESSION_REPLAY_FALLBACK_ALL,     /* all retained events, which are all newer */
 	SESSION_REPLAY_FALLBACK_NEW,
-	SESSION_REPLAY_STOP,             /* nowhere: the channel is refused */
+	SESSION_REPLAY_STOP,             /* not at all: the channel is refused */
 };
 
 /* what follows when the server ends a session, or forbids one */
 enum session_policy {
-	SESSION_RETRY,           /* another one, after a pause */
-	SESSION_STOP,            /* none: HALTED without a next try */
-	SESSION_REFRESH,         /* another one with other credentials; without any as RETRY */
+	SESSION_RETRY,           /* a new session, after a pause */
+	SESSION_STOP,            /* no new session: HALTED without a next try */
+	SESSION_REFRESH,         /* a new session with other credentials; without a source as RETRY */
 };
 
 /* how a session at a later URL comes back to the first */
@@ -101,7 +100,7 @@ struct session_options {
 	uint64_t network_delay;       /* for a reply, beyond what the server holds it (10 s) */
 	/* for the replies that it does not hold: all but those to connects; 0: network_delay */
 	uint64_t request_timeout;
-	/* wishes told to the server: how long it holds a connect, and pauses; 0: none */
+	/* sent to the server as our advice: how long to hold a connect, and the interval; 0: none */
 	uint64_t wanted_timeout, wanted_interval;
 	/* first pause after a failure (1 s); also between handshakes */
 	uint64_t backoff_min;
@@ -129,17 +128,17 @@ struct session_options {
 	   others failed, too */
 	uint64_t url_retry;
 	enum session_url_return url_return;   /* (WAIT) */
-	bool url_shared;              /* a session of one goes on at another (false) */
+	bool url_shared;              /* a session continues at another URL (false) */
 	/* one batch of several messages (32 KiB; Jetty refuses frames over 64) */
 	size_t batch_max;
-	/* no text with a publish is larger; what is alone and larger is refused (SIZE_MAX: any) */
+	/* size limit of a text with publishes; a single larger publish is refused (SIZE_MAX: no limit) */
 	size_t sent_max;
 	/* over long-polling no batch is mixed, for its halves go to different places (false) */
 	bool publish_apart;
 	/* publishes that wait (16 MiB), below 4 GiB; how it is shared, and that less than half of it is
 	   one's, see bayeux/shares.h */
 	size_t queue_max;
-	size_t message_max;           /* one message of the server (16 MiB): a larger one is left out */
+	size_t message_max;           /* one message of the server (16 MiB): a larger one is skipped */
 	bool ack;                     /* offer the acknowledgement extension (true) */
 	/* "/{clientId}/…" stands for the channels that begin with our client id (false) */
 	bool expand_client_id;
@@ -150,9 +149,9 @@ struct session_options {
 	   (0: never), for servers that end such sessions */
 	uint64_t keep_alive;
 	char keep_alive_channel[PROTOCOL_CHANNEL_MAX + 1];
-	bool binary;                  /* hearers want payloads of bytes as bytes, too (false) */
-	bool timestamp;               /* each message says when it was sent (false) */
-	/* somebody answers SESSION_EVENT_UNAUTHORIZED (false) */
+	bool binary;                  /* receivers want binary payloads in binary form, too (false) */
+	bool timestamp;               /* each message carries its time of sending (false) */
+	/* the driver answers SESSION_EVENT_UNAUTHORIZED (false) */
 	bool credentials;
 	/* requests without reply on a WebSocket (256); long-polling has one batch */
 	unsigned in_flight_max;
@@ -180,9 +179,9 @@ enum session_ext {
 	SESSION_EXTS,
 };
 /*
- * What goes out as `ext` with every request of this kind, from now on: a raw JSON object, copied,
- * or SLICE_NULL. Members of a publish's own `ext`, and extensions, win over it. 0; -EINVAL when it
- * is no object, says a key twice or has more than EXT_FIXED_MEMBERS_MAX; -EMSGSIZE; -ENOMEM.
+ * Sets the `ext` of every later request of this kind: a raw JSON object, copied, or SLICE_NULL.
+ * Members of a publish's own `ext`, and extensions, take precedence. 0; -EINVAL when it is not an
+ * object, has a key twice or more than EXT_FIXED_MEMBERS_MAX members; -EMSGSIZE; -ENOMEM.
  */
 int session_set_ext(struct session *s, enum session_ext kind, struct slice object);
 /* The same for members of the message itself; -EINVAL also for a name that fields_set() refuses. */
@@ -190,28 +189,28 @@ int session_set_fields(struct session *s, enum session_ext kind, struct slice ob
 
 /* ---- life ---- */
 void session_start(struct session *s, uint64_t now);
-/* Says goodbye: a disconnect goes out if there is a session, and OFF follows with its reply or
-   shortly (2 s) after. What still waits to be published ends as not sent. */
+/* Ends the session: sends a disconnect if there is one; OFF follows with its reply, or 2 s later.
+   Queued publishes end as not sent. */
 void session_stop(struct session *s, uint64_t now);
-/* The link is suspected dead (suspend, operator): probe with a timeout-0 connect at once. */
+/* The link may be broken (after suspend, or by command): checks it with a timeout-0 connect at once. */
 void session_probe(struct session *s, uint64_t now);
 
 /*
- * The answers to SESSION_EVENT_UNAUTHORIZED. Authorized: there are credentials, a handshake goes
- * out; at once the first time, and after growing pauses when those before were rejected, too.
- * Not yet: `why` becomes the reason that people see, which is told when it is another. Both are
- * ignored while nothing waits for them.
+ * The answers to SESSION_EVENT_UNAUTHORIZED. Authorized: there are credentials, and a handshake is
+ * sent; at once the first time, and after growing pauses if earlier ones were rejected, too.
+ * Not yet: `why` becomes the reason of the state, and is reported when it changes. Both are ignored
+ * while the session does not wait for them.
  */
 void session_authorized(struct session *s, uint64_t now);
 void session_not_yet_authorized(struct session *s, uint64_t now, struct slice why);
 
 /*
- * At `now` the clock on the wall says `unix_ms`, ms since 1970. People set that clock, so tell it
- * before each text and each turn of batches; who never tells it is taken to live at `now`.
+ * Sets the time of day at `now`, in ms since 1970. It may be changed at any time, so call this
+ * before each text and before taking batches; by default it equals `now`.
  */
 void session_wall_clock(struct session *s, uint64_t now, uint64_t unix_ms);
 
-/* ---- wishes ---- */
+/* ---- channels and publishes ---- */
 /* Wants `channel` (checked by the caller; no /service/…). Idempotent. Peers, which are numbers, take
    turns in having channels sent; a channel counts for who wanted it first. 0 or -ENOMEM. */
 int session_want(struct session *s, struct slice channel, uint64_t peer);
@@ -221,12 +220,12 @@ enum session_channel_status {
 	SESSION_CHANNEL_NONE,        /* not wanted */
 	SESSION_CHANNEL_PENDING,     /* the server has not answered yet, or not again */
 	SESSION_CHANNEL_ACTIVE,      /* the server sends it, by itself or by a covering pattern */
-	/* told once by an event; the want is kept until unwanted, not asked again until the next
+	/* reported once by an event; stays wanted, but is not subscribed again until the next
 	   handshake */
 	SESSION_CHANNEL_REFUSED,
 };
 enum session_channel_status session_channel(const struct session *s, struct slice channel);
-/* whether its subscribe failed for the moment, and is sent again after a pause */
+/* whether its subscribe failed temporarily, and is sent again after a pause */
 bool session_channel_is_deferred(const struct session *s, struct slice channel);
 /* whether a subscribe sent now would be answered soon */
 bool session_is_up(const struct session *s);
@@ -237,18 +236,19 @@ enum { SESSION_E_NONE = 1, SESSION_E_FULL = 2, SESSION_E_TOO_LARGE = 3 };
  * Publishes `data` (raw JSON) with optional `ext` (raw object or SLICE_NULL). The bytes are
  * copied. Exactly one SESSION_OUTCOME event with `cookie` follows, at `deadline` at the latest.
  * With `call`, the outcome is the answer: the first event with our id, else (an event without id,
- * on a channel never answered by id) that for the oldest call there; see bayeux/calls.h for what
- * comes late. An answer that says `successful` false is SESSION_REFUSED. `peer` is a number for
- * whoever publishes, of which one alone cannot fill the queue, nor delay the others by more than
- * its share. 0, SESSION_E_FULL (queue, or this
- * one's part of it), SESSION_E_TOO_LARGE (beyond sent_max whatever goes with it), -ENOMEM.
+ * on a channel never answered by id) that for the oldest call there; for late answers see
+ * bayeux/calls.h. An answer with `successful` false is SESSION_REFUSED. `peer` is a number for the
+ * publisher; a single peer cannot fill the queue, nor delay the others by more than its share.
+ * 0, SESSION_E_FULL (the queue, or the peer's part of it), SESSION_E_TOO_LARGE (above sent_max even
+ * if sent alone), -ENOMEM.
  */
 int session_publish(struct session *s, uint64_t now, struct slice channel, struct slice data,
 		    struct slice ext, bool call, uint64_t deadline, uint64_t peer,
 		    uint64_t cookie);
 
 /*
- * The peer is gone. Its calls that were not sent end as not sent, because no one can receive their answers.
+ * The peer has disconnected. Its calls that were not sent end as not sent, because nothing can receive their
+ * answers.
  * Its publishes are still sent, but only within SESSION_LEFT_MS, so that their room in the queue becomes free
  * while there is no session.
  */
@@ -265,7 +265,7 @@ enum session_lane {
 	SESSION_LANE_CALL,
 	SESSION_LANES = SESSION_LANE_CALL + 4,
 };
-/* what a batch holds, for who sends each kind somewhere else */
+/* the content of a batch, for servers with a URL per kind of request */
 enum session_batch_kind {
 	SESSION_BATCH_HANDSHAKE,
 	SESSION_BATCH_CONNECT,
@@ -295,7 +295,7 @@ int session_take_batch(struct session *s, uint64_t now, struct buf *out, struct 
 /* ---- input ---- */
 /*
  * A piece of a text from the server, of any size: of the HTTP body of `batch`, or (0) of one WebSocket
- * message. The bytes must stay, unchanged by the caller, until session_next() said SESSION_E_NONE. Each
+ * message. The bytes must stay valid and unchanged until session_next() returns SESSION_E_NONE. Each
  * message in it is handled as soon as it is complete; what is no Bayeux between them becomes a failure of the
  * batch (or of the WebSocket). Pieces of exchanges that ended or were aborted are ignored: their messages are
  * sent again, or are obsolete. 0, -ENOMEM, -EBUSY while the piece before, of this text or another, is not
@@ -303,14 +303,14 @@ int session_take_batch(struct session *s, uint64_t now, struct buf *out, struct 
  */
 int session_feed(struct session *s, uint64_t now, uint64_t batch, struct slice piece);
 
-/* The WebSocket message is complete; of an HTTP answer session_batch_end() says so. */
+/* The WebSocket message is complete; for an HTTP answer call session_batch_end(). */
 void session_text_end(struct session *s, uint64_t now);
 
 /* Whether a piece is not completely read yet. */
 bool session_has_text(const struct session *s);
-/* The piece goes away before session_next() said none, for there is no memory: what was not looked
-   at is left out. session_batch_failed() or session_closed() must follow. */
-void session_forget_text(struct session *s);
+/* For lack of memory: the piece becomes invalid before session_next() returned SESSION_E_NONE, and its
+   unread rest is skipped. session_batch_failed() or session_closed() must follow. */
+void session_discard_text(struct session *s);
 
 enum session_failure_kind {
 	/* no byte of it reached the server: refused, no route, TLS, upgrade refused */
@@ -320,9 +320,9 @@ enum session_failure_kind {
 };
 struct session_failure {
 	enum session_failure_kind kind;
-	/* the server does not speak this transport (upgrade answered otherwise) */
+	/* the server does not support this transport (the upgrade was not accepted) */
 	bool unsupported;
-	bool unreadable;         /* an answer came, and is broken: asked for again it will be again */
+	bool unreadable;         /* the answer is malformed; repeating the request would not help */
 	unsigned http_status;    /* 0 when there was none */
 	unsigned close_code;     /* of WebSocket, 0 when there was none */
 	uint64_t retry_after;    /* ms the server asked for, 0 for none */
@@ -332,15 +332,15 @@ struct session_failure {
 void session_batch_failed(struct session *s, uint64_t now, uint64_t batch,
 			  const struct session_failure *f);
 /*
- * Bytes came for the HTTP exchange of this batch, or (0) of a text on the WebSocket, whatever they say: what
- * waits for the server there waits again as long as if it had just been sent. Deadlines of
- * publishes and calls, which are their peers', do not move. May be called at any time.
+ * Bytes arrived for the HTTP exchange of this batch, or (0) on the WebSocket: the deadlines of requests
+ * there start again. Deadlines of publishes and calls, which their peers set, do not move. May be
+ * called at any time.
  */
-void session_heard(struct session *s, uint64_t now, uint64_t batch);
-/* The HTTP response of this batch was fed completely: what has no reply by now gets none. */
+void session_bytes_arrived(struct session *s, uint64_t now, uint64_t batch);
+/* The HTTP response of this batch was fed completely: requests without a reply get none any more. */
 void session_batch_end(struct session *s, uint64_t now, uint64_t batch);
-/* The WebSocket is gone, and every batch on it. Also when it could not be opened. Not to be
-   called for one that was closed because of SESSION_EVENT_ABORT. */
+/* The WebSocket was closed, with every batch on it, or could not be opened. Not to be called for one
+   that was closed because of SESSION_EVENT_ABORT. */
 void session_closed(struct session *s, uint64_t now, const struct session_failure *f);
 
 /* ---- time ---- */
@@ -350,11 +350,11 @@ void session_tick(struct session *s, uint64_t now);
 
 /* ---- events ---- */
 enum session_event_kind {
-	SESSION_EVENT_MESSAGE,   /* for whoever subscribed: envelope */
+	SESSION_EVENT_MESSAGE,   /* for the subscribers: envelope */
 	/* of a publish or call: cookie, outcome, envelope (the server's reply, a call's answer; NULL
 	   when there was none), text */
 	SESSION_EVENT_OUTCOME,
-	/* channel, status, envelope (the reply that said so, NULL when none did), text */
+	/* channel, status, envelope (the reply that caused it, or NULL), text */
 	SESSION_EVENT_CHANNEL,
 	/* session_info() changed; envelope of the reply that caused it, or NULL. Also while
 	   connected, each time messages may have been missed (gap) */
@@ -366,8 +366,8 @@ enum session_event_kind {
 	   SLICE_NULL */
 	SESSION_EVENT_LOST,
 	/* only with the option credentials: the session needs others, see session_authorized(). It waits
-	   for them, or (HTTP 401 to one command) goes on with those it has; text: how the server
-	   rejected those, empty at the start */
+	   for them, or (HTTP 401 to one command) continues with those it has; text: how the server
+	   rejected them, empty at the start */
 	SESSION_EVENT_UNAUTHORIZED,
 };
 enum session_outcome {
@@ -398,16 +398,16 @@ struct session_event {
 /*
  * The next event; its views live until the next call with s. Aborts come first, messages last.
  * 0, SESSION_E_NONE, -ENOMEM: call again, nothing is lost; who cannot keep the text that long says
- * session_forget_text().
+ * session_discard_text().
  */
 int session_next(struct session *s, uint64_t now, struct session_event *ret);
 
-/* ---- what people want to know ---- */
+/* ---- information for status ---- */
 /* the server's clock, as the timesync extension sees it; ms */
 struct session_timesync {
-	unsigned samples;            /* measurements behind it; 0: nothing is known */
+	unsigned samples;            /* number of measurements; 0: unknown */
 	uint64_t lag;                /* one way */
-	int64_t offset;              /* what to add to our clock on the wall */
+	int64_t offset;              /* to be added to our time of day */
 };
 
 struct session_info {
@@ -423,12 +423,12 @@ struct session_info {
 				        as this session */
 	/* messages may have been missed since the last time it was connected */
 	bool gap;
-	struct slice reason;         /* of the last trouble; empty when there is none */
+	struct slice reason;         /* of the last failure; empty when there is none */
 	size_t wanted;               /* channels */
 	struct session_timesync timesync;
 	uint64_t handshakes, connects, published, received, failures;  /* counts */
 	uint64_t deleted;            /* by hooks, of events, publishes and subscribes */
-	uint64_t late_answers;       /* to calls that were over: left out */
+	uint64_t late_answers;       /* to calls that had ended: skipped */
 };
 void session_info(const struct session *s, struct session_info *ret);
 /* session_hooks.disabled(), or NULL where there is none. */

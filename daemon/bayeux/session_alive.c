@@ -1,8 +1,8 @@
 /*
- * Owns the sign of life: servers with CometD's activity extension throw a session
- * out that sends nothing but connects for too long, and a bridge whose peers only
- * listen sends nothing. Guarantees that nothing is sent while anything else is on
- * its way, and that nobody hears of it: its channel is a service of the server.
+ * Keep-alive messages. Servers with CometD's activity extension end a session that sends
+ * only connects for too long, as it does when all peers only subscribe. None is sent
+ * while other requests are in flight. The channel is a service channel, so no other
+ * client receives them.
  */
 #include "bayeux/session_core.h"
 
@@ -18,7 +18,7 @@ uint64_t alive_at(const struct session *s)
 
 void alive_tick(struct session *s, uint64_t now)
 {
-	const struct publish_wish wish = {
+	const struct publish_request wish = {
 		.channel = slice_of(s->o.keep_alive_channel), .data = SLICE("{}"),
 		.deadline = now + s->o.network_delay};
 	if (alive_at(s) > now)

@@ -30,7 +30,7 @@ static int open_exchange(struct session *s, uint64_t now, enum session_batch_kin
 		r = exchange_new(&s->exchanges, &batch, ret);
 	if (r)
 		return r;
-	(*ret)->sent_at = (*ret)->heard_at = now;
+	(*ret)->sent_at = (*ret)->received_at = now;
 	(*ret)->credential = s->credential;
 	return 0;
 }
@@ -235,9 +235,9 @@ static bool may_plan(const struct plan *plan, const struct buf *out)
 /* While requests go one by one, those of channels and publishes alternate. */
 static bool has_turn(const struct session *s, uint64_t now, const struct plan *plan)
 {
-	bool publishes_first = s->singly % 2 == 0 && next_command(s);
+	bool publishes_first = s->isolate_left % 2 == 0 && next_command(s);
 	return plan->lane == SESSION_LANE_COMMAND && s->channels_at <= now &&
-	       !(s->singly && publishes_first);
+	       !(s->isolate_left && publishes_first);
 }
 
 static int plan_channels(struct session *s, uint64_t now, struct plan *plan, struct buf *out)
@@ -343,14 +343,14 @@ static void commit(struct session *s, uint64_t now, struct plan *plan, struct ex
 	list_splice(&x->requests, &publishes);
 	channel_pace_sent(&s->pace, now, x->batch.id, plan->channels,
 			  plan->publishes || next_command(s));
-	if (s->singly)
-		s->singly--;
+	if (s->isolate_left)
+		s->isolate_left--;
 }
 
 /* how many requests the next batch of commands may have */
 static size_t command_room(const struct session *s)
 {
-	if (s->singly)
+	if (s->isolate_left)
 		return 1;
 	if (s->transport == SESSION_LONG_POLLING)
 		return REQUESTS_MAX;

@@ -7,7 +7,7 @@
 #include "bayeux/reply.h"
 
 /* a publish answered with 402 this often, although connects are good, counts as refused */
-#define DISOWNED_MAX 3u
+#define SESSION_UNKNOWN_MAX 3u
 
 /* The request that a reply answers, by its id, or by the channel where servers leave the id out; or
    NULL. */
@@ -27,7 +27,7 @@ static struct request *find_command(struct session *s, const struct envelope *e)
 /* The exchange of this request was answered: what doubted its size or its credential is over. */
 static void note_answer(struct session *s, struct request *r)
 {
-	/* nearly as large as they are made: the guess was right */
+	/* a batch near the size limit was answered: the assumed limit is right */
 	if (r->exchange->bytes >= s->batch_max - s->batch_max / 4)
 		s->batch_doubt = false;
 	r->exchange->answered = true;
@@ -57,7 +57,7 @@ static int notify_extensions(struct session *s, struct slice channel, const stru
 	if (r == 0 && !later)
 		r = ext_answered(&s->exts, channel);
 	else if (r == 0)
-		ext_unheard(&s->exts, channel, true);
+		ext_subscribe_lost(&s->exts, channel, true);
 	return r;
 }
 
@@ -70,7 +70,7 @@ int commands_subscription_reply(struct session *s, uint64_t now, const struct en
 		return 0;
 	int result = reply_failure_reason(e, &why);
 	bool forgotten = !reply_is_ok(e) && reply_is_session_unknown(e) &&
-			 !wanted_disowned(wanted_of(r), s->connects);
+			 !wanted_session_is_known(wanted_of(r), s->connects);
 	bool later = forgotten || (!reply_is_ok(e) && reply_is_temporary(e, why));
 	if (result == 0 && subscribe)
 		result = notify_extensions(s, wanted_of(r)->node.key, e, later);
@@ -82,7 +82,7 @@ int commands_subscription_reply(struct session *s, uint64_t now, const struct en
 	} else if (reply_is_ok(e)) {
 		wanted_accepted(&s->wanted, wanted_of(r), e);
 	} else if (forgotten) {
-		wanted_forgotten(&s->wanted, wanted_of(r), now, s->connects, e);
+		wanted_session_unknown(&s->wanted, wanted_of(r), now, s->connects, e);
 		life_suspect(s, now);
 	} else if (later) {
 		wanted_deferred(&s->wanted, wanted_of(r), now, e,
@@ -95,24 +95,24 @@ int commands_subscription_reply(struct session *s, uint64_t now, const struct en
 
 /*
  * Whether the server did not accept the publish because it does not know the session: then it is sent
- * again in the next session, or in this one when a connect proves that it is alive. The same error
+ * again in the next session, or in this one when a connect proves that the session exists. The same error
  * after that is a refusal. A 402 is repeated more often before it counts as one; other codes count
  * as one at once soon after a suspicion that a connect disproved.
  */
-static bool is_disowned(const struct session *s, const struct publish *pub, uint64_t now,
+static bool is_session_unknown(const struct session *s, const struct publish *pub, uint64_t now,
 			const struct envelope *e)
 {
 	bool clear = envelope_error_parse(e->error).code == 402;
 	bool unfounded = s->suspected && s->connects > s->suspected_after && now < s->suspect_at;
-	bool lives = pub->disowned && s->connects > pub->disowned_after;
-	bool again = lives && pub->disowned >= (clear ? DISOWNED_MAX : 1);
+	bool is_alive = pub->unknown_replies && s->connects > pub->unknown_after;
+	bool again = is_alive && pub->unknown_replies >= (clear ? SESSION_UNKNOWN_MAX : 1);
 	return reply_is_session_unknown(e) && !again && (clear || !unfounded);
 }
 
-static void publish_disowned(struct session *s, struct publish *pub, uint64_t now)
+static void publish_session_unknown(struct session *s, struct publish *pub, uint64_t now)
 {
-	pub->disowned += pub->disowned == 0 || s->connects > pub->disowned_after;
-	pub->disowned_after = s->connects;
+	pub->unknown_replies += pub->unknown_replies == 0 || s->connects > pub->unknown_after;
+	pub->unknown_after = s->connects;
 	publish_unsent(&s->publishes, pub);
 	publish_keep_back(&s->publishes, pub, now + s->o.backoff_min, SHARE_BACK_CONNECT);
 	life_suspect(s, now);
@@ -125,8 +125,8 @@ int commands_publish_reply(struct session *s, uint64_t now, const struct envelop
 		return 0;
 	struct publish *pub = publish_of(r);
 	note_answer(s, r);
-	if (!reply_is_ok(e) && is_disowned(s, pub, now, e)) {
-		publish_disowned(s, pub, now);
+	if (!reply_is_ok(e) && is_session_unknown(s, pub, now, e)) {
+		publish_session_unknown(s, pub, now);
 	} else if (!reply_is_ok(e)) {
 		publish_done(&s->publishes, pub, SESSION_REFUSED, e, "refused by the server");
 		if (reply_is_session_unknown(e))

@@ -1,23 +1,23 @@
 /*
- * The body of struct session, for the files that are the session and for
- * nobody else. They stand in layers, each calling only those before it:
+ * struct session, private to the files of the session. They are in layers, each calling
+ * only those before it:
  *
  *     session_exts.c     which extensions there are
  *     session_texts.c    which texts are being read
- *     session_hooks.c    what hooks from outside make of a message
+ *     session_hooks.c    changes of messages by external hooks
  *     session_giveup.c   the end of what is in flight
- *     session_life.c     states, what is due, what a success or failure means
- *     session_loss.c     what a failed exchange does to what was in it
- *     session_alive.c    the sign of life of a session that is quiet
- *     session_write.c    what goes out: the text of one message
- *     session_batch.c    which messages go out together, and when
+ *     session_life.c     reactions to success and failure of handshake and connect
+ *     session_loss.c     failed exchanges and what was in them
+ *     session_alive.c    keep-alive messages
+ *     session_write.c    the text of one message
+ *     session_batch.c    which messages are sent together, and when
  *     session_input.c    what comes in: one message at a time
- *     session_events.c   texts, failures and events: what is looked at and told when
+ *     session_events.c   reading texts, and the order of events
  *     session.c          the other public functions
  *
- * What is to be told lies in the records it concerns (publishes, wanted
- * channels, flags here) until session_next() comes for it: telling allocates
- * nothing, so no outcome can be lost to a shortage of memory.
+ * What is to be reported is stored in the records it concerns (publishes, wanted
+ * channels, flags here) until session_next() returns it: reporting allocates nothing, so
+ * no outcome is lost for lack of memory.
  */
 #ifndef BAYEUX_SESSION_CORE_H
 #define BAYEUX_SESSION_CORE_H
@@ -46,7 +46,7 @@ enum input_state {
 	INPUT_NEXT,             /* the next element is to be found */
 	INPUT_FOUND,            /* it is in_element and must be parsed */
 	INPUT_READ,             /* it is parsed and must be handled */
-	INPUT_LOOKED,           /* it was handled and must be counted as handed over */
+	INPUT_LOOKED,           /* it was handled and must be counted as delivered */
 };
 
 /* A text that is being read: an answer over HTTP, or a message over the WebSocket. */
@@ -78,7 +78,7 @@ struct session {
 
 	uint64_t unix_ahead;            /* what to add to `now` for ms since 1970 */
 
-	/* where it stands */
+	/* the state as reported */
 	enum session_state state;
 	uint64_t since;                 /* it was connected, lost, or stopped */
 	uint64_t tries;                 /* handshakes, and connects to resume, of the present or last outage */
@@ -88,8 +88,8 @@ struct session {
 	enum session_transport transport;
 	struct advice advice;
 	char reason[SESSION_REASON_MAX];
-	bool gap;                       /* as told with the present state */
-	bool gap_next;                  /* to be told when next connected */
+	bool gap;                       /* as reported with the current state */
+	bool gap_next;                  /* to be reported when connected again */
 
 	/* what it does next, and not before when */
 	enum session_due due;
@@ -113,9 +113,10 @@ struct session {
 	uint64_t stop_at;               /* OFF by then; valid while disconnecting */
 	bool unauthorized;              /* waits for credentials; something is due, but never */
 	bool rejected;                  /* … because the server rejected those it had */
-	bool turned_away;               /* … since a connect proved good, too */
-	bool spared;                    /* … in HTTP, since a connect proved good: the session stayed */
-	uint64_t credential;            /* how often others came; an exchange tells which it shows */
+	bool rejected_before;               /* … and others were, too, since the last successful connect */
+	/* after an HTTP 401 or 403 the session was kept once; the next one drops it */
+	bool kept_after_reject;
+	uint64_t credential;            /* how often others arrived; each exchange stores which it was sent with */
 	uint64_t proven;                /* the last one with a good answer, counted from 1 */
 	bool renewing;                  /* another credential was requested; the session continues */
 	uint64_t renew_at;              /* not before that time, because it may not help */
@@ -130,7 +131,7 @@ struct session {
 	/* since the last good connect, a handshake that the server asked for was sent without a pause */
 	bool handshake_obeyed;
 	uint64_t spin;                  /* pause that keeps empty instant replies from spinning */
-	unsigned connects_unrefreshed;  /* since advice was last asked for */
+	unsigned connects_unrefreshed;  /* since advice was last requested */
 	/* of the handshake, still to come before the first connect */
 	uint64_t handshake_events;
 
@@ -142,16 +143,16 @@ struct session {
 	struct wanted_table wanted;
 	uint64_t commands_at;           /* no commands before then */
 	uint64_t channels_at;           /* no subscribes and unsubscribes before then */
-	size_t batch_max;               /* as the server turned out to bear */
-	/* … but that is a guess: a batch waits for an answer to the one before, so that it is known
-	   which is too large after all */
+	size_t batch_max;               /* the largest that the server accepts, as far as known */
+	/* … but not confirmed: each batch waits for the answer to the previous one, so that it is known
+	   which one is too large */
 	bool batch_doubt;
-	/* so many requests go one by one, to find the one that harms */
-	size_t singly;
+	/* send this many requests one per batch, to find the one that the server rejects */
+	size_t isolate_left;
 	struct channel_pace pace;
 	uint64_t quiet_since;           /* the last batch that was no connect was sent */
-	bool websocket;                 /* handed something to a WebSocket that is not known dead */
-	uint64_t websocket_heard_at;    /* bytes came on it */
+	bool websocket;                 /* sent something on a WebSocket that is not known to be closed */
+	uint64_t websocket_received_at;    /* bytes arrived on it */
 
 	struct list exts;
 	struct ext_fixed fixed[SESSION_EXTS], fields[SESSION_EXTS];
@@ -171,20 +172,20 @@ struct session {
 	struct buf in_hidden;           /* the element after our client id was removed, if it had one */
 	struct buf in_masked;           /* a copy without secrets, if it may contain any */
 	uint64_t next_text;             /* number of the next text that begins */
-	bool in_kept;                   /* an event that an extension keeps from its hearers */
+	bool in_kept;                   /* an event that an extension keeps back */
 	enum session_loss in_loss;      /* why it is unreadable */
 
-	/* the event told last, when hooks changed it, and its text */
+	/* the event reported last, if hooks changed it, and its text */
 	struct envelope changed;
 	struct buf changed_text;
 
-	/* events that an extension kept and lets go: looked at when nothing else is */
+	/* events that an extension kept and releases: handled when there is no other input */
 	struct buf released;
-	struct text *released_text;     /* through which they are looked at */
+	struct text *released_text;     /* the text as which they are handled */
 	bool release_due;               /* there may be some */
 	bool repeat_due;                /* when next connected, have what got lost replayed */
 
-	/* to be told */
+	/* to be reported */
 	bool state_news;
 	bool reason_news;               /* the reason differs from that of the last state event */
 	bool unauthorized_news;
@@ -247,10 +248,10 @@ int text_new(size_t max, uint64_t batch, struct text **ret);
 void text_free(struct text *t);
 /* The text that holds the reply to the connect and is not complete yet, or NULL. */
 struct text *text_of_connect(const struct session *s);
-/* Whether it goes on soon, or has broken off. */
+/* Whether it is incomplete, so that its next piece must arrive soon. */
 bool text_must_go_on(const struct session *s, const struct text *t);
-/* When it is given up if nothing more of it comes, or no message of it gets complete. SESSION_NEVER: it
-   has ended. */
+/* When it is given up if no more of it arrives, or none of its messages becomes complete.
+   SESSION_NEVER: it has ended. */
 uint64_t text_deadline(const struct session *s, const struct text *t);
 /* The one that is given up first, or NULL. */
 struct text *text_first_due(const struct session *s);
@@ -265,13 +266,13 @@ bool text_has_ended(const struct session *s, uint64_t batch);
 /* The requests of an exchange whose replies nobody awaits; `sent`: they may have reached the
    server. */
 void giveup_requests(struct session *s, struct exchange *x, bool sent, const char *text);
-/* Has the driver end an HTTP exchange, or the WebSocket with all that is on it. */
+/* Makes the driver abort an HTTP exchange, or close the WebSocket with all exchanges on it. */
 void giveup_abort(struct session *s, const struct exchange *x);
-/* Forgets the outstanding connect; its reply, should it come, is nobody's. */
+/* Gives up the outstanding connect; a later reply to it is ignored. */
 void giveup_connect(struct session *s);
-/* The session with the server is over: everything in flight is given up and told. */
+/* The session with the server has ended: everything in flight is given up and reported. */
 void giveup_session(struct session *s);
-/* What still waits to be published is not sent; `text`, static, says why. */
+/* Queued publishes end as not sent; `text`, static, is the reason. */
 void giveup_waiting(struct session *s, const char *text);
 
 /* ---- session_state.c ---- */
@@ -280,23 +281,23 @@ void state_reason(struct session *s, const char *format, ...) __attribute__((for
 /* Writes the reason in a reply: its error without arguments, which may name our clientId. */
 void state_write_reason(char ret[SESSION_REASON_MAX], const struct envelope *e, const char *what);
 void state_reason_of_reply(struct session *s, const struct envelope *e, const char *what);
-/* The one door. `e`: the message that says so, or NULL. */
+/* The only function that changes the state. `e`: the message that caused it, or NULL. */
 void state_set(struct session *s, uint64_t now, enum session_state state,
 	       const struct envelope *e);
 bool state_is_up(const struct session *s);
 /* A handshake, or a connect to resume, is about to go out. */
 void state_try(struct session *s);
 bool state_ack_in_effect(const struct session *s);
-/* A connection broke, and perhaps messages with it, which is told when next connected; who retains
-   events, sends them again. */
+/* A connection broke, and messages may be lost, which is reported when connected again; a server with
+   replay sends them again. */
 void state_lost_connection(struct session *s);
-/* The same of an answer, while the session goes on: told now, and each time anew. */
+/* The same for an answer, while the session continues: reported now, and each time. */
 void state_lost_messages(struct session *s);
-/* The same of an answer that nobody waits for any more, and of whose loss something else tells. */
+/* The same for an answer that is no longer awaited, and whose loss is reported otherwise. */
 void state_lost_answer(struct session *s);
 /* … where nothing can be sent again */
 void state_missed(struct session *s);
-/* Asks for what is to be sent again, once it is connected. */
+/* Requests the events to be repeated, once it is connected. */
 void state_have_repeated(struct session *s);
 
 /* ---- session_due.c ---- */
@@ -306,19 +307,19 @@ void due_connect(struct session *s, uint64_t at, bool probe);
 /* A new session after `delay`. Until it is due, replies of the old one still settle what is in
    flight; nothing new is sent. */
 void due_handshake(struct session *s, uint64_t now, uint64_t delay, const struct envelope *e);
-/* The old session once more after `delay`, if it is still worth that; else a new one. */
+/* Resumes the old session after `delay`, if it may still exist; else makes a new one. */
 void due_resume(struct session *s, uint64_t now, uint64_t delay, const struct envelope *e);
 /* The link works: the next pause is the shortest one again. */
 void due_proven(struct session *s);
 /* Counts a failed connect, and notes since when none succeeded. */
 void due_connect_failed(struct session *s, uint64_t now);
-/* When a handshake is due: gives up the old session, and true. Nothing goes out before that is
-   told. */
-bool due_ripen(struct session *s, uint64_t now);
+/* If a handshake is due: gives up the old session and returns true. Nothing is sent before that is
+   reported. */
+bool due_start_handshake(struct session *s, uint64_t now);
 /* The next handshake goes to the first URL. */
 void due_first_url(struct session *s);
 /* What a failure of a handshake or connect over `transport` means for the URL; `shared`: the
-   session may go on at the next. */
+   session may continue at the next. */
 enum urls_verdict due_blame_url(struct session *s, uint64_t now, enum session_transport transport,
 				bool shared, const struct session_failure *f);
 /* the pause a server asked for, within reason */
@@ -326,11 +327,11 @@ uint64_t due_retry_after(const struct session_failure *f);
 uint64_t due_later(uint64_t a, uint64_t b);
 
 /* ---- session_credentials.c ---- */
-/* Whether an exchange that failed like this says that the server rejects our credentials, and
-   somebody has others. `x`: what was rejected; NULL for the upgrade of a WebSocket. */
+/* Whether this failure of an exchange means that the server rejects our credentials, and there is a
+   source of others. `x`: what was rejected; NULL for the upgrade of a WebSocket. */
 bool credentials_are_rejected(const struct session *s, const struct exchange *x,
 			      const struct session_failure *f);
-/* The session is over and waits for credentials; `rejected`: the reason, as it is, tells why. */
+/* The session has ended and waits for credentials; `rejected`: the reason is set already. */
 void credentials_await(struct session *s, uint64_t now, const struct envelope *e, bool rejected);
 /* HTTP rejected a connect; that does not mean that the session is lost. */
 void credentials_rejected(struct session *s, uint64_t now);
@@ -363,12 +364,12 @@ uint64_t life_unreadable_pause(struct session *s, uint64_t now);
 void life_event(struct session *s, uint64_t now);
 /* The server ended the session: its own disconnect, or a good connect's reconnect none. */
 void life_kicked(struct session *s, uint64_t now, const struct envelope *e);
-/* The server said reconnect none to a handshake, or refusing a connect. */
+/* The server answered a handshake, or refused a connect, with reconnect none. */
 void life_handshake_forbidden(struct session *s, uint64_t now, const struct envelope *e);
 void life_connect_forbidden(struct session *s, uint64_t now, const struct envelope *e);
-/* whether a policy ended it for good */
+/* whether a policy ended it permanently */
 bool life_is_ended(const struct session *s);
-/* Then: what waits to be published is not sent, what is wanted is refused. */
+/* In that case: queued publishes end as not sent, wanted channels are refused. */
 void life_refuse(struct session *s);
 
 /* The handshake, or the connect, of an exchange that failed over `transport`. */
@@ -378,26 +379,25 @@ void life_connect_lost(struct session *s, uint64_t now, enum session_transport t
 		       const struct session_failure *f);
 
 /* ---- session_loss.c ---- */
-/* One exchange failed, and is gone with all its requests. */
+/* An exchange failed; it is freed with all its requests. */
 void loss_of_exchange(struct session *s, uint64_t now, struct exchange *x,
 		      const struct session_failure *f);
-/* The same from our side: we give it up at its deadline. */
+/* The same at its deadline: we give it up. */
 void loss_by_deadline(struct session *s, uint64_t now, struct exchange *x);
 void loss_of_websocket(struct session *s, uint64_t now, const struct session_failure *f);
-/* The server rejected our credentials, as the failure of `x`, or of opening the WebSocket (NULL),
-   tells: what was in it was not done and waits, and so does the session. */
+/* The server rejected our credentials by the failure of `x`, or of opening the WebSocket (NULL): its
+   requests had no effect and wait, and so does the session. */
 void loss_by_rejection(struct session *s, uint64_t now, struct exchange *x,
 		       const struct session_failure *f);
-/* What came over the WebSocket is no Bayeux: close it, and go on as if it had closed. */
+/* Input of the WebSocket is not Bayeux: close it, and continue as if the server had closed it. */
 void loss_by_fault(struct session *s, uint64_t now, const struct session_failure *f);
 /* the deadline of one request passed */
 void loss_of_request(struct session *s, uint64_t now, struct request *r);
 
 /* ---- session_alive.c ---- */
-/* when alive_tick() has something to do; SESSION_NEVER while something else goes out, or nothing
-   can */
+/* when alive_tick() has something to do; SESSION_NEVER while other requests are sent, or none can be */
 uint64_t alive_at(const struct session *s);
-/* Queues a sign of life when it is time. */
+/* Queues a keep-alive message when it is time. */
 void alive_tick(struct session *s, uint64_t now);
 
 /* ---- session_write.c ---- */
@@ -437,7 +437,7 @@ int commands_publish_reply(struct session *s, uint64_t now, const struct envelop
 bool commands_call_answer(struct session *s, uint64_t now, const struct envelope *e, bool deleted);
 
 /* ---- session_events.c ---- */
-/* whether session_next() has something to tell or to look at */
+/* whether session_next() has events to report or input to read */
 bool events_waiting(const struct session *s);
 /* No further piece of this text, or no message, arrived in time. */
 void events_text_stalled(struct session *s, uint64_t now, struct text *t);

@@ -1,8 +1,7 @@
 /*
- * Owns the wait for credentials: what a rejection is, what it leaves of the
- * session, and what happens when somebody has others. Guarantees that credential
- * after credential is met with longer and longer pauses. Must never know where
- * they come from, nor what they are.
+ * Rejected credentials: which answers are a rejection, whether the session continues,
+ * and what happens when new credentials arrive. The pauses grow while one credential
+ * after the other is rejected.
  */
 #include "bayeux/session_core.h"
 
@@ -49,8 +48,8 @@ void credentials_await(struct session *s, uint64_t now, const struct envelope *e
 
 void credentials_rejected(struct session *s, uint64_t now)
 {
-	/* once: a server may hold that a session belongs to the credential that began it */
-	if (s->spared || s->due == DUE_HANDSHAKE || buf_len(&s->client_id) == 0) {
+	/* only once: some servers bind a session to the credential of its handshake */
+	if (s->kept_after_reject || s->due == DUE_HANDSHAKE || buf_len(&s->client_id) == 0) {
 		credentials_await(s, now, NULL, true);
 		return;
 	}
@@ -58,7 +57,7 @@ void credentials_rejected(struct session *s, uint64_t now)
 	ext_lost(&s->exts);
 	due_connect_failed(s, now);
 	giveup_connect(s);
-	s->spared = true;
+	s->kept_after_reject = true;
 	due_connect(s, SESSION_NEVER, true);
 	wait_for_credentials(s, now, NULL, true);
 }
@@ -92,11 +91,11 @@ void credentials_came(struct session *s, uint64_t now)
 	publishes_go_on(&s->publishes, SHARE_BACK_CREDENTIAL);
 	if (only_renewed)
 		return;
-	if (s->rejected && s->turned_away)
+	if (s->rejected && s->rejected_before)
 		pause = backoff_next(&s->backoff, &s->jitter);
 	else if (s->rejected && backoff_fresh(&s->backoff))
 		backoff_next(&s->backoff, &s->jitter);
-	s->turned_away |= s->rejected;
+	s->rejected_before |= s->rejected;
 	if (s->due == DUE_CONNECT)
 		due_resume(s, now, pause, NULL);
 	else

@@ -1,14 +1,13 @@
 /*
- * Owns what is due next: a connect of the session there is, or the handshake of a
- * new one, when, and at which URL. Guarantees that a dead session is given up
- * before a new one is asked for, and that handshakes keep their distance. Must
- * never know what led to it (session_life.c, session_credentials.c).
+ * What is sent next, when, and at which URL: a connect of the current session, or the
+ * handshake of a new one. An old session is given up before a new handshake is sent, and
+ * there is a minimum time between handshakes.
  */
 #include "bayeux/session_core.h"
 
-/* what a server says it must not be able to stretch: pauses asked by Retry-After */
+/* limit for pauses requested by Retry-After */
 #define RETRY_AFTER_MAX 3600000u
-/* how long replies of a dead session are waited for before the next handshake */
+/* how long to wait for pending replies of an ended session before the next handshake */
 #define GRACE_MS 250u
 
 void due_set(struct session *s, enum session_due due, uint64_t at)
@@ -42,14 +41,14 @@ void due_handshake(struct session *s, uint64_t now, uint64_t delay, const struct
 	if (s->handshaken)
 		at = due_later(at, s->handshake_at + s->o.backoff_min);
 	giveup_connect(s);
-	/* commands under way are about to be refused: better to hear it than to say "unknown" */
+	/* the server is about to refuse commands in flight: a refusal is better than "unknown outcome" */
 	if (at <= now && s->exchanges.n_requests)
 		at = now + GRACE_MS;
 	due_set(s, DUE_HANDSHAKE, at);
 	state_set(s, now, SESSION_UNCONNECTED, e);
 }
 
-/* What was learnt of transports, and of haste, was of another server. */
+/* What is known about transports and pauses belongs to another server. */
 static void enter_url(struct session *s)
 {
 	transports_init(&s->transports, &s->o);
@@ -78,7 +77,7 @@ enum urls_verdict due_blame_url(struct session *s, uint64_t now, enum session_tr
 	return verdict;
 }
 
-bool due_ripen(struct session *s, uint64_t now)
+bool due_start_handshake(struct session *s, uint64_t now)
 {
 	if (s->due != DUE_HANDSHAKE || s->due_at > now || s->state == SESSION_HANDSHAKING)
 		return false;
@@ -89,7 +88,7 @@ bool due_ripen(struct session *s, uint64_t now)
 	return true;
 }
 
-/* how long after the first failure the old session is still worth a connect */
+/* how long after the first failure the old session may still exist */
 static uint64_t resume_window(const struct session *s)
 {
 	if (s->advice.max_interval)
@@ -123,7 +122,7 @@ void due_proven(struct session *s)
  */
 static bool has_lasted(const struct session *s, uint64_t now)
 {
-	return s->state == SESSION_CONNECTED && !s->spared && !s->turned_away &&
+	return s->state == SESSION_CONNECTED && !s->kept_after_reject && !s->rejected_before &&
 	       now - s->since > due_later(s->backoff.next, s->backoff.min);
 }
 

@@ -16,7 +16,7 @@
 
 #include <errno.h>
 
-/* ---- telling ---- */
+/* ---- reporting ---- */
 
 static bool has_aborts(const struct session *s)
 {
@@ -47,7 +47,7 @@ bool events_waiting(const struct session *s)
 	return has_news(s) || has_input(s);
 }
 
-static int tell_abort(struct session *s, struct session_event *ret)
+static int next_abort(struct session *s, struct session_event *ret)
 {
 	*ret = (struct session_event){.kind = SESSION_EVENT_ABORT};
 	if (s->abort_all) {
@@ -63,7 +63,7 @@ static int tell_abort(struct session *s, struct session_event *ret)
 	return 0;
 }
 
-static int tell_state(struct session *s, struct session_event *ret)
+static int next_state(struct session *s, struct session_event *ret)
 {
 	s->state_news = s->reason_news = false;
 	*ret = (struct session_event){.kind = SESSION_EVENT_STATE, .envelope = s->state_envelope};
@@ -71,7 +71,7 @@ static int tell_state(struct session *s, struct session_event *ret)
 	return 0;
 }
 
-static int tell_outcome(struct session *s, struct session_event *ret)
+static int next_outcome(struct session *s, struct session_event *ret)
 {
 	const struct publish *pub = publishes_next_done(&s->publishes);
 	*ret = (struct session_event){
@@ -81,7 +81,7 @@ static int tell_outcome(struct session *s, struct session_event *ret)
 	return 0;
 }
 
-static int tell_channel(struct session *s, struct session_event *ret)
+static int next_channel(struct session *s, struct session_event *ret)
 {
 	const struct wanted *w = wanted_next_news(&s->wanted);
 	*ret = (struct session_event){
@@ -91,7 +91,7 @@ static int tell_channel(struct session *s, struct session_event *ret)
 	return 0;
 }
 
-static int tell_note(struct session *s, struct session_event *ret)
+static int next_note(struct session *s, struct session_event *ret)
 {
 	*ret = (struct session_event){.kind = SESSION_EVENT_NOTE,
 				      .text = slice_of(s->notes[s->notes_first])};
@@ -100,7 +100,7 @@ static int tell_note(struct session *s, struct session_event *ret)
 	return 0;
 }
 
-static int tell_unauthorized(struct session *s, struct session_event *ret)
+static int next_unauthorized(struct session *s, struct session_event *ret)
 {
 	const char *why = !s->unauthorized ? "HTTP status 401 to a request"
 			: s->rejected	   ? s->reason : "";
@@ -110,19 +110,19 @@ static int tell_unauthorized(struct session *s, struct session_event *ret)
 	return 0;
 }
 
-static int tell(struct session *s, struct session_event *ret)
+static int next_report(struct session *s, struct session_event *ret)
 {
 	if (has_aborts(s))
-		return tell_abort(s, ret);
+		return next_abort(s, ret);
 	if (s->state_news)
-		return tell_state(s, ret);
+		return next_state(s, ret);
 	if (s->unauthorized_news)
-		return tell_unauthorized(s, ret);
+		return next_unauthorized(s, ret);
 	if (!list_empty(&s->publishes.done))
-		return tell_outcome(s, ret);
+		return next_outcome(s, ret);
 	if (!list_empty(&s->wanted.news))
-		return tell_channel(s, ret);
-	return s->notes_n ? tell_note(s, ret) : SESSION_E_NONE;
+		return next_channel(s, ret);
+	return s->notes_n ? next_note(s, ret) : SESSION_E_NONE;
 }
 
 /* ---- input ---- */
@@ -155,7 +155,7 @@ static void enter_text(struct session *s, struct text *t)
 		ext_text(&s->exts, t->number);
 }
 
-/* All messages of the text were read, and it was complete: extensions may count it as handed over. */
+/* All messages of the text were read, and it was complete: extensions may count it as delivered. */
 static void settle_text(struct session *s, uint64_t now, struct text *t)
 {
 	bool reply_unreadable = t->reply_unreadable;
@@ -267,7 +267,7 @@ bool session_has_text(const struct session *s)
 	return s->in_text && s->in_text != s->released_text;
 }
 
-void session_forget_text(struct session *s)
+void session_discard_text(struct session *s)
 {
 	/* what was released is no text of the driver's */
 	if (s->in_text && s->in_text != s->released_text)
@@ -275,7 +275,7 @@ void session_forget_text(struct session *s)
 }
 
 /* Who asks for the next event has done with the one before. 0, or -ENOMEM and to be tried again. */
-static int count_told(struct session *s)
+static int count_delivered(struct session *s)
 {
 	const struct envelope *e = s->in_message;
 	bool is_event = e->kind == ENVELOPE_EVENT || e->kind == ENVELOPE_UNREADABLE;
@@ -305,7 +305,7 @@ static int hide_client_id(struct session *s, struct slice *text)
 }
 
 /* Replies of a server may repeat a secret; the data of events is passed on unchanged. */
-static bool may_tell_secrets(const struct envelope *e)
+static bool may_contain_secrets(const struct envelope *e)
 {
 	return e->kind != ENVELOPE_EVENT || e->successful == JSON_FALSE || e->error.n;
 }
@@ -377,7 +377,7 @@ static int see_unreadable(struct session *s, const struct element *element, int 
 static int read_element(struct session *s, const struct element *element)
 {
 	struct slice raw = element->raw;
-	/* readable or not, of whatever size: a number or an array is no message */
+	/* a number or an array is no message, whether it is readable or not */
 	if (raw.p[0] != '{') {
 		s->in_text->skipped++;
 		return SESSION_E_NONE;
@@ -387,7 +387,7 @@ static int read_element(struct session *s, const struct element *element)
 	int r = hide_client_id(s, &raw);
 	if (r == 0)
 		r = envelope_parse(&s->in, raw);
-	if (r == 0 && s->o.mask && s->in.n && may_tell_secrets(s->in.items))
+	if (r == 0 && s->o.mask && s->in.n && may_contain_secrets(s->in.items))
 		r = read_masked(s, raw);
 	if (r > 0)
 		return see_unreadable(s, element, r);
@@ -443,7 +443,7 @@ static int look_at_input(struct session *s, uint64_t now, struct session_event *
 	if (r || !has_text(s))
 		return r ? r : SESSION_E_NONE;
 	if (s->in_state == INPUT_LOOKED)
-		r = count_told(s);
+		r = count_delivered(s);
 	if (r == 0 && s->in_state != INPUT_READ)
 		r = next_element(s, now);
 	if (r)
@@ -462,8 +462,8 @@ static bool is_awaited(const struct session *s, uint64_t batch)
 	return batch ? exchange_find(&s->exchanges, batch) != NULL : s->websocket;
 }
 
-/* Texts of exchanges that were aborted: their end is not reported. */
-static void forget_the_given_up(struct session *s)
+/* Frees texts of exchanges that were aborted: their end is not reported. */
+static void free_abandoned_texts(struct session *s)
 {
 	LIST_EACH_SAFE(t, &s->texts, struct text, link)
 		if (t != s->in_text && !is_awaited(s, t->batch))
@@ -472,17 +472,17 @@ static void forget_the_given_up(struct session *s)
 
 int session_next(struct session *s, uint64_t now, struct session_event *ret)
 {
-	publishes_forget(&s->publishes, now);
-	int r = tell(s, ret);
+	publishes_free_done(&s->publishes, now);
+	int r = next_report(s, ret);
 	while (r == SESSION_E_NONE && has_input(s)) {
 		r = look_at_input(s, now, ret);
 		if (r == SESSION_E_NONE)
-			r = tell(s, ret);
+			r = next_report(s, ret);
 	}
-	if (r == SESSION_E_NONE && due_ripen(s, now))
-		r = tell(s, ret);
+	if (r == SESSION_E_NONE && due_start_handshake(s, now))
+		r = next_report(s, ret);
 	if (r == SESSION_E_NONE)
-		forget_the_given_up(s);
+		free_abandoned_texts(s);
 	return r;
 }
 

@@ -1,6 +1,5 @@
 /*
- * Owns the choice of the extensions that a session has: the only file of it
- * that knows them by name. Must never know what they do.
+ * Creates the built-in extensions of a session by its options.
  */
 #include "bayeux/ext_ack.h"
 #include "bayeux/ext_replay.h"

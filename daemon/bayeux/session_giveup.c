@@ -1,8 +1,7 @@
 /*
- * Owns the end of what is in flight when nobody will hear of it any more: each
- * publish gets its outcome, each channel is asked for again, the driver is told
- * to let go. Guarantees that nothing that may have happened is called unsent.
- * Must never know why it is given up, nor what comes next.
+ * Gives up requests in flight whose replies are no longer awaited: each publish gets its
+ * outcome, each channel is subscribed again, the driver is asked to abort. A request that
+ * may have taken effect is never reported as not sent.
  */
 #include "bayeux/session_core.h"
 

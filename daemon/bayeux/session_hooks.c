@@ -1,9 +1,7 @@
 /*
- * Owns what hooks of the outside make of an incoming message: which of them are
- * shown, what may be done to each, and the text that it becomes. Guarantees that
- * only events are changed or deleted, that a reply is to the session what the
- * server said, and that a changed message differs in nothing but what was
- * changed. Must never know who looks.
+ * Shows messages to the hooks of external extensions and applies their changes. Only
+ * events can be changed or deleted, so that the session always handles the server's own
+ * reply. A changed message differs only in the changed members.
  */
 #include "bayeux/session_core.h"
 
@@ -11,15 +9,15 @@
 
 #include <errno.h>
 
-/* what stands in place of one member's value, or of nothing */
+/* a new value for one member, which may not exist yet */
 struct splice {
 	const char *name;
-	struct slice with;      /* SLICE_NULL: nothing is changed */
-	struct slice at;        /* what it replaces; SLICE_NULL: it is added at the end */
-	struct slice *ret;      /* where it stands afterwards */
+	struct slice with;      /* SLICE_NULL: unchanged */
+	struct slice at;        /* the old value; SLICE_NULL: the member is added at the end */
+	struct slice *ret;      /* set to the value in the new text */
 };
 
-/* Appends; what the ceiling refuses cannot be, for the room was made before. */
+/* Appends; cannot exceed the ceiling, because the room was reserved before. */
 static int put_value(struct splice *p, struct buf *out)
 {
 	int r = buf_put(out, p->with);
@@ -53,7 +51,7 @@ static int put_piece(struct slice piece, struct splice *first, struct splice *se
 	return r ? r : buf_put(out, piece);
 }
 
-/* A member that was not there goes before the last brace. */
+/* A new member is inserted before the last brace. */
 static int put_absent(struct splice *p, struct buf *out)
 {
 	if (!p->with.p || p->at.p)
@@ -65,7 +63,7 @@ static int put_absent(struct splice *p, struct buf *out)
 	return r ? r : buf_putc(out, '}');
 }
 
-/* where the values stand that are to be replaced; `ext` may be no object */
+/* finds the values to be replaced; `ext` need not be an object */
 static int find_places(struct slice raw, struct splice *data, struct splice *ext)
 {
 	struct json_field f[] = {{.name = data->name}, {.name = ext->name}};
@@ -77,8 +75,7 @@ static int find_places(struct slice raw, struct splice *data, struct splice *ext
 	return 0;
 }
 
-/* Writes the message anew into `text`, and says in *e what it is now; `raw` stays what the server
-   wrote. */
+/* Writes the changed message into `text` and updates *e; `raw` stays the server's text. */
 static int rewrite(struct envelope *e, const struct hook_change *change, struct buf *text)
 {
 	struct splice data = {"data", change->data, SLICE_NULL, &e->data};

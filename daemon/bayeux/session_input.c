@@ -28,8 +28,8 @@ static void settle(struct session *s, struct request *r)
 	request_leave(r);
 }
 
-/* Takes the advice of a reply; `ret` says what this one, and none before it, wants done next. */
-static int take_advice(struct session *s, const struct envelope *e, enum advice_reconnect *ret)
+/* Applies the advice of a reply; *ret is the `reconnect` of this reply only, not of earlier advice. */
+static int read_reply_advice(struct session *s, const struct envelope *e, enum advice_reconnect *ret)
 {
 	struct advice advice = s->advice;
 	*ret = ADVICE_ABSENT;
@@ -56,10 +56,10 @@ static int take_advice(struct session *s, const struct envelope *e, enum advice_
 
 struct types {
 	unsigned ours;          /* bit per transport of ours that is in the list */
-	bool faye;              /* the list has types that only Faye knows */
+	bool faye;              /* the list has types that only Faye supports */
 };
 
-static int take_type(void *ctx, const struct json_value *v)
+static int note_connection_type(void *ctx, const struct json_value *v)
 {
 	struct types *types = ctx;
 	struct slice name = slice_make(v->raw.p + 1, v->raw.n > 2 ? v->raw.n - 2 : 0);
@@ -73,7 +73,7 @@ static int take_type(void *ctx, const struct json_value *v)
 	return 0;
 }
 
-/* CometD Java says minimumVersion and Faye lists its types: both send one copy per event. */
+/* CometD Java sends minimumVersion, and Faye's list has its own types: both send one copy per event. */
 static bool is_covering(const struct session *s, const struct envelope *e,
 			const struct types *types)
 {
@@ -85,7 +85,7 @@ static bool is_covering(const struct session *s, const struct envelope *e,
 /* Everything that may fail, before anything has changed. */
 static int read_handshake(struct session *s, const struct envelope *e, struct types *types)
 {
-	int r = e->connection_types.p ? json_read_array(e->connection_types, take_type, types) : 0;
+	int r = e->connection_types.p ? json_read_array(e->connection_types, note_connection_type, types) : 0;
 	if (r < 0)
 		return r;
 	if (!e->connection_types.p)
@@ -95,8 +95,8 @@ static int read_handshake(struct session *s, const struct envelope *e, struct ty
 	return r;
 }
 
-/* Servers that do not share their sessions share no more than that. */
-static void come_home(struct session *s)
+/* Servers that do not share sessions do not share event ids either, so extensions start again. */
+static void note_home_url(struct session *s)
 {
 	if (s->generation && s->home != s->urls.current && !s->o.url_shared)
 		ext_moved(&s->exts);
@@ -109,7 +109,7 @@ static int handshake_done(struct session *s, uint64_t now, const struct envelope
 	struct types types = {0};
 	int r = read_handshake(s, e, &types);
 	if (r == 0)
-		r = take_advice(s, e, &reconnect);
+		r = read_reply_advice(s, e, &reconnect);
 	if (r == 0)
 		r = ext_incoming(&s->exts, EXT_HANDSHAKE_REPLY, e, session_time(s, now));
 	if (r < 0)
@@ -124,7 +124,7 @@ static int handshake_done(struct session *s, uint64_t now, const struct envelope
 			    SLICE_ARG(slice_take(e->connection_types, 150)));
 		life_halt(s, now, e);
 	} else {
-		come_home(s);
+		note_home_url(s);
 		wanted_reset(&s->wanted, is_covering(s, e, &types));
 		life_handshake_done(s, now, e);
 	}
@@ -143,7 +143,7 @@ static int handshake_refused(struct session *s, uint64_t now, const struct envel
 	struct slice why;
 	int r = reply_failure_reason(e, &why);
 	if (r == 0)
-		r = take_advice(s, e, &reconnect);
+		r = read_reply_advice(s, e, &reconnect);
 	if (r)
 		return r;
 	settle(s, &s->handshake);
@@ -173,7 +173,7 @@ static int handshake_reply(struct session *s, uint64_t now, const struct envelop
 static int connect_done(struct session *s, uint64_t now, const struct envelope *e)
 {
 	enum advice_reconnect reconnect;
-	int r = take_advice(s, e, &reconnect);
+	int r = read_reply_advice(s, e, &reconnect);
 	if (r == 0)
 		r = ext_incoming(&s->exts, EXT_CONNECT_REPLY, e, session_time(s, now));
 	if (r < 0)
@@ -196,7 +196,7 @@ static int connect_refused(struct session *s, uint64_t now, const struct envelop
 	struct slice why;
 	int r = reply_failure_reason(e, &why);
 	if (r == 0)
-		r = take_advice(s, e, &reconnect);
+		r = read_reply_advice(s, e, &reconnect);
 	if (r)
 		return r;
 	settle(s, &s->connect);
@@ -220,9 +220,8 @@ static int connect_refused(struct session *s, uint64_t now, const struct envelop
 }
 
 /*
- * The server's own disconnect, once: it comes with one response, and the connect says "none" in
- * another. Salesforce says goodbye in front of the reply that tells why it does not know us any
- * more, so the rest of the text is waited for.
+ * The server's disconnect is handled once: it comes with one response, and the connect gets "none" in
+ * another. Salesforce sends it before the reply with the reason, so the rest of the text is read first.
  */
 static void server_disconnects(struct session *s, const struct envelope *e)
 {
@@ -244,7 +243,7 @@ void input_text_end(struct session *s, uint64_t now, struct text *t)
 	life_kicked(s, now, NULL);
 }
 
-/* Whether the server's disconnect in front of this reply stands; it does not when the reply tells of
+/* Whether the server's disconnect before this reply is valid; it is not if the reply rejects the
    credentials. 0 or 1, -ENOMEM. */
 static int is_kicked(struct session *s, const struct envelope *e)
 {
@@ -306,9 +305,9 @@ static int disconnect_reply(struct session *s, uint64_t now, const struct envelo
 /* ---- events ---- */
 
 /*
- * A server that sends a copy for each subscription sends them one behind the
- * other. Only in covering mode, and only while two patterns change places. A
- * response that is overtaken by the end of that change still doubles.
+ * A server that sends a copy for each subscription sends the copies one after the other.
+ * Only in covering mode, and only while one pattern replaces another. A response that
+ * arrives after that change still has duplicates.
  */
 static bool is_copy(const struct session *s, const struct envelope *e, unsigned copies)
 {
@@ -356,11 +355,11 @@ static int event(struct session *s, uint64_t now, const struct envelope *e,
 	bool dropped = r == EXT_DROP, copy = !dropped && is_copy(s, e, copies);
 	if (r == 0 && !copy)
 		r = hooks_incoming(s, &e);
-	/* nobody has counted it as yet, so it can come again */
+	/* it was not counted yet, so it can be handled again */
 	if (r < 0)
 		return r;
 	if (wire) {
-		ext_taken(&s->exts, EXT_EVENT, was);
+		ext_accepted(&s->exts, EXT_EVENT, was);
 		life_event(s, now);
 		s->in_kept = dropped;
 	}

@@ -1,8 +1,7 @@
 /*
- * Owns what a handshake or connect leads to that succeeded, was refused or got
- * lost (bayeux.md 4.4 and 4.7), and what a server that ends a session. Guarantees
- * that every path out of a failure leads through a pause, and that what was in
- * flight gets its outcome. Must never know how a message is written or read.
+ * Reactions to a handshake or connect that succeeded, was refused or was lost (bayeux.md
+ * 4.4 and 4.7), and to a server that ends the session. After every failure there is a
+ * pause, and every request in flight gets its outcome.
  */
 #include "bayeux/session_core.h"
 
@@ -29,7 +28,7 @@ void life_halt(struct session *s, uint64_t now, const struct envelope *e)
 void life_handshake_done(struct session *s, uint64_t now, const struct envelope *e)
 {
 	s->unreadable = 0;
-	s->spared = false;
+	s->kept_after_reject = false;
 	s->gap_next = s->generation++ > 0;
 	s->repeat_due = false;
 	s->unconnected_since = 0;
@@ -68,7 +67,7 @@ void life_handshake_lost(struct session *s, uint64_t now, enum session_transport
 	enum urls_verdict verdict = due_blame_url(s, now, transport, false, f);
 	moved |= verdict == URLS_TRANSPORT || verdict == URLS_NEXT;
 	uint64_t delay = moved ? 0 : backoff_next(&s->backoff, &s->jitter);
-	/* one server does not speak for another */
+	/* Retry-After of one server does not apply to another */
 	if (verdict != URLS_NEXT)
 		delay = due_later(delay, due_retry_after(f));
 	due_handshake(s, now, delay, NULL);
@@ -76,7 +75,7 @@ void life_handshake_lost(struct session *s, uint64_t now, enum session_transport
 
 /* ---- connect ---- */
 
-/* A connect that proves session and transport to work, not merely to exist. */
+/* Whether the connect proves that session and transport work, not only that they exist. */
 static bool is_proof(const struct session *s, uint64_t now)
 {
 	bool held = !s->connect_probes && now - s->connect_sent_at >= INSTANT_MS;
@@ -101,7 +100,7 @@ static uint64_t spin_pause(struct session *s, uint64_t now)
  * At once the first time, whatever pause the outage had reached: a server that answers is back. When the
  * server asks for a handshake again before any connect succeeded, pauses grow.
  */
-static void handshake_as_told(struct session *s, uint64_t now, const struct envelope *e)
+static void handshake_as_advised(struct session *s, uint64_t now, const struct envelope *e)
 {
 	bool at_once = !s->handshake_obeyed;
 	uint64_t pause = backoff_next(&s->backoff, &s->jitter);
@@ -118,13 +117,13 @@ void life_connect_done(struct session *s, uint64_t now, const struct envelope *e
 	bool proof = is_proof(s, now);
 	if (proof)
 		transports_proven(&s->transports, s->link_transport);
-	/* to have resumed is good too, but says nothing for a transport that may be cut again, nor
-	   for credentials that connects need not and commands do */
-	if (proof || (s->unconnected_since && !s->spared)) {
+	/* a resumed session counts, too, but proves neither that the transport carries a held connect,
+	   nor that the credentials are accepted for commands */
+	if (proof || (s->unconnected_since && !s->kept_after_reject)) {
 		due_proven(s);
-		s->turned_away = false;
+		s->rejected_before = false;
 	}
-	s->spared &= !proof;
+	s->kept_after_reject &= !proof;
 	s->unconnected_since = 0;
 	s->transport = s->link_transport;
 	urls_good(&s->urls);
@@ -132,7 +131,7 @@ void life_connect_done(struct session *s, uint64_t now, const struct envelope *e
 	state_have_repeated(s);
 	if (reconnect == ADVICE_HANDSHAKE) {
 		state_reason(s, "the server asks for a new handshake");
-		handshake_as_told(s, now, e);
+		handshake_as_advised(s, now, e);
 		return;
 	}
 	if (s->o.url_return == SESSION_URL_BREAK && urls_first_due(&s->urls, now)) {
@@ -167,8 +166,8 @@ static void retry_connect(struct session *s, uint64_t now, uint64_t at_least,
 	due_resume(s, now, due_later(delay, at_least), e);
 }
 
-/* Whether the URL is given up, or its transport. Another server knows the session only if told. */
-static bool leave_url(struct session *s, uint64_t now, enum session_transport transport,
+/* Whether the URL is given up, or its transport. Another server has the session only if it is shared. */
+static bool give_up_url(struct session *s, uint64_t now, enum session_transport transport,
 		      const struct session_failure *f)
 {
 	enum urls_verdict verdict = due_blame_url(s, now, transport, s->o.url_shared, f);
@@ -188,7 +187,7 @@ void life_connect_refused(struct session *s, uint64_t now, const struct envelope
 	due_connect_failed(s, now);
 	ext_lost(&s->exts);
 	if (reconnect == ADVICE_HANDSHAKE)
-		handshake_as_told(s, now, e);
+		handshake_as_advised(s, now, e);
 	else
 		retry_connect(s, now, 0, e);
 }
@@ -200,7 +199,7 @@ bool life_is_ended(const struct session *s)
 	return s->state == SESSION_HALTED && s->due == DUE_NOTHING;
 }
 
-/* Nobody is left waiting for what will not come. */
+/* No request is left waiting, because there will be no session. */
 void life_refuse(struct session *s)
 {
 	static const char text[] = "the session with the server ended and is not renewed";
@@ -221,7 +220,7 @@ static void end_for_good(struct session *s, uint64_t now, const struct envelope 
 	state_set(s, now, SESSION_HALTED, e);
 }
 
-/* Whether the policy says something else than to try again. */
+/* Applies the policy. Whether it demands anything else than to try again. */
 static bool obey(struct session *s, uint64_t now, const struct envelope *e,
 		 enum session_policy policy)
 {
@@ -285,7 +284,7 @@ void life_connect_lost(struct session *s, uint64_t now, enum session_transport t
 		return;
 	bool sent = f->kind != SESSION_NOT_SENT;
 	if (transport != s->transport) {
-		/* it was only a try of the better transport: the old one goes on */
+		/* it was only a try of the preferred transport: the old one continues */
 		if (sent)
 			state_lost_messages(s);
 		ext_lost(&s->exts);
@@ -298,17 +297,17 @@ void life_connect_lost(struct session *s, uint64_t now, enum session_transport t
 		state_lost_connection(s);
 	ext_lost(&s->exts);
 	due_connect_failed(s, now);
-	if (leave_url(s, now, transport, f))
+	if (give_up_url(s, now, transport, f))
 		return;
 	uint64_t least = f->unreadable ? life_unreadable_pause(s, now) : 0;
 	least = due_later(least, due_retry_after(f));
-	/* with ack, what cannot be read is sent again at each resume: give it up, and tell the gap */
+	/* with ack, an unreadable message is repeated at each resume: give up the session, report a gap */
 	if (f->unreadable && ++s->unreadable >= UNREADABLE_MAX) {
 		s->unreadable = 0;
 		due_handshake(s, now, due_later(backoff_next(&s->backoff, &s->jitter), least), NULL);
 		return;
 	}
-	/* a server that is away says nothing against the transport: first try to resume */
+	/* an unreachable server does not count against the transport: first try to resume */
 	if ((sent || f->unsupported) && transports_failed(&s->transports, transport, f, now))
 		due_handshake(s, now, least, NULL);
 	else

@@ -1,9 +1,7 @@
 /*
- * Owns what happens to an exchange that failed: which of its publishes go back
- * to the queue, which are refused and which end as "unknown", and whether the
- * link as such is in question. Guarantees that only what was surely not sent is
- * ever sent again. Must never know how long to wait before trying again: that
- * is for session_life.c.
+ * Failed exchanges: which publishes go back to the queue, which are refused, which end
+ * as "unknown", and whether the link itself is affected. Only what was certainly not
+ * sent is sent again. The pauses are decided in session_life.c.
  */
 #include "bayeux/session_core.h"
 
@@ -11,8 +9,8 @@
 
 #include <stdio.h>
 
-/* a batch smaller than twice this that a server finds too large goes again message by message: it
-   may be one of them */
+/* a batch below twice this size that the server finds too large is sent again message by message, because
+   a single one may be too large */
 #define BATCH_MIN 1024u
 
 /* ---- commands ---- */
@@ -30,7 +28,7 @@ static bool is_denied(const struct exchange *x, const struct session_failure *f)
 }
 
 /* Back to the front, the last one first, so that their order stays; channels by themselves. */
-static void take_back(struct session *s, struct exchange *x)
+static void requeue(struct session *s, struct exchange *x)
 {
 	while (!list_empty(&x->requests)) {
 		struct request *r = LIST_OF(x->requests.prev, struct request, link);
@@ -91,8 +89,8 @@ static void commands_denied(struct session *s, uint64_t now, struct exchange *x,
 {
 	bool renewed = f->http_status == 401 && x->credential != s->credential;
 	if (x->n_sent > 1 || renewed) {
-		s->singly = renewed ? 0 : x->n_sent;
-		take_back(s, x);
+		s->isolate_left = renewed ? 0 : x->n_sent;
+		requeue(s, x);
 		return;
 	}
 	/* its own reply may have come before the failure */
@@ -114,11 +112,11 @@ static void refuse_too_large(struct session *s, struct exchange *x)
 		refuse(s, r, "too large for the server");
 }
 
-static void tell_extensions(struct session *s, const struct exchange *x)
+static void report_loss_to_extensions(struct session *s, const struct exchange *x)
 {
 	LIST_EACH(r, &x->requests, struct request, link)
 		if (r->kind == REQUEST_SUBSCRIBE)
-			ext_unheard(&s->exts, wanted_of(r)->node.key, false);
+			ext_subscribe_lost(&s->exts, wanted_of(r)->node.key, false);
 	s->release_due = true;
 }
 
@@ -127,7 +125,7 @@ static void make_batches_smaller(struct session *s, const struct exchange *x)
 	s->batch_max = x->bytes / 2;
 	s->batch_doubt = true;
 	if (s->batch_max < BATCH_MIN)
-		s->singly = x->n_sent;
+		s->isolate_left = x->n_sent;
 }
 
 /* The server, or a gateway, answered: with an error, without a reply, or with what is no Bayeux. So the fault
@@ -161,7 +159,7 @@ static void fault_of_several(struct session *s, uint64_t now, struct exchange *x
 	LIST_EACH(r, &x->requests, struct request, link)
 		if (r->kind == REQUEST_PUBLISH)
 			publishes_suspect(&s->publishes, publish_of(r)->share->peer);
-	s->singly = x->n_sent;
+	s->isolate_left = x->n_sent;
 	s->commands_at = now + pause;
 	giveup_requests(s, x, true, "sent, but the reply was lost");
 }
@@ -189,7 +187,7 @@ static void commands_failed(struct session *s, uint64_t now, struct exchange *x,
 static void commands_lost(struct session *s, uint64_t now, struct exchange *x,
 			  const struct session_failure *f)
 {
-	tell_extensions(s, x);
+	report_loss_to_extensions(s, x);
 	if (is_denied(x, f)) {
 		commands_denied(s, now, x, f);
 		return;
@@ -207,7 +205,7 @@ static void commands_lost(struct session *s, uint64_t now, struct exchange *x,
 			make_batches_smaller(s, x);
 	}
 	if (unsent)
-		take_back(s, x);
+		requeue(s, x);
 	else if (f->kind == SESSION_TOO_LARGE)
 		refuse_too_large(s, x);
 	else
@@ -229,9 +227,8 @@ static void reason_of_failure(struct session *s, const struct session_failure *f
 }
 
 /*
- * Whether an answer may have been given and got lost with the events in it, which servers send with
- * any: cut off, also behind a good status, or lost by a gateway, which says so (502, 504; 503 where
- * it says not when to come back). An error of the server's own came instead of an answer.
+ * Whether an answer, with events in it, may have been lost: cut off, also after a success status, or
+ * lost by a gateway (502, 504; 503 without Retry-After). Any other error status is the server's answer.
  */
 static bool is_answer_lost(const struct exchange *x, const struct session_failure *f)
 {
@@ -323,10 +320,10 @@ static struct exchange *find_culprit(struct session *s)
 }
 
 /*
- * All commands on the WebSocket, newest first, so that what goes back to the
- * queue keeps its order. A server reads nothing behind what is too large for it
- * (RFC 6455, 7.1.7): what was sent behind the `culprit` (may be NULL) did not
- * happen. Returns the handshake or connect on the WebSocket, or NULL.
+ * Handles all commands on the WebSocket, newest first, so that what goes back to the
+ * queue keeps its order. A server reads nothing after a message that is too large for it
+ * (RFC 6455, 7.1.7): what was sent after the `culprit` (may be NULL) had no effect.
+ * Returns the handshake or connect on the WebSocket, or NULL.
  */
 static struct exchange *lose_commands(struct session *s, uint64_t now, struct exchange *culprit,
 				      const struct session_failure *f)
@@ -431,7 +428,7 @@ void loss_of_request(struct session *s, uint64_t now, struct request *r)
 		publish_expired(s, publish_of(r));
 		break;
 	case REQUEST_SUBSCRIBE:
-		ext_unheard(&s->exts, wanted_of(r)->node.key, false);
+		ext_subscribe_lost(&s->exts, wanted_of(r)->node.key, false);
 		s->release_due = true;
 		wanted_unanswered(&s->wanted, wanted_of(r), now);
 		break;

@@ -1,8 +1,7 @@
 /*
- * Owns the state of a session, its reason, and whether messages may have been
- * missed. Guarantees that the state changes through one door, and that a gap is
- * told with the next state that people can act upon. Must never know why it
- * changes, nor what comes next (session_due.c).
+ * The state of a session, its reason, and whether messages may have been missed. The
+ * state changes only through state_set(). A gap is reported with the next state
+ * "connected".
  */
 #include "bayeux/session_core.h"
 
@@ -94,7 +93,7 @@ void state_try(struct session *s)
 		s->tries++;
 }
 
-/* The one door through which the state changes. */
+/* The only function that changes the state. */
 void state_set(struct session *s, uint64_t now, enum session_state state,
 	       const struct envelope *e)
 {
@@ -111,14 +110,14 @@ void state_set(struct session *s, uint64_t now, enum session_state state,
 	}
 }
 
-/* Messages may have been missed, which is told when next connected. */
+/* Messages may have been missed, which is reported when connected again. */
 static void missed_when_back(struct session *s)
 {
 	if (s->generation && !state_ack_in_effect(s))
 		s->gap_next = true;
 }
 
-/* The same of a connection that goes on: told now, and each time anew. */
+/* The same while the connection continues: reported now, and each time. */
 void state_missed(struct session *s)
 {
 	if (s->state != SESSION_CONNECTED) {
@@ -130,8 +129,8 @@ void state_missed(struct session *s)
 }
 
 /*
- * With replay the server sends again what is behind the last event that was heard, when the
- * channels are subscribed once more. It need not do that within a session: the gap is told, too.
+ * With replay the server repeats events after the last one received when the channels are subscribed
+ * again. It is not required to do so within a session, so the gap is reported, too.
  */
 void state_have_repeated(struct session *s)
 {

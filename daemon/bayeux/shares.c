@@ -1,7 +1,6 @@
 /*
- * Owns the account of who holds how much of the room. Guarantees that the ceiling
- * holds, and that nobody takes what others will need. Must never know what lies in
- * that room.
+ * Accounts how much of the publish queue each peer uses. The ceiling is never exceeded,
+ * and no peer can use the part that others need.
  */
 #include "bayeux/shares.h"
 

@@ -1,7 +1,7 @@
 /*
- * How the room of the publishes is shared. It has a ceiling, and whoever fills it
- * would shut the others out; so each peer may hold of it only such a part of what
- * is then left, as what is left is of the whole:
+ * How the publish queue is shared among peers. The queue is bounded, and a peer that
+ * filled it would block the others; so the part that a peer may use of what is then
+ * left is as large as the part that is left of the whole:
  *
  *     held / left <= left / all
  *
@@ -10,8 +10,8 @@
  * (n+1)th part for the next one: with x for what the i-th leaves, what it took is
  * x² at most, so 1/x is at most 1 larger than before it came.
  *
- * A peer is a number. One that left still counts with what it left behind; else
- * coming again and again would be the way to take all.
+ * A peer is a number. One that has disconnected still counts with what it left in the
+ * queue; otherwise a peer could use all of it by connecting again and again.
  */
 #ifndef BAYEUX_SHARES_H
 #define BAYEUX_SHARES_H
@@ -39,12 +39,12 @@ struct share {
 	struct list waiting, turn;
 	uint64_t back_at;
 	enum share_back back_for;
-	bool left;                      /* the peer is gone; publishes_tick() handles that */
+	bool left;                      /* the peer has disconnected; publishes_tick() handles that */
 	size_t on_command, on_call;     /* publishes in flight over long-polling, by lane */
 };
 
 struct shares {
-	struct strmap by_peer;          /* those who hold something */
+	struct strmap by_peer;          /* peers that use some of it */
 	size_t held, max;               /* of all */
 };
 

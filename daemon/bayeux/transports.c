@@ -1,7 +1,6 @@
 /*
- * Owns the choice between transports. Guarantees that there is always one to
- * use, and that none is left for good because the server was away for a while.
- * Must never know how a transport works.
+ * Selects a transport. There is always one to use, and none is excluded permanently
+ * because the server was not available for a while.
  */
 #include "bayeux/transports.h"
 
@@ -66,7 +65,7 @@ bool transports_negotiate(struct transports *t, unsigned server, uint64_t now,
 	return pick(t, t->server, now, ret);
 }
 
-static void forgive(struct transports *t, enum session_transport which)
+static void clear_failures(struct transports *t, enum session_transport which)
 {
 	t->of[which].failures = 0;
 	t->of[which].unsupported = false;
@@ -75,7 +74,7 @@ static void forgive(struct transports *t, enum session_transport which)
 
 void transports_proven(struct transports *t, enum session_transport which)
 {
-	forgive(t, which);
+	clear_failures(t, which);
 	t->of[which].proven = true;
 }
 
@@ -84,7 +83,7 @@ static void rehabilitate(struct transports *t, enum session_transport than)
 {
 	for (size_t i = 0; i < t->n && t->order[i] != than; i++)
 		if (!t->of[t->order[i]].unsupported)
-			forgive(t, t->order[i]);
+			clear_failures(t, t->order[i]);
 }
 
 bool transports_failed(struct transports *t, enum session_transport which,
@@ -102,9 +101,9 @@ bool transports_failed(struct transports *t, enum session_transport which,
 	transports_set_aside(t, which, now);
 	if (pick(t, ALL, now, &other) && usable(t, other, now))
 		return true;
-	/* all are set aside: begin anew with the first */
+	/* all are set aside: start again with the first */
 	for (size_t i = 0; i < t->n; i++)
-		forgive(t, t->order[i]);
+		clear_failures(t, t->order[i]);
 	return true;
 }
 

@@ -12,13 +12,13 @@ struct transports {
 	enum session_transport order[SESSION_TRANSPORTS];
 	size_t n;
 	unsigned limit;                 /* failures in a row that set one aside */
-	uint64_t pause;                 /* for how long; UINT64_MAX: for good */
+	uint64_t pause;                 /* for how long; UINT64_MAX: permanently */
 	bool sticky;                    /* one that has worked is not set aside */
 	/* bit per transport the server listed last; all, before it did */
 	unsigned server;
 	struct {
 		unsigned failures;      /* in a row */
-		bool unsupported;       /* the server said it does not speak it */
+		bool unsupported;       /* the server does not support it */
 		bool proven;            /* it has carried a session */
 		uint64_t back_at;       /* set aside until then; 0 when it is not */
 	} of[SESSION_TRANSPORTS];
@@ -33,15 +33,15 @@ size_t transports_list(const struct transports *t, uint64_t now,
 /* After a handshake whose reply listed `server` (bits). false: nothing in common. */
 bool transports_negotiate(struct transports *t, unsigned server, uint64_t now,
 			  enum session_transport *ret);
-/* One more failure. Whether this one is set aside now, so that another has its turn. */
+/* Counts a failure. Whether the transport is set aside now, so that another one is used. */
 bool transports_failed(struct transports *t, enum session_transport which,
 		       const struct session_failure *f, uint64_t now);
-/* It carries a session. */
+/* A session works over it. */
 void transports_proven(struct transports *t, enum session_transport which);
-/* Whether one that we prefer to `current` deserves another try; the server speaks it. */
+/* Whether a transport preferred to `current` should be tried again; the server supports it. */
 bool transports_better(const struct transports *t, enum session_transport current, uint64_t now,
 		       enum session_transport *ret);
-/* That try failed: not again for a while. */
+/* That try failed: set aside for a while. */
 void transports_set_aside(struct transports *t, enum session_transport which, uint64_t now);
 
 #endif

@@ -1,8 +1,6 @@
 /*
- * Owns the choice between the URLs of one server. Guarantees that each is tried
- * before the first is tried again, however quickly that one may be gone back
- * to, and that one which merely refuses us is not left. Must never know what a
- * URL says, nor when to try.
+ * Selects among the URLs of one server. All are tried before the first is tried again.
+ * A server that answers, but refuses us, is not a reason to use the next URL.
  */
 #include "bayeux/urls.h"
 
@@ -22,7 +20,7 @@ bool urls_blames(const struct session_failure *f)
 	case 407:
 	case 413:
 	case 429:
-		/* said to an upgrade, it may mean that only long-polling works here */
+		/* as the answer to an upgrade it may mean that only long-polling works here */
 		return f->unsupported;
 	default:
 		return f->kind != SESSION_TOO_LARGE;

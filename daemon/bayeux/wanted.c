@@ -16,7 +16,7 @@
 #include <stdlib.h>
 
 /* tries that are answered as if there were no session, although there is, until they are refused */
-#define DISOWNED_MAX 3u
+#define SESSION_UNKNOWN_MAX 3u
 
 void wanted_init(struct wanted_table *t, struct pending *pending, struct jitter *jitter,
 		 uint64_t backoff_min, uint64_t backoff_max)
@@ -265,7 +265,7 @@ static void tell(struct wanted_table *t, struct wanted *w, const struct envelope
 }
 
 /* Its subscribe failed temporarily. */
-static void tell_deferred(struct wanted_table *t, struct wanted *w, const struct envelope *e,
+static void report_deferred(struct wanted_table *t, struct wanted *w, const struct envelope *e,
 			  const char *text)
 {
 	w->deferred_before = w->deferred;
@@ -417,7 +417,7 @@ void wanted_reset(struct wanted_table *t, bool covering)
 		w->upstream = WANTED_NONE;
 		w->told = SESSION_CHANNEL_PENDING;
 		w->again = w->doubt = w->repeat = w->deferred = false;
-		w->disowned = 0;
+		w->unknown_replies = 0;
 		backoff_reset(&w->backoff);
 		if (is_over(w))
 			wanted_free(t, w);
@@ -445,7 +445,7 @@ void wanted_accepted(struct wanted_table *t, struct wanted *w, const struct enve
 	settle(t, w);
 	w->doubt = w->repeat && w->upstream == WANTED_SUBSCRIBING;
 	w->again = w->repeat = w->deferred = false;
-	w->disowned = 0;
+	w->unknown_replies = 0;
 	backoff_reset(&w->backoff);
 	w->upstream = w->upstream == WANTED_SUBSCRIBING ? WANTED_ON : WANTED_NONE;
 	ripple(t, w, e, "");
@@ -457,7 +457,7 @@ void wanted_refused(struct wanted_table *t, struct wanted *w, const struct envel
 {
 	settle(t, w);
 	w->again = w->doubt = w->deferred = false;
-	w->disowned = 0;
+	w->unknown_replies = 0;
 	backoff_reset(&w->backoff);
 	w->upstream = w->upstream == WANTED_SUBSCRIBING ? WANTED_REFUSED : WANTED_NONE;
 	ripple(t, w, e, text);
@@ -497,25 +497,25 @@ void wanted_deferred(struct wanted_table *t, struct wanted *w, uint64_t now,
 	w->upstream = w->doubt ? WANTED_ON : WANTED_NONE;
 	ask_later(t, w, now);
 	if (subscribing && w->wanted)
-		tell_deferred(t, w, e, text);
+		report_deferred(t, w, e, text);
 	ripple(t, w, NULL, "");
 }
 
-static unsigned disowned(const struct wanted *w, uint64_t connects)
+static unsigned unknown_replies(const struct wanted *w, uint64_t connects)
 {
-	return w->disowned + (w->disowned == 0 || connects > w->disowned_after);
+	return w->unknown_replies + (w->unknown_replies == 0 || connects > w->unknown_after);
 }
 
-bool wanted_disowned(const struct wanted *w, uint64_t connects)
+bool wanted_session_is_known(const struct wanted *w, uint64_t connects)
 {
-	return disowned(w, connects) > DISOWNED_MAX;
+	return unknown_replies(w, connects) > SESSION_UNKNOWN_MAX;
 }
 
-void wanted_forgotten(struct wanted_table *t, struct wanted *w, uint64_t now, uint64_t connects,
+void wanted_session_unknown(struct wanted_table *t, struct wanted *w, uint64_t now, uint64_t connects,
 		      const struct envelope *e)
 {
-	w->disowned = disowned(w, connects);
-	w->disowned_after = connects;
+	w->unknown_replies = unknown_replies(w, connects);
+	w->unknown_after = connects;
 	wanted_deferred(t, w, now, e, "the server forgot the session");
 }
 
@@ -531,7 +531,7 @@ void wanted_failed(struct wanted_table *t, struct wanted *w, uint64_t now, const
 {
 	ask_later(t, w, now);
 	if (w->wanted)
-		tell_deferred(t, w, NULL, text);
+		report_deferred(t, w, NULL, text);
 	wanted_broken(t, w, true);
 }
 
@@ -541,7 +541,7 @@ void wanted_unanswered(struct wanted_table *t, struct wanted *w, uint64_t now)
 	w->again = true;
 	if (again && w->wanted) {
 		ask_later(t, w, now);
-		tell_deferred(t, w, NULL, "the server does not answer the subscribe");
+		report_deferred(t, w, NULL, "the server does not answer the subscribe");
 	}
 	wanted_broken(t, w, true);
 }

@@ -44,10 +44,10 @@ struct wanted {
 	struct list news;
 	bool wanted;
 	bool again;                     /* no reply came once already */
-	/* so often the server answered as if it did not know the session, last after so many good
+	/* how often the server answered as if it did not know the session, last after so many good
 	   connects */
-	unsigned disowned;
-	uint64_t disowned_after;
+	unsigned unknown_replies;
+	uint64_t unknown_after;
 	enum wanted_upstream upstream;
 	bool deferred;                  /* its subscribe failed temporarily, and that was reported */
 	bool deferred_before;           /* of news: the attempt before was deferred as well */
@@ -121,13 +121,13 @@ void wanted_deleted(struct wanted_table *t, struct wanted *w, const char *text);
 /* No session will ever ask again: whatever is wanted is refused, also what was on. */
 void wanted_end(struct wanted_table *t, const char *text);
 /*
- * The server answers as if it did not know the session, and there were so many good `connects` so
- * far: asked again after a pause. wanted_disowned(): it did so several times, and connects were
- * good in between, so it knows the session: it is a refusal in the same words.
+ * The server answered as if it did not know the session; `connects` is the number of successful
+ * connects so far: subscribed again after a pause. wanted_session_is_known(): it did so several times
+ * with successful connects in between, so it does know the session, and the answer is a refusal.
  */
-void wanted_forgotten(struct wanted_table *t, struct wanted *w, uint64_t now, uint64_t connects,
+void wanted_session_unknown(struct wanted_table *t, struct wanted *w, uint64_t now, uint64_t connects,
 		      const struct envelope *e);
-bool wanted_disowned(const struct wanted *w, uint64_t connects);
+bool wanted_session_is_known(const struct wanted *w, uint64_t connects);
 /* Not now: the server is busy, or has forgotten us. Asked again after a pause. */
 void wanted_deferred(struct wanted_table *t, struct wanted *w, uint64_t now,
 		     const struct envelope *e, const char *text);

@@ -1,6 +1,5 @@
 /*
- * Owns the alphabet of Z85. Guarantees CometD's form byte for byte, which other
- * clients read. Must never know what the bytes are.
+ * Z85 in exactly the form that CometD's clients and servers use.
  */
 #include "bayeux/z85.h"
 

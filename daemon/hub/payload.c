@@ -13,7 +13,7 @@ static int make(const struct message *m, struct payload *p, const char **ret_why
 
 	p->data = buf_slice(&p->made_data);
 	p->ext = buf_slice(&p->made_ext);
-	return r == BINARY_E_WISH ? PAYLOAD_E_REQUEST : r;
+	return r == BINARY_E_OBJECT ? PAYLOAD_E_REQUEST : r;
 }
 
 int payload_read(const struct message *m, struct payload *ret, const char **ret_why)

@@ -201,7 +201,7 @@ static void on_heard(void *ctx, uint64_t batch)
 {
 	struct upstream *u = ctx;
 
-	session_heard(u->session, loop_now(u->loop), batch);
+	session_bytes_arrived(u->session, loop_now(u->loop), batch);
 }
 
 /* There is no memory for the bytes that arrived: abort the exchange. The server sends its messages again,
@@ -210,7 +210,7 @@ static void give_up_text(struct upstream *u, uint64_t batch)
 {
 	uint64_t now = loop_now(u->loop);
 
-	session_forget_text(u->session);
+	session_discard_text(u->session);
 	if (batch) {
 		sites_abort(u->sites, batch);
 		session_batch_failed(u->session, now, batch, &short_of_memory);

@@ -47,7 +47,7 @@ static void deliver(struct play *p, int c, int n)
 	struct replay_id id = id_of(n);
 	const struct replay_id *newest;
 
-	replay_order_told(&p->order, name_of(c), &id);
+	replay_order_delivered(&p->order, name_of(c), &id);
 	newest = replay_order_newest(&p->order, name_of(c));
 	if (newest) {
 		FUZZ_CHECK(replay_id_is(newest));
@@ -62,9 +62,9 @@ static void take(struct play *p, int c, int n)
 	int r;
 
 	snprintf(raw, sizeof(raw), "{\"c\":%d,\"i\":%d}", c, n);
-	r = replay_order_take(&p->order, name_of(c), &id, slice_of(raw));
-	FUZZ_CHECK(r == 0 || r == REPLAY_HELD || r == REPLAY_DOUBLE);
-	FUZZ_CHECK(r != REPLAY_DOUBLE || n <= p->seen[c]);
+	r = replay_order_event(&p->order, name_of(c), &id, slice_of(raw));
+	FUZZ_CHECK(r == 0 || r == REPLAY_HELD || r == REPLAY_DUPLICATE);
+	FUZZ_CHECK(r != REPLAY_DUPLICATE || n <= p->seen[c]);
 	if (n > p->seen[c])
 		p->seen[c] = n;
 	if (r == REPLAY_HELD)
@@ -123,7 +123,7 @@ static void begin_session(struct play *p, bool elsewhere)
 	if (!elsewhere)
 		return;
 	release(p);
-	replay_order_forget_all(&p->order);
+	replay_order_reset(&p->order);
 	p->store->reset(p->store, &(const struct replay_id){"-1"});
 	for (int c = 0; c < CHANNELS; c++)
 		p->seen[c] = -1;
@@ -196,7 +196,7 @@ static void step(struct play *p, struct slice line)
 		break;
 	case 'u':
 	case 'U':
-		replay_order_unheard(&p->order, name_of(c), line.p[0] == 'U');
+		replay_order_subscribe_lost(&p->order, name_of(c), line.p[0] == 'U');
 		break;
 	case 'l':
 		replay_order_lost(&p->order);

@@ -69,7 +69,7 @@ class Link:
 
 
 class Proxy:
-    """Listens on `port` of the loopback interface as long as it lives; well behaved until start()."""
+    """Listens on `port` of the loopback interface as long as it is_alive; well behaved until start()."""
 
     def __init__(self, server, seed):
         self.server_port = server.port

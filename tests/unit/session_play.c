@@ -338,7 +338,7 @@ static void act(struct player *p, const char *line)
 	if (slice_eq(verb, SLICE("start"))) {
 		session_start(p->s, p->now);
 	} else if (slice_eq(verb, SLICE("heard"))) {
-		session_heard(p->s, p->now,
+		session_bytes_arrived(p->s, p->now,
 			      strstr(rest, "websocket") ? 0 : p->batch[lane_word(p, &rest)]);
 	} else if (slice_eq(verb, SLICE("stop"))) {
 		session_stop(p->s, p->now);

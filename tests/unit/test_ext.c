@@ -16,7 +16,7 @@
 struct scripted {
 	struct ext ext;
 	int event_result, refused_result;
-	unsigned asked, taken, refused;
+	unsigned asked, accepted, refused;
 };
 
 static struct scripted *scripted_of(struct ext *x)
@@ -50,11 +50,11 @@ static int scripted_incoming(struct ext *x, enum ext_moment moment, const struct
 	return scripted_needs(moment == EXT_EVENT ? scripted_of(x)->event_result : 0);
 }
 
-static void scripted_taken(struct ext *x, enum ext_moment moment, const struct envelope *e)
+static void scripted_accepted(struct ext *x, enum ext_moment moment, const struct envelope *e)
 {
 	(void)moment;
 	(void)e;
-	scripted_of(x)->taken++;
+	scripted_of(x)->accepted++;
 }
 
 static int scripted_refused(struct ext *x, struct slice channel, const struct envelope *e)
@@ -72,7 +72,7 @@ static void scripted_free(struct ext *x)
 
 static const struct ext_ops scripted_ops = {
 	.key = "scripted", .outgoing = scripted_outgoing, .incoming = scripted_incoming,
-	.taken = scripted_taken, .refused = scripted_refused, .free = scripted_free,
+	.accepted = scripted_accepted, .refused = scripted_refused, .free = scripted_free,
 };
 
 static void add_scripted(struct list *chain, struct scripted *s)
@@ -124,11 +124,11 @@ static void all_are_told_what_one_dropped(void **state)
 	assert_int_equal(x[1].asked, 2);
 	assert_int_equal(x[2].asked, 1);
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(x[i].taken, 2);
+		assert_int_equal(x[i].accepted, 2);
 	x[1].event_result = -ENOMEM;
 	assert_int_equal(incoming(&chain, EXT_EVENT, &b.items[EVENT]), -ENOMEM);
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(x[i].taken, 2);
+		assert_int_equal(x[i].accepted, 2);
 	ext_free_all(&chain);
 	envelope_batch_fini(&b);
 }
@@ -180,7 +180,7 @@ static void what_fails_is_counted_once(void **state)
 		assert_int_equal(incoming(&chain, EXT_CONNECT_REPLY, &b.items[GOOD_CONNECT]), 0);
 		ext_settled(&chain);
 		assert_connect_says(&chain, ",\"ext\":{\"ack\":5,\"scripted\":1}");
-		assert_int_equal(behind.taken, 1 + 3 + 3 + 1 + 1 + 4 + 1 + 1);
+		assert_int_equal(behind.accepted, 1 + 3 + 3 + 1 + 1 + 4 + 1 + 1);
 		ext_free_all(&chain);
 	}
 	/* the questions alone are one allocation each */

@@ -24,13 +24,13 @@ static struct replay_id id_of(uint64_t n)
 static int take(struct replay_order *o, uint64_t n)
 {
 	struct replay_id id = id_of(n);
-	return replay_order_take(o, C, &id, slice_of(id.text));
+	return replay_order_event(o, C, &id, slice_of(id.text));
 }
 
 static void told(struct replay_order *o, uint64_t n)
 {
 	struct replay_id id = id_of(n);
-	replay_order_told(o, C, &id);
+	replay_order_delivered(o, C, &id);
 }
 
 static void asked(struct replay_order *o, const char *behind)
@@ -84,7 +84,7 @@ static void more_than_the_ceiling_is_told_as_it_comes(void **state)
 	/* four bytes are not too many */
 	assert_released(&o, "");
 	assert_int_equal(take(&o, 10), REPLAY_HELD);
-	assert_int_equal(take(&o, 20), REPLAY_DOUBLE);
+	assert_int_equal(take(&o, 20), REPLAY_DUPLICATE);
 	replay_order_settle(&o);
 	assert_released(&o, "[10,20,30]");
 	assert_int_equal(o.held, 0);
@@ -94,7 +94,7 @@ static void more_than_the_ceiling_is_told_as_it_comes(void **state)
 	assert_null(replay_order_newest(&o, C));
 	assert_int_equal(take(&o, 15), 0);
 	told(&o, 15);
-	assert_int_equal(take(&o, 15), REPLAY_DOUBLE);
+	assert_int_equal(take(&o, 15), REPLAY_DUPLICATE);
 	replay_order_answered(&o, C);
 	assert_string_equal(replay_order_newest(&o, C)->text, "40");
 	replay_order_settle(&o);
@@ -115,7 +115,7 @@ static void much_is_released_in_parts(void **state)
 	asked(&o, "-2");
 	for (uint64_t n = 1; n <= 1000; n++) {
 		struct replay_id id = id_of(n);
-		assert_int_equal(replay_order_take(&o, C, &id, slice_make(text, sizeof(text))),
+		assert_int_equal(replay_order_event(&o, C, &id, slice_make(text, sizeof(text))),
 				 REPLAY_HELD);
 	}
 	replay_order_answered(&o, C);
@@ -241,7 +241,7 @@ static void look(struct server *v, struct answer *a)
 static void lose(struct server *v, struct answer *a)
 {
 	if (a->subscribes)
-		replay_order_unheard(&v->o, C, false);
+		replay_order_subscribe_lost(&v->o, C, false);
 	replay_order_lost(&v->o);
 	if (a == &v->command)
 		replay_order_busy(&v->o, false);

@@ -216,11 +216,11 @@ static void a_new_session_owes_nothing(void **state)
 static void end_one(struct publishes *p, struct exchanges *all, uint64_t id, const char *channel)
 {
 	const struct session_batch batch = {.id = id, .lane = SESSION_LANE_COMMAND};
-	const struct publish_wish wish = {slice_of(channel), SLICE("'payload'"), SLICE_NULL, true,
+	const struct publish_request request = {slice_of(channel), SLICE("'payload'"), SLICE_NULL, true,
 					  500, 0, id};
 	struct exchange *x;
 
-	assert_int_equal(publish_new(p, id, &wish), 0);
+	assert_int_equal(publish_new(p, id, &request), 0);
 	assert_int_equal(exchange_new(all, &batch, &x), 0);
 	x->kept = true;
 	struct publish *pub = publishes_next(p);
@@ -228,7 +228,7 @@ static void end_one(struct publishes *p, struct exchanges *all, uint64_t id, con
 	publish_delivered(pub);
 	publish_done(p, pub, SESSION_OUTCOME_TIMEOUT, NULL, "");
 	assert_ptr_equal(publishes_next_done(p), pub);
-	publishes_forget(p, 500);
+	publishes_free_done(p, 500);
 	exchange_free(x);
 }
 

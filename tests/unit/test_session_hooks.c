@@ -350,7 +350,7 @@ static void an_event_is_counted_behind_the_hooks(void **state)
 		if (r == 0)
 			break;
 		if (r == -ENOMEM) {
-			session_forget_text(s);
+			session_discard_text(s);
 			session_batch_failed(s, now, b.id, &broken);
 			continue;
 		}

@@ -238,7 +238,7 @@ static void a_text_is_let_go(void **state)
 	assert_int_equal(session_feed(t.s, t.now, id, slice_of(text)), 0);
 	assert_int_equal(session_next(t.s, t.now, &e), 0);
 	assert_int_equal(e.kind, SESSION_EVENT_MESSAGE);
-	session_forget_text(t.s);
+	session_discard_text(t.s);
 	free(text);
 	session_batch_failed(t.s, t.now, id, &broken);
 	tell(&t);

@@ -482,7 +482,7 @@ static void a_marker_waits_for_the_hearer(void **state)
 		messages += event.kind == SESSION_EVENT_MESSAGE;
 	}
 	/* the second is in the hands of somebody who then gives up */
-	session_forget_text(s);
+	session_discard_text(s);
 	session_batch_failed(s, 1, batch.id, &(struct session_failure){.kind = SESSION_BROKEN});
 	session_batch_end(s, 1, batch.id);
 	for (uint64_t now = 1; now < 60000 && !found; now += 100) {

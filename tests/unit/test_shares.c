@@ -153,9 +153,9 @@ static void a_flood_waits_for_its_turn(void **state)
 	assert_int_equal(exchange_new(&all, &batch, &x), 0);
 	x->kept = true;
 	for (unsigned i = 0; i < FLOOD + PEERS - 1; i++) {
-		const struct publish_wish wish = {.channel = SLICE("/a"), .data = SLICE("1"),
+		const struct publish_request request = {.channel = SLICE("/a"), .data = SLICE("1"),
 						  .deadline = 1, .peer = i < FLOOD ? 0 : i};
-		assert_int_equal(publish_new(&p, ++id, &wish), 0);
+		assert_int_equal(publish_new(&p, ++id, &request), 0);
 	}
 	for (unsigned i = 0; i < FLOOD + PEERS - 1; i++) {
 		struct publish *pub = publishes_next(&p);
