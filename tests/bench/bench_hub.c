@@ -1,10 +1,10 @@
 /*
- * One measured piece of work on the hub: `bench_hub WORK SIZE`. What prepares
- * it lies outside of measured(), so that callgrind can count the instructions
- * of the work alone (see tests/bench/run). Prints how many operations it was.
+ * Measures one kind of work on the hub: `bench_hub WORK SIZE`. Preparation is outside of
+ * measured(), so that callgrind counts only the instructions of the work (see
+ * tests/bench/run). Prints the number of operations.
  *
- *     deliver N      messages to N members who hear the channel
- *     deaf N         messages nobody hears, while N members listen elsewhere
+ *     deliver N      messages to N members subscribed to the channel
+ *     deaf N         messages without a subscriber, with N members on other channels
  *     trie N         searches in a tree of N patterns
  *     subscribe N    subscribes and unsubscribes of a channel that N others hold
  *     outcome N      outcomes of publishes while N others wait

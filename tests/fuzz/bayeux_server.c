@@ -1,8 +1,6 @@
 /*
- * Owns the batches under way and the subscriptions of the model of a Bayeux
- * server. Its answers are well-formed, as the specification of Bayeux has them.
- * Knows no
- * session: it sees texts only.
+ * A model of a Bayeux server: pending batches and subscriptions. Its answers are
+ * well-formed as in the Bayeux specification.
  */
 #include "tests/fuzz/bayeux_server.h"
 

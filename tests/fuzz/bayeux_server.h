@@ -18,9 +18,9 @@ enum { SERVER_EXCHANGES_MAX = 64, SERVER_SUBSCRIPTIONS_MAX = 64, SERVER_CHANNEL_
    knows. */
 enum server_answer {
 	SERVER_OK,
-	SERVER_REFUSED,          /* 403: for good */
+	SERVER_REFUSED,          /* 403: final */
 	SERVER_BUSY,             /* 503 with an advice to retry */
-	SERVER_UNKNOWN,          /* 402: it has forgotten the session, and says so till the next one */
+	SERVER_UNKNOWN,          /* 402: the session is unknown until the next handshake */
 	SERVER_ANSWERS,          /* success, and an event with the id of each publish */
 };
 
@@ -35,7 +35,7 @@ struct server {
 	size_t n_exchanges;
 	unsigned sessions;       /* handshakes answered well so far */
 	bool knows;              /* the session made by the last of them */
-	/* what the session is subscribed to, as the answers said */
+	/* the session's subscriptions, as confirmed by the answers */
 	char subscriptions[SERVER_SUBSCRIPTIONS_MAX][SERVER_CHANNEL_MAX];
 	size_t n_subscriptions;
 };

@@ -1,9 +1,7 @@
 /*
- * Owns the running of a fuzz harness without libFuzzer: every seed, every seed
- * cut short at each byte, and a fixed number of mutations of it, the same ones
- * each time. Guarantees that the input under which the harness died is kept in
- * fuzz-failure.bin. FUZZ_ROUNDS says how many mutations of each seed, and
- * arguments name files to be run as they are. Must never know what is tested.
+ * Runs a fuzz harness without libFuzzer: every seed, every seed truncated at each byte,
+ * and a fixed number of mutations of it (FUZZ_ROUNDS), the same ones each time. The input
+ * of a crash is kept in fuzz-failure.bin. Arguments are files to be run unchanged.
  */
 #include "tests/fuzz/fuzz.h"
 

@@ -1,6 +1,6 @@
 /*
- * Any bytes as a configuration file. Either it is right and there is a server
- * and a default one, or it is wrong and every error says where, in UTF-8.
+ * Any bytes as a configuration file. Either it is valid and there is a server and a
+ * default one, or every error has its line, in UTF-8.
  */
 #include "config/config.h"
 #include "protocol/utf8.h"

@@ -1,13 +1,13 @@
 /*
  * A session whose wanted patterns overlap, and a server that sends one copy for
  * each subscription that matches, so that only patterns no other covers should be
- * subscribed. Each line is one step, by its first byte: somebody wants a pattern
- * or no longer does, the server answers well, badly or not at all.
+ * subscribed. Each line is one step, by its first byte: a pattern is wanted or
+ * not any more, the server answers correctly, wrongly or not at all.
  *
  * The model of the server records what it accepted. While it is left alone it
  * comes to rest after a bounded number of batches, and then it has a subscription
- * for each wanted pattern, by itself or by one that covers it, none that nobody
- * wants and none that another covers; and what it has is what the session
+ * for each wanted pattern, by itself or by one that covers it, none that is
+ * not wanted and none that another covers; and what it has is what the session
  * reports as active. As long as it answers well, no unsubscribe takes from a wanted
  * pattern what delivers its messages, not even until the next batch.
  */
@@ -29,7 +29,7 @@ struct play {
 	struct server server;
 	uint64_t now;
 	bool wanted[CHANNELS];
-	bool refused[CHANNELS];         /* by itself, since it is wanted: for good */
+	bool refused[CHANNELS];         /* refused by itself since it is wanted, finally */
 	bool agreed;                    /* the session knows all that the server has */
 };
 

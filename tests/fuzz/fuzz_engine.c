@@ -1,8 +1,8 @@
 /*
  * Any conversation of the client's engine with a daemon: each line is something
- * that happens, by its first byte, and a text for it. Whatever a daemon says: what
- * goes out are whole frames of JSON that a daemon can read, every request ends
- * once, and the engine comes to rest.
+ * that happens, by its first byte, and a text for it. Whatever a daemon sends: the
+ * output is complete frames of valid JSON, every request ends once, and the engine comes
+ * to rest.
  */
 #include "libclient/engine.h"
 #include "libclient/request.h"

@@ -5,10 +5,10 @@
  * second is the member where there is one.
  *
  * A model that knows the protocol only decides: each member receives exactly the
- * messages that match what it holds, once and in order, or is told which of them
- * were lost; each request with an id is replied to once, or its member is overrun;
- * the session wants what somebody holds; queues keep their ceiling; and in the end
- * nothing is left.
+ * messages that match what it holds, once and in order, or a report of
+ * those that were lost; each request with an id gets one reply, or its member is overrun;
+ * the session wants the patterns that have a holder; queues keep their ceiling; and in
+ * the end nothing is left.
  */
 #include "hub/hub.h"
 #include "protocol/frame.h"
@@ -517,7 +517,7 @@ static void publish(struct play *play, struct player *p, char what, struct slice
 
 /* ---- the server ---- */
 
-/* from a copy, so that sanitizers see whoever looks at it later */
+/* from a copy, so that sanitizers detect a later access */
 static void feed(struct play *play, uint64_t id, struct slice text, bool end)
 {
 	char *copy = malloc(text.n + 1);
@@ -533,7 +533,7 @@ static void feed(struct play *play, uint64_t id, struct slice text, bool end)
 	session_batch_end(play->session, play->now, id);
 }
 
-/* Answers one exchange, and adds an event for each letter; a digit makes those behind it large. */
+/* Answers one exchange, and adds an event for each letter; a digit makes those after it large. */
 static void answer(struct play *play, enum server_answer how, bool connect, struct slice letters)
 {
 	const struct server *s = &play->server;

@@ -1,7 +1,6 @@
 /*
- * Any bytes into protocol/json_read. What it lets in must be what it says: raw
- * values lie within the text and are JSON by themselves, strings are UTF-8,
- * and all walks agree about one text.
+ * Any bytes into protocol/json_read. For accepted text, raw values are within the text
+ * and are valid JSON by themselves, strings are UTF-8, and all walks give the same result.
  */
 #include "protocol/json_read.h"
 #include "protocol/utf8.h"

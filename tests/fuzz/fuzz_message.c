@@ -1,6 +1,6 @@
 /*
- * Any bytes as the body of a frame. What decodes must encode, and decode again
- * to the same; what does not must be told in words that are UTF-8.
+ * Any bytes as the body of a frame. What decodes must encode, and decode to the same
+ * again; otherwise the description of the error must be UTF-8.
  */
 #include "protocol/frame.h"
 #include "protocol/message.h"

@@ -1,9 +1,8 @@
 /*
  * What extensions do to one message: the first two lines are its data and its ext,
- * each line behind them is one call of an extension, by its first byte. Whatever
- * they pass in: what comes of it is JSON, ext is an object that holds what was set
- * last, a change that was not kept leaves no trace, and what must not be changed is
- * not.
+ * each later line is one call of an extension, by its first byte. Whatever they pass in:
+ * the result is JSON, ext is an object with the values set last, a discarded change has no
+ * effect, and fields that must not be changed are not.
  */
 #include "plugin/message.h"
 #include "protocol/json_read.h"

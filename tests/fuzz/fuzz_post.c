@@ -1,11 +1,10 @@
 /*
- * Any bytes as the answer to a POST: what libcurl makes of them, and what our functions that it calls
- * make of that. No network: socket() and connect() are ours here, and give libcurl one end of a pair
- * whose other end holds the answer. The first byte says how it is read, in pieces or whole, and
- * whether redirects are followed.
+ * Any bytes as the answer to a POST, parsed by libcurl and our callbacks. No network: socket() and
+ * connect() are replaced here, and give libcurl one end of a pair whose other end has the answer. The
+ * first byte selects whether it is read in pieces or at once, and whether redirects are followed.
  *
- * Each request ends once, with an answer or with a reason; nothing grows beyond its ceiling; and what is
- * read in pieces is what is read whole.
+ * Each request ends once, with an answer or with a reason; nothing exceeds its ceiling; and reading in
+ * pieces gives the same as reading at once.
  */
 #include "base/log.h"
 #include "base/loop.h"

@@ -129,7 +129,7 @@ static void begin_session(struct play *p, bool elsewhere)
 		p->seen[c] = -1;
 }
 
-/* As a subscribe is written: where the marker says, or at an id that a fuzzer likes. */
+/* As a subscribe is written: after the marker, or after an id from the input. */
 static void ask(struct play *p, int c, int n)
 {
 	struct replay_id id = id_of(n < IDS - 2 ? n : n - IDS);

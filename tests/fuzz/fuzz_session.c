@@ -1,8 +1,8 @@
 /*
  * Any conversation with a session: each line is something that happens, by its
- * first byte, and a text for it. Whatever a server says and whenever: what goes out
- * is JSON, every publish and call ends once, texts are not looked at again when they
- * are gone, and neither events nor batches go on for ever.
+ * first byte, and a text for it. Whatever a server sends at any time: the output is
+ * JSON, every publish and call ends once, freed texts are not accessed, and neither events
+ * nor batches are endless.
  */
 #include "bayeux/session.h"
 #include "protocol/json_read.h"
@@ -98,7 +98,7 @@ static uint64_t exchange(const struct play *p, unsigned which)
 	return p->websocket || !p->n_batches ? 0 : p->batches[which % p->n_batches];
 }
 
-/* from a copy, so that sanitizers see whoever looks at it later */
+/* from a copy, so that sanitizers detect a later access */
 static void feed(struct play *p, uint64_t batch, struct slice text)
 {
 	char *copy = malloc(text.n + 1);

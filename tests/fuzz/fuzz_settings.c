@@ -1,8 +1,8 @@
 /*
  * Any bytes as the small texts that come from configurations, state files and
  * credentials: addresses, lines of a cookie jar, preset cookies, the `ext` of
- * requests, keys that sign tokens. The first byte says which. What is accepted can
- * be written and read again, and can be sent: no line ends within it.
+ * requests, keys that sign tokens. The first byte selects which. What is accepted can
+ * be written and read again, and can be sent: it has no line end.
  */
 #include "auth/jwt.h"
 #include "bayeux/session.h"

@@ -1,11 +1,11 @@
 /*
  * Any bytes as what a server sends on an open WebSocket. The connection is in
- * memory: this file stands in for net/ws_dial.h and net/stream.h. The first byte says
- * whether compression was agreed, how the connection takes what we write, and
- * whether we send texts.
+ * memory: this file replaces net/ws_dial.h and net/stream.h. The first byte selects whether
+ * compression was agreed, how much the connection accepts at once, and whether we send
+ * texts.
  *
- * However the bytes are cut, the same whole texts and the same end come of them; the
- * end comes once, and last; what we send are masked frames that RFC 6455 allows.
+ * However the bytes are divided, the texts and the end are the same; the end is reported
+ * once, and last; we only send masked frames that RFC 6455 allows.
  */
 #include "net/websocket.h"
 #include "net/ws_dial.h"

@@ -38,7 +38,7 @@ class Bridge:
             file.write("\n".join(lines) + "\n")
 
     def start(self):
-        """Starts it and waits until it says READY=1, as systemd does."""
+        """Starts it and waits until it sends READY=1, as systemd does."""
         notify = os.path.join(self.directory, "notify")
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready, open(self.log, "ab") as log:
             if os.path.exists(notify):

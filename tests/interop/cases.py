@@ -1,8 +1,7 @@
-"""The conversations: what must be so between local processes and any real server.
+"""The cases: what must hold between local processes and any real server.
 
-Each case is a function of a Scene and passes by returning. A case ends what it
-listens to with a marker of its own, which is published last: what was lost,
-doubled or out of order stands before it.
+Each case is a function of a Scene and passes by returning. It publishes a marker
+last: every lost, duplicate or misplaced message would be before it.
 """
 import base64
 import json
@@ -113,7 +112,7 @@ def crossing(s):
 
 @case()
 def twenty(s):
-    """20 processes: one handshake, one subscribe a channel; each hears each message once; 19 die."""
+    """20 processes: one handshake, one subscribe a channel; each gets each message once; 19 are killed."""
     channels = ["/t/one", "/t/two"]
     hearers = [s.process([sys.executable, os.path.join(HERE, "hearer.py"), s.bridge.path, *channels])
                for _ in range(20)]
@@ -164,7 +163,7 @@ def overlap(s):
     same(found, {"all": [0, 1, 2, 3, 5], "deep": [0, 1, 2, 3, 5], "flat": [0, 2, 5], "exact": [1],
                  "other": [4]})
 
-    # who covered the others leaves; they must go on hearing
+    # the peer whose pattern covered the others disconnects; they must still receive
     peers["all"].close()
     peers["deep"].request("unsubscribe", channel="/o/**")
     for n, channel in enumerate(["/o/a", "/o/a/b", "/o/z/y/x"]):
@@ -207,7 +206,7 @@ def token(s):
 
 @case()
 def remote_call(s):
-    """Remote calls: results and failures, in any order; one that comes too late is nobody's."""
+    """Remote calls: results and failures, in any order; one that arrives too late is dropped."""
     if s.server.kind != "cometd-java":
         raise NotHere("its services do not fail, and are never late")
     caller, other, listener = s.peer("caller"), s.peer("other"), s.peer("listener")
@@ -222,7 +221,7 @@ def remote_call(s):
     quick = other.post("call", channel="/service/late", data=300)
     same(s.answer(other.reply(quick))["data"], 300)
     same(s.answer(caller.reply(slow))["data"], 1500)
-    # late enough for a machine that stands still for a while before it sees that the time is up
+    # late enough for a machine that stalls before it notices the deadline
     refused("timeout", lambda: caller.request("call", channel="/service/late", data=5000, timeout=300))
     same(s.answer(other.request("call", channel="/service/late", data=5000))["data"], 5000)
     caller.publish("/service/deliver", "x")
@@ -281,8 +280,8 @@ def large(s):
 
 @case(only=("cometd-java",), max_message_size=1500, upstream={"backoff-min": "50ms", "backoff-max": "200ms"})
 def narrow(s):
-    """The server bears far smaller batches than ours and closes with 1009: only what was in front of the
-    first that was too large is uncertain, the size is found out once, and nothing happens twice."""
+    """The server accepts only much smaller batches and closes with 1009: only requests before the first
+    one that was too large are uncertain, the limit is found once, and nothing happens twice."""
     if s.transport != "websocket":
         raise NotHere("over long-polling it does not say that a batch is too large")
     peers = [s.peer(f"peer{n}") for n in range(20)]
@@ -310,7 +309,7 @@ def narrow(s):
 
 @case(only=("cometd-java",), chaos=True, upstream={"websocket-compression": "yes"})
 def compressed(s):
-    """The same texts, a fraction of the bytes: the proxy, which does no harm here, counts them."""
+    """The same texts, a fraction of the bytes, as counted by a proxy that passes everything."""
     if s.transport != "websocket":
         raise NotHere("only a WebSocket is compressed")
     peer = s.peer()
@@ -375,7 +374,7 @@ def burst(s):
 
 @case()
 def burst_up(s):
-    """3,000 publishes without waiting for the answers: each answered once and heard once, in order."""
+    """3,000 publishes without waiting for the answers: each answered once and received once, in order."""
     peer, publisher = s.peer(), s.peer("publisher")
     peer.subscribe("/burst")
     for begin in range(0, 3000, 500):
@@ -409,7 +408,7 @@ def works(peer, s, when):
 
 @case()
 def restart(s):
-    """The server is stopped and started again, twice; nobody but the bridge does anything."""
+    """The server is stopped and started again, twice; the bridge recovers by itself."""
     peer, late = s.peer(), s.peer("late")
     peer.subscribe("/t/one", "/t/two")
     works(peer, s, "before")
@@ -448,7 +447,7 @@ def late_start(s):
 
 @case()
 def expire(s):
-    """The server forgets the session; the bridge makes a new one and says what that may have cost."""
+    """The server expires the session; the bridge makes a new one and reports the gap."""
     peer = s.peer()
     peer.subscribe("/t/one", "/t/two")
     works(peer, s, "before")
@@ -468,7 +467,7 @@ def kick(s):
 
 @case()
 def many_channels(s):
-    """200 channels are asked for again after an expiry, each once, and all are heard."""
+    """200 channels are subscribed again after an expiry, each once, and all deliver."""
     peer = s.peer()
     channels = [f"/many/c{n}" for n in range(200)]
     for begin in range(0, 200, 50):
@@ -638,7 +637,7 @@ def churn(s):
 
 @case()
 def goodbye(s):
-    """SIGTERM: the peers are told, and the server hears a disconnect."""
+    """SIGTERM: the peers get `closing`, and the server a disconnect."""
     peer = s.peer()
     peer.subscribe("/t/one")
     same(s.bridge.stop(), 0)
@@ -650,7 +649,7 @@ def goodbye(s):
 
 @case(bridge={"outbox-max": "1M"})
 def slow_reader(s):
-    """One process does not read: the others hear everything, and it is told what it lost."""
+    """One process does not read: the others get everything, and it gets a report of what it lost."""
     slow, quick = s.peer("slow"), s.peer("quick")
     for peer in (slow, quick):
         peer.subscribe("/slow")
@@ -687,7 +686,7 @@ def keep_alive(s):
     """A server that throws quiet sessions out keeps one whose peers only listen."""
     peer = s.peer()
     peer.subscribe("/t/one")
-    s.server.wait_for("publishes", 20)      # for longer than it bears with a quiet one
+    s.server.wait_for("publishes", 20)      # for longer than it keeps an inactive one
     s.server.publish("/t/one", '"still here"')
     same(data_of(peer.take(1)), ["still here"])
     assert not peer.events["state"], peer.events["state"]
@@ -696,7 +695,7 @@ def keep_alive(s):
 
 @case(only=("cometd-java",), activity=500)
 def quiet(s):
-    """The same server and no sign of life: the session is thrown out, and made anew."""
+    """The same server without keep-alive messages: the session is ended, and made again."""
     peer = s.peer()
     peer.subscribe("/t/one", "/t/two")
     s.server.wait_for("handshakes", 2)
@@ -743,7 +742,7 @@ def life_at(s, allowed):
 
 @case(only=("cometd-java",), upstream={"url-append-type": "java"})
 def appended_java(s):
-    """The message's type is in the path, as CometD's own Java client says it."""
+    """The message's type is in the path, as in CometD's own Java client."""
     found = life_at(s, {"handshake /cometd/handshake", "connect /cometd/connect", "disconnect /cometd/disconnect",
                         "subscribe /cometd/subscribe", "subscribe /cometd", "unsubscribe /cometd/unsubscribe",
                         "unsubscribe /cometd", "publish /cometd"})
@@ -753,7 +752,7 @@ def appended_java(s):
 
 @case(only=("cometd-java",), upstream={"url-append-type": "js"})
 def appended_js(s):
-    """The same as the JavaScript client says it."""
+    """The same as in the JavaScript client."""
     found = life_at(s, {"handshake /cometd/handshake", "connect /cometd/connect", "disconnect /cometd/disconnect",
                         "subscribe /cometd/", "unsubscribe /cometd/", "publish /cometd/"})
     if s.transport != "websocket":
@@ -773,7 +772,7 @@ def operations(s):
 
 @case(only=("cometd-java",), binary=True, upstream={"binary": "yes"})
 def binary(s):
-    """Bytes through CometD's own extension, which reads and writes them anew, of every length."""
+    """Bytes through CometD's own extension, which decodes and encodes them, of every length."""
     peer = s.peer()
     peer.subscribe("/bytes")
     for length in (*range(10), 255, 4096, 30000):

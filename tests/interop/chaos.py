@@ -1,8 +1,8 @@
 """A bad network in one process: a TCP proxy that stalls, cuts, half-closes and swallows.
 
-It stands between the daemon and a server and does something bad to a connection
-every now and then. What and when is drawn from one seed: the same seed gives the
-same sequence of troubles, though not the same bytes on the wire at that moment.
+It is between the daemon and a server and disturbs a connection at random times. The
+kinds of failure and their times are drawn from one seed: the same seed gives the same
+sequence of failures, but not with the same bytes on the wire at that moment.
 """
 import asyncio
 import collections
@@ -109,7 +109,7 @@ class Proxy:
             self.links.discard(link)
             link.cut(reset=False)
 
-    # ---- trouble ----
+    # ---- failures ----
 
     async def make_trouble(self, pause):
         kinds = {"cut": 5, "torn": 5, "half-close": 2, "half-open": 1, "stall": 3, "blackhole": 1, "refuse": 1,
@@ -150,7 +150,7 @@ class Proxy:
         self.trouble = asyncio.run_coroutine_threadsafe(self.make_trouble(pause), self.loop)
 
     def stop(self):
-        """No further trouble; what was broken stays broken."""
+        """No further failures; what was broken stays broken."""
         if self.trouble:
             self.trouble.cancel()
             self.trouble = None

@@ -1,7 +1,7 @@
 """What must hold when every connection is broken again and again.
 
-CHAOS_SECONDS (25) says how long each case goes on, CHAOS_SEED repeats the
-troubles of a run, which prints its seed.
+CHAOS_SECONDS (25) is the duration of each case, CHAOS_SEED repeats the failures of a
+run, which prints its seed.
 """
 import json
 import os
@@ -20,7 +20,7 @@ UPSTREAM = {"network-delay": "1s", "backoff-min": "20ms", "backoff-max": "200ms"
 
 
 class Witness(Peer):
-    """A peer that keeps one line of time: the numbers it heard, and where it was told of a gap."""
+    """A peer that records in order the numbers it received and the gaps that were reported."""
 
     channels = CHANNELS
 
@@ -80,8 +80,8 @@ def finish(s, peers):
 @case(only=("cometd-java",), chaos=True, ack=True, max_interval=60000, handshake_reconnect=True,
       upstream=UPSTREAM)
 def chaos(s):
-    """With the ack extension, breaks at random moments lose nothing, double nothing and mix up nothing;
-    what we publish ourselves is heard as often as its outcome says."""
+    """With the ack extension, failures at random moments neither lose, duplicate nor reorder messages;
+    our own publishes are received as often as their outcome reports."""
     peers = witnesses(s)
     counts = {channel: 0 for channel in CHANNELS}
     draw = random.Random(s.seed)
@@ -120,8 +120,8 @@ def chaos(s):
 
 @case(only=("cometd-java",), max_message_size=4 << 20, upstream={"network-delay": "10m"})
 def frozen(s):
-    """The server stops reading in the middle of 3 MB: every publish has its outcome by its own deadline, for
-    there is no other, and none happens that was said not to, nor twice, once the server goes on."""
+    """The server stops reading in the middle of 3 MB: every publish has its outcome by its own deadline,
+    and when the server continues, none takes effect that was reported as not sent, and none twice."""
     peer = s.peer()
     peer.subscribe("/frozen")
     outcomes = {}
@@ -163,7 +163,7 @@ def tally_of(counts):
 
 
 def holes_are_told(line, published):
-    """Each number at most once and in order; where some are missing, a gap was told in between."""
+    """Each number at most once and in order; where some are missing, a gap was reported in between."""
     last, told, lost = -1, False, 0
     for entry in line:
         if entry == "gap":
@@ -179,7 +179,7 @@ def holes_are_told(line, published):
 
 @case(only=("cometd-java",), chaos=True, ack=True, upstream=UPSTREAM)
 def chaos_restarts(s):
-    """The same while the server itself dies and comes back: what is missing was told, the rest is in order."""
+    """The same while the server is killed and restarted: missing messages were reported, the rest is in order."""
     peers = witnesses(s)
     counts = {channel: 0 for channel in CHANNELS}
     draw = random.Random(s.seed)
@@ -201,7 +201,7 @@ def chaos_restarts(s):
             next_restart = time.monotonic() + draw.uniform(2, 6)
     finish_restarts(s, peers)
     lost = [holes_are_told(peer.line[channel], counts[channel]) for peer in peers for channel in CHANNELS]
-    # all hear the same
+    # all receive the same
     for channel in CHANNELS:
         for peer in peers:
             same(peer.heard(channel), peers[0].heard(channel))

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""A process that hears: hearer.py SOCKET CHANNEL... says `ready` when it is
-subscribed, then each message as one line, its channel and its data."""
+"""A subscriber: hearer.py SOCKET CHANNEL... prints `ready` when it is subscribed,
+then each message as one line with its channel and its data."""
 import json
 import sys
 

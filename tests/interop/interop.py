@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """The bridge and real Bayeux servers: every case of cases.py, with every server
-(some cases only, where PARTS says so), over every transport that it has. The servers come from servers/fetch.
+(only the cases in PARTS for some), over every transport that it has. The servers come from servers/fetch.
 
 Prints PASS, FAIL or SKIP (with the reason) for each and closes with the counts;
 exits 0 when nothing failed. A case that failed is run once more when all others
@@ -32,9 +32,9 @@ SERVER_OPTIONS = {"cometd-java": {"max_message_size", "ack", "max_interval", "ha
                                   "timesync", "binary", "activity"},
                   "cometd-java-3": {"max_message_size", "ack", "max_interval", "handshake_reconnect"},
                   "cometd-nodejs": set(), "faye": set(), "salesforce-like": set()}
-# An older generation of a server is held to what its own code decides: sessions and their ends,
-# subscriptions, how events and answers are carried, and the ack extension when they are torn. What is
-# only ours (the command line, names, slow readers) would say nothing new with it, at the price of minutes.
+# An older release of a server only runs the cases that depend on its code: sessions and their ends,
+# subscriptions, delivery of events and answers, and the ack extension with broken connections. Cases that
+# only depend on the bridge (the command line, names, slow readers) would take minutes and show nothing new.
 PARTS = {"cometd-java-3": {"order", "twenty", "overlap", "call", "large", "burst", "negotiation", "goodbye",
                            "restart", "expire", "kick", "frozen", "chaos"}}
 assert all(part <= CASES.keys() for part in PARTS.values()), PARTS
@@ -78,7 +78,7 @@ class Scene:
         return made
 
     def make_proxy(self):
-        """A bad network; its seed is said, so that the same troubles can be had again."""
+        """A bad network; its seed is printed, so that the same failures can be repeated."""
         self.seed = int(os.environ.get("CHAOS_SEED") or random.SystemRandom().randrange(1 << 32))
         self.say(f"CHAOS_SEED={self.seed}")
         made = chaos.Proxy(self.server, self.seed)
@@ -104,7 +104,7 @@ class Scene:
         return {"credential-file": self.token_file}
 
     def token(self, text):
-        """Replaces the token, as whoever renews it does."""
+        """Replaces the token file atomically."""
         new = self.token_file + ".new"
         with open(new, "w", encoding="utf-8") as file:
             file.write(self.token_form.format(text) + "\n")
@@ -112,7 +112,7 @@ class Scene:
         os.replace(new, self.token_file)
 
     def say(self, text):
-        """Something that people want to read behind the verdict."""
+        """Adds a line to print after the verdict."""
         self.said.append(text)
 
     def peer(self, name="interop"):
@@ -146,7 +146,7 @@ class Scene:
 
 
 def run(arguments, name, kind, transport):
-    """Runs one case: (verdict, what there is to say)."""
+    """Runs one case: (verdict, message)."""
     function, options = CASES[name]
     scene = None
     try:

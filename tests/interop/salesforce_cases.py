@@ -1,8 +1,8 @@
-"""What must hold between local processes and a server like Salesforce, with nobody there to help.
+"""What must hold between local processes and a server like Salesforce, without intervention.
 
-Who listened the whole time hears every retained event exactly once and in order,
-whatever becomes of token, session and connections; where the server itself has
-let go of events, a gap is told.
+A peer that is subscribed the whole time gets every retained event exactly once and in
+order, whatever happens to token, session and connections; where the server does not
+retain events any more, a gap is reported.
 """
 import json
 import os
@@ -118,19 +118,19 @@ def token_expires(s, how):
 
 @case(only=ONLY, upstream=UPSTREAM)
 def token_expires_http(s):
-    """The token dies, told by HTTP 401."""
+    """The token expires, reported by HTTP 401."""
     token_expires(s, "http")
 
 
 @case(only=ONLY, upstream=UPSTREAM, credential="command")
 def token_expires_error(s):
-    """The token dies, told by the error of a connect and of a handshake; a command fetches the next."""
+    """The token expires, reported by the error of a connect and of a handshake; a command fetches the next."""
     token_expires(s, "error")
 
 
 @case(only=ONLY, upstream=UPSTREAM, credential="header")
 def token_expires_sfdc(s):
-    """The token dies, told in ext.sfdc.failureReason; it goes as OAuth and not as Bearer."""
+    """The token expires, reported in ext.sfdc.failureReason; it is sent as OAuth and not as Bearer."""
     token_expires(s, "sfdc")
 
 
@@ -152,7 +152,7 @@ def token_expires_oauth(s):
 
 @case(only=ONLY, upstream=UPSTREAM)
 def filters(s):
-    """A topic with a filter: what matches comes, and after a loss what is behind the last that did."""
+    """A topic with a filter: matching events arrive, and after a loss those after the last one."""
     topic = "/topic/Accounts"
     peer = Hearer(s.bridge.path, "filtered")
     s.closing.callback(peer.close)
@@ -176,7 +176,7 @@ def session_lost(s, end):
     for n in range(6):
         for channel in FAMILIES:
             org.publish(3, channel)
-        # without any event heard there is nothing to go on behind
+        # without any event received there is no position to continue from
         if n % 2 == 0:
             all_heard(org, peers, *FAMILIES)
         generation = peers[0].states["real"]["generation"]
@@ -221,7 +221,7 @@ def too_busy(s):
 
 
 def stale(s):
-    """The last event that was heard is retained no longer when the session comes back."""
+    """The last event received is not retained any more when the session is back."""
     org, peers = Org(s), hearers(s)
     org.publish(4)
     all_heard(org, peers)
@@ -238,7 +238,7 @@ def stale(s):
 
 @case(only=ONLY, upstream=UPSTREAM)
 def stale_all(s):
-    """A stale replay id, fallback all: what is still retained comes, and a gap is told."""
+    """A stale replay id, fallback all: all retained events arrive, and a gap is reported."""
     org, peers = stale(s)
     s.server.wait_for("subscribes", 3)
     org.publish(2)
@@ -252,7 +252,7 @@ def stale_all(s):
 
 @case(only=ONLY, upstream=dict(UPSTREAM, **{"replay-fallback": "new"}))
 def stale_new(s):
-    """Fallback new: what comes from now on comes, and a gap is told."""
+    """Fallback new: new events arrive, and a gap is reported."""
     org, peers = stale(s)
     s.server.wait_for("subscribes", 3)
     org.publish(2)
@@ -265,7 +265,7 @@ def stale_new(s):
 
 @case(only=ONLY, upstream=dict(UPSTREAM, **{"replay-fallback": "stop"}))
 def stale_stop(s):
-    """Fallback stop: the channel is refused, and its hearers are told why."""
+    """Fallback stop: the channel is refused, and its subscribers get the reason."""
     org, peers = stale(s)
     for peer in peers:
         peer.read_until(lambda p=peer: any(not e["ok"] for e in p.events["subscription"]), 20,

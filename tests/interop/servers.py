@@ -17,9 +17,9 @@ TRANSPORTS = {
     "faye": ("websocket", "long-polling"),
     "salesforce-like": ("long-polling",),
 }
-# those that hold any conversation: the servers of every case that does not say which
+# general servers: used for every case that does not name its servers
 GENERAL = ("cometd-java", "cometd-nodejs", "faye")
-# those that nobody here wrote
+# independent implementations
 STRANGERS = (*GENERAL, "cometd-java-3")
 PATHS = {"salesforce-like": "/cometd/60.0"}
 START_PATIENCE = 60
@@ -111,7 +111,7 @@ class Server:
         return json.loads(self.command("stats"))
 
     def publish(self, channel, text):
-        """Publishes JSON text as it stands (one line)."""
+        """Publishes JSON text unchanged (one line)."""
         self.command(f"publish {channel} {text}")
 
     def burst(self, channel, count):
@@ -124,12 +124,12 @@ class Server:
         self.command("expire")
 
     def wait_for(self, kind, count, seconds=10):
-        """A barrier: until the counter is there; TimeoutError says what it was instead."""
+        """A barrier: waits for the counter; TimeoutError has its actual value."""
         if self.command(f"await {kind} {count} {int(seconds * 1000)}", seconds + 5) != "ok":
             raise TimeoutError(f"{self.kind}: {kind} did not come to {count}: {self.stats()}")
 
     def kill(self):
-        """Ends it as a crash does; start() begins anew."""
+        """Kills it as in a crash; start() starts it again."""
         if self.process:
             self.process.kill()
             self.process.wait()

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""The servers themselves: each is spoken to in raw Bayeux over long-polling, and
-every control line is seen to do what servers/CONTROL.md says. Nothing of the
-bridge takes part: when this fails, the other tests here mean nothing.
+"""Tests of the servers themselves, without the bridge: raw Bayeux over long-polling,
+and every control line as documented in servers/CONTROL.md. If this fails, the
+results of the other tests here are meaningless.
 
     smoke.py [KIND...]
 """

@@ -41,7 +41,7 @@ class TestFrames(unittest.TestCase):
 
 class TestPeer(unittest.TestCase):
     def peer(self, *answers):
-        """A peer of a daemon that has already sent everything it will ever say."""
+        """A peer of a daemon that has already sent everything."""
         ours, theirs = socket.socketpair()
         self.addCleanup(ours.close)
         self.addCleanup(theirs.close)

@@ -1,8 +1,7 @@
-"""The local wire by hand (protocol/PROTOCOL.md): a peer of the bridge in Python.
+"""The local wire (protocol/PROTOCOL.md): a peer of the bridge in Python.
 
-Knows frames, hello, requests and events; knows nothing of Bayeux or of tests.
-One thread, one socket; every wait has a deadline and reads whatever comes, so
-that messages pile up here and never in the daemon.
+Frames, hello, requests and events. One thread, one socket; every wait has a deadline
+and reads everything that arrives, so that messages queue here and never in the daemon.
 """
 import collections
 import json
@@ -78,7 +77,7 @@ class Message:
 
 
 class Peer:
-    """A connection to the bridge that has said hello.
+    """A connection to the bridge, after hello.
 
     Events wait in queues of their own kind: messages, and in `events` by op the
     others (state, subscription, lost). `states` holds the newest state by server.
@@ -123,7 +122,7 @@ class Peer:
                 view = view[self.sock.send(view):]
 
     def reply(self, request, seconds=PATIENCE):
-        """The result of a request; Refused when the daemon said no."""
+        """The result of a request; raises Refused when the daemon rejected it."""
         self.read_until(lambda: request in self.replies, seconds, f"no reply to request {request}")
         reply = self.replies.pop(request)
         if not reply["ok"]:

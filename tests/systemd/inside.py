@@ -23,7 +23,7 @@ from wire import Peer  # noqa: E402
 
 SERVICE, SOCKET = "cometd-bridge.service", "cometd-bridge.socket"
 PATH = "/run/cometd-bridge/bridge.sock"
-# not that of nobody, which is what a user namespace makes of a stranger
+# not the uid of `nobody`, to which a user namespace maps unknown users
 STRANGER = 4711
 TESTS = []
 
@@ -60,7 +60,7 @@ def journal():
 
 @test
 def verify():
-    """systemd has nothing to say about the units."""
+    """systemd-analyze verify reports nothing about the units."""
     said = command("systemd-analyze", "verify", "--man=no", SERVICE, SOCKET)
     assert not said, said
 
@@ -85,7 +85,7 @@ def socket_activation():
 
 @test
 def status_shows_the_servers():
-    """systemctl status tells each server's state, by its name."""
+    """systemctl status shows each server's state, by its name."""
     until(lambda: "box: connected" in show("StatusText"), 20,
           lambda: f"STATUS={show('StatusText')}\n{journal()}")
 
@@ -114,7 +114,7 @@ def identity_of_other_users():
 
 @test
 def clean_stop():
-    """SIGTERM: the peer is told, the daemon is gone before systemd kills it, and well; the socket stays."""
+    """SIGTERM: the peer gets `closing`, the daemon exits with success before systemd kills it; the socket stays."""
     with Peer(PATH) as peer:
         command("systemctl", "stop", SERVICE)
         closing = peer.wait_closed()
@@ -126,7 +126,7 @@ def clean_stop():
 
 @test
 def state_directory():
-    """A cookie-jar lies there, and is written there and read by nobody else, through the sandbox."""
+    """A cookie-jar is stored there with mode 0600, within the sandbox."""
     jar = "/var/lib/cometd-bridge/box.jar"
     command("systemctl", "stop", SERVICE)
     of = os.stat(os.path.dirname(jar))
@@ -154,8 +154,8 @@ def put(path, text, mode=0o600):
 
 @test
 def credentials():
-    """One that systemd hands over and one that a command prints reach the daemon through the sandbox;
-    the command needs what cometd-bridge.conf(5) says it needs."""
+    """A credential passed by systemd and one printed by a command reach the daemon within the sandbox;
+    the command needs the settings given in cometd-bridge.conf(5)."""
     dropin = f"/run/systemd/system/{SERVICE}.d/credentials.conf"
     servers = "/etc/cometd-bridge/cometd-bridge.conf.d/credentials.conf"
     put("/etc/cometd-bridge/token", "from-a-file-of-root\n")

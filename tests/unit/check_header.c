@@ -1,6 +1,6 @@
 /*
- * Compiled as C89, strictly, and as C++ (client-header.sh): whoever includes
- * the public header gets no warning. Never run.
+ * Compiled as strict C89 and as C++ (client-header.sh): the public header must not
+ * cause warnings. Never run.
  */
 #include <cometd-bridge.h>
 

@@ -1,6 +1,6 @@
 /*
- * Owns the scripted daemon of client_daemon.h. Guarantees that a script that
- * meets the unexpected, or waits for a minute, closes all and says where.
+ * The scripted daemon of client_daemon.h. A script that gets anything unexpected, or
+ * waits for a minute, closes everything and reports the step.
  */
 #include "tests/unit/client_daemon.h"
 
@@ -28,8 +28,8 @@ struct daemon {
 	int listener, fd;
 	unsigned seq;
 	bool may_leave;
-	char *said;                 /* by steps in a row: leaves in one piece, so that */
-	size_t n_said;              /* nobody can go away between them */
+	char *said;                 /* of consecutive steps: sent in one piece, so that */
+	size_t n_said;              /* the client cannot close in between */
 	sem_t go, met;
 	pthread_t thread;
 	char failure[2048];

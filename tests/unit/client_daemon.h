@@ -10,13 +10,13 @@
 
 enum daemon_what {
 	D_END = 0,
-	D_LISTEN,      /* create the socket (done before the first step by itself) */
+	D_LISTEN,      /* create the socket (done automatically before the first step) */
 	D_UNLISTEN,    /* close it and remove the file */
-	D_ACCEPT,      /* take a connection */
-	D_ACCEPT_ALL,  /* take and close all that wait */
+	D_ACCEPT,      /* accept a connection */
+	D_ACCEPT_ALL,  /* accept and close all waiting ones */
 	D_HEAR,        /* the next frame contains this text */
 	D_HEAR_SIZE,   /* the next frame has n bytes */
-	D_SAY,         /* send this frame; SAYs in a row leave together */
+	D_SAY,         /* send this frame; consecutive ones are sent together */
 	D_SAY_RAW,     /* send these n bytes */
 	D_SAY_BIG,     /* send a message event with n bytes of data, seq counting from 1 */
 	D_HEAR_END,    /* the other side closes */
@@ -59,7 +59,7 @@ const char *daemon_path(const struct daemon *d);
 int daemon_connect(const struct daemon *d);
 void daemon_go(struct daemon *d);
 void daemon_await(struct daemon *d);
-/* Waits for the end of the script, frees, and fails the test if something else was heard. */
+/* Waits for the end of the script, frees, and fails the test if anything else was received. */
 void daemon_end(struct daemon *d);
 
 #endif

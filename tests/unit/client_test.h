@@ -26,7 +26,7 @@ const struct cometd_event *next(struct cometd *c, enum cometd_event_type type);
 		assert_memory_equal(p, text, n);                                                   \
 	} while (0)
 
-/* What callbacks were told, in words. */
+/* The calls of callbacks, as text. */
 struct log {
 	struct cometd *c;
 	char text[4096];
@@ -35,10 +35,10 @@ struct log {
 	int unsubscribe_at;
 };
 
-/* They note what they hear, try what is not allowed in callbacks, and do what the log says. */
+/* They log their arguments, try what is not allowed in callbacks, and do what the log requests. */
 void on_event(struct cometd *c, const struct cometd_event *e, void *user);
 void on_result(struct cometd *c, const struct cometd_result *r, void *user);
-/* A loop that knows nothing but a descriptor and a timeout; ends as cometd_process() did, or
+/* A loop that uses only a descriptor and a timeout; returns the result of cometd_process(), or ends
    when `n` callbacks ran. */
 int loop_until(struct log *log, int n);
 

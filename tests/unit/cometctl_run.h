@@ -22,13 +22,13 @@ struct run {
 const char *top(const char *variable);
 /* The program of this build is found before any other. */
 void find_cometctl_first(void);
-/* `line` is split at spaces; ' in it stands for ". */
+/* `line` is split at spaces; ' in it means ". */
 void start_program(struct run *r, const char *program, const char *socket, const char *line);
 /* The same with cometctl. */
 void start(struct run *r, const char *socket, const char *line);
 /* The same with a full disk as its standard output. */
 void start_full(struct run *r, const char *socket, const char *line);
-/* Reads what it writes until stdout says `text` (NULL: until both ends are closed). */
+/* Reads its output until stdout has `text` (NULL: until both are closed). */
 void read_until(struct run *r, const char *text);
 void close_input(struct run *r);
 /* Closes its input, reads the rest and waits for its end. */

@@ -1,6 +1,6 @@
 /*
- * Configurations as texts: each test has a directory of its own with main.conf
- * and what stands beside it, loads that, and knows the words of each error.
+ * Configurations as texts: each test has a directory of its own with main.conf and
+ * other files, loads it, and compares the error messages.
  */
 #ifndef TESTS_CONFIG_TEXT_H
 #define TESTS_CONFIG_TEXT_H

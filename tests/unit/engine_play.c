@@ -19,7 +19,7 @@ static void on_result(struct cometd *c, const struct cometd_result *result, void
 	(void)user;
 }
 
-/* ---- what the application is told, in one line -------------------------- */
+/* ---- events and results as lines of text -------------------------------- */
 
 #define ARG(p, n) (int)((p) ? (n) : 1), (p) ? (p) : "-"
 
@@ -97,7 +97,7 @@ void play_feed(struct play *p, const char *bytes, size_t n)
 	}
 }
 
-/* The tables write JSON with ' for ", or nobody could read them. */
+/* The tables write JSON with ' for ", which is easier to read. */
 static const char *json(const char *text)
 {
 	static char out[1024];

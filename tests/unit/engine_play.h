@@ -1,6 +1,6 @@
 /*
- * Conversations with the client engine, as tables of steps: what the daemon
- * says, what the engine answers, and what the application is told.
+ * Conversations with the client engine, as tables of steps: frames of the daemon,
+ * frames of the engine, and events and results for the application.
  */
 #ifndef TESTS_ENGINE_PLAY_H
 #define TESTS_ENGINE_PLAY_H
@@ -18,15 +18,15 @@ enum what {
 	SAY,           /* the daemon sends this frame */
 	RAW,           /* the daemon sends these n bytes */
 	HEAR,          /* the engine sends exactly this frame */
-	HEAR_PART,     /* the first n bytes of it leave, and no more */
+	HEAR_PART,     /* only the first n bytes of it are sent */
 	SILENT,        /* the engine sends nothing */
-	TELL,          /* the application is told this */
-	IDLE,          /* and nothing more */
+	TELL,          /* the application gets this */
+	IDLE,          /* and nothing else */
 	BROKEN,        /* the engine wants the connection dropped */
 	AT,            /* the clock shows n */
-	DO,            /* a request: "verb channel [data]", the text is also its name */
-	DO_FAILS,      /* the same, and it is refused at once with error n */
-	CANCEL,        /* take the callback of this request back */
+	DO,            /* a request: "verb channel [data]"; the text is also its name */
+	DO_FAILS,      /* the same, but it fails at once with error n */
+	CANCEL,        /* cancel the callback of this request */
 	FAIL_ALL,      /* end all requests with error n */
 };
 
@@ -48,9 +48,9 @@ struct play {
 void play_conversation(void **state);
 #define CONVERSATION(table) {#table, play_conversation, NULL, NULL, (void *)(table)}
 
-/* For tests that do what tables cannot say; p->engine is theirs. */
+/* For tests that need more than a table; they may use p->engine. */
 void play_feed(struct play *p, const char *bytes, size_t n);
-/* ' stands for " */
+/* ' means " */
 void play_say(struct play *p, const char *text);
 struct slice play_output(struct play *p);
 

@@ -139,7 +139,7 @@ const char *pem(const char *name)
 	return path;
 }
 
-/* self-signed certificates, one for us and one for somebody else */
+/* self-signed certificates, one for us and one for another party */
 void make_certificates(void)
 {
 	static const char *const rows[][2] = {{"good", "IP:127.0.0.1"}, {"other", "DNS:example.com"}};

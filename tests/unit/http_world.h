@@ -1,7 +1,7 @@
 /*
- * One http_post and the server that answers it, for every test of what HTTP may
- * bring: the options are set first, then make() or begin(), and the test says
- * what the server says. Certificates are made where a test asks for them.
+ * An http_post and a server controlled by the test, for tests of HTTP: set the options,
+ * call make() or begin(), then let the server answer. Certificates are made where a
+ * test needs them.
  */
 #ifndef TESTS_HTTP_WORLD_H
 #define TESTS_HTTP_WORLD_H
@@ -18,7 +18,7 @@ struct world {
 	struct http_options options;
 	struct http_client *client;
 	struct http_post *post;
-	/* what done() said */
+	/* the arguments of done() */
 	bool done;
 	unsigned dones;
 	struct http_result result;
@@ -38,7 +38,7 @@ void unmake(struct world *w);
 void start(struct world *w);
 /* a new world of one connection, with the request on it */
 struct wire_conn *begin(struct world *w);
-/* How it ended; `reason` is part of what is told. */
+/* How it ended; `reason` is part of the reported text. */
 void until_done(struct world *w);
 void assert_answered(struct world *w, unsigned status, const char *body);
 void assert_failed(struct world *w, enum http_outcome outcome, const char *reason);
@@ -54,7 +54,7 @@ extern char pki[];
 void make_certificates(void);
 /* "DIR/NAME.pem", good for the next three calls */
 const char *pem(const char *name);
-/* From now on the server speaks TLS with this certificate. */
+/* From now on the server uses TLS with this certificate. */
 void use_tls(struct world *w, const char *name);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * Says what the first server says, in one word each.
+ * Events of the first server, by one function each.
  */
 #include "tests/unit/hub_talk.h"
 

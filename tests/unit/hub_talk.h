@@ -1,6 +1,6 @@
 /*
- * What members of a hub (tests/unit/hub_world.h) are told, as texts, and what the
- * first server says to it: for tests of requests and their replies.
+ * Frames that members of a hub (tests/unit/hub_world.h) get, as texts, and events of
+ * the first server: for tests of requests and their replies.
  */
 #ifndef TESTS_HUB_TALK_H
 #define TESTS_HUB_TALK_H

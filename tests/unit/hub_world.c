@@ -1,6 +1,6 @@
 /*
- * Owns a hub, its members and the doubles of its sessions; plays both sides.
- * Guarantees that nothing is left behind: world_fini checks it.
+ * A hub with members and test doubles of its sessions; the test plays both sides.
+ * world_fini checks that nothing is left.
  */
 #include "tests/unit/hub_world.h"
 

@@ -1,7 +1,6 @@
 /*
- * A hub with members and servers for its tests. Members ask in JSON and hear
- * JSON; what they heard is compared as text. For legibility a single quote
- * stands for a double one in all texts of the tests.
+ * A hub with members and servers for its tests. Members send and receive JSON, which is
+ * compared as text. In all texts a single quote means a double quote.
  */
 #ifndef TESTS_HUB_WORLD_H
 #define TESTS_HUB_WORLD_H
@@ -28,7 +27,7 @@ void world_fini(struct world *w);
 int ask(struct world *w, unsigned m, const char *json);
 /* All frames in the member's outbox, one a line, taken out. */
 const char *heard(struct world *w, unsigned m);
-/* The member asked this, and heard exactly that since. */
+/* The member sent this request, and got exactly that since. */
 #define assert_asked(w, m, json, reply)                                                            \
 	do {                                                                                       \
 		assert_int_equal(ask(w, m, json), 0);                                              \

@@ -55,7 +55,7 @@ struct world *world_new(size_t bytes_max)
 void world_free(struct world *w)
 {
 	outbox_fini(&w->o);
-	/* the outbox held no blob but those it was given, and let go of this one */
+	/* the outbox has released its references to this blob */
 	assert_int_equal(w->blob->refs, 1);
 	blob_unref(w->blob);
 	frame_reader_fini(&w->in);

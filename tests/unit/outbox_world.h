@@ -1,7 +1,7 @@
 /*
- * One outbox and both ends of its socket: what was pushed, and what the peer has
- * read of it. Reading checks each frame against what is due: messages in their
- * order, every lost one told, before the next of its server, and none twice.
+ * An outbox and both ends of its socket: what was pushed, and what the peer has read.
+ * Reading checks each frame: messages in order, every lost one reported before the next
+ * of its server, and none twice.
  */
 #ifndef TESTS_OUTBOX_WORLD_H
 #define TESTS_OUTBOX_WORLD_H
@@ -13,7 +13,7 @@
 #define SERVERS 3
 extern const struct slice names[SERVERS];  /* "one", "two", "three" */
 
-/* `due` holds the seq of each message pushed, per server; reading moves `told`. */
+/* `due` has the seq of each message pushed, per server; reading advances `told`. */
 struct world {
 	struct outbox o;
 	struct blob *blob;
@@ -24,9 +24,9 @@ struct world {
 	uint64_t n_messages, n_lost, n_lost_frames;
 	size_t largest;
 	struct frame_reader in;
-	char log[512];            /* what was read, in short; for the tests that tell a story */
+	char log[512];            /* a short form of what was read, for tests that compare it */
 	bool logging;
-	bool poor;                /* now and then the outbox finds no memory */
+	bool poor;                /* sometimes an allocation of the outbox fails */
 };
 
 struct world *world_new(size_t bytes_max);
@@ -42,7 +42,7 @@ unsigned chance(unsigned n);
 
 /* Appends the frame of the message w->seq[server] to the blob; its length. */
 size_t encode_event(struct world *w, unsigned server, size_t size);
-/* The peer is to hear of w->seq[server]. */
+/* The peer must get w->seq[server], or its loss. */
 void due(struct world *w, unsigned server);
 void push_as(struct world *w, unsigned server, size_t size, enum outbox_overflow policy);
 void push(struct world *w, unsigned server, size_t size);

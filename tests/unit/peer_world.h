@@ -1,17 +1,16 @@
 /*
- * One peer over a socketpair, its handler, and the other end, which the test
- * plays; the clock stands still unless the test sets it. What the handler does is
- * said by the frames themselves:
+ * A peer over a socketpair, its handler, and the other end, which the test plays; the
+ * clock stands still unless the test sets it. The frames command the handler:
  *
- *     hello          the greeting is done
+ *     hello          the handshake of the wire is done
  *     echo N         a frame of N letters comes back
- *     close          peer_close(): denied, "as asked", to be tried again in 500 ms
- *     babble         the same with words that are no text
+ *     close          peer_close(): denied, "as asked", retry in 500 ms
+ *     babble         the same with a reason that is not UTF-8
  *     abort          peer_abort()
- *     later          postponed; "[later again]" when it comes again
+ *     later          postponed; "[later again]" when it is handled again
  *     lose           the outbox is overrun
  *
- * and all others are only noted.
+ * All others are only logged.
  */
 #ifndef TESTS_PEER_WORLD_H
 #define TESTS_PEER_WORLD_H
@@ -56,7 +55,7 @@ void say(struct world *w, const char *body);
 void say_length(struct world *w, uint32_t n);
 /* Reads what came; true at the end of the stream. */
 bool listen_once(struct world *w);
-/* the next frame heard, or an empty slice */
+/* the next frame received, or an empty slice */
 struct slice hear(struct world *w);
 void assert_hears_closing(struct world *w, const char *code);
 void assert_hears_reason(struct world *w, const char *reason);

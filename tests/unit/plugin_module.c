@@ -1,7 +1,7 @@
 /*
- * An extension for test_plugin: what it does with a message stands in the name of
- * its channel, what it does otherwise in its configuration. Built several times,
- * each time with another fault in what the daemon sees first.
+ * An extension for test_plugin: the name of a channel selects what it does with a
+ * message, the configuration what it does otherwise. Built several times, each time
+ * with another fault in its table of functions.
  */
 #include <cometd-bridge-extension.h>
 
@@ -39,7 +39,7 @@ static void called_back(void *self, void *arg)
 	say(self, "called back");
 }
 
-/* as often as it may, and then what it is told */
+/* calls it as often as allowed, then as configured */
 static void call_often(struct module *x)
 {
 	char text[64];

@@ -1,6 +1,5 @@
 /*
- * Owns one chain of extensions in a loop of its own, and takes the log away.
- * Knows nothing of what an extension does.
+ * A chain of extensions in a loop of its own, with its log.
  */
 #include "tests/unit/plugin_world.h"
 

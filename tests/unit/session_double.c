@@ -1,6 +1,6 @@
 /*
- * Owns the wishes of a session that has no server. Guarantees only what
- * bayeux/session.h says of these functions. Knows nothing of Bayeux.
+ * A test double of the session, without a server. Its functions behave as documented in
+ * bayeux/session.h.
  */
 #include "protocol/protocol.h"
 #include "tests/unit/session_double.h"

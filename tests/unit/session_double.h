@@ -1,8 +1,7 @@
 /*
- * Stands in for bayeux/session in the hub's tests: it has the functions the hub
- * calls and no engine behind them. The test says what it answers, and reads
- * what was asked of it. Wishes allocate, as the real ones do, so that they can
- * fail.
+ * Replaces bayeux/session in the hub's tests: it has the functions that the hub calls,
+ * without the engine. The test sets the answers and reads what was requested.
+ * session_want() allocates, as the real one does, so that it can fail.
  */
 #ifndef TESTS_SESSION_DOUBLE_H
 #define TESTS_SESSION_DOUBLE_H
@@ -12,8 +11,8 @@
 
 struct session {
 	bool up;
-	const char *deferred;           /* a pending channel that was refused for the moment, or NULL */
-	bool binary;                    /* what its events say of bytes */
+	const char *deferred;           /* a pending channel that was refused temporarily, or NULL */
+	bool binary;                    /* the flag `binary` of its events */
 	struct session_info info;
 	struct list wishes;
 	char asked[512];                /* "+/a -/a ": wants and unwants, in order */
@@ -23,13 +22,13 @@ struct session {
 	bool call;
 	uint64_t deadline, peer, cookie;
 	int publish_result;
-	uint64_t left;                  /* the last peer that was said to be gone */
+	uint64_t left;                  /* the last peer given to session_peer_left() */
 };
 
 void session_double_init(struct session *s);
 /* Nothing may be wanted any more. */
 void session_double_fini(struct session *s);
-/* What session_channel() says of this one from now on; it must be wanted. */
+/* What session_channel() returns for this channel from now on; it must be wanted. */
 void session_double_set(struct session *s, const char *channel, enum session_channel_status status);
 bool session_double_wants(const struct session *s, const char *channel);
 /* What was asked since the last call. */

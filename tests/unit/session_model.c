@@ -103,7 +103,7 @@ void model_close_socket(struct model *m)
 		close_later(m, SESSION_BROKEN, false);
 }
 
-/* ---- what the server says ---- */
+/* ---- messages of the server ---- */
 
 /* to the HTTP exchange `batch`, or over WebSocket number `socket` when that is not 0 */
 static void send_text(struct model *m, unsigned socket, uint64_t batch, struct buf *text,
@@ -236,7 +236,7 @@ void model_kick(struct model *m)
 	forget_session(m);
 }
 
-/* a copy for each subscription, or one for all of them; none when nobody subscribed */
+/* a copy for each subscription, or one for all of them; none without a subscription */
 static void queue_event(struct model *m, const char *channel, uint64_t seq)
 {
 	for (unsigned i = 0; i < MODEL_CHANNELS; i++) {
@@ -271,7 +271,7 @@ void model_publish(struct model *m, unsigned channel)
 	}
 }
 
-/* ---- what the server hears ---- */
+/* ---- requests to the server ---- */
 
 static void hear_handshake(struct model *m, const struct envelope *e, struct buf *out)
 {
@@ -461,7 +461,7 @@ static void send_websocket(struct model *m, struct slice text)
 			return;
 		}
 	}
-	/* behind a refused opening nothing arrives */
+	/* nothing arrives after a refused upgrade */
 	for (size_t i = 0; i < m->n_items; i++)
 		if (m->items[i].kind == MODEL_CLOSE && m->items[i].socket == m->socket &&
 		    m->items[i].failure.kind == SESSION_NOT_SENT)

@@ -50,7 +50,7 @@ struct model {
 	size_t queued;
 	uint64_t ack_batch;
 	bool held;
-	unsigned held_socket;           /* where it was heard last; 0 over HTTP */
+	unsigned held_socket;           /* where it arrived last; 0 over HTTP */
 	char held_id[24];
 	uint64_t held_batch, held_until, seen_at;
 	unsigned char processed[MODEL_PUBLISHES], refused[MODEL_PUBLISHES];
@@ -79,7 +79,7 @@ void model_publish(struct model *m, unsigned channel);
 void model_expire(struct model *m);
 void model_kick(struct model *m);
 void model_close_socket(struct model *m);
-/* Lets the session say all it has to say, and takes its batches. */
+/* Gets all events of the session, and its batches. */
 void model_pull(struct model *m);
 /* when the next thing happens by itself */
 uint64_t model_next(const struct model *m);

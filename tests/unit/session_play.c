@@ -1,7 +1,6 @@
 /*
- * Owns the player of scripts (see session_play.h): what the session says is
- * put into lines, what the script says is done. Knows the public interface of
- * the session and nothing else.
+ * Plays scripts (see session_play.h): writes events and batches of the session as lines,
+ * and executes the lines of the script. Uses only the public interface of the session.
  */
 #include "tests/unit/session_play.h"
 
@@ -19,7 +18,7 @@ struct player {
 	struct session *s;
 	uint64_t now, start, peer;
 	const char *line;               /* of the script, for messages */
-	char out[LINES][LINE];          /* said by the session and not yet expected */
+	char out[LINES][LINE];          /* from the session and not expected yet */
 	unsigned first, n;
 	uint64_t batch[SESSION_LANES];  /* last on each lane */
 	bool open[SESSION_LANES];       /* an HTTP exchange is under way there */
@@ -38,7 +37,7 @@ static void push(struct player *p, const char *format, ...)
 	va_end(args);
 }
 
-/* ---- what the session says ---- */
+/* ---- lines of the session ---- */
 
 static void say_state(struct player *p)
 {
@@ -131,7 +130,7 @@ static size_t occurrences(struct slice text, const char *part)
 	return n;
 }
 
-/* A batch holds what it is said to hold. */
+/* The content of a batch matches its kind. */
 static void check_kind(struct player *p, const struct session_batch *b, struct slice text)
 {
 	size_t all = occurrences(text, "{\"channel\":");
@@ -192,9 +191,9 @@ static void pull(struct player *p)
 	buf_fini(&out);
 }
 
-/* ---- what the script says ---- */
+/* ---- lines of the script ---- */
 
-/* the next word of *line, which moves behind it */
+/* the next word of *line, which advances past it */
 static struct slice word(const char **line)
 {
 	while (**line == ' ')
@@ -379,7 +378,7 @@ static void act(struct player *p, const char *line)
 
 /* ---- comparing ---- */
 
-/* "%" in the pattern stands for any text, "'" for a quotation mark */
+/* "%" in the pattern matches any text, "'" a quotation mark */
 static bool matches(const char *pattern, const char *s)
 {
 	for (; *pattern != '%'; pattern++, s++) {

@@ -1,14 +1,14 @@
 /*
- * Plays a server, a driver and a clock around one session, from a script of
- * lines. Lines that begin with ">" act; each line that the session makes of it,
- * an event or a batch, must be met by the next "<" line, and none be left over.
- * A "'" in a line stands for a quotation mark; "%" in a "<" line for any text.
+ * Plays a server, a driver and a clock around a session, from a script of lines. Lines
+ * that begin with ">" act; each resulting line of the session, an event or a batch, must
+ * match the next "<" line, and none may be left over. A "'" in a line means a quotation
+ * mark; "%" in a "<" line matches any text.
  *
  *     > start | stop | probe | authorized | not-yet WHY
  *     > want CHANNEL | unwant CHANNEL
  *     > publish COOKIE CHANNEL MS DATA [EXT]  | call …     (MS until its deadline)
- *     > peer N                   who publishes from now on (0)
- *     > left N                   that one is gone
+ *     > peer N                   the peer that publishes from now on (0)
+ *     > left N                   that peer has disconnected
  *     > reply LANE TEXT          the whole HTTP response to the batch last taken on
  *                                that lane: "connect", "commands", "call1" to "call4", or
  *                                "command" for the last batch that was no connect
@@ -22,10 +22,10 @@
  *     > closed KIND …            unsupported, status=N, retry=MS
  *     > wait MS                  lets MS pass
  *     > sleep MS                 lets time pass until something comes out, MS at most
- *     > clock MS                 the clock on the wall is set to MS since 1970
+ *     > clock MS                 sets the time of day to MS since 1970
  *     > period                   since when it is connected, lost or stopped, as a line below
  *
- *     < +A..B                    so many milliseconds went by (first line after a sleep)
+ *     < +A..B                    this many milliseconds passed (first line after a sleep)
  *     < state NAME[ gap][: REASON]
  *     < message CHANNEL DATA
  *     < outcome COOKIE NAME[: TEXT]
@@ -38,10 +38,9 @@
  *     < KIND TRANSPORT[@N] TEXT  a batch: handshake, connect, commands, disconnect; N: the
  *                                number of its URL but for the first, 0
  *
- * The play ends the test when a batch breaks a law that holds always: two
- * connects at once, a second command batch at once on long-polling, a batch that
- * says of itself what is not so, or a clock that stands still while the session
- * keeps asking for it.
+ * The test fails when a batch breaks an invariant: two connects at once, a second command
+ * batch at once on long-polling, a batch whose content does not match its kind, or a
+ * deadline that does not advance.
  */
 #ifndef TESTS_SESSION_PLAY_H
 #define TESTS_SESSION_PLAY_H

@@ -18,7 +18,7 @@ static const struct {
 	{"{\"multiple-clients\":true,\"interval\":2000,\"reconnect\":\"retry\"}",
 	 {ADVICE_RETRY, 2000, 60000, 0, true, false}},
 	{"{\"multiple-clients\":1}", {ADVICE_ABSENT, 0, 60000, 0, false, false}},
-	/* types and sizes nobody should send */
+	/* wrong types and sizes */
 	{"{\"interval\":1500.75,\"timeout\":2e3}", {ADVICE_ABSENT, 1500, 2000, 0, false, false}},
 	{"{\"interval\":-1,\"timeout\":-5.5,\"maxInterval\":-1}",
 	 {ADVICE_ABSENT, 0, 0, 0, false, false}},

@@ -1,6 +1,6 @@
 /*
- * io/auth: what sources say and what is made of it, one fetch for all who wait,
- * the next one in time, pauses after failures, and files that change.
+ * auth/auth: answers of sources, one fetch for all callers, renewal in time, pauses after
+ * failures, and files that change.
  */
 #include "auth/auth.h"
 #include "base/clock.h"
@@ -120,7 +120,7 @@ static void answer(struct world *w, const char *text, uint64_t lifetime, const c
 	w->source.fetched(w->source.ctx, &f);
 }
 
-static void on_told(void *ctx, const char *why)
+static void on_reported(void *ctx, const char *why)
 {
 	struct world *w = ctx;
 
@@ -131,14 +131,14 @@ static void on_told(void *ctx, const char *why)
 		snprintf(w->why, sizeof(w->why), "%s", why);
 }
 
-static void until_told(struct world *w)
+static void until_reported(struct world *w)
 {
 	w->told = false;
 	wire_until(w->loop, &w->told);
 }
 
-/* Lets time pass until the source is asked or the waiter told; how many ms that took. */
-static uint64_t pass_until_told(struct world *w)
+/* Lets time pass until the source is asked or the caller gets a result; returns the ms passed. */
+static uint64_t pass_until_reported(struct world *w)
 {
 	uint64_t begun = clock_boot_ms();
 
@@ -173,8 +173,8 @@ static int setup(void **state)
 	warnings = 0;
 	clock_fake(1, 1000);
 	w->source.type = &source_type;
-	auth_waiter_init(&w->one, on_told, w);
-	auth_waiter_init(&w->two, on_told, w);
+	auth_waiter_init(&w->one, on_reported, w);
+	auth_waiter_init(&w->two, on_reported, w);
 	assert_int_equal(loop_new(&w->loop), 0);
 	struct auth_options o = options_of(w);
 	assert_int_equal(auth_new(w->loop, &o, &w->auth), 0);
@@ -205,7 +205,7 @@ static void one_fetch_for_all(void **state)
 	auth_get(w->auth, &w->one);
 	auth_get(w->auth, &w->one);
 	auth_get(w->auth, &w->two);
-	until_told(w);
+	until_reported(w);
 	assert_int_equal(w->fetches, 1);
 	answer(w, "t1", 0, NULL);
 	assert_int_equal(w->got, 2);
@@ -213,13 +213,13 @@ static void one_fetch_for_all(void **state)
 	/* it is good: no fetch, and no answer from within */
 	auth_get(w->auth, &w->one);
 	assert_int_equal(w->got, 2);
-	until_told(w);
+	until_reported(w);
 	assert_int_equal(w->got, 3);
 	assert_int_equal(w->fetches, 1);
 	/* rejected: another; meanwhile there is still the old one to be sent */
 	auth_invalidate(w->auth);
 	auth_get(w->auth, &w->one);
-	until_told(w);
+	until_reported(w);
 	assert_int_equal(w->fetches, 2);
 	assert_string_equal(auth_header(w->auth), "Authorization: Bearer t1");
 	answer(w, "t2", 0, NULL);
@@ -232,9 +232,9 @@ static void the_next_before_the_end(void **state)
 	struct world *w = *state;
 
 	auth_get(w->auth, &w->one);
-	until_told(w);
+	until_reported(w);
 	answer(w, "t1", 200, NULL);
-	assert_in_range(pass_until_told(w), 180, 199);
+	assert_in_range(pass_until_reported(w), 180, 199);
 	assert_int_equal(w->fetches, 2);
 	/* who asks meanwhile has the old one, and starts nothing */
 	answer(w, "t2", 100000, NULL);
@@ -243,9 +243,9 @@ static void the_next_before_the_end(void **state)
 	/* "0 seconds" is no reason to spin */
 	auth_invalidate(w->auth);
 	auth_get(w->auth, &w->one);
-	until_told(w);
+	until_reported(w);
 	answer(w, "t3", 1, NULL);
-	assert_int_equal(pass_until_told(w), 60);
+	assert_int_equal(pass_until_reported(w), 60);
 }
 
 /* a source that is down for a week is tried ten thousand times */
@@ -261,7 +261,7 @@ static void a_failure_is_logged_once(void **state)
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
 		auth_invalidate(w->auth);
 		auth_get(w->auth, &w->one);
-		pass_until_told(w);
+		pass_until_reported(w);
 		answer(w, steps[i].why ? NULL : "t", 0, steps[i].why);
 		assert_int_equal(warnings, steps[i].warnings);
 	}
@@ -273,7 +273,7 @@ static void failures_are_followed_by_pauses(void **state)
 	struct world *w = *state;
 
 	auth_get(w->auth, &w->one);
-	until_told(w);
+	until_reported(w);
 	for (unsigned i = 1; i <= 4; i++) {
 		answer(w, NULL, 0, "no luck");
 		assert_int_equal(w->failures, i);
@@ -284,35 +284,35 @@ static void failures_are_followed_by_pauses(void **state)
 		wire_settle(w->loop);
 		assert_int_equal(w->fetches, i);
 		/* a fifth shorter or longer at most */
-		assert_in_range(pass_until_told(w), pauses[i] * 4 / 5, pauses[i] * 6 / 5);
+		assert_in_range(pass_until_reported(w), pauses[i] * 4 / 5, pauses[i] * 6 / 5);
 		assert_int_equal(w->fetches, i + 1);
 	}
 	/* what cannot even be started is a failure like any other, and so is what makes no header */
 	w->refuses = true;
 	answer(w, NULL, 0, "no luck");
-	pass_until_told(w);
+	pass_until_reported(w);
 	assert_string_equal(w->why, "cannot");
 	w->refuses = false;
-	pass_until_told(w);
+	pass_until_reported(w);
 	answer(w, "t", 0, NULL);
 	assert_int_equal(w->got, 1);
 }
 
-/* a server that is overloaded says how long to leave it alone: longer than the pause would be */
+/* an overloaded server requests a pause that is longer than ours would be */
 static void a_source_asks_for_a_pause(void **state)
 {
 	struct world *w = *state;
 	struct auth_fetched f = {.why = "busy", .retry_after = 150};
 
 	auth_get(w->auth, &w->one);
-	until_told(w);
+	until_reported(w);
 	w->source.fetched(w->source.ctx, &f);
-	assert_int_equal(pass_until_told(w), 150);
+	assert_int_equal(pass_until_reported(w), 150);
 	assert_int_equal(w->fetches, 2);
 	/* a short one shortens nothing */
 	f.retry_after = 1;
 	w->source.fetched(w->source.ctx, &f);
-	assert_in_range(pass_until_told(w), 72, 108);
+	assert_in_range(pass_until_reported(w), 72, 108);
 }
 
 static void cancelled(void **state)
@@ -321,7 +321,7 @@ static void cancelled(void **state)
 
 	auth_get(w->auth, &w->one);
 	auth_cancel(&w->one);
-	until_told(w);
+	until_reported(w);
 	answer(w, "t", 0, NULL);
 	assert_int_equal(w->got, 0);
 }
@@ -353,11 +353,11 @@ static void files(void **state)
 	assert_int_equal(auth_new(w->loop, &o, &a), 0);
 	unsetenv("CREDENTIALS_DIRECTORY");
 	auth_get(a, &w->one);
-	until_told(w);
+	until_reported(w);
 	assert_int_equal(w->failures, 1);
 	assert_non_null(strstr(w->why, "/token: No such file"));
 	put(path, "{\"token\":\"t1\"}");
-	pass_until_told(w);
+	pass_until_reported(w);
 	assert_int_equal(w->got, 1);
 	assert_string_equal(auth_header(a), "Authorization: Bearer t1");
 	/* changed: at its next use; broken: the old one stays */
@@ -369,7 +369,7 @@ static void files(void **state)
 	assert_string_equal(auth_header(a), "Authorization: Bearer t2");
 	auth_invalidate(a);
 	auth_get(a, &w->one);
-	until_told(w);
+	until_reported(w);
 	auth_cancel(&w->one);
 	assert_int_equal(w->failures, 2);
 	auth_free(a);
@@ -392,7 +392,7 @@ static void short_of_memory(void **state)
 			continue;
 		auth_get(a, &w->one);
 		while (w->one.link.next != &w->one.link)
-			until_told(w);
+			until_reported(w);
 		assert_string_equal(auth_header(a), "Authorization: Bearer two words");
 		auth_free(a);
 	}

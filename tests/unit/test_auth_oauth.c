@@ -1,7 +1,6 @@
 /*
- * io/auth_oauth against a token server that says what the test wants: the forms of
- * all grants, the answers, everything that can go wrong, and that no complaint
- * has a secret in it.
+ * auth/oauth with a token server controlled by the test: the forms of all grants, the
+ * answers, all failures, and that no error message has a secret in it.
  */
 #include "auth/auth.h"
 #include "auth/oauth.h"
@@ -29,7 +28,7 @@ struct world {
 	struct http_options http;
 	struct auth_oauth_options o;
 	struct auth_source *source;
-	uint64_t now;                   /* stands still: no deadline passes by itself */
+	uint64_t now;                   /* a clock that does not advance: no deadline passes by itself */
 	char dir[32], path[3][64], url[128];
 	/* what a fetch came to */
 	bool done;
@@ -170,7 +169,7 @@ static void client_credentials(void **state)
 	assert_ptr_equal(strstr(request, "POST /token?x=1 HTTP/1.1\r\n"), request);
 	assert_non_null(strstr(request, "\r\nContent-Type: application/x-www-form-urlencoded\r\n"));
 	assert_non_null(strstr(request, "\r\nAccept: application/json\r\n"));
-	/* me%3A1:cl1ent+s3cret%26x */
+	/* base64 of me%3A1:cl1ent+s3cret%26x */
 	assert_non_null(strstr(request, "\r\nAuthorization: Basic "
 					"bWUlM0ExOmNsMWVudCtzM2NyZXQlMjZ4\r\n"));
 	assert_string_equal(body_of(request), "grant_type=client_credentials&scope=read+write&"
@@ -179,7 +178,7 @@ static void client_credentials(void **state)
 		     "\"instance_url\":\"http://elsewhere\"}");
 	assert_string_equal(w->token, "t1");
 	assert_int_equal(w->lifetime, 60000);
-	/* the other way to show who we are; the secret is read anew */
+	/* the other way of client authentication; the secret is read again */
 	forget_source(w);
 	w->o.client_auth = OAUTH_BODY;
 	w->o.n_parameters = 0;
@@ -399,7 +398,7 @@ static void no_answer(void **state)
 	/* the connection is gone, and so is the request with its secrets */
 	wire_gone(w->conn);
 	wire_close(w->conn);
-	/* nobody listens */
+	/* no server listens */
 	wire_free(w->wire);
 	char why[AUTH_WHY_MAX];
 	w->done = false;
@@ -435,7 +434,7 @@ struct waiting {
 	bool told;
 };
 
-static void on_told(void *ctx, const char *why)
+static void on_reported(void *ctx, const char *why)
 {
 	struct waiting *w = ctx;
 
@@ -455,7 +454,7 @@ static void one_request_for_all(void **state)
 	assert_int_equal(auth_new(w->loop, &o, &auth), 0);
 	w->source = NULL;
 	for (int i = 0; i < 5; i++) {
-		auth_waiter_init(&waiting[i].waiter, on_told, &waiting[i]);
+		auth_waiter_init(&waiting[i].waiter, on_reported, &waiting[i]);
 		auth_get(auth, &waiting[i].waiter);
 	}
 	struct wire_conn *c = wire_accept(w->wire);
@@ -488,7 +487,7 @@ static void short_of_memory(void **state)
 	w->o.parameters = more;
 	w->o.n_parameters = 1;
 	w->o.scope = w->o.audience = "a";
-	/* nobody there: the other end would be short of memory, too */
+	/* without a server, because its allocations would fail, too */
 	wire_free(w->wire);
 	w->wire = NULL;
 	FAIL_EACH_ALLOCATION {

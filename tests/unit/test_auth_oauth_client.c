@@ -1,7 +1,7 @@
 /*
- * io/auth_oauth: how the token server is reached. What the configuration says of
- * TLS and proxy holds for it too, and what it allows of the Bayeux server does
- * not. The client that it makes comes through here.
+ * auth/oauth: how the token server is reached. The options for TLS and proxy apply to it,
+ * too, but exceptions configured for the Bayeux server do not. The test wraps the
+ * creation of the client.
  */
 #include "auth/oauth.h"
 #include "net/http_client.h"

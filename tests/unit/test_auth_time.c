@@ -1,7 +1,7 @@
 /*
- * io/auth by a clock that the test sets: the next credential is fetched before
- * the one in hand ends, however long that lives and whoever says so; and what
- * a file costs is given back.
+ * auth/auth with a clock that the test sets: the next credential is fetched before the
+ * current one expires, whatever its lifetime and whether source or option sets it; and
+ * memory of a file is freed.
  */
 #include "auth/auth.h"
 #include "base/clock.h"
@@ -39,7 +39,7 @@ static void source_free(struct auth_source *s)
 
 static const struct auth_source_type source_type = {source_fetch, source_free};
 
-static void on_told(void *ctx, const char *why)
+static void on_reported(void *ctx, const char *why)
 {
 	struct world *w = ctx;
 
@@ -65,7 +65,7 @@ static void world_open(struct world *w, struct auth_options *o)
 	log_set_sink(quiet, NULL);
 	clock_fake(1, BORN);
 	assert_int_equal(loop_new(&w->loop), 0);
-	auth_waiter_init(&w->waiter, on_told, w);
+	auth_waiter_init(&w->waiter, on_reported, w);
 	o->name = "demo";
 	o->backoff_min = BACKOFF_MIN;
 	o->backoff_max = 1000;
@@ -95,7 +95,7 @@ static void the_next_one_is_fetched_before_the_end(void **state)
 {
 	static const struct { uint64_t told, configured, fetch_after; } table[] = {
 		{100000, 0, 90000},
-		/* what the source says counts more than what is configured for those that say nothing */
+		/* the lifetime from the source takes precedence over the configured one */
 		{100000, 5000, 90000},
 		{0, 100000, 90000},
 		/* of a long life, five minutes are early enough */

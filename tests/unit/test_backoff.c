@@ -1,4 +1,4 @@
-/* Pauses grow by one half to their ceiling, jitter stays within a fifth, a reset begins anew. */
+/* Pauses grow by one half to their ceiling, jitter stays within a fifth, a reset starts again. */
 #include "tests/unit/testing.h"
 
 #include "base/backoff.h"

@@ -1,6 +1,6 @@
 /*
- * binary: what CometD's binary extension says, in the local wire's form and
- * back; what is malformed is told as an error, or refused.
+ * binary: payloads of CometD's binary extension, converted to the local wire and back;
+ * malformed ones are an error, or refused.
  */
 #include "tests/unit/testing.h"
 
@@ -59,7 +59,7 @@ static void events_become_base64(void **state)
 	buf_fini(&out);
 }
 
-static void wishes_become_z85(void **state)
+static void bytes_become_z85(void **state)
 {
 	static const struct {
 		const char *wish, *own, *data, *ext;    /* ext NULL: data is the complaint */
@@ -158,7 +158,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(events_become_base64),
-		cmocka_unit_test(wishes_become_z85),
+		cmocka_unit_test(bytes_become_z85),
 		cmocka_unit_test(there_is_a_ceiling),
 		cmocka_unit_test(memory_fails),
 	};

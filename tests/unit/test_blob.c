@@ -1,6 +1,6 @@
 /*
- * base/blob: bytes live as long as somebody holds them, are read by offset
- * while their maker appends, and stop at their ceiling.
+ * base/blob: bytes exist as long as there is a reference, can be read by offset while
+ * more are appended, and have a ceiling.
  */
 #include "base/blob.h"
 #include "tests/unit/testing.h"

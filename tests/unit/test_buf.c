@@ -163,7 +163,7 @@ static void test_failed_allocation_changes_nothing(void **state)
 	}
 }
 
-/* what explicit_bzero() was given; memory that goes back to the allocator is nobody's to look at */
+/* bytes given to explicit_bzero(); freed memory itself cannot be examined */
 static size_t wiped;
 
 void explicit_bzero(void *p, size_t n)

@@ -1,6 +1,6 @@
 /*
- * Channel grammar, matching and covering, in tables; and the law behind them:
- * a pattern covers another exactly when it matches whatever that one matches.
+ * Channel grammar, matching and covering, in tables; and the rule for covering: a pattern
+ * covers another exactly when it matches everything that one matches.
  */
 #include "tests/unit/testing.h"
 
@@ -34,7 +34,7 @@ static const struct {
 	{"/a//b", CHANNEL_E_SLASH, CHANNEL_E_SLASH},
 	{"/a/*/b", CHANNEL_E_WILDCARD, CHANNEL_E_WILDCARD},
 	{"/**/b", CHANNEL_E_WILDCARD, CHANNEL_E_WILDCARD},
-	/* which of these a server accepts differs: it says so itself */
+	/* servers differ in which of these they accept, so they are passed on */
 	{"/a:b", 0, 0},
 	{"/a\"b", 0, 0},
 	{"/room/1:2,3=4&5'6%7", 0, 0},
@@ -183,7 +183,7 @@ static void covering_means_matching_all(void **state)
 	assert_false(channel_covers(slice_of("/a/**"), slice_of("/ab/**")));
 }
 
-static void trailing_slash_goes(void **state)
+static void trailing_slash_is_removed(void **state)
 {
 	(void)state;
 	assert_true(slice_eq(channel_normal(SLICE("/a/b/")), SLICE("/a/b")));
@@ -209,7 +209,7 @@ int main(void)
 		cmocka_unit_test(faults_have_words),
 		cmocka_unit_test(patterns_match),
 		cmocka_unit_test(covering_means_matching_all),
-		cmocka_unit_test(trailing_slash_goes),
+		cmocka_unit_test(trailing_slash_is_removed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

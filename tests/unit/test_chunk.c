@@ -1,6 +1,6 @@
 /*
- * hub/chunk: frames lie side by side in one blob till it is full, a large one
- * lies alone, and what nobody holds is used again.
+ * hub/chunk: frames are adjacent in one blob until it is full, a large one has its own,
+ * and a blob without other references is used again.
  */
 #include "hub/chunk.h"
 #include "tests/unit/testing.h"
@@ -42,7 +42,7 @@ static void test_side_by_side(void **state)
 	chunk_fini(&c);
 }
 
-/* also behind others: the limit is the frame's, not what its blob happens to hold */
+/* also after others: the limit applies to the frame, not to its blob */
 static void test_the_largest_frame(void **state)
 {
 	struct chunk_frame small, large;
@@ -91,7 +91,7 @@ static void test_used_again(void **state)
 		f = event(&c, 100);
 		assert_int_equal(f.offset, 0);
 	}
-	/* but not under the eyes of somebody who reads it */
+	/* but not while there is another reference to it */
 	blob_ref(f.blob);
 	assert_int_equal(event(&c, 100).offset, f.n);
 	blob_unref(f.blob);

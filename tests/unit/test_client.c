@@ -119,7 +119,7 @@ static void test_bytes(void **state)
 	const struct cometd_event *e;
 
 	(void)state;
-	/* the names of an event stay where they are when its bytes come behind them */
+	/* the names of an event do not move when its bytes are appended after them */
 	int n = snprintf(large, sizeof(large), "{'op':'message','server':'demo','seq':7,'message':"
 			 "{'channel':'/large'},'binary':{'data':'");
 	memset(large + n, 'A', 32000);
@@ -222,7 +222,7 @@ static void test_bad_arguments(void **state)
 }
 
 /* What one call gave may be given to the next: the usual echo. */
-static void test_given_is_taken(void **state)
+static void test_given_socket_is_used(void **state)
 {
 	static const struct daemon_step script[] = {
 		D_GREET(1, D_DEMO), {D_HEAR, "ping", 0}, D_MESSAGE(1, "/a", "{'n':1}"),
@@ -240,7 +240,7 @@ static void test_given_is_taken(void **state)
 	const struct cometd_event *e;
 
 	(void)state;
-	/* behind a blocking call they are copies of ours, which the next call lets go of */
+	/* after a blocking call they are copies, which the next call frees */
 	assert_int_equal(cometd_ping(c, DEFAULT), 0);
 	next(c, COMETD_EVENT_UP), next(c, COMETD_EVENT_STATE);
 	e = next(c, COMETD_EVENT_MESSAGE);
@@ -295,7 +295,7 @@ static void test_bad_messages(void **state)
 	cometd_free(c);
 }
 
-/* Of a program built with a newer header: what it does not use does no harm, what it uses does. */
+/* A program built with a newer header: unused new fields are accepted, used ones are an error. */
 static void test_newer_message(void **state)
 {
 	struct {
@@ -335,7 +335,7 @@ static void test_no_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_blocking), TEST(test_flush), TEST(test_bytes), TEST(test_given_is_taken), TEST(test_bad_arguments),
+		TEST(test_blocking), TEST(test_flush), TEST(test_bytes), TEST(test_given_socket_is_used), TEST(test_bad_arguments),
 		TEST(test_bad_messages), TEST(test_newer_message), TEST(test_no_memory),
 	};
 

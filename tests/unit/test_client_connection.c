@@ -31,13 +31,13 @@ static int connect_to(const char *path)
 	return error;
 }
 
-/* A child ends so when all is well: what it inherited is not its to free, and nobody is to count it. */
+/* Ends a child of the test, without leak checks: memory it inherited is freed by its parent. */
 static void end_child(bool well)
 {
 	raise(well ? SIGKILL : SIGABRT);
 }
 
-static void test_nobody_there(void **state)
+static void test_no_daemon(void **state)
 {
 	static const struct daemon_step script[] = {{D_END, 0, 0}};
 	struct daemon *d = daemon_start(script);
@@ -49,7 +49,7 @@ static void test_nobody_there(void **state)
 	assert_int_equal(connect_to("/nonexistent/sock"), COMETD_E_NO_DAEMON);
 	assert_int_equal(connect_to(file), COMETD_E_NO_DAEMON);
 	assert_int_equal(connect_to("/tmp"), COMETD_E_NO_DAEMON);
-	/* as somebody whom the permissions keep out */
+	/* as a user without permission */
 	assert_int_equal(chmod(daemon_path(d), 0), 0);
 	pid_t child = fork();
 	if (child == 0)
@@ -144,7 +144,7 @@ static void test_daemon_restarts(void **state)
 		D_GREET(4, D_DEMO), D_SUBSCRIBE(5, "/a"),
 		{D_HEAR, "{'op':'publish','id':6,'channel':'/late'", 0}, D_OK(6),
 		D_MESSAGE(1, "/a", "2"),
-		/* told to come back at once */
+		/* asked to connect again at once */
 		{D_SAY, "{'op':'closing','code':'shutdown','reason':'bye','retry_in':0}", 0},
 		{D_HANGUP, 0, 0},
 		D_GREET(7, ""), D_SUBSCRIBE(8, "/a"), {D_HEAR, "ping", 0}, D_OK(9),
@@ -180,7 +180,7 @@ static void test_daemon_restarts(void **state)
 	daemon_end(d);
 }
 
-/* The daemon accepts nobody for the moment: that is no reason to give up. */
+/* The daemon accepts no connection for the moment, which must not be an error. */
 static void test_busy(void **state)
 {
 	static const struct daemon_step script[] = {
@@ -254,14 +254,14 @@ static void test_fork(void **state)
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_int_equal(status, SIGKILL);
 	assert_int_equal(cometd_ping(c, DEFAULT), 0);
-	/* what was opened before the fork and what is opened behind it */
+	/* the connection opened before the fork, and one opened after it */
 	next(c, COMETD_EVENT_UP), next(c, COMETD_EVENT_DOWN), next(c, COMETD_EVENT_UP);
 	assert_int_equal(cometd_ping(c, DEFAULT), 0);
 	cometd_free(c);
 	daemon_end(d);
 }
 
-/* No descriptor is left: said in the kernel's words, and over when there is one again. */
+/* No descriptor is left: reported with the text of errno, and it recovers when there is one again. */
 static void test_no_descriptors(void **state)
 {
 	/* the daemon's thread lives under the same limit, which lets it not even poll() */
@@ -321,7 +321,7 @@ static void test_close_on_exec(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_nobody_there), TEST(test_unfriendly_daemons), TEST(test_deadlines),
+		TEST(test_no_daemon), TEST(test_unfriendly_daemons), TEST(test_deadlines),
 		TEST(test_interrupted), TEST(test_daemon_restarts), TEST(test_busy),
 		TEST(test_write_after_end), TEST(test_fork), TEST(test_no_descriptors),
 		TEST(test_close_on_exec),

@@ -1,7 +1,7 @@
 /*
- * The client engine and time: each wait ends when engine_deadline() said that it
- * would, for an application sleeps till then; only a connection that lasted
- * makes the pauses short again; and the pause is told as it is.
+ * The client engine and time: each wait ends at engine_deadline(), because the
+ * application sleeps until then; only a connection that lasted resets the pauses; and
+ * the actual pause is reported.
  */
 #include "tests/unit/testing.h"
 
@@ -34,7 +34,7 @@ static void test_a_daemon_that_does_not_greet(void **state)
 	engine_tick(p.engine, end);
 	assert_int_equal(engine_state(p.engine), ENGINE_BROKEN);
 	assert_int_equal(engine_error(p.engine), COMETD_E_TIMEOUT);
-	/* and whoever asks is sent to hear of it at once */
+	/* and the deadline makes the caller get it at once */
 	assert_int_equal(engine_deadline(p.engine), 0);
 	assert_int_equal(engine_next(p.engine, end, &item), ENGINE_E_BROKEN);
 	engine_free(p.engine);
@@ -62,7 +62,7 @@ static void test_only_what_lasts_is_good(void **state)
 	engine_free(p.engine);
 }
 
-static void test_the_pause_is_told(void **state)
+static void test_the_pause_is_reported(void **state)
 {
 	struct play p = {.chunk = SIZE_MAX, .now = 5000};
 	struct engine_item item;
@@ -82,7 +82,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_daemon_that_does_not_greet),
 		cmocka_unit_test(test_only_what_lasts_is_good),
-		cmocka_unit_test(test_the_pause_is_told),
+		cmocka_unit_test(test_the_pause_is_reported),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,8 +22,8 @@ ssize_t __wrap_recv(int fd, void *p, size_t n, int flags)
 #define MORE(seq, data) {D_WAIT, 0, 0}, D_MESSAGE(seq, "/a", data)
 
 /*
- * Wherever within a turn a message ends, it is told, though nothing comes
- * behind it to wake anybody.
+ * A message is delivered wherever within a turn it ends, although no further byte
+ * arrives to wake the loop.
  */
 static void drip(bool listen)
 {

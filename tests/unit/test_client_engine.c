@@ -1,7 +1,6 @@
 /*
- * Conversations with the client engine. Each is played whole, byte by byte, and
- * again with each allocation failing once: what the application is told must be
- * the same.
+ * Conversations with the client engine. Each is played at once, byte by byte, and again
+ * with each allocation failing once: the application must get the same.
  */
 #include "tests/unit/testing.h"
 
@@ -31,7 +30,7 @@ static const struct step greeting[] = {
 
 static const struct step greeting_of_another_kind[] = {
 	{CONNECTED, 0, 0}, HELLO_SAID(1),
-	/* rows that make no sense are not told, and harm nobody */
+	/* invalid rows are ignored */
 	GREETED(1, "7,{},{'server':8},{'server':'a'},{'server':'b','server':'c'},"
 		   "{'server':'demo','state':'off','since':5,'gap':false,'new':[]}"),
 	{TELL, "up gap=0", 0},
@@ -140,7 +139,7 @@ static const struct step reconnection[] = {
 	{TELL, "pub /a 1 = unknown-outcome: sent, but not answered" NO, 0},
 	{TELL, "down disconnected: the daemon closed the connection", 0}, {IDLE, 0, 0},
 	{SILENT, 0, 0},
-	/* attempts that fail are told once */
+	/* attempts that fail are reported once */
 	{LOST, 0, COMETD_E_NO_DAEMON}, {LOST, 0, COMETD_E_NO_DAEMON}, {IDLE, 0, 0},
 	{AT, 0, 2000},
 	{CONNECTED, 0, 0}, HELLO_SAID(7), {SILENT, 0, 0}, GREETED(7, ""), {TELL, "up gap=1", 0},
@@ -153,7 +152,7 @@ static const struct step reconnection[] = {
 	      "'error':{'code':'refused','message':'changed my mind'}}", 0},
 	{TELL, "subscription - /a refused: changed my mind", 0},
 	SUB_OK(9, "/b"), {TELL, "sub /b = ok" NO, 0}, {IDLE, 0, 0},
-	/* refused for good, wanted no more; for the moment, it is */
+	/* after a temporary refusal still wanted; after a final one not */
 	{SAY, "{'op':'subscription','server':'demo','channel':'/b','ok':true,'pending':true,"
 	      "'error':{'code':'refused','message':'limit'}}", 0},
 	{TELL, "subscription demo /b refused pending: limit", 0},
@@ -176,7 +175,7 @@ static const struct step reconnection[] = {
 
 static const struct step unsubscription[] = {
 	{DO_FAILS, "unsub /a", COMETD_E_NOT_SUBSCRIBED},
-	/* without a connection there is nobody to ask */
+	/* without a connection there is nothing to send */
 	{DO, "sub /a", 0}, {DO, "unsub /a", 0},
 	{TELL, "sub /a = cancelled: unsubscribed before the answer came" NO, 0},
 	{TELL, "unsub /a = ok" NO, 0}, {IDLE, 0, 0},
@@ -186,7 +185,7 @@ static const struct step unsubscription[] = {
 	SUB(2, "/a"), SUB(3, "/b"), {HEAR, "{'op':'unsubscribe','id':4,'channel':'/a'}", 0},
 	SUB_OK(2, "/a"), {TELL, "sub /a = ok" NO, 0}, OK(4), {TELL, "unsub /a = ok" NO, 0},
 	SUB_OK(3, "/b"), {TELL, "sub /b = ok" NO, 0},
-	/* the daemon had let go of it already, or never got to it */
+	/* the subscription has ended at the daemon already, or never began */
 	{DO, "sub /c", 0}, {DO, "unsub /c", 0}, SUB(5, "/c"),
 	{HEAR, "{'op':'unsubscribe','id':6,'channel':'/c'}", 0},
 	{SAY, "{'op':'reply','id':5,'ok':false,"
@@ -211,7 +210,7 @@ static const struct step deadlines[] = {
 	{TELL, "pub /a 1 = not-sent: not sent to the server" NO, 0},
 	{TELL, "ping = timeout: no answer in time" NO, 0},
 	{TELL, "sub /a = ok pending" NO, 0}, {IDLE, 0, 0},
-	/* wanted still, and its fate is told as soon as it is known */
+	/* still wanted, and the answer is reported when it arrives */
 	UP, SUB(2, "/a"), {SILENT, 0, 0}, SUB_OK(2, "/a"),
 	{TELL, "subscription - /a ok: -", 0}, {IDLE, 0, 0},
 	{DO, "pub /a 2", 0}, {DO, "ping", 0}, {DO, "sub /s", 0}, {DO, "sub /t", 0},
@@ -225,7 +224,7 @@ static const struct step deadlines[] = {
 	{TELL, "sub /u = ok pending" NO, 0},
 	{TELL, "sub /v = cancelled: unsubscribed before the answer came" NO, 0},
 	{TELL, "unsub /v = timeout: no answer in time" NO, 0},
-	/* the daemon gets a moment to say what became of the publish */
+	/* the daemon gets a grace period to report the outcome of the publish */
 	{IDLE, 0, 0}, {AT, 0, 62000},
 	{TELL, "pub /a 2 = unknown-outcome: sent, but not answered" NO, 0},
 	/* late answers: yes, no, and not yet */

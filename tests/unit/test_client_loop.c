@@ -1,6 +1,6 @@
 /*
- * The library in a loop: callbacks, freeing where it hurts, much at once, and events
- * that nobody takes.
+ * The library in a loop: callbacks, freeing at critical moments, many events at once, and
+ * events that the application does not read.
  */
 #include "tests/unit/testing.h"
 
@@ -52,7 +52,7 @@ static void test_free_in_callbacks(void **state)
 
 	(void)state;
 	for (int at = 1; at <= 4; at++) {
-		/* it may be gone before the daemon said or heard all: only the end matters */
+		/* the client may close before the script is complete: only the end matters */
 		struct daemon_step cut[16];
 		struct daemon *d;
 		struct log log = {.free_at = at};
@@ -143,7 +143,7 @@ static void test_large(void **state)
 
 /* ---- ceilings ---------------------------------------------------------- */
 
-/* Nobody takes the events: the library stops reading, says so, and loses nothing. */
+/* The application does not read events: the library stops reading, reports it, and loses nothing. */
 static void test_backlog(void **state)
 {
 	static const struct daemon_step script[] = {

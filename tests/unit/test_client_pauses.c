@@ -53,7 +53,7 @@ static void drain(struct play *p)
 		;
 }
 
-/* `said` at once, `last` (or NULL) 6 seconds later */
+/* sends `said` at once and `last` (or NULL) 6 seconds later */
 static uint64_t pause_after(struct play *p, const char *said, const char *last)
 {
 
@@ -127,7 +127,7 @@ static void test_states_remembered(void **state)
 	engine_free(p.engine);
 }
 
-/* A daemon that tells of more servers than anybody has, with names longer than allowed. */
+/* A daemon that lists too many servers, with names longer than allowed. */
 static void test_many_servers(void **state)
 {
 	static char text[64 * 1024];
@@ -149,7 +149,7 @@ static void test_many_servers(void **state)
 	play_feed(&p, text, n);
 	while (engine_next(p.engine, 0, &item) == 0)
 		told += item.event.type == COMETD_EVENT_STATE;
-	/* the ten long names are told, but not remembered */
+	/* the ten long names are reported, but not stored */
 	assert_int_equal(told, 10 + 256);
 	assert_int_equal(engine_server_state(p.engine, "265"), COMETD_STATE_OFF);
 	assert_int_equal(engine_server_state(p.engine, "266"), COMETD_E_UNKNOWN_SERVER);

@@ -1,6 +1,6 @@
 /*
- * base/clock: tells the time of the kernel, or the one a test gives, and the
- * kernel's again afterwards.
+ * base/clock: returns the time of the kernel, or the one that a test has set, and then
+ * the kernel's again.
  */
 #include "base/clock.h"
 #include "tests/unit/testing.h"

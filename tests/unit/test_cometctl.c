@@ -26,7 +26,7 @@ struct example {
 #define TWO_SERVERS "{'servers':[{'server':'x'},{'server':'two','n':2}]}"
 
 static const struct example examples[] = {
-	/* usage: nobody is asked */
+	/* usage: no connection is made */
 	{"", "", NOTHING, 2, "", "a verb is missing"},
 	{"publish /a 1", "", NOTHING, 2, "", "no such verb: publish"},
 	{"pub /a", "", NOTHING, 2, "", "too few arguments for pub"},
@@ -75,7 +75,7 @@ static const struct example examples[] = {
 	 "no answer in time"},
 	{"pub /a 1 --timeout 0.3", "", SCRIPT({D_ACCEPT, 0, 0}, {D_HEAR, "hello", 0}, END), 6, "",
 	 "no answer in time"},
-	/* accepted, later refused for the moment, and at last for good */
+	/* accepted, later refused temporarily, then finally */
 	{"sub /a", "", SCRIPT(GREET, D_SUBSCRIBE(2, "/a"),
 		{D_SAY, "{'op':'subscription','server':'demo','channel':'/a','ok':true,"
 			"'pending':true,'error':{'code':'refused','message':'403::limit'}}", 0},
@@ -164,7 +164,7 @@ static const struct example examples[] = {
 	{"pub /a 1 --ext 2", "", NOTHING, 2, "", "--ext: not a JSON object: 2"},
 	{"pub /a 1 --ext {},{}", "", NOTHING, 2, "", "--ext: not a JSON object: {},{}"},
 	{"sub /a --ext {}", "", NOTHING, 2, "", "not for sub"},
-	/* what is left of it is told */
+	/* the rest of the time is sent as the deadline */
 	{"-s demo pub --timeout=1999.5 /a -5", "",
 	 SCRIPT(GREET, PUB(2, "'server':'demo','channel':'/a','data':-5,'timeout':1"), D_OK(2),
 	END),
@@ -295,7 +295,7 @@ static const struct example examples[] = {
 	 "{'op':'state','server':'demo','default':true,'state':'connected','since':1,'gap':false}\n"
 	 "{'op':'subscription','server':'demo','channel':'/a','ok':true}\n"
 	 "{'op':'message','server':'demo','seq':7,'message':{'channel':'/a','data':1}}\n", ""},
-	/* bytes in base64, for nobody reads Z85 */
+	/* bytes in base64, not Z85 */
 	{"sub /a -n 1", "", SCRIPT(GREET, D_SUBSCRIBE(2, "/a"),
 		{D_SAY, "{'op':'message','server':'demo','seq':1,'message':{'channel':'/a','data':"
 			"{'data':'xK#0@zV'}},'binary':{'data':'aGVsbG8=','last':true}}", 0}, END), 0,
@@ -312,7 +312,7 @@ static const struct example examples[] = {
 			"'error':{'code':'refused','message':'403::no'}}", 0}, END),
 	 5, "", "/a: refused by the server: 403::no"},
 	{"sub /a --timeout 0.3", "", SCRIPT(GREET, {D_HEAR, "/a", 0}, END), 6, "", "timed out"},
-	/* news goes to stderr, and nobody is disturbed by a server that is not asked for */
+	/* states are printed to stderr, but only those of the selected server */
 	{"sub /a -n 1", "", SCRIPT(GREET, D_SUBSCRIBE(2, "/a"),
 		{D_SAY, "{'op':'state','server':'other','state':'halted','since':1,'gap':true}", 0},
 		{D_SAY, "{'op':'lost','server':'demo','count':2,'first':3,'last':5,"

@@ -178,7 +178,7 @@ static bool try_stuck_reader(const char *line, int signal)
 	return stuck;
 }
 
-/* Signals and deadlines count though nobody reads, and what was written ends with a line. */
+/* Signals and deadlines work although nothing reads the output, and output ends with a complete line. */
 static void test_stuck_reader(void **state)
 {
 	char line[32];
@@ -287,7 +287,7 @@ static void test_pub_much(void **state)
 				_exit(1);
 		_exit(0);
 	}
-	/* it takes no more of them; were it to, it had something to say by now */
+	/* it reads no more of them; otherwise it would have printed an error by now */
 	assert_int_equal(poll(&(struct pollfd){.fd = r.err, .events = POLLIN}, 1, 300), 0);
 	daemon_go(d);
 	assert_int_equal(waitpid(child, NULL, 0), child);
@@ -305,7 +305,7 @@ static void test_no_permission(void **state)
 
 	(void)state;
 	assert_int_equal(chmod(daemon_path(d), 0), 0);
-	/* root may do all: be somebody else */
+	/* root may access everything: become another user */
 	pid_t child = fork();
 	if (child == 0) {
 		if (getuid() == 0 && setuid(65534))

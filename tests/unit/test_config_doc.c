@@ -92,7 +92,7 @@ static bool is_option(const char *name, size_t n)
 	return false;
 }
 
-/* What stands in code in a cell is an option, with a value behind it perhaps. */
+/* Code in a cell is an option, possibly followed by a value. */
 static unsigned check_cell(const char *cell, const char *end)
 {
 	unsigned found = 0;

@@ -1,5 +1,5 @@
 /*
- * config_value: each type takes what it should, wholly, and nothing half right.
+ * config/value: each type accepts valid values completely, and no partly valid ones.
  */
 #include "config/value.h"
 #include "tests/unit/testing.h"

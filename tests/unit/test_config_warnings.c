@@ -1,6 +1,6 @@
 /*
- * config: what is right but deserves a warning: secrets that everybody may read,
- * options without effect, URLs of one server that are not equally safe.
+ * config: valid settings with a warning: secrets readable by all users, options without
+ * effect, URLs of one server that are not equally safe.
  */
 #include "tests/unit/config_text.h"
 

@@ -263,7 +263,7 @@ static void test_oauth(void **state)
 	config_free(c);
 }
 
-/* The credential's header cannot be said twice. */
+/* The credential's header cannot be set twice. */
 static void test_credential_header(void **state)
 {
 	(void)state;
@@ -319,7 +319,7 @@ static void test_duplicates(void **state)
 	config_free(c);
 }
 
-/* All are told, up to a limit, and the rest is counted. */
+/* All errors are reported, up to a limit, and the rest is counted. */
 static void test_all_errors(void **state)
 {
 	char text[2048] = MINIMAL;

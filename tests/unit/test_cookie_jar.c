@@ -245,7 +245,7 @@ static void test_written_when_changed(void **state)
 	assert_file(w->path, "\ta\t", false);
 }
 
-/* --- a file that somebody else had a hand in --- */
+/* --- a file that was edited --- */
 
 static void test_foreign_lines(void **state)
 {
@@ -300,7 +300,7 @@ static void test_broken_lines(void **state)
 	}
 }
 
-/* no jar at all, in every way: the daemon goes on, and the log says so once */
+/* no usable jar, for every reason: the daemon works without it, and logs that once */
 static void test_no_jar(void **state)
 {
 	struct world *w = *state;
@@ -330,7 +330,7 @@ static void test_no_jar(void **state)
 	start(w);
 	assert_int_equal(w->lines, 1);
 	take(w, "a=1; Max-Age=1000");
-	/* it cannot be written, which is said once */
+	/* it cannot be written, which is logged once */
 	for (int i = 0; i < 3; i++) {
 		cookie_jar_touch(w->jar);
 		pass(w, 1000);
@@ -351,7 +351,7 @@ static void test_no_jar(void **state)
 	assert_int_equal(w->lines, 3);
 }
 
-/* said at start */
+/* logged at start */
 static void test_no_directory(void **state)
 {
 	struct world *w = *state;
@@ -432,7 +432,7 @@ static void test_bad_preset_file(void **state)
 	assert_sent(w, "a=1");
 }
 
-/* what the administrator says wins over what was kept; and is kept itself only with an end */
+/* preset cookies take precedence over stored ones, and are stored only with an expiry time */
 static void test_preset_and_kept(void **state)
 {
 	static const char *const presets[] = {"a=preset"};

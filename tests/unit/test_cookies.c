@@ -209,8 +209,8 @@ static void test_bomb(void **state)
 	jar_fini(&j);
 }
 
-/* libcurl lists the cookies of some hosts before those of others, whichever came first: what was
-   there stays, whatever its place, its value and its attributes that may change */
+/* libcurl lists the cookies of some hosts before those of others, in no order of arrival: existing
+   cookies are kept, whatever their position, and their value and attributes may change */
 static void test_bomb_of_other_hosts(void **state)
 {
 	struct jar j;
@@ -249,7 +249,7 @@ static void test_bomb_of_other_hosts(void **state)
 	jar_fini(&j);
 }
 
-/* large ones: the header has its ceiling, and the small ones behind them fit still */
+/* large ones: the header has a ceiling, and small cookies after them still fit */
 static void test_header_ceiling(void **state)
 {
 	static char large[4000];

@@ -211,7 +211,7 @@ static void a_broken_text_ends_there(void **state)
 	WHOLE("/*[{}]*x", "{}\nFAULT\n");
 }
 
-/* One that is larger than the limit is left out, and named, wherever its channel stands. */
+/* One that is larger than the limit is skipped, and its channel is found wherever it is. */
 static void too_large_elements_are_skipped(void **state)
 {
 	char text[4096], pad[2001], expected[256];

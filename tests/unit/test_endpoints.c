@@ -48,7 +48,7 @@ static const struct {
 	  "/notifications/subscribe", "/notifications/subscribe", "/notifications/subscribe",
 	  "/notifications/subscribe", "/notifications/publish", "/notifications/publish",
 	  "/notifications"}, "/ws", true},
-	/* what somebody wrote is left as it is, and the rest has the style */
+	/* configured URLs are unchanged, and the others follow the style */
 	{"http://h/c", {{[ENDPOINT_CONNECT] = "https://other/x", [ENDPOINT_SUBSCRIBE] = "s"},
 			ENDPOINT_APPEND_JAVA},
 	 {"/c/handshake", "https://other/x", "/c/disconnect", "/c/s", "/c/s", "/c/s", "/c/s", "/c",

@@ -59,7 +59,7 @@ static const struct {
 	 "\"error\":\"403:denied_by_security_policy:subscribe_denied\",\"successful\":false}]",
 	 "meta /meta/subscribe failed id=s1 sub=/deny/x "
 	 "error=403:denied_by_security_policy:subscribe_denied"},
-	/* an answer to a call and the reply to it bear the same id */
+	/* an answer to a call and the reply to it have the same id */
 	{"[{\"data\":\"x\",\"channel\":\"/service/echo\",\"id\":\"e1\"},"
 	 "{\"channel\":\"/service/echo\",\"id\":\"e1\",\"successful\":true}]",
 	 "event /service/echo id=e1 data=\"x\"|reply /service/echo ok id=e1"},
@@ -67,7 +67,7 @@ static const struct {
 	{"[{\"channel\":\"/a/b\",\"data\":{\"k\":1},\"id\":\"6\"}]",
 	"event /a/b id=6 data={\"k\":1}"},
 	{"[{\"channel\":\"/meta/disconnect\"}]", "meta /meta/disconnect"},
-	/* data decides, whatever it is and whatever stands beside it */
+	/* data decides, whatever it is and whatever other fields there are */
 	{"[{\"channel\":\"/a\",\"data\":null},{\"channel\":\"/a\",\"data\":0},"
 	 "{\"channel\":\"/a\",\"data\":false,\"successful\":true},{\"channel\":\"/a\","
 	 "\"data\":\"\"}]",
@@ -161,7 +161,7 @@ static void client_id_is_cut_out(void **state)
 	envelope_batch_fini(&b);
 }
 
-static void errors_are_taken_apart(void **state)
+static void errors_are_parsed(void **state)
 {
 	(void)state;
 	static const struct {
@@ -219,7 +219,7 @@ int main(void)
 		cmocka_unit_test(texts_become_messages),
 		cmocka_unit_test(a_text_cut_anywhere_has_no_messages),
 		cmocka_unit_test(client_id_is_cut_out),
-		cmocka_unit_test(errors_are_taken_apart),
+		cmocka_unit_test(errors_are_parsed),
 		cmocka_unit_test(memory_may_be_short),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

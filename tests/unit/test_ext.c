@@ -1,6 +1,6 @@
 /*
- * The chain of extensions: asked in their order, told together; a message that
- * one of them had no memory for comes again, and nobody counts it twice.
+ * The chain of extensions: called in order, then all notified; a message that one of
+ * them had no memory for is shown again, and none counts it twice.
  */
 #include "tests/unit/testing.h"
 
@@ -12,7 +12,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* an extension that needs memory for each question, and says what it is told to */
+/* an extension that allocates in each call, and returns what the test has set */
 struct scripted {
 	struct ext ext;
 	int event_result, refused_result;
@@ -99,14 +99,14 @@ static void parse_messages(struct envelope_batch *b)
 
 static const struct ext_time noon = {500, 43200000};
 
-/* Asks until nobody fails, as the session does; a test fails one allocation only. */
+/* Calls until none fails, as the session does; a test fails only one allocation. */
 static int incoming(const struct list *chain, enum ext_moment moment, const struct envelope *e)
 {
 	int r = ext_incoming(chain, moment, e, noon);
 	return r == -ENOMEM ? ext_incoming(chain, moment, e, noon) : r;
 }
 
-static void all_are_told_what_one_dropped(void **state)
+static void all_see_what_one_dropped(void **state)
 {
 	struct scripted x[3];
 	struct envelope_batch b;
@@ -119,7 +119,7 @@ static void all_are_told_what_one_dropped(void **state)
 	assert_int_equal(incoming(&chain, EXT_EVENT, &b.items[EVENT]), 0);
 	x[1].event_result = EXT_DROP;
 	assert_int_equal(incoming(&chain, EXT_EVENT, &b.items[EVENT]), EXT_DROP);
-	/* the one behind does not see it, but may count it */
+	/* the next one does not see it, but may count it */
 	assert_int_equal(x[0].asked, 2);
 	assert_int_equal(x[1].asked, 2);
 	assert_int_equal(x[2].asked, 1);
@@ -133,7 +133,7 @@ static void all_are_told_what_one_dropped(void **state)
 	envelope_batch_fini(&b);
 }
 
-static void assert_connect_says(const struct list *chain, const char *expected)
+static void assert_connect_has(const struct list *chain, const char *expected)
 {
 	const struct ext_request request = {.kind = REQUEST_CONNECT, .at = noon};
 	struct buf out;
@@ -148,7 +148,7 @@ static void assert_connect_says(const struct list *chain, const char *expected)
 	buf_fini(&out);
 }
 
-/* ack stands in front of one that fails: its counts decide which repeats are left out */
+/* ack precedes one that fails: its counts decide which repeats are dropped */
 static void what_fails_is_counted_once(void **state)
 {
 	unsigned runs = 0;
@@ -179,7 +179,7 @@ static void what_fails_is_counted_once(void **state)
 		assert_int_equal(incoming(&chain, EXT_EVENT, &b.items[EVENT]), 0);
 		assert_int_equal(incoming(&chain, EXT_CONNECT_REPLY, &b.items[GOOD_CONNECT]), 0);
 		ext_settled(&chain);
-		assert_connect_says(&chain, ",\"ext\":{\"ack\":5,\"scripted\":1}");
+		assert_connect_has(&chain, ",\"ext\":{\"ack\":5,\"scripted\":1}");
 		assert_int_equal(behind.accepted, 1 + 3 + 3 + 1 + 1 + 4 + 1 + 1);
 		ext_free_all(&chain);
 	}
@@ -198,7 +198,7 @@ static struct ext *new_replay(void)
 	return x;
 }
 
-/* whoever asks anew has changed what it will say: a failure behind it must not undo that */
+/* an extension that requests another subscribe has changed its value: a later failure must not undo that */
 static void a_refusal_is_answered_once(void **state)
 {
 	struct scripted before, behind;
@@ -226,7 +226,7 @@ static void a_refusal_is_answered_once(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(all_are_told_what_one_dropped),
+		cmocka_unit_test(all_see_what_one_dropped),
 		cmocka_unit_test(what_fails_is_counted_once),
 		cmocka_unit_test(a_refusal_is_answered_once),
 	};

@@ -1,6 +1,6 @@
 /*
- * io/ext_files: what is in a file goes out with the requests, a changed one soon,
- * a broken one never; each fault is told once, and nothing of what is in a file.
+ * upstream/ext_files: the content of a file is sent with requests, a changed one soon, an
+ * invalid one never; each fault is reported once, without the content of the file.
  */
 #include "base/log.h"
 #include "tests/unit/testing.h"
@@ -85,7 +85,7 @@ static int teardown(void **state)
 }
 
 /* What a handshake has as ext, "" for none. It fails, and the next one is due a day later. */
-static void assert_says(struct world *w, const char *ext)
+static void assert_sends(struct world *w, const char *ext)
 {
 	static const struct session_failure failure = {.kind = SESSION_NOT_SENT};
 	struct session_event event;
@@ -111,35 +111,35 @@ static void changes_are_seen(void **state)
 	struct world *w = *state;
 
 	put(w, "{\"n\":1}");
-	assert_says(w, "");
+	assert_sends(w, "");
 	ext_files_read(&w->files, w->session);
-	assert_says(w, "{\"n\":1}");
+	assert_sends(w, "{\"n\":1}");
 	put(w, "{\"n\":22}");
 	ext_files_refresh(&w->files, w->session, 5000);
-	assert_says(w, "{\"n\":22}");
+	assert_sends(w, "{\"n\":22}");
 	/* looked at once a second at most */
 	put(w, "{\"n\":333}");
 	ext_files_refresh(&w->files, w->session, 5000 + EXT_FILES_PAUSE_MS - 1);
-	assert_says(w, "{\"n\":22}");
+	assert_sends(w, "{\"n\":22}");
 	ext_files_refresh(&w->files, w->session, 5000 + EXT_FILES_PAUSE_MS);
-	assert_says(w, "{\"n\":333}");
+	assert_sends(w, "{\"n\":333}");
 	/* what did not change is not read again, but by a new session */
 	session_set_ext(w->session, SESSION_EXT_HANDSHAKE, SLICE("{\"other\":1}"));
 	ext_files_refresh(&w->files, w->session, 9000);
-	assert_says(w, "{\"other\":1}");
+	assert_sends(w, "{\"other\":1}");
 	ext_files_read(&w->files, w->session);
-	assert_says(w, "{\"n\":333}");
+	assert_sends(w, "{\"n\":333}");
 	/* gone, and back again */
 	unlink(w->path);
 	ext_files_refresh(&w->files, w->session, 20000);
-	assert_says(w, "");
+	assert_sends(w, "");
 	put(w, "{\"n\":4}");
 	ext_files_refresh(&w->files, w->session, 30000);
-	assert_says(w, "{\"n\":4}");
+	assert_sends(w, "{\"n\":4}");
 }
 
-/* A session begins three times: so many lines, the last of which says this. */
-static void assert_told(struct world *w, unsigned lines, const char *text)
+/* A session begins three times: this many lines are logged, the last one with this text. */
+static void assert_reported(struct world *w, unsigned lines, const char *text)
 {
 	w->lines = 0;
 	w->line[0] = 0;
@@ -150,28 +150,28 @@ static void assert_told(struct world *w, unsigned lines, const char *text)
 		fail_msg("\"%s\" is not in \"%s\"", text, w->line);
 }
 
-static void faults_are_told_once(void **state)
+static void faults_are_reported_once(void **state)
 {
 	static char large[64 << 10];
 	struct world *w = *state;
 
 	put(w, "{\"n\":1}");
-	assert_told(w, 0, "");
+	assert_reported(w, 0, "");
 	put(w, "canary");
-	assert_told(w, 1, "the handshake goes without its ext: there is no JSON object");
-	assert_says(w, "");
+	assert_reported(w, 1, "the handshake goes without its ext: there is no JSON object");
+	assert_sends(w, "");
 	unlink(w->path);
-	assert_told(w, 1, "No such file");
+	assert_reported(w, 1, "No such file");
 	memset(large, ' ', sizeof(large) - 1);
 	put(w, large);
-	assert_told(w, 1, "goes without its ext");
-	assert_says(w, "");
+	assert_reported(w, 1, "goes without its ext");
+	assert_sends(w, "");
 	put(w, "{\"n\":1}");
-	assert_told(w, 0, "");
-	assert_says(w, "{\"n\":1}");
+	assert_reported(w, 0, "");
+	assert_sends(w, "{\"n\":1}");
 	/* once more, like the first one */
 	put(w, "[\"canary\"]");
-	assert_told(w, 1, "no JSON object");
+	assert_reported(w, 1, "no JSON object");
 }
 
 static void memory_fails(void **state)
@@ -191,7 +191,7 @@ static void memory_fails(void **state)
 	FAIL_EACH_ALLOCATION {
 		ext_files_read(&w->files, w->session);
 	}
-	assert_says(w, "{\"n\":1}");
+	assert_sends(w, "{\"n\":1}");
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -199,7 +199,7 @@ static void memory_fails(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(changes_are_seen), T(faults_are_told_once), T(memory_fails),
+		T(changes_are_seen), T(faults_are_reported_once), T(memory_fails),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

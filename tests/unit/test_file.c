@@ -1,6 +1,6 @@
 /*
- * io/file: read whole or not, replaced whole or not at all, closed in any case;
- * nobody else may read what was written.
+ * base/file: read completely or not, replaced atomically, closed in any case; written
+ * with mode 0600.
  */
 #include "base/file.h"
 #include "tests/unit/testing.h"
@@ -97,13 +97,13 @@ static void what_is_no_file(void **state)
 	buf_init(&b, 2 * FILE_READ_EXTRA);
 	assert_int_equal(file_read(path, &b), -ENOENT);
 	assert_int_equal(file_read(directory, &b), -EINVAL);
-	/* a pipe in its place: nobody waits for who might write into it */
+	/* a FIFO at the path: opening it must not block */
 	assert_int_equal(mkfifo(path, 0600), 0);
 	assert_int_equal(file_read(path, &b), -EINVAL);
 	buf_fini(&b);
 }
 
-/* a link that somebody laid where the new one is to be written is not followed */
+/* a symbolic link at the path of the new file is not followed */
 static void a_trap_in_its_place(void **state)
 {
 	struct stat st;

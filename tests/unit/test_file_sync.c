@@ -1,6 +1,6 @@
 /*
- * io/file: what is replaced is there whole, and waits for no disk. io/file_sync:
- * while a disk takes its time, the loop goes on; what it says in the end is told.
+ * base/file: replacing is atomic and does not wait for the disk. auth/file_sync: a slow
+ * disk does not block the loop, and its result is reported.
  */
 #include "auth/file_sync.h"
 #include "base/file.h"
@@ -16,10 +16,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* --- a disk that takes its time --- */
+/* --- a slow disk --- */
 
-static int hold[2];                     /* each byte lets one fsync() go on */
-static atomic_int begun, fault;         /* fault: of those that are let go from now on */
+static int hold[2];                     /* each byte lets one fsync() continue */
+static atomic_int begun, fault;         /* fault: of those that continue from now on */
 
 int __wrap_fsync(int fd);
 int __wrap_fsync(int fd)
@@ -106,11 +106,11 @@ static void replaced_at_once(void **state)
 	assert_int_equal(fread(text, 1, sizeof(text), f), 3);
 	fclose(f);
 	assert_string_equal(text, "new");
-	/* nobody was waited for: there was nobody to let it go */
+	/* no fsync() was called: it would have blocked */
 	assert_int_equal(begun, 0);
 }
 
-static void the_loop_goes_on(void **state)
+static void the_loop_is_not_blocked(void **state)
 {
 	struct file_sync *s;
 
@@ -130,7 +130,7 @@ static void the_loop_goes_on(void **state)
 	assert_int_equal(begun, 2);
 }
 
-static void what_the_disk_says(void **state)
+static void the_disks_error_is_reported(void **state)
 {
 	struct file_sync *s;
 
@@ -143,7 +143,7 @@ static void what_the_disk_says(void **state)
 	assert_int_equal(begun, 1);
 }
 
-static void who_goes_hears_nothing(void **state)
+static void a_freed_caller_gets_no_result(void **state)
 {
 	struct file_sync *s, *next;
 
@@ -212,8 +212,8 @@ static void short_of_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(replaced_at_once), T(the_loop_goes_on), T(what_the_disk_says),
-		T(who_goes_hears_nothing), T(without_threads_it_is_done_at_once), T(nothing_there),
+		T(replaced_at_once), T(the_loop_is_not_blocked), T(the_disks_error_is_reported),
+		T(a_freed_caller_gets_no_result), T(without_threads_it_is_done_at_once), T(nothing_there),
 		T(short_of_memory),
 	};
 

@@ -136,8 +136,8 @@ static void test_longest_frame_fits(void **state)
 	frame_reader_fini(&r);
 }
 
-/* hello is small; what is pipelined behind it may be larger, and waits untouched */
-static void test_limit_rises_behind_hello(void **state)
+/* hello is small; frames pipelined after it may be larger, and stay buffered */
+static void test_limit_rises_after_hello(void **state)
 {
 	struct frame_reader r;
 	struct slice hello;
@@ -316,7 +316,7 @@ int main(void)
 		cmocka_unit_test(test_byte_by_byte),
 		cmocka_unit_test(test_claimed_lengths),
 		cmocka_unit_test(test_longest_frame_fits),
-		cmocka_unit_test(test_limit_rises_behind_hello),
+		cmocka_unit_test(test_limit_rises_after_hello),
 		cmocka_unit_test(test_lengths_written),
 		cmocka_unit_test(test_writing),
 		cmocka_unit_test(test_writing_too_much),

@@ -1,6 +1,6 @@
 /*
- * io/helper against programs that behave in every way a person's script may:
- * garbage, floods, silence, failure, children that stay behind.
+ * auth/helper with programs that behave like faulty scripts: garbage, too much output, no
+ * output, failure, children that keep running.
  */
 #include "auth/helper.h"
 #include "tests/unit/testing.h"
@@ -78,7 +78,7 @@ int __wrap_kill(pid_t pid, int sig)
 	return 0;
 }
 
-static void let_them_hear(void)
+static void deliver_signals(void)
 {
 	deaf = false;
 	while (n_asked)
@@ -118,7 +118,7 @@ static void run(struct world *w, const char *script)
 }
 
 /* alive or dead */
-static bool is_anyone_left(void)
+static bool is_any_left(void)
 {
 	siginfo_t info;
 
@@ -129,8 +129,8 @@ static int teardown(void **state)
 {
 	struct world *w = *state;
 
-	/* nobody stays behind; whom the kernel was slow to kill, the next one reaps */
-	for (int i = 0; is_anyone_left(); i++) {
+	/* no process is left; one that the kernel was slow to kill is reaped by the next run */
+	for (int i = 0; is_any_left(); i++) {
 		assert_true(i < 100);
 		run(w, "exit 0");
 	}
@@ -208,9 +208,9 @@ static void on_tick(void *ctx)
 	*(bool *)ctx = true;
 }
 
-/* What the kernel is slow to kill (it sleeps in a file system that is gone, or is frozen) stops
-   nobody here, is reaped later, and there are never many of them. */
-static void killed_and_not_dead(void **state)
+/* A process that the kernel is slow to kill (it waits for a file system that does not answer, or is
+   frozen) blocks nothing, is reaped later, and there are never many of them. */
+static void killed_but_still_running(void **state)
 {
 	struct world *w = *state;
 	const char *const argv[] = {"/bin/sleep", "1000", NULL};
@@ -231,7 +231,7 @@ static void killed_and_not_dead(void **state)
 		helper_free(w->helper);
 	}
 	assert_int_equal(helper_new(w->loop, &o, on_done, w, &w->helper), -EAGAIN);
-	let_them_hear();
+	deliver_signals();
 	/* one has ended: there is room again */
 	siginfo_t info;
 	assert_int_equal(waitid(P_ALL, 0, &info, WEXITED | WNOWAIT), 0);
@@ -253,7 +253,7 @@ static void no_pidfds(void **state)
 	assert_int_equal(open_fds(), fds);
 }
 
-/* A pipe whose only writer will be what opens "/proc/PID/fd/N", as FORMAT says it of 9. */
+/* A pipe whose only writer is the process that opens "/proc/PID/fd/N", which `script` does as fd 9. */
 static void make_life(int life[2], char *script, size_t size, const char *rest)
 {
 	assert_int_equal(pipe(life), 0);
@@ -315,7 +315,7 @@ static void others_live_on(void **state)
 	assert_int_equal(waitid(P_PID, (id_t)other, &info, WEXITED), 0);
 }
 
-/* A daemon that is killed leaves nothing behind either. */
+/* A killed daemon leaves no process either. */
 static void daemon_that_is_killed(void **state)
 {
 	char script[256], byte;
@@ -439,7 +439,7 @@ int main(void)
 		HELPER_TEST(failure),
 		HELPER_TEST(flood),
 		HELPER_TEST(hang),
-		HELPER_TEST(killed_and_not_dead),
+		HELPER_TEST(killed_but_still_running),
 		HELPER_TEST(no_pidfds),
 		HELPER_TEST(child_that_holds_stdout),
 		HELPER_TEST(others_live_on),

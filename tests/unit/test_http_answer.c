@@ -1,6 +1,6 @@
 /*
- * Answers to one request, from a server that says exactly what a test wants:
- * right, cut, foreign or missing ones, and the ceilings of those that do not end.
+ * Answers to one request, from a server controlled by the test: valid, truncated, invalid
+ * or missing ones, and the limits of those that do not end.
  */
 #include "base/clock.h"
 #include "net/http_post.h"
@@ -186,9 +186,9 @@ static void on_deadline(void *ctx)
 }
 
 /*
- * The process was stopped until long after the deadline of its owner, and the
- * answer came meanwhile, to its end: it counts, though it takes several reads.
- * Deadlines come behind the descriptors, and libcurl reads until there is no more.
+ * The process was stopped until long after the deadline, and the complete answer arrived
+ * meanwhile: it counts, although it takes several reads. Descriptors are handled before
+ * deadlines, and libcurl reads until there is no more.
  */
 static void test_came_in_time(void **state)
 {
@@ -301,7 +301,7 @@ static void test_gzip(void **state)
 }
 
 /* refused by its header: not a byte of the body has come */
-static void test_length_beyond(void **state)
+static void test_length_above_limit(void **state)
 {
 	static const char *const lengths[] = {"10001", "18446744073709551615", "99999999999999999999"};
 	struct world *w = *state;
@@ -323,7 +323,7 @@ static void test_length_beyond(void **state)
 	}
 }
 
-/* an error whose body starts like this and goes on for ever, or as long as it says */
+/* an error whose body starts like this and never ends, or has the stated length */
 static void assert_error(struct world *w, unsigned status, const char *head, const char *begin)
 {
 	static char more[4096];
@@ -356,7 +356,7 @@ static void assert_error(struct world *w, unsigned status, const char *head, con
 	wire_close(c);
 }
 
-/* Its status says all that is asked of it: it is told as any error, and not read to its end. */
+/* The status is sufficient: it is reported as any error, and the body is not read to its end. */
 static void test_large_errors(void **state)
 {
 	static const unsigned statuses[] = {401, 403, 407, 413, 500, 503};
@@ -433,7 +433,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, http_world_setup, http_world_teardown)
 		T(status), T(retry_after), T(empty_and_html), T(chunks_of_one_byte), T(truncated),
 		T(reset_in_body), T(closed_without_answer), T(not_http), T(came_in_time), T(endless_body), T(body_max),
-		T(gzip), T(length_beyond), T(large_errors), T(packed_error),
+		T(gzip), T(length_above_limit), T(large_errors), T(packed_error),
 		T(endless_header), T(endless_interim),
 	};
 

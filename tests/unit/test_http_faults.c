@@ -78,7 +78,7 @@ static void test_garbage(void **state)
 }
 
 /* until the request ends: sixteen more of these */
-static void say_for_ever(struct world *w, const char *begin, const char *more)
+static void send_without_end(struct world *w, const char *begin, const char *more)
 {
 	struct wire_conn *c;
 	char piece[16 * 64] = "";
@@ -107,16 +107,16 @@ static void test_endless(void **state)
 
 	w->options.body_max = 100000;
 	make(w);
-	say_for_ever(w, CHUNKED "2\r\n[]\r\n0\r\n", "X-Trailer: 012345678901234567890123456789\r\n");
+	send_without_end(w, CHUNKED "2\r\n[]\r\n0\r\n", "X-Trailer: 012345678901234567890123456789\r\n");
 	assert_int_equal(w->result.status, 200);
-	say_for_ever(w, CHUNKED "2\r\n[]\r\n0\r\nX-Trailer: ", "012345678901234567890123456789");
-	say_for_ever(w, CHUNKED, "1\r\n[\r\n");
-	say_for_ever(w, "HTTP/1.1 200 ", "012345678901234567890123456789");
-	say_for_ever(w, "HTTP/1.1 302 Found\r\nLocation: /", "012345678901234567890123456789");
-	say_for_ever(w, "HTTP/1.1 200 OK\r\n", "a:\r\nb:\r\nc:\r\nd:\r\n");
+	send_without_end(w, CHUNKED "2\r\n[]\r\n0\r\nX-Trailer: ", "012345678901234567890123456789");
+	send_without_end(w, CHUNKED, "1\r\n[\r\n");
+	send_without_end(w, "HTTP/1.1 200 ", "012345678901234567890123456789");
+	send_without_end(w, "HTTP/1.1 302 Found\r\nLocation: /", "012345678901234567890123456789");
+	send_without_end(w, "HTTP/1.1 200 OK\r\n", "a:\r\nb:\r\nc:\r\nd:\r\n");
 }
 
-/* as say_for_ever(), in large pieces that no header and no body are made of */
+/* as send_without_end(), in large pieces that no header and no body are made of */
 static void waste(struct world *w, const char *head, struct slice begin, struct slice more)
 {
 	struct wire_conn *c;

@@ -1,6 +1,6 @@
 /*
- * io/curl_loop, http_client and http_post: what a request says, which connection
- * it goes by, and that nothing is ever sent twice or lost on the way.
+ * net/curl_loop, http_client and http_post: the content of a request, which connection it
+ * uses, and that nothing is sent twice or lost.
  */
 #include "base/log.h"
 #include "net/http_post.h"
@@ -89,14 +89,14 @@ static void test_header_file(void **state)
 	wire_say(c, OK_HEAD "Content-Length: 2\r\n\r\n[]");
 	assert_answered(w, 200, "[]");
 
-	/* read anew for each request */
+	/* read again for each request */
 	write_file(path, "Authorization: Bearer two");
 	start(w);
 	assert_non_null(strstr(wire_request(c), "\r\nAuthorization: Bearer two\r\n"));
 	wire_say(c, OK_HEAD "Content-Length: 2\r\n\r\n[]");
 	assert_answered(w, 200, "[]");
 
-	/* what is no header is never sent, and the secret in it never told */
+	/* an invalid header is never sent, and the secret in it never logged */
 	write_file(path, "X: 1\nBearer three\n");
 	assert_int_equal(http_post_start(w->post, wire_url(w->wire, "http", "/"), SLICE("[]")), -EINVAL);
 	assert_non_null(strstr(http_post_reason(w->post), ":2: no header"));
@@ -126,7 +126,7 @@ static void count_line(void *ctx, const struct log_line *line)
 	lines_logged++;
 }
 
-/* The header of the credential is sent once, and the credential is what it says. */
+/* The header of the credential is sent once, with the credential. */
 static void test_header_file_and_credential(void **state)
 {
 	struct world *w = *state;
@@ -182,7 +182,7 @@ static void test_refused(void **state)
 
 	make(w);
 	start(w);
-	wire_free(w->wire); /* nobody listens there now */
+	wire_free(w->wire); /* no server listens there now */
 	w->wire = NULL;
 	assert_failed(w, HTTP_NOT_SENT, "Connection refused");
 	w->wire = wire_new(w->loop);
@@ -195,8 +195,8 @@ static void test_refused(void **state)
 }
 
 /*
- * A name server that does not answer: libcurl asks it in a thread, and whoever
- * aborts must not wait for that thread. This getaddrinfo() stands before libc's.
+ * A name server that does not answer: libcurl asks it in a thread, and aborting must not
+ * wait for that thread. This getaddrinfo() replaces libc's.
  */
 static pthread_mutex_t resolver = PTHREAD_MUTEX_INITIALIZER;
 static volatile bool resolving;
@@ -313,7 +313,7 @@ static void test_never_sent_twice(void **state)
 			wire_close(c);
 		assert_failed(w, HTTP_BROKEN, "closed before an answer");
 		wire_settle(w->loop);
-		/* a connection may have been opened, but nothing was said on it */
+		/* a connection may have been opened, but nothing was sent on it */
 		while (wire_count(w->wire) > (unsigned)reset * 2 + 1) {
 			c = wire_accept(w->wire);
 			wire_gone(c);

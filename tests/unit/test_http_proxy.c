@@ -1,6 +1,6 @@
 /*
- * Requests through a proxy: what it is told and what not, with its password,
- * over TLS, and how its refusals are told apart from the server's.
+ * Requests through a proxy: what is sent to it and what is not, with a password, over TLS,
+ * and how its refusals are distinguished from the server's.
  */
 #include "net/http_post.h"
 #include "tests/unit/http_world.h"
@@ -38,7 +38,7 @@ static void test_proxy(void **state)
 
 	snprintf(proxy, sizeof(proxy), "%s", wire_url(w->wire, "http", ""));
 	w->options.proxy = proxy;
-	/* the environment has no say */
+	/* the environment is ignored */
 	assert_int_equal(setenv("no_proxy", "*", 1), 0);
 	make(w);
 	w->done = false;
@@ -83,10 +83,10 @@ static void test_tunnel(void **state)
 static const struct {
 	const char *url, *answer;
 	enum http_outcome outcome;
-	unsigned status;                /* as the session is told */
+	unsigned status;                /* as reported to the session */
 	const char *reason;
 } refusals[] = {
-	/* asked for a tunnel, so it is the proxy that says no */
+	/* the answer to CONNECT, so it is a refusal of the proxy */
 	{"https://nowhere.invalid/", "407 Who?\r\nProxy-Authenticate: Basic realm=\"x\"\r\n"
 	 "Content-Length: 6\r\n\r\n<html>", HTTP_NOT_SENT, 0, "the proxy answered 407"},
 	{"https://nowhere.invalid/", "502 Bad\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n"
@@ -103,7 +103,7 @@ static const struct {
 	{"http://nowhere.invalid/", "401 Who?\r\nContent-Length: 0\r\n\r\n", HTTP_ANSWERED, 401, ""},
 };
 
-/* What a proxy has to say behind its refusal may never end: nobody waits for it. */
+/* The body of a proxy's refusal may never end: it is not waited for. */
 static void test_refusal_without_end(void **state)
 {
 	static const char *const bodies[] = {
@@ -149,7 +149,7 @@ static void test_refusals(void **state)
 	assert_int_equal(w->dones, sizeof(refusals) / sizeof(refusals[0]));
 }
 
-/* without a proxy nobody is blamed who is not there */
+/* without a proxy the reason does not mention one */
 static void test_no_proxy_to_blame(void **state)
 {
 	struct world *w = *state;
@@ -205,11 +205,11 @@ static void test_login(void **state)
 	assert_non_null(strstr(wire_request(c), LOGIN_BASIC));
 	wire_say(c, OK_HEAD EMPTY);
 	assert_answered(w, 200, "[]");
-	/* who repeats it is not heard */
+	/* the credential is masked where it is repeated */
 	char text[] = "p%41:ss@/, dXMgZXI6cCU0MTpzc0Av";
 	mask_text(http_client_mask(w->client), text, strlen(text));
 	assert_string_equal(text, "*********, ********************");
-	/* read anew for each request; a password may be empty */
+	/* read again for each request; a password may be empty */
 	write_file(path, "other:");
 	c = begin_at(w, "http://nowhere.invalid/");
 	assert_non_null(strstr(wire_request(c), "\r\nProxy-Authorization: Basic b3RoZXI6\r\n"));
@@ -220,7 +220,7 @@ static void test_login(void **state)
 	assert_non_null(strstr(wire_request(c), LOGIN_BASIC));
 	wire_say(c, "HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n");
 	assert_failed(w, HTTP_NOT_SENT, "proxy-credential-file is missing or wrong");
-	/* what is wrong with the file is said, and what is in it is not */
+	/* the fault of the file is reported without its content */
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		write_file(path, bad[i]);
 		assert_int_equal(http_post_start(w->post, "http://x.invalid/", SLICE("[]")), -EINVAL);
@@ -232,7 +232,7 @@ static void test_login(void **state)
 	assert_non_null(strstr(http_post_reason(w->post), path));
 }
 
-/* the server never hears it, not even on the same connection */
+/* the server never gets it, not even on the same connection */
 static void test_login_stays(void **state)
 {
 	struct world *w = *state;

@@ -107,7 +107,7 @@ static void test_followed(void **state)
 		assert_false(w->done);
 		wire_say(c, OK_HEAD "Content-Length: 2\r\n\r\n[]");
 		assert_answered(w, 200, "[]");
-		/* the next request begins where it was told to */
+		/* the next request goes to the original URL again */
 		start(w);
 		assert_non_null(strstr(wire_request(c), "POST /cometd "));
 	}
@@ -128,7 +128,7 @@ static void test_cookie(void **state)
 	assert_non_null(strstr(wire_request(c), "\r\nCookie: route=a\r\n"));
 }
 
-/* Nobody connects anywhere; the answer and its reason are told. */
+/* No connection is made; the answer and its reason are reported. */
 static void assert_refused(struct world *w, unsigned status, const char *to, const char *why)
 {
 	struct wire_conn *c = begin(w);
@@ -177,7 +177,7 @@ static void test_loop(void **state)
 	}
 	say_redirect(c, 302, "/cometd");
 	assert_failed(w, HTTP_ANSWERED, "one time too many");
-	/* the count begins anew */
+	/* the count starts again */
 	start(w);
 	wire_request(c);
 	say_redirect(c, 302, "/x");
@@ -205,8 +205,8 @@ static void test_ceilings(void **state)
 	assert_failed(w, HTTP_BROKEN, "the answer is too large");
 }
 
-/* what fails behind a redirect may have arrived before it */
-static void test_broken_behind(void **state)
+/* a request that fails after a redirect may have arrived before it */
+static void test_broken_after_redirect(void **state)
 {
 	struct world *w = *state;
 	struct wire_conn *c;
@@ -279,7 +279,8 @@ static void test_log(void **state)
 	log_set_sink(NULL, NULL);
 }
 
-/* an allocation fails while the redirect is followed: it fails, or goes on, and tells either */
+/* an allocation fails while the redirect is followed: the request fails or continues, and the result is
+   reported */
 static void test_allocations_meanwhile(void **state)
 {
 	struct world *w = *state;
@@ -323,7 +324,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, http_world_setup, http_world_teardown)
-		T(rules), T(followed), T(cookie), T(refused), T(loop), T(ceilings), T(broken_behind),
+		T(rules), T(followed), T(cookie), T(refused), T(loop), T(ceilings), T(broken_after_redirect),
 		T(abort), T(log), T(allocations_meanwhile),
 	};
 

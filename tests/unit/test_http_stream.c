@@ -132,7 +132,7 @@ static void test_pieces(void **state)
 	assert_int_equal(w->dones, 0);
 }
 
-/* max-message is a limit of messages, which are told apart elsewhere */
+/* max-message limits a message, not the body: bayeux/elements.c separates messages */
 static void test_beyond_body_max(void **state)
 {
 	static char text[1u << 20];
@@ -320,7 +320,7 @@ static void test_bomb(void **state)
 
 /* --- what is around it --- */
 
-/* an error comes with its status, and its body is nobody's */
+/* an error is reported by its status; its body is not passed on */
 static void test_errors(void **state)
 {
 	struct world *w = *state;

@@ -23,7 +23,7 @@ static void test_tls(void **state)
 
 	make_certificates();
 	use_tls(w, "good");
-	/* nobody vouches for it */
+	/* no trusted authority signed it */
 	start_tls(w);
 	assert_failed(w, HTTP_NOT_SENT, "certificate");
 	unmake(w);
@@ -42,7 +42,7 @@ static void test_tls(void **state)
 	start_tls(w);
 	assert_failed(w, HTTP_NOT_SENT, "");
 	unmake(w);
-	/* insecure by wish */
+	/* insecure, as configured */
 	w->options.insecure = true;
 	start_tls(w);
 	wire_accept(w->wire);
@@ -125,7 +125,7 @@ static void test_client_certificate(void **state)
 	w->options.cert_file = both;
 	w->options.key_file = NULL;
 	assert_served(w);
-	/* a key with a password is an error; nobody is asked for it */
+	/* a key with a password is an error; there is no prompt */
 	shell("openssl ec -in %s/other-key.pem -aes256 -passout pass:hunter2 -out %s/locked.pem "
 	      "2>/dev/null", pki, pki);
 	w->options.key_file = pem("locked");

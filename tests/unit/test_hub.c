@@ -1,6 +1,6 @@
 /*
- * hub: a message reaches whoever hears it, once, from one encoding; a state
- * reaches all; members and servers come and go and leave nothing behind.
+ * hub: a message is delivered once to each receiver, from one encoding; a state goes to
+ * all members; members and servers are added and removed without leaks.
  */
 #include "tests/unit/hub_world.h"
 
@@ -10,7 +10,7 @@
 
 #define OK_A "{'op':'reply','id':1,'ok':true,'result':{'channels':[{'channel':'/a','ok':true}]}}\n"
 
-/* the member listens, whatever the server says */
+/* the member subscribes with upstream:false */
 static void listen_to(struct world *w, unsigned m, const char *channel)
 {
 	char request[400];
@@ -21,7 +21,7 @@ static void listen_to(struct world *w, unsigned m, const char *channel)
 	assert_non_null(strstr(heard(w, m), "'ok':true"));
 }
 
-static void test_who_hears(void **state)
+static void test_receivers(void **state)
 {
 	struct world w;
 
@@ -60,7 +60,7 @@ static void test_once_however_many_match(void **state)
 	world_fini(&w);
 }
 
-/* What comes on the bare channel that nobody asked for comes because of a filter. */
+/* A message on a channel that is wanted only with a filter is for the filter's subscribers. */
 static void test_filters(void **state)
 {
 	struct world w;
@@ -94,7 +94,7 @@ static void test_filters(void **state)
 	say_message(&w, 0, "/t/X?s=b", "6");
 	world_fini(&w);
 }
-static void test_encoded_once_and_only_if_heard(void **state)
+static void test_encoded_once_and_only_for_receivers(void **state)
 {
 	struct iovec iov[2][2];
 	struct hub_stats stats;
@@ -174,7 +174,7 @@ static void test_strictest_overflow_counts(void **state)
 		say_message(&w, 0, "/b", "{}");
 	assert_true(w.members[0].outbox.overrun);
 	assert_false(w.members[1].outbox.overrun);
-	/* whichever is found first */
+	/* whichever of its patterns is found first */
 	listen_to(&w, 2, "/a");
 	assert_int_equal(ask(&w, 2, "{'op':'subscribe','id':1,'channel':'/**','upstream':false,"
 				    "'overflow':'disconnect'}"), 0);
@@ -339,7 +339,7 @@ static size_t encoded(const struct world *w)
 	return stats.encoded_bytes;
 }
 
-/* what all hear is made once, however many they are */
+/* a frame for all members is encoded once */
 static void test_news_are_encoded_once(void **state)
 {
 	struct world w;
@@ -427,7 +427,7 @@ static void test_server_fields(void **state)
 	world_fini(&w);
 }
 
-/* a member that would miss a state for want of memory is told by its end */
+/* a member that would miss a state for lack of memory is overrun */
 static void test_no_memory_for_a_state(void **state)
 {
 	struct world w;
@@ -477,7 +477,7 @@ static void test_members_by_id(void **state)
 	world_fini(&w);
 }
 
-static void test_member_leaves(void **state)
+static void test_member_removed(void **state)
 {
 	struct world w;
 
@@ -602,10 +602,10 @@ static void test_no_memory_to_begin(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_who_hears),
+		cmocka_unit_test(test_receivers),
 		cmocka_unit_test(test_once_however_many_match),
 		cmocka_unit_test(test_filters),
-		cmocka_unit_test(test_encoded_once_and_only_if_heard),
+		cmocka_unit_test(test_encoded_once_and_only_for_receivers),
 		cmocka_unit_test(test_slow_member_keeps_its_bytes),
 		cmocka_unit_test(test_unreadable_is_lost),
 		cmocka_unit_test(test_unreadable_is_counted_with_overflow),
@@ -618,7 +618,7 @@ int main(void)
 		cmocka_unit_test(test_server_fields),
 		cmocka_unit_test(test_no_memory_for_a_state),
 		cmocka_unit_test(test_members_by_id),
-		cmocka_unit_test(test_member_leaves),
+		cmocka_unit_test(test_member_removed),
 		cmocka_unit_test(test_servers_by_name),
 		cmocka_unit_test(test_server_removed),
 		cmocka_unit_test(test_no_memory_to_begin),

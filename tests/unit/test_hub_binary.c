@@ -1,7 +1,7 @@
 /*
- * Bytes through the hub: what a member publishes as bytes goes to the server as
- * CometD's binary extension has it, and what comes so is told as bytes beside the
- * message, where that is wanted; too much of it is left out, and never the message.
+ * Binary data through the hub: publishes go to the server in the form of CometD's binary
+ * extension, and events are delivered with a `binary` field where that is wanted. If it
+ * is too large only that field is left out, never the message.
  */
 #include "tests/unit/hub_world.h"
 
@@ -18,7 +18,7 @@ static void listen_to_a(struct world *w)
 		     "[{'channel':'/a','ok':true}]}}\n");
 }
 
-static void bytes_are_told_where_wanted(void **state)
+static void bytes_are_delivered_where_wanted(void **state)
 {
 	struct world w;
 
@@ -94,7 +94,7 @@ static void members_publish_bytes(void **state)
 #define REFUSED(words)                                                                             \
 	"{'op':'reply','id':1,'ok':false,'error':{'code':'bad-request','message':'" words "'}}\n"
 
-static void what_is_wrong_is_said(void **state)
+static void malformed_data_is_reported(void **state)
 {
 	static const char *const cases[][2] = {
 		{"{'op':'publish','id':1,'channel':'/a'}",
@@ -119,7 +119,7 @@ static void what_is_wrong_is_said(void **state)
 	world_fini(&w);
 }
 
-/* a hearer gets the message or is told that it is lost; a publisher is answered either way */
+/* a receiver gets the message or its loss; a publisher is answered in any case */
 static void memory_fails(void **state)
 {
 	unsigned lost = 0, failed = 0;
@@ -149,11 +149,11 @@ static void memory_fails(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(bytes_are_told_where_wanted),
+		cmocka_unit_test(bytes_are_delivered_where_wanted),
 		cmocka_unit_test(too_many_bytes_are_left_out),
 		cmocka_unit_test(answers_have_them_too),
 		cmocka_unit_test(members_publish_bytes),
-		cmocka_unit_test(what_is_wrong_is_said),
+		cmocka_unit_test(malformed_data_is_reported),
 		cmocka_unit_test(memory_fails),
 	};
 

@@ -1,6 +1,6 @@
 /*
- * Who is told that a link was lost, and when: those who were there, if it lasts;
- * those who came meanwhile, as it goes; all, when messages may have been missed.
+ * Which members get the loss of a link, and when: those present before, if it lasts;
+ * those added meanwhile, each change; all, when messages may have been missed.
  */
 #include "hub/grace.h"
 #include "tests/unit/hub_world.h"
@@ -41,8 +41,8 @@ static void say_at(struct world *w, enum session_state s, bool gap, uint64_t at)
 	hub_handle_event(w->hub, w->servers[0], &event, WORLD_NOW + at, WORLD_UNIX_MS + at);
 }
 
-/* One event; the session's double knows no names but "connected" and "unconnected". */
-static void assert_told(struct world *w, unsigned m, const char *state, const char *gap)
+/* One event; the session's double only has the states "connected" and "unconnected". */
+static void assert_reported(struct world *w, unsigned m, const char *state, const char *gap)
 {
 	char expected[64];
 	const char *text = heard(w, m);
@@ -71,7 +71,7 @@ static void back_in_time_is_no_news(void **state)
 		assert_heard(w, i, "");
 }
 
-static void a_gap_is_always_told(void **state)
+static void a_gap_is_always_reported(void **state)
 {
 	struct world *w = *state;
 
@@ -80,14 +80,14 @@ static void a_gap_is_always_told(void **state)
 	say_at(w, SESSION_CONNECTING, true, 30);
 	assert_heard(w, 0, "");
 	say_at(w, SESSION_CONNECTED, true, 40);
-	assert_told(w, 0, "connected", "true");
-	assert_told(w, 3, "connected", "true");
+	assert_reported(w, 0, "connected", "true");
+	assert_reported(w, 3, "connected", "true");
 	/* also when it never left that state */
 	say_at(w, SESSION_CONNECTED, true, 50);
-	assert_told(w, 0, "connected", "true");
+	assert_reported(w, 0, "connected", "true");
 }
 
-static void what_lasts_is_told(void **state)
+static void a_long_loss_is_reported(void **state)
 {
 	struct world *w = *state;
 
@@ -97,28 +97,28 @@ static void what_lasts_is_told(void **state)
 	hub_tick(w->hub, w->servers[0], WORLD_NOW + 10 + MAX - 1, WORLD_UNIX_MS);
 	assert_heard(w, 0, "");
 	hub_tick(w->hub, w->servers[0], WORLD_NOW + 10 + MAX, WORLD_UNIX_MS);
-	assert_told(w, 0, "unconnected", "false");
-	assert_told(w, 3, "unconnected", "false");
+	assert_reported(w, 0, "unconnected", "false");
+	assert_reported(w, 3, "unconnected", "false");
 	hub_tick(w->hub, w->servers[0], WORLD_NOW + 99999, WORLD_UNIX_MS);
 	assert_heard(w, 0, "");
 	/* from now on it is as without */
 	say_at(w, SESSION_UNCONNECTED, false, 7000);
-	assert_told(w, 0, "unconnected", "false");
+	assert_reported(w, 0, "unconnected", "false");
 	say_at(w, SESSION_CONNECTED, false, 8000);
-	assert_told(w, 0, "connected", "false");
+	assert_reported(w, 0, "connected", "false");
 }
 
 /* the timer is late, and the next change comes first */
-static void late_is_told_too(void **state)
+static void a_late_loss_is_reported_too(void **state)
 {
 	struct world *w = *state;
 
 	say_at(w, SESSION_UNCONNECTED, false, 10);
 	say_at(w, SESSION_HANDSHAKING, false, 10 + MAX);
-	assert_told(w, 0, "unconnected", "false");
+	assert_reported(w, 0, "unconnected", "false");
 }
 
-static void an_end_is_told_at_once(void **state)
+static void an_end_is_reported_at_once(void **state)
 {
 	static const enum session_state ends[] = {SESSION_HALTED, SESSION_DISCONNECTING,
 						  SESSION_OFF};
@@ -129,13 +129,13 @@ static void an_end_is_told_at_once(void **state)
 		say_at(w, ends[i], false, 20);
 		assert_true(*heard(w, 0));
 		say_at(w, SESSION_CONNECTED, false, 30);
-		assert_told(w, 0, "connected", "false");
+		assert_reported(w, 0, "connected", "false");
 		assert_true(*heard(w, 1));
 	}
 }
 
-/* who came while it was away was greeted with the truth, and hears how it goes on */
-static void newcomers_hear_the_end_of_it(void **state)
+/* a member added during the loss got the actual state, and gets each change */
+static void new_members_get_later_states(void **state)
 {
 	struct world *w = *state;
 
@@ -143,16 +143,16 @@ static void newcomers_hear_the_end_of_it(void **state)
 	say_at(w, SESSION_UNCONNECTED, false, 10);
 	assert_int_equal(hub_add_member(w->hub, &w->members[3]), 0);
 	say_at(w, SESSION_HANDSHAKING, false, 20);
-	assert_told(w, 3, "unconnected", "false");
+	assert_reported(w, 3, "unconnected", "false");
 	say_at(w, SESSION_CONNECTED, false, 30);
-	assert_told(w, 3, "connected", "false");
+	assert_reported(w, 3, "connected", "false");
 	assert_heard(w, 0, "");
-	/* and is not told twice when it lasts */
+	/* and gets no second event when it lasts */
 	hub_remove_member(w->hub, &w->members[3]);
 	say_at(w, SESSION_UNCONNECTED, false, 40);
 	assert_int_equal(hub_add_member(w->hub, &w->members[3]), 0);
 	hub_tick(w->hub, w->servers[0], WORLD_NOW + 40 + MAX, WORLD_UNIX_MS);
-	assert_told(w, 0, "unconnected", "false");
+	assert_reported(w, 0, "unconnected", "false");
 	assert_heard(w, 3, "");
 }
 
@@ -166,10 +166,10 @@ static void unlimited_and_none(void **state)
 	hub_tick(w->hub, w->servers[0], UINT64_MAX - 1, WORLD_UNIX_MS);
 	assert_heard(w, 0, "");
 	say_at(w, SESSION_CONNECTED, true, 20);
-	assert_told(w, 0, "connected", "true");
+	assert_reported(w, 0, "connected", "true");
 	hub_set_grace(w->servers[0], 0);
 	say_at(w, SESSION_UNCONNECTED, false, 30);
-	assert_told(w, 0, "unconnected", "false");
+	assert_reported(w, 0, "unconnected", "false");
 }
 
 #define HUB_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -177,9 +177,9 @@ static void unlimited_and_none(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		HUB_TEST(back_in_time_is_no_news), HUB_TEST(a_gap_is_always_told),
-		HUB_TEST(what_lasts_is_told), HUB_TEST(late_is_told_too),
-		HUB_TEST(an_end_is_told_at_once), HUB_TEST(newcomers_hear_the_end_of_it),
+		HUB_TEST(back_in_time_is_no_news), HUB_TEST(a_gap_is_always_reported),
+		HUB_TEST(a_long_loss_is_reported), HUB_TEST(a_late_loss_is_reported_too),
+		HUB_TEST(an_end_is_reported_at_once), HUB_TEST(new_members_get_later_states),
 		HUB_TEST(unlimited_and_none),
 	};
 

@@ -1,8 +1,7 @@
 /*
- * hub, whatever happens in whatever order: the session wants exactly what
- * somebody holds, each member hears exactly what it holds, once, and each
- * request has exactly one reply. A model too simple to be wrong says what is to
- * be.
+ * hub, with random operations in any order: the session wants exactly the patterns that
+ * have a holder, each member gets exactly what it subscribed, once, and each request has
+ * exactly one reply. A simple model computes the expected results.
  */
 #include "tests/unit/hub_world.h"
 
@@ -42,7 +41,7 @@ static unsigned chance(unsigned n)
 	return seed / 65536u % n;
 }
 
-/* Reads what a member heard: counts replies, and messages with this seq. */
+/* Reads the frames of a member: counts replies, and messages with this seq. */
 static void listen_in(struct life *l, unsigned m, uint64_t seq)
 {
 	char expected[80], *line, *rest = (char *)heard(&l->w, m);
@@ -166,7 +165,7 @@ static void message(struct life *l)
 	say_message(&l->w, 0, channel, "{}");
 }
 
-static void leave_and_return(struct life *l, unsigned m)
+static void remove_and_add_again(struct life *l, unsigned m)
 {
 	hub_remove_member(l->w.hub, &l->w.members[m]);
 	for (unsigned id = 0; id < l->n; id++)
@@ -204,7 +203,7 @@ static void step(struct life *l)
 		break;
 	case 6:
 		if (chance(8) == 0)
-			leave_and_return(l, m);
+			remove_and_add_again(l, m);
 		break;
 	case 7:
 		message(l);
@@ -236,7 +235,7 @@ static void live(unsigned with_seed)
 	free(l);
 }
 
-static void test_lives(void **state)
+static void test_random_runs(void **state)
 {
 	(void)state;
 	for (unsigned i = 1; i <= 10; i++)
@@ -246,7 +245,7 @@ static void test_lives(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_lives),
+		cmocka_unit_test(test_random_runs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -78,7 +78,7 @@ static void test_no_memory_for_the_first(void **state)
 	}
 }
 
-/* memory that ends is no fault of the request, and is not told as one */
+/* a lack of memory is not reported as a fault of the request */
 static void test_no_memory_to_read(void **state)
 {
 	struct world *w = world_new();
@@ -127,7 +127,7 @@ static void test_no_memory_to_publish(void **state)
 		assert_true(r == 0 || r == -ENOMEM);
 		if (r == 0)
 			say_outcome(w, 0, w->sessions[0].cookie, SESSION_REFUSED, "{}", "no");
-		/* what was refused is never told as done */
+		/* a refused request is never reported as successful */
 		one_reply_of(w, 0, false);
 		assert_int_equal(w->members[0].requests.n, 0);
 	}

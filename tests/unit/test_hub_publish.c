@@ -64,7 +64,7 @@ static void test_publish_without_id(void **state)
 	world_drop(w);
 }
 
-/* the session is told whose it is, with an id or without: nobody may fill its queue alone */
+/* the session gets the peer of each publish, with an id or without, because it limits each peer */
 static void test_publishes_have_owners(void **state)
 {
 	struct world *w = world_new();
@@ -117,7 +117,7 @@ static void test_answers_find_their_askers(void **state)
 	world_drop(w);
 }
 
-/* an end that does not wait answers all who do, and what comes then finds nobody */
+/* an immediate stop answers all pending requests; later outcomes find none */
 static void test_end_of_requests(void **state)
 {
 	struct world *w = world_new();

@@ -1,6 +1,6 @@
 /*
- * hub, subscribing: each request gets its one reply, at once or when the server
- * has answered; the session is asked for what somebody wants and for nothing else.
+ * hub, subscribing: each request gets one reply, at once or when the server has answered;
+ * the session wants exactly the channels that have a holder.
  */
 #include "tests/unit/hub_talk.h"
 
@@ -25,7 +25,7 @@ static void test_waits_for_the_server(void **state)
 	confirm(w, "/a");
 	confirm(w, "/c");
 	assert_heard(w, 0, "");
-	/* the second subscriber is answered at once, and the session hears nothing of him */
+	/* the second subscriber is answered at once, without a call of the session */
 	assert_asked(w, 1, "{'op':'subscribe','id':9,'channel':'/a'}",
 		     CHANNELS(9, "{'channel':'/a','ok':true}"));
 	assert_session(w, "");
@@ -72,7 +72,7 @@ static void test_listening_asks_nothing(void **state)
 	world_drop(w);
 }
 
-static void test_pending_while_away(void **state)
+static void test_pending_without_a_session(void **state)
 {
 	struct world *w = world_new();
 
@@ -83,7 +83,7 @@ static void test_pending_while_away(void **state)
 	go(w, true);
 	confirm(w, "/a");
 	assert_heard_but_state(w, 0, CONFIRMED("/a"));
-	/* told once: the next outage is told by the state */
+	/* reported once: the next outage is reported by the state */
 	go(w, false);
 	go(w, true);
 	confirm(w, "/a");
@@ -91,7 +91,7 @@ static void test_pending_while_away(void **state)
 	world_drop(w);
 }
 
-static void test_goes_away_before_the_answer(void **state)
+static void test_disconnects_before_the_answer(void **state)
 {
 	struct world *w = world_new();
 
@@ -119,7 +119,7 @@ static void test_goes_away_before_the_answer(void **state)
 	world_drop(w);
 }
 
-/* what a reply tells, no event tells again */
+/* what a reply reports, no event reports again */
 static void test_pending_and_asked_again(void **state)
 {
 	struct world *w = world_new();
@@ -206,7 +206,7 @@ static void test_refused(void **state)
 	world_drop(w);
 }
 
-static void test_refused_though_held(void **state)
+static void test_refused_while_held(void **state)
 {
 	struct world *w = world_new();
 
@@ -222,8 +222,8 @@ static void test_refused_though_held(void **state)
 	world_drop(w);
 }
 
-/* Each holder is told once that the server refuses for the moment, and why: one that waits, one that
-   held it from an earlier session, and one that comes later; and all when that ends. */
+/* Each holder gets a temporary refusal once, with the reason: one that waits, one that holds it from an
+   earlier session, and one that subscribes later; and all get the end of it. */
 static void test_refused_for_the_moment(void **state)
 {
 	struct world *w = world_new();
@@ -246,7 +246,7 @@ static void test_refused_for_the_moment(void **state)
 	say_channel(w, 0, "/a", SESSION_CHANNEL_PENDING, NULL, "403::limit");
 	for (unsigned i = 0; i < 3; i++)
 		assert_heard(w, i, "");
-	/* where its reply waits for another channel, it is said with the next refusal */
+	/* if its reply waits for another channel, it is reported with the next refusal */
 	assert_asked(w, 3, "{'op':'subscribe','id':1,'channels':['/a','/b']}", "");
 	confirm(w, "/b");
 	assert_heard(w, 3, CHANNELS(1, "{'channel':'/a','pending':true},{'channel':'/b','ok':true}"));
@@ -288,7 +288,7 @@ static void test_options_are_replaced(void **state)
 	say_message(w, 0, "/a", "2");
 	assert_int_equal(w->members[0].hit_overflow, OUTBOX_DROP_OLDEST);
 	assert_heard(w, 0, "{'op':'message','server':'one','seq':2,'message':2}\n");
-	/* turned to listening while it waits: nobody is left to answer, but it is held */
+	/* changed to upstream:false while it waits: answered at once, and still held */
 	assert_asked(w, 0, "{'op':'subscribe','id':1,'channel':'/a'}", "");
 	assert_asked(w, 0, "{'op':'subscribe','id':2,'channel':'/a','upstream':false}",
 		     CHANNELS(1, "{'channel':'/a','ok':true}")
@@ -353,12 +353,12 @@ int main(void)
 		cmocka_unit_test(test_waits_for_the_server),
 		cmocka_unit_test(test_replies_are_passed_on),
 		cmocka_unit_test(test_listening_asks_nothing),
-		cmocka_unit_test(test_pending_while_away),
-		cmocka_unit_test(test_goes_away_before_the_answer),
+		cmocka_unit_test(test_pending_without_a_session),
+		cmocka_unit_test(test_disconnects_before_the_answer),
 		cmocka_unit_test(test_pending_and_asked_again),
 		cmocka_unit_test(test_postponed_by_the_server),
 		cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_refused_though_held),
+		cmocka_unit_test(test_refused_while_held),
 		cmocka_unit_test(test_refused_for_the_moment),
 		cmocka_unit_test(test_options_are_replaced),
 		cmocka_unit_test(test_same_channel_twice),

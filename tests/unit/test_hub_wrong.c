@@ -1,6 +1,6 @@
 /*
- * hub, what may not be asked: a request that is wrong changes nothing and is told
- * why; names and numbers at their limits, on both sides of them.
+ * hub, invalid requests: they change nothing and get the reason; names and numbers at
+ * their limits, on both sides of them.
  */
 #include "tests/unit/hub_talk.h"
 
@@ -46,7 +46,7 @@ static void test_bad_requests(void **state)
 		{"{'op':'call','id':1,'channel':'/a','data':1}",
 		 REFUSED(1, "bad-channel",
 			 "channel \\'/a\\' is not below /service/, where calls go")},
-		/* nobody is told, and nothing is sent */
+		/* no reply, and nothing is sent */
 		{"{'op':'publish','channel':'/meta/x','data':1}", ""},
 		{"{'op':'publish','channel':'/x','data':1,'server':'none'}", ""},
 	};
@@ -114,7 +114,7 @@ static void test_long_names(void **state)
 	world_drop(w);
 }
 
-/* as long as a name may be it is a name like others; a longer one is held by nobody */
+/* a name of the maximum length is valid; a longer one matches no subscription */
 static void test_longest_channel(void **state)
 {
 	char name[4000] = "/", json[5000];

@@ -269,7 +269,7 @@ static void test_strict_and_duplicates(void **state)
 		{SLICE("{\"a\":null,\"b\":1,\"a\":2}"), JSON_E_DUPLICATE, JSON_E_DUPLICATE, NULL},
 		{SLICE("{\"x\":1,\"a\":{},\"a\":1}"), JSON_E_DUPLICATE, JSON_E_DUPLICATE, NULL},
 		{SLICE("{\"x\":1,\"x\":1}"), JSON_E_UNKNOWN, 0, "x"},
-		/* the gravest fault wins, wherever it stands */
+		/* the most serious fault wins, wherever it is */
 		{SLICE("{\"x\":1,\"a\":1,\"a\":2"), JSON_E_SYNTAX, JSON_E_SYNTAX, NULL},
 		{SLICE("{\"a\":1,\"a\":2}\xff"), JSON_E_UTF8, JSON_E_UTF8, NULL},
 		{SLICE("[{\"a\":1,\"a\":2}]"), JSON_E_SHAPE, JSON_E_SHAPE, NULL},
@@ -290,7 +290,7 @@ static void test_strict_and_duplicates(void **state)
 	}
 }
 
-/* writes down what it was told, to be compared in one piece */
+/* writes its arguments as text, to be compared at once */
 static int note_element(void *ctx, const struct json_element *e, const struct json_field *fields)
 {
 	struct buf *out = ctx;
@@ -352,14 +352,14 @@ static void test_walks_end_early(void **state)
 	unsigned n = 0;
 
 	(void)state;
-	/* what is behind is not even looked at */
+	/* text after it is not parsed */
 	assert_int_equal(json_read_objects(SLICE("[{},{},{} oops"), NULL, 0, stop_at_second, &n),
 			 -EXDEV);
 	assert_int_equal(n, 2);
 	n = 0;
 	assert_int_equal(json_read_array(SLICE("[1,2,3]"), stop_at_two, &n), 77);
 	assert_int_equal(n, 2);
-	/* a number may go on behind the end of the text: it is never told */
+	/* a number may continue after the end of the text: it is never reported */
 	n = 0;
 	assert_int_equal(json_read_array(SLICE("[        1"), count_values, &n), JSON_E_SYNTAX);
 	assert_int_equal(n, 0);

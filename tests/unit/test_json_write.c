@@ -127,7 +127,7 @@ static void wrong_too_deep(struct json_write *w)
 		json_array_end(w);
 }
 
-static void test_errors_leave_no_trace(void **state)
+static void test_errors_write_nothing(void **state)
 {
 	static void (*const wrong[])(struct json_write *w) = {
 		wrong_utf8, wrong_utf8_key, wrong_value_for_key, wrong_unfinished, wrong_nothing,
@@ -194,7 +194,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_everything),
 		cmocka_unit_test(test_memory_of_yajl),
-		cmocka_unit_test(test_errors_leave_no_trace),
+		cmocka_unit_test(test_errors_write_nothing),
 		cmocka_unit_test(test_ceiling),
 		cmocka_unit_test(test_each_allocation_failing),
 	};

@@ -85,7 +85,7 @@ static void world_close(struct world *w, const char *left)
 static int connect_to(const char *path)
 {
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	/* a full backlog is to say so, not to wait */
+	/* with a full backlog connecting must fail, not block */
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
 
 	strcpy(a.sun_path, path);
@@ -139,8 +139,8 @@ static void test_serves_and_cleans_up(void **state)
 }
 
 /*
- * The listener's own chmod() comes here: what is the socket until then? Nobody
- * but its owner may touch it, and nobody listens.
+ * Wraps the listener's chmod() to check the socket before it: only its owner has access,
+ * and it does not accept connections yet.
  */
 static mode_t mode_before_chmod;
 static int connect_before_chmod;
@@ -246,7 +246,7 @@ static void test_never_replaces(void **state)
 	}
 }
 
-static void test_replaces_a_dead_socket(void **state)
+static void test_replaces_a_stale_socket(void **state)
 {
 	struct world w;
 	int fd;
@@ -261,7 +261,7 @@ static void test_replaces_a_dead_socket(void **state)
 	world_close(&w, NULL);
 }
 
-static void test_leaves_a_living_socket(void **state)
+static void test_keeps_a_socket_in_use(void **state)
 {
 	struct world w;
 	int fd, c;
@@ -398,7 +398,7 @@ static void test_no_directory(void **state)
 	world_close(&w, NULL);
 }
 
-/* Somebody has put another file there: it stays. */
+/* Another file was put at the path: it is not removed. */
 static void test_end_removes_only_its_own(void **state)
 {
 	struct world w;
@@ -477,7 +477,7 @@ static void test_out_of_descriptors(void **state)
 	int fd;
 
 	(void)state;
-	/* valgrind plays the limit itself, and takes the connection before it says EMFILE */
+	/* valgrind emulates the limit, and accepts the connection before it returns EMFILE */
 	if (preload && strstr(preload, "valgrind"))
 		skip();
 	world_open(&w);
@@ -506,7 +506,7 @@ static void test_out_of_descriptors(void **state)
 }
 
 /* Connections leave some descriptors to those who need them more. */
-static void test_leaves_descriptors(void **state)
+static void test_keeps_spare_descriptors(void **state)
 {
 	const char *preload = getenv("LD_PRELOAD");
 	struct rlimit before, few;
@@ -571,8 +571,8 @@ int main(void)
 		cmocka_unit_test(test_closed_until_all_is_set),
 		cmocka_unit_test(test_mode_is_exact),
 		cmocka_unit_test(test_never_replaces),
-		cmocka_unit_test(test_replaces_a_dead_socket),
-		cmocka_unit_test(test_leaves_a_living_socket),
+		cmocka_unit_test(test_replaces_a_stale_socket),
+		cmocka_unit_test(test_keeps_a_socket_in_use),
 		cmocka_unit_test(test_second_start_loses),
 		cmocka_unit_test(test_start_of_another_under_way),
 		cmocka_unit_test(test_lock_left_by_a_crash),
@@ -585,7 +585,7 @@ int main(void)
 		cmocka_unit_test(test_freed_by_its_own_callback),
 		cmocka_unit_test(test_crowd),
 		cmocka_unit_test(test_out_of_descriptors),
-		cmocka_unit_test(test_leaves_descriptors),
+		cmocka_unit_test(test_keeps_spare_descriptors),
 		cmocka_unit_test(test_failed_allocations),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -35,7 +35,7 @@ struct world {
 
 /* ---- the calls of the listener ---- */
 
-static bool of_others;          /* directories belong to somebody else, and so do sockets */
+static bool of_others;          /* directories and sockets are owned by another user */
 static unsigned n_lchown;
 static int lchown_fails;
 static gid_t lchown_group;
@@ -155,7 +155,7 @@ static int connect_to(const char *path)
 	return fd;
 }
 
-static void leave_dead_socket(const char *path)
+static void make_stale_socket(const char *path)
 {
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -180,21 +180,21 @@ static void test_directory_of_another_user(void **state)
 	world_close(&w);
 }
 
-static void dead_socket_appears(const char *path)
+static void stale_socket_appears(const char *path)
 {
 	of_others = true;
 	(void)path;
 }
 
-static void test_dead_socket_of_another_user(void **state)
+static void test_stale_socket_of_another_user(void **state)
 {
 	struct world w;
 
 	(void)state;
 	world_open(&w);
-	leave_dead_socket(w.path);
+	make_stale_socket(w.path);
 	/* the directory was looked at by then, and was ours */
-	before_flock = dead_socket_appears;
+	before_flock = stale_socket_appears;
 	assert_int_equal(open_listener(&w), LISTENER_E_REFUSED);
 	assert_non_null(strstr(w.why, "a dead socket of uid"));
 	assert_int_equal(unlink(w.path), 0);
@@ -228,21 +228,21 @@ static void test_group_comes_before_the_mode(void **state)
 	world_close(&w);
 }
 
-static void lock_goes(const char *path)
+static void lock_is_removed(const char *path)
 {
 	assert_int_equal(unlink(path), 0);
 }
 
 static void lock_is_replaced(const char *path)
 {
-	lock_goes(path);
+	lock_is_removed(path);
 	close(open(path, O_CREAT | O_WRONLY, 0600));
 }
 
-/* The last holder removes the lock just as it is opened: a lock without its name keeps nobody out. */
+/* The last holder removes the lock just as it is opened: an unlinked lock file excludes no other process. */
 static void test_lock_has_its_name(void **state)
 {
-	void (*const faults[])(const char *path) = {lock_goes, lock_is_replaced};
+	void (*const faults[])(const char *path) = {lock_is_removed, lock_is_replaced};
 
 	(void)state;
 	for (unsigned i = 0; i < 2; i++) {
@@ -279,7 +279,7 @@ static void test_nothing_is_inherited(void **state)
 }
 
 /* one line when it looks away, one when it is back, however long that took */
-static void test_a_pause_is_told_once(void **state)
+static void test_a_pause_is_logged_once(void **state)
 {
 	const char *preload = getenv("LD_PRELOAD");
 	struct rlimit before, none;
@@ -287,7 +287,7 @@ static void test_a_pause_is_told_once(void **state)
 	int fd;
 
 	(void)state;
-	/* valgrind plays the limit itself, and takes the connection before it says EMFILE */
+	/* valgrind emulates the limit, and accepts the connection before it returns EMFILE */
 	if (preload && strstr(preload, "valgrind"))
 		skip();
 	world_open(&w);
@@ -322,11 +322,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_directory_of_another_user),
-		cmocka_unit_test(test_dead_socket_of_another_user),
+		cmocka_unit_test(test_stale_socket_of_another_user),
 		cmocka_unit_test(test_group_comes_before_the_mode),
 		cmocka_unit_test(test_lock_has_its_name),
 		cmocka_unit_test(test_nothing_is_inherited),
-		cmocka_unit_test(test_a_pause_is_told_once),
+		cmocka_unit_test(test_a_pause_is_logged_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 /*
- * base/log: levels, fields, escapes, cuts at whole characters, the limit of a
- * call site and its confession, errno, and a stderr nobody reads.
+ * base/log: levels, fields, escapes, truncation at characters, the limit of a call site
+ * and its held_back field, errno, and a stderr that is not read.
  */
 #include "base/log.h"
 #include "base/clock.h"
@@ -107,7 +107,7 @@ static void test_escapes(void **state)
 	}
 }
 
-/* Whatever is cut, it ends in "..." behind a whole character. */
+/* A truncated text ends in "..." after a complete character. */
 static void test_cut(void **state)
 {
 	char text[LOG_VALUES_MAX * 2];
@@ -261,8 +261,8 @@ static void on_held(void *ctx)
 	++*(unsigned *)ctx;
 }
 
-/* What was held back is told when its minute ends, though no further line comes. */
-static void test_held_back_is_told_in_time(void **state)
+/* The number of lines held back is logged at the end of the minute, without a further line. */
+static void test_held_back_is_logged_in_time(void **state)
 {
 	unsigned woken = 0;
 
@@ -290,7 +290,7 @@ static void test_held_back_is_told_in_time(void **state)
 	/* once */
 	log_report_held(true);
 	assert_int_equal(seen.lines, 1);
-	/* at the end all of it, whenever that is; told already by the next line: nothing is left */
+	/* at exit all of it is logged, unless the next line had it already */
 	complain_about(7, 30);
 	flood(50);
 	seen.lines = 0;
@@ -373,7 +373,7 @@ static void test_plain_sink_on_a_terminal(void **state)
 	log_msg(LOG_L_WARNING, LOG_NO_FIELDS, "careful");
 	clock_fake(UINT64_MAX, UINT64_MAX);
 	stderr_back();
-	/* a terminal may hand over a line at a time */
+	/* a terminal may return one line at a time */
 	while (got < sizeof(expected) - 1) {
 		n = read(terminal, line + got, sizeof(line) - 1 - got);
 		assert_true(n > 0);
@@ -431,7 +431,7 @@ int main(void)
 		cmocka_unit_test_setup(test_limit_of_each_user, setup),
 		cmocka_unit_test_setup(test_limit_of_each_server, setup),
 		cmocka_unit_test_setup(test_limited_by_the_caller, setup),
-		cmocka_unit_test_setup(test_held_back_is_told_in_time, setup),
+		cmocka_unit_test_setup(test_held_back_is_logged_in_time, setup),
 		cmocka_unit_test_setup(test_errno_survives, setup),
 		cmocka_unit_test_setup(test_plain_sink, setup),
 		cmocka_unit_test_setup(test_plain_sink_on_a_terminal, setup),

@@ -132,7 +132,7 @@ static void test_hang_up_is_both(void **state)
 	ear_close(&e);
 }
 
-/* What is merely half closed, or has input nobody reads, is not gone, and does not spin. */
+/* A half-closed socket, or unread input, is no hang-up and does not make the loop spin. */
 static void test_hang_up_alone(void **state)
 {
 	struct loop *loop = *state;
@@ -158,7 +158,7 @@ static void test_hang_up_alone(void **state)
 	ear_close(&e);
 }
 
-/* Two ears ready in the same turn; whichever is called first silences both. */
+/* Two watches ready in the same turn; the first one called frees both. */
 static struct ear pair[2];
 
 static void on_pair(void *ctx, unsigned events)

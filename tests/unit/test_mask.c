@@ -44,7 +44,7 @@ static void texts(void **state)
 		{"nothing of it", "nothing of it"},
 		{"abcdefghijkl", "************"},
 		{"xabcdefghijklx", "x************x"},
-		/* cut at either end, by whoever repeats it */
+		/* truncated at either end by the server that repeats it */
 		{"token abcdefgh... is bad", "token ********... is bad"},
 		{"...efghijkl", "...********"},
 		/* less of it is no secret */
@@ -99,7 +99,7 @@ static void encodings(void **state)
 		assert_masked(cases[i].text, cases[i].masked);
 }
 
-/* only as words of their own: "tiger" is no secret where somebody speaks of tigers */
+/* only as separate words: "tiger" is not masked within "tigers" */
 static void short_ones(void **state)
 {
 	static const struct {
@@ -207,7 +207,7 @@ static void messages(void **state)
 		 "{\"abcdefghijkl\" : 1,\"n\":123456789,\"successful\":false}"},
 		{"{\"e\":\"\\\"abcdefghijkl\\\\\",\"successful\":false}",
 		 "{\"e\":\"\\\"************\\\\\",\"successful\":false}"},
-		/* what says which message it is, whatever the secret */
+		/* routing fields are never masked */
 		{"[{\"channel\":\"/abcdefghijkl\",\"id\":\"abcdefghijkl\",\"clientId\":\"abcdefghijkl\","
 		 "\"subscription\":[\"/abcdefghijkl\"],\"advice\":{\"reconnect\":\"abcdefghijkl\"},"
 		 "\"ext\":{\"channel\":\"/abcdefghijkl\"}}]",
@@ -216,7 +216,7 @@ static void messages(void **state)
 		 "\"ext\":{\"channel\":\"/************\"}}]"},
 		{"{\"e\":\"a\\u0062cd\\u0065fgh\\\"\",\"successful\":false}",
 		 "{\"e\":\"******************\\\"\",\"successful\":false}"},
-		/* no JSON: nobody repeats any of it */
+		/* not JSON: masked as plain text */
 		{"[{\"error\":\"abcdefghijkl\"}", "[{\"error\":\"************\"}"},
 		{"", ""},
 	};

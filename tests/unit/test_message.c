@@ -257,7 +257,7 @@ static void test_sides(void **state)
 }
 
 /* what is read and written by the same mistake goes round unseen */
-static void test_values_are_what_was_said(void **state)
+static void test_values_are_as_sent(void **state)
 {
 	struct message m;
 	char why[160];
@@ -294,7 +294,7 @@ int main(void)
 		cmocka_unit_test(test_each_required_field_missing),
 		cmocka_unit_test(test_fields_out_of_place),
 		cmocka_unit_test(test_sides),
-		cmocka_unit_test(test_values_are_what_was_said),
+		cmocka_unit_test(test_values_are_as_sent),
 		cmocka_unit_test(test_names),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,6 @@
 /*
- * protocol/message, what is read: requests that are wrong and what is said of
- * them, words that fit their room, texts with escapes, which stay where they
- * were decoded to, depth, and lists of texts.
+ * protocol/message, decoding: invalid requests and their descriptions, descriptions that
+ * fit their buffer, texts with escapes, depth, and lists of texts.
  */
 #include "protocol/message.h"
 #include "protocol/utf8.h"
@@ -75,7 +74,7 @@ static void put_op(struct buf *out, const char *op)
 	assert_int_equal(buf_printf(out, "{\"op\":\"%s\"}", op), 0);
 }
 
-/* whatever the room for words: ended by NUL, valid UTF-8, nothing written behind it */
+/* for any size of the buffer: NUL-terminated, valid UTF-8, nothing written after it */
 static void test_words_fit(void **state)
 {
 	struct buf text;

@@ -1,6 +1,6 @@
 /*
- * protocol/message, what is written: the fast path for events says what the slow
- * one says, and no frame is longer than the other side takes.
+ * protocol/message, encoding: the fast path for events writes the same as the slow one,
+ * and no frame is longer than the receiver's limit.
  */
 #include "protocol/message.h"
 #include "tests/unit/testing.h"
@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* the fast path says what message_encode says, to the byte */
+/* the fast path writes the same bytes as message_encode */
 static void test_event(void **state)
 {
 	const struct slice whole = SLICE("{\"channel\": \"/a\" ,\"data\":9007199254740993}");

@@ -1,6 +1,6 @@
 /*
- * protocol/message_error: every code there and back, codes nobody knows yet,
- * objects that are none.
+ * protocol/message_error: every code in both directions, unknown codes, and values that
+ * are not error objects.
  */
 #include "protocol/message.h"
 #include "tests/unit/testing.h"
@@ -97,7 +97,7 @@ static void test_from_others(void **state)
 	}
 }
 
-static void test_failures_leave_no_trace(void **state)
+static void test_failures_write_nothing(void **state)
 {
 	unsigned failures = 0;
 
@@ -129,7 +129,7 @@ int main(void)
 		cmocka_unit_test(test_there_and_back),
 		cmocka_unit_test(test_bytes),
 		cmocka_unit_test(test_from_others),
-		cmocka_unit_test(test_failures_leave_no_trace),
+		cmocka_unit_test(test_failures_write_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

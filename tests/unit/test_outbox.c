@@ -1,6 +1,6 @@
 /*
- * hub/outbox: frames leave whole and in order, however the socket cuts them; what
- * is dropped is told exactly, before the next message of its server.
+ * hub/outbox: frames are sent completely and in order, with any partial writes; dropped
+ * messages are reported exactly, before the next message of their server.
  */
 #include "tests/unit/outbox_world.h"
 
@@ -14,7 +14,7 @@ static void test_burst_is_one_piece(void **state)
 	assert_int_equal(w->o.n_spans, 1);
 	assert_int_equal(n_pieces(w), 1);
 	assert_true(w->wakes > 0);
-	/* a new piece each: behind one that this peer does not hear, another server, another blob,
+	/* a new span each: after a frame that this peer does not get, another server, another blob,
 	   a reply */
 	push_elsewhere(w, 0);
 	push(w, 0, 10);
@@ -42,7 +42,7 @@ static void test_pieces_stay_small(void **state)
 	world_free(w);
 }
 
-static void test_oldest_go_and_are_told(void **state)
+static void test_oldest_are_dropped_and_reported(void **state)
 {
 	struct world *w = world_new(3200);
 
@@ -85,7 +85,7 @@ static void test_begun_is_never_dropped(void **state)
 	world_free(w);
 }
 
-/* the loss between two frames that lie side by side in memory must not slip behind them */
+/* a loss between two frames that are adjacent in memory must be reported between them */
 static void test_loss_keeps_neighbours_apart(void **state)
 {
 	struct world *w = world_new(3000);
@@ -123,7 +123,7 @@ static void test_too_large_is_lost_in_its_place(void **state)
 }
 
 /* asked for its bytes, but the socket took none: the loss goes on growing in one frame */
-static void test_notice_is_taken_back(void **state)
+static void test_notice_is_removed(void **state)
 {
 	struct world *w = world_new(1 << 20);
 
@@ -236,7 +236,7 @@ static void test_peak_and_wake(void **state)
 	world_free(w);
 }
 
-/* what nobody is woken for is told only when something else happens to be sent */
+/* without a wake-up a loss would be reported only with the next frame */
 static void test_a_loss_wakes(void **state)
 {
 	struct world *w = world_new(1 << 20);
@@ -248,7 +248,7 @@ static void test_a_loss_wakes(void **state)
 	world_free(w);
 }
 
-/* one lost while it waited, one as it came, and no message left of the server to say so */
+/* one lost in the queue, one on arrival, and no message left to report them with */
 static void test_losses_of_both_kinds(void **state)
 {
 	struct world *w = world_new(3000);
@@ -261,7 +261,7 @@ static void test_losses_of_both_kinds(void **state)
 	world_free(w);
 }
 
-/* asked again and again for less than there is to tell, it tells each loss once */
+/* with many calls for a few bytes each, each loss is reported once */
 static void test_notices_are_made_once(void **state)
 {
 	struct world *w = world_new(1 << 20);
@@ -288,12 +288,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_burst_is_one_piece),
 		cmocka_unit_test(test_pieces_stay_small),
-		cmocka_unit_test(test_oldest_go_and_are_told),
+		cmocka_unit_test(test_oldest_are_dropped_and_reported),
 		cmocka_unit_test(test_loss_of_two_servers),
 		cmocka_unit_test(test_begun_is_never_dropped),
 		cmocka_unit_test(test_loss_keeps_neighbours_apart),
 		cmocka_unit_test(test_too_large_is_lost_in_its_place),
-		cmocka_unit_test(test_notice_is_taken_back),
+		cmocka_unit_test(test_notice_is_removed),
 		cmocka_unit_test(test_begun_notice_stays),
 		cmocka_unit_test(test_abandon),
 		cmocka_unit_test(test_reply_in_two_parts),

@@ -123,7 +123,7 @@ static void test_reply_in_front_is_no_loss(void **state)
 	world_free(w);
 }
 
-/* a short span may hold a large blob alive: blobs are counted, however few bytes are heard of each */
+/* a short span may keep a large blob in memory: blobs are counted, however few bytes of each are queued */
 static void test_blobs_have_a_ceiling(void **state)
 {
 	struct world *w = world_new(1 << 20);

@@ -83,14 +83,14 @@ static void random_life(unsigned seed, bool poor)
 	world_free(w);
 }
 
-static void test_random_lives(void **state)
+static void test_random_runs_of_an_outbox(void **state)
 {
 	(void)state;
 	for (unsigned i = 1; i <= LIVES; i++)
 		random_life(i, false);
 }
 
-static void test_random_lives_of_the_poor(void **state)
+static void test_random_runs_without_memory(void **state)
 {
 	(void)state;
 	for (unsigned i = 1; i <= LIVES; i++)
@@ -143,7 +143,7 @@ static void test_no_memory_for_a_reply(void **state)
 	world_free(w);
 }
 
-/* the loss is told later, not forgotten and not taken for told */
+/* the loss is reported later, and does not count as reported before */
 static void test_no_memory_for_a_notice(void **state)
 {
 	struct world *w = world_new(1 << 20);
@@ -171,7 +171,7 @@ static void test_no_memory_for_an_account(void **state)
 	testing_fail_allocation(0);
 	outbox_push_lost(&w->o, names[1], 1);
 	assert_true(testing_allocation_failed());
-	/* it cannot be told, so the peer ends; but it counts */
+	/* it cannot be reported, so the peer is overrun; but it is counted */
 	assert_true(w->o.overrun);
 	assert_int_equal(w->o.lost, 1);
 	w->n_lost = 1;
@@ -182,8 +182,8 @@ static void test_no_memory_for_an_account(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_random_lives),
-		cmocka_unit_test(test_random_lives_of_the_poor),
+		cmocka_unit_test(test_random_runs_of_an_outbox),
+		cmocka_unit_test(test_random_runs_without_memory),
 		cmocka_unit_test(test_no_memory),
 		cmocka_unit_test(test_no_memory_for_a_reply),
 		cmocka_unit_test(test_no_memory_for_a_notice),

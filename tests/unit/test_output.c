@@ -1,6 +1,6 @@
 /*
- * cometctl's printing: what is shown of hostile text to people and to programs,
- * and that nothing behind a text is read.
+ * cometctl's output: how control characters are shown to people and to programs, and that
+ * nothing after a text is read.
  */
 #include "libclient/cometctl/cometctl.h"
 #include "tests/unit/testing.h"
@@ -74,7 +74,7 @@ static void test_for_people_and_programs(void **state)
 	}
 }
 
-/* the column after a name stands where the header says, whatever the name */
+/* the column after a name is aligned with its header, whatever the name */
 static void test_columns(void **state)
 {
 	(void)state;

@@ -1,6 +1,6 @@
 /*
- * io/peer over a socketpair: frames in any portions, who the other end is, what
- * it is told when it is sent away, and memory that is short.
+ * local/peer over a socketpair: frames in any pieces, the identity of the other end, the
+ * `closing` frame, and a lack of memory.
  */
 #include "tests/unit/peer_world.h"
 
@@ -188,7 +188,7 @@ static void test_descriptors_sent_along_are_thrown_away(void **state)
 	assert_int_equal(count_fds(), at_first);
 }
 
-/* --- what it is told --- */
+/* --- the closing frame --- */
 
 /* A reason that is no text is replaced; the peer still learns the code. */
 static void test_broken_words(void **state)
@@ -218,8 +218,8 @@ static void test_retry_in(void **state)
 	world_close(&w);
 }
 
-/* somebody must find the fault in his program by these words */
-static void test_reasons_say_what_was_wrong(void **state)
+/* an author must be able to find the fault of a program by these messages */
+static void test_reasons_name_the_fault(void **state)
 {
 	enum { FIRST_TOO_LONG, TOO_LONG, EMPTY, HALF, NO_HELLO, WORDS };
 	static const char *const words[WORDS] = {
@@ -250,8 +250,8 @@ static void test_reasons_say_what_was_wrong(void **state)
 
 /* --- no memory --- */
 
-/* Without memory for a loss that is to be told, the peer ends: it never goes on as if nothing were. */
-static void test_no_memory_to_tell_a_loss(void **state)
+/* Without memory to report a loss the peer is closed, instead of hiding the loss. */
+static void test_no_memory_to_report_a_loss(void **state)
 {
 	struct world w;
 
@@ -268,7 +268,7 @@ static void test_no_memory_to_tell_a_loss(void **state)
 }
 
 /* Without memory even for its `closing` it is not kept waiting for one. */
-static void test_no_memory_to_say_why(void **state)
+static void test_no_memory_for_a_reason(void **state)
 {
 	(void)state;
 	for (unsigned i = 0; i < 2; i++) {
@@ -337,9 +337,9 @@ int main(void)
 		cmocka_unit_test(test_descriptors_sent_along_are_thrown_away),
 		cmocka_unit_test(test_broken_words),
 		cmocka_unit_test(test_retry_in),
-		cmocka_unit_test(test_reasons_say_what_was_wrong),
-		cmocka_unit_test(test_no_memory_to_tell_a_loss),
-		cmocka_unit_test(test_no_memory_to_say_why),
+		cmocka_unit_test(test_reasons_name_the_fault),
+		cmocka_unit_test(test_no_memory_to_report_a_loss),
+		cmocka_unit_test(test_no_memory_for_a_reason),
 		cmocka_unit_test(test_failed_allocations),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

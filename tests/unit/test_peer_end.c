@@ -67,8 +67,8 @@ static void test_half_closed_is_served_on(void **state)
 	world_close(&w);
 }
 
-/* Whoever leaves without a word of hello is only a knock at the door. */
-static void test_knock(void **state)
+/* A connection that is closed before hello is not logged as a peer. */
+static void test_connect_and_close(void **state)
 {
 	struct world w;
 
@@ -103,7 +103,7 @@ static void test_fire_and_forget(void **state)
 }
 
 /* It will not listen any more, but may speak. */
-static void test_deaf_peer_may_speak(void **state)
+static void test_half_closed_peer_may_send(void **state)
 {
 	struct world w;
 
@@ -169,7 +169,7 @@ static void test_abort_from_the_handler(void **state)
 	world_close(&w);
 }
 
-/* It said that it says no more, and heard all: nothing is waited for. */
+/* It has shut down sending, and got everything: closed without a deadline. */
 static void test_an_end_from_both_sides_needs_no_deadline(void **state)
 {
 	struct world w;
@@ -260,7 +260,7 @@ static void assert_sleeps(struct world *w)
 	loop_timer_free(t);
 }
 
-static void test_every_way_to_leave(void **state)
+static void test_every_way_to_disconnect(void **state)
 {
 	(void)state;
 	for (int how = 0; how < LEAVINGS; how++)
@@ -286,13 +286,13 @@ int main(void)
 		cmocka_unit_test(test_hangs_up_within_a_frame),
 		cmocka_unit_test(test_stops_sending_within_a_frame),
 		cmocka_unit_test(test_half_closed_is_served_on),
-		cmocka_unit_test(test_knock),
+		cmocka_unit_test(test_connect_and_close),
 		cmocka_unit_test(test_fire_and_forget),
-		cmocka_unit_test(test_deaf_peer_may_speak),
+		cmocka_unit_test(test_half_closed_peer_may_send),
 		cmocka_unit_test(test_close_from_the_handler),
 		cmocka_unit_test(test_abort_from_the_handler),
 		cmocka_unit_test(test_an_end_from_both_sides_needs_no_deadline),
-		cmocka_unit_test(test_every_way_to_leave),
+		cmocka_unit_test(test_every_way_to_disconnect),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

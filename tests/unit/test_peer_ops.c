@@ -1,8 +1,7 @@
 /*
- * io/peer_ops over a socketpair: what a greeting tells, what each op is
- * answered, that nothing asked with an id stays without its answer, and what is
- * written of those who are sent away. For legibility a single quote stands for
- * a double one in all texts.
+ * local/peer_ops over a socketpair: the reply to hello, the reply to each op, that each
+ * request with an id gets one, and the log of rejected peers. In all texts a single
+ * quote means a double quote.
  */
 #include "base/clock.h"
 #include "base/log.h"
@@ -38,7 +37,7 @@ struct world {
 	char log[1024];                 /* "message{field=value,…}" of each line */
 };
 
-/* the handler's own end of a peer tells nobody that it is gone: the test must not ask it then */
+/* when the handler closes a peer, no callback reports it: the test must not use the peer then */
 static void on_closed(void *ctx, struct peer *p)
 {
 	struct world *w = ctx;
@@ -192,7 +191,7 @@ static void greet(struct world *w)
 	"'server':'one','default':true,'state':'unconnected','since':1699999999000,"              \
 	"'gap':false,'generation':0"
 
-static void test_hello_tells_all(void **state)
+static void test_hello_reply_is_complete(void **state)
 {
 	char expected[1024];
 	struct world w;
@@ -216,7 +215,7 @@ static void test_hello_comes_first_and_once(void **state)
 		{"{'op':'hello','id':1,'version':0}",
 		 REFUSED(1, "bad-version", "this daemon speaks version 1")
 		 CLOSING("bad-version", "no common version")},
-		/* who says no hello is told no more than that it is wrong */
+		/* before hello the reason only names the fault */
 		{"{'op':'nonsense','id':1}", CLOSING("unknown-op", "op \\'nonsense\\' is unknown")},
 	};
 	struct world w;
@@ -243,7 +242,7 @@ static void test_unreadable_requests(void **state)
 	assert_answered(&w, "{'op':'subscribe','id':3,'channel':7}",
 			REFUSED(3, "bad-request",
 				"subscribe: field \\'channel\\' must be a text"));
-	/* nobody to answer: it does not vanish, the connection goes */
+	/* without an id there can be no reply, so the connection is closed */
 	assert_answered(&w, "{'op':'nonsense'}",
 			CLOSING("unknown-op", "op \\'nonsense\\' is unknown"));
 	world_close(&w);
@@ -275,7 +274,7 @@ static void test_each_op_arrives(void **state)
 	world_close(&w);
 }
 
-static void test_status_tells_all(void **state)
+static void test_status_is_complete(void **state)
 {
 	char expected[2048];
 	struct world w;
@@ -325,7 +324,7 @@ static void test_status_tells_all(void **state)
 	world_close(&w);
 }
 
-/* Each request has its answer, or the connection goes: memory that ends makes nobody wait for ever. */
+/* Each request is answered, or the connection is closed: without memory no peer waits forever. */
 static void test_no_memory(void **state)
 {
 	static const char *const requests[] = {
@@ -369,7 +368,7 @@ static void test_status_is_shared(void **state)
 	assert_non_null(strstr(answer, "{'op':'reply','id':2,'ok':true,'result':{'version':"));
 	/* the request that is being handled waits for no other */
 	assert_null(strstr(answer, "backlog"));
-	/* expensive: whoever asks in the meantime waits, and gets a new one */
+	/* expensive: requests in the meantime wait, and get a new one */
 	w.ops.status[0].due = 5100;
 	say(&w, "{'op':'status','id':3}");
 	say(&w, "{'op':'ping','id':4}");
@@ -389,7 +388,7 @@ static void test_status_is_shared(void **state)
 }
 
 /* whom we sent away, and why; who goes by himself, or is there at the end, is no news */
-static void test_who_was_sent_away(void **state)
+static void test_rejected_peers_are_listed(void **state)
 {
 	char expected[128];
 	struct world w;
@@ -438,7 +437,7 @@ static unsigned overflow(struct world *w)
 }
 
 /* A process that reads too slowly stays in the log and in status when it is gone. */
-static void test_slow_process_leaves_a_trace(void **state)
+static void test_slow_process_is_logged(void **state)
 {
 	static const char first[] = "a local process reads too slowly: messages for it are dropped uid=";
 	char expected[256];
@@ -535,14 +534,14 @@ static void test_unit_of_a_process(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_hello_tells_all),
+		cmocka_unit_test(test_hello_reply_is_complete),
 		cmocka_unit_test(test_hello_comes_first_and_once),
 		cmocka_unit_test(test_unreadable_requests),
 		cmocka_unit_test(test_each_op_arrives),
-		cmocka_unit_test(test_status_tells_all),
+		cmocka_unit_test(test_status_is_complete),
 		cmocka_unit_test(test_status_is_shared),
-		cmocka_unit_test(test_who_was_sent_away),
-		cmocka_unit_test(test_slow_process_leaves_a_trace),
+		cmocka_unit_test(test_rejected_peers_are_listed),
+		cmocka_unit_test(test_slow_process_is_logged),
 		cmocka_unit_test(test_status_names_the_departed),
 		cmocka_unit_test(test_ring_of_the_departed),
 		cmocka_unit_test(test_unit_of_a_process),

@@ -1,6 +1,6 @@
 /*
- * io/peer and time: deadlines by a clock the test sets, slow and deaf readers,
- * whose queue is bounded, and many frames at once, which leave others their turn.
+ * local/peer and time: deadlines with a clock that the test sets, slow and stopped readers
+ * with a bounded queue, and many frames at once, which must not block other peers.
  */
 #include "tests/unit/peer_world.h"
 
@@ -134,7 +134,7 @@ static void test_slow_reader_is_bounded(void **state)
 	assert_true(peer_member(w.peer)->outbox.bytes_peak <= (64 << 10) / 2 + 2 * 4004);
 	assert_false(peer_member(w.peer)->outbox.overrun);
 	assert_int_equal(peer_counters(w.peer)->suspended, 1);
-	/* it reads at last: every question has its answer */
+	/* now it reads: every request has a reply */
 	for (unsigned idle = 0; idle < 3; idle++) {
 		struct slice body;
 
@@ -164,7 +164,7 @@ static void test_overrun_closes(void **state)
 	world_close(&w);
 }
 
-/* what the counter says: half of the outbox, and not before */
+/* as counted: at half of the outbox, and not before */
 static void test_reading_stops_at_half(void **state)
 {
 	(void)state;
@@ -189,7 +189,7 @@ static void test_reading_stops_at_half(void **state)
 
 /* --- fairness --- */
 
-static void test_many_small_frames_leave_others_their_turn(void **state)
+static void test_many_small_frames_do_not_block_others(void **state)
 {
 	struct world w, other = {0};
 	struct peer_options options;
@@ -208,7 +208,7 @@ static void test_many_small_frames_leave_others_their_turn(void **state)
 	say_raw(&w, bytes, n);
 	say_raw(&other, bytes, put_frame(bytes, "hello"));
 	assert_int_equal(loop_turn(w.loop, false), 0);
-	/* the clock stands still, and a frame counts as a microsecond */
+	/* the clock does not advance, and a frame counts as a microsecond */
 	assert_true(w.n_frames > 1 && w.n_frames <= 1 + WORK_TURN_US);
 	assert_int_equal(other.n_frames, 1);
 	assert_int_equal(peer_suspended(w.peer), PEER_SUSPEND_BACKLOG);
@@ -237,7 +237,7 @@ static void test_writes_until_the_socket_is_full(void **state)
 	assert_int_equal(loop_turn(w.loop, false), 0);
 	/* more than what one turn brings of a burst: else a reader that keeps up would lose messages */
 	assert_true(peer_counters(w.peer)->bytes_out > 300000);
-	/* the next turn adds nothing: nobody has read */
+	/* the next turn writes nothing, because the peer has not read */
 	uint64_t out = peer_counters(w.peer)->bytes_out;
 	settle(&w);
 	assert_int_equal(peer_counters(w.peer)->bytes_out, out);
@@ -329,7 +329,7 @@ int main(void)
 		cmocka_unit_test(test_slow_reader_is_bounded),
 		cmocka_unit_test(test_overrun_closes),
 		cmocka_unit_test(test_reading_stops_at_half),
-		cmocka_unit_test(test_many_small_frames_leave_others_their_turn),
+		cmocka_unit_test(test_many_small_frames_do_not_block_others),
 		cmocka_unit_test(test_writes_until_the_socket_is_full),
 		cmocka_unit_test(test_one_large_reply_at_a_time),
 		cmocka_unit_test(test_postponed),

@@ -1,4 +1,4 @@
-/* The table against a plain model: whoever is in is found by id, and the earliest comes first. */
+/* The table compared with a simple model: each entry is found by id, and the earliest comes first. */
 #include "tests/unit/testing.h"
 
 #include "bayeux/pending.h"

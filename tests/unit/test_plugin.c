@@ -1,7 +1,6 @@
 /*
- * Extensions in shared objects: what is not loaded and what is said then, lines
- * of configuration, what one may ask of the daemon, and the end of it all in
- * order.
+ * Extensions in shared objects: which are not loaded and the error messages, their
+ * configuration, the functions they may call, and the order in which they end.
  */
 #include "tests/unit/plugin_world.h"
 
@@ -53,7 +52,7 @@ static void what_is_not_loaded(void **state)
 	assert_null(p);
 }
 
-static void what_an_instance_says(void **state)
+static void lines_of_an_instance(void **state)
 {
 	char why[PLUGIN_WHY_MAX] = "";
 
@@ -66,7 +65,7 @@ static void what_an_instance_says(void **state)
 	assert_int_equal(count_in_log("destroyed"), 0);
 }
 
-/* The last one first; and nothing that one asked for comes behind that. */
+/* The last one is freed first; afterwards none of its callbacks is called. */
 static void the_end(void **state)
 {
 	(void)state;
@@ -116,8 +115,8 @@ static void lines(void **state)
 			fail_msg("\"%s\" was taken", bad[i]);
 }
 
-/* What is wrong is told before anything runs, with the place in the configuration; and what an
-   extension says when it is made, too. */
+/* Errors are reported before the daemon runs, with the line in the configuration; also the messages of an
+   extension when it is created. */
 static void servers(void **state)
 {
 	char good[600], refusing[600], other[600], nowhere[] = "nowhere", why[1024] = "";
@@ -193,8 +192,8 @@ static void calling_back(void **state)
 	assert_int_equal(count_in_log("called back"), COMETD_EXTENSION_LATER_MAX);
 }
 
-/* One that talks too much is cut off, and nobody else is; and nobody forges a line. */
-static void talking_too_much(void **state)
+/* The log limit of one extension does not affect others, and none can forge a line. */
+static void logging_too_much(void **state)
 {
 	(void)state;
 	must_add("plugin-good", "a", "");
@@ -206,8 +205,8 @@ static void talking_too_much(void **state)
 	assert_int_equal(count_in_log("chatter\\x0a<3>forged server=demo extension=b\n"), 1);
 }
 
-/* Each allocation of ours fails once: then the message is to be shown again, and nobody is
-   blamed for it. */
+/* Each allocation of ours fails once: then the message is shown again, which does not count as a failure
+   of the extension. */
 static void memory_is_short(void **state)
 {
 	struct plugin *p;
@@ -239,12 +238,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		PLUGIN_TEST(what_is_not_loaded),
-		PLUGIN_TEST(what_an_instance_says),
+		PLUGIN_TEST(lines_of_an_instance),
 		PLUGIN_TEST(the_end),
 		PLUGIN_TEST(lines),
 		PLUGIN_TEST(servers),
 		PLUGIN_TEST(calling_back),
-		PLUGIN_TEST(talking_too_much),
+		PLUGIN_TEST(logging_too_much),
 		PLUGIN_TEST(slow_ones_are_named),
 		PLUGIN_TEST(memory_is_short),
 	};

@@ -22,7 +22,7 @@ static void on_fetched(void *ctx, const struct auth_fetched *f)
 	snprintf(got.why, sizeof(got.why), "%s", f->why ? f->why : "");
 }
 
-/* Fetches until it is told, or says why there is no fetching. */
+/* Fetches and waits for the result, or reports why it cannot. */
 static void fetch(const char *config)
 {
 	char why[PLUGIN_WHY_MAX] = "";
@@ -39,7 +39,7 @@ static void fetch(const char *config)
 		while (!got.told)
 			assert_int_equal(loop_turn(world.loop, true), 0);
 	}
-	/* what comes too late comes to nobody */
+	/* a result that arrives too late is ignored */
 	for (unsigned turns = 0; turns < 100 && !strstr(world.log, "ready") &&
 				 strcmp(config, "too late") == 0; turns++)
 		loop_turn(world.loop, true);

@@ -68,7 +68,7 @@ static void fields_are_read(void **state)
 	assert_log("data=- ext=- x=[1, 2] nothing=- 2 1 7");
 }
 
-/* The log says each time what was wrong, and who it was; nothing of it is in the message. */
+/* The log has the fault and the extension each time; the message is unchanged. */
 static void faults_are_contained(void **state)
 {
 	static const struct {
@@ -140,7 +140,7 @@ static void sizes(void **state)
 	assert_log("extension=b channel=/big reason=it sets too much in ext");
 }
 
-/* A pointer from another call is good for nothing, and harms nobody. */
+/* A pointer kept from an earlier call is rejected. */
 static void a_message_ends_with_its_call(void **state)
 {
 	(void)state;

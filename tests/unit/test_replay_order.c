@@ -1,7 +1,7 @@
 /*
- * The order of retained events by itself: what is held and let go, what is known
- * when it comes again, what a ceiling costs; and a server that answers on two
- * lanes, in any order, and loses answers, played at random.
+ * The order of retained events: what is held and released, which repeats are recognized,
+ * the effect of the limits; and a random server that answers on two lanes, in any order,
+ * and loses answers.
  */
 #include "tests/unit/testing.h"
 
@@ -71,7 +71,7 @@ static void ids_compare_as_numbers(void **state)
 	assert_true(replay_id_is(&zero));
 }
 
-static void more_than_the_ceiling_is_told_as_it_comes(void **state)
+static void more_than_the_ceiling_is_delivered_at_once(void **state)
 {
 	struct replay_order o;
 	(void)state;
@@ -346,7 +346,7 @@ static void play_server(uint64_t seed, bool losses)
 }
 
 /* REPLAY_RUNS=n plays so many */
-static void every_event_is_told_once(void **state)
+static void every_event_is_delivered_once(void **state)
 {
 	const char *runs = getenv("REPLAY_RUNS");
 	uint64_t last = runs ? strtoull(runs, NULL, 10) : 300;
@@ -360,10 +360,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ids_compare_as_numbers),
-		cmocka_unit_test(more_than_the_ceiling_is_told_as_it_comes),
+		cmocka_unit_test(more_than_the_ceiling_is_delivered_at_once),
 		cmocka_unit_test(much_is_released_in_parts),
 		cmocka_unit_test(memory_fails),
-		cmocka_unit_test(every_event_is_told_once),
+		cmocka_unit_test(every_event_is_delivered_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

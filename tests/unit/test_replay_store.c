@@ -41,7 +41,7 @@ static void last_put_counts(void **state)
 	replay_store_free(NULL);
 }
 
-static void the_longest_unmoved_goes(void **state)
+static void the_least_recently_changed_is_removed(void **state)
 {
 	struct replay_store *s;
 	(void)state;
@@ -89,7 +89,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(last_put_counts),
-		cmocka_unit_test(the_longest_unmoved_goes),
+		cmocka_unit_test(the_least_recently_changed_is_removed),
 		cmocka_unit_test(memory_fails),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* What replies mean: codes and words of several servers, and those that look alike. */
+/* Classification of replies: codes and texts of several servers, and similar ones of another meaning. */
 #include "tests/unit/testing.h"
 
 #include "bayeux/reply.h"

@@ -51,7 +51,7 @@ static void channels_go_before_publishes(void **state)
 	     "< outcome 1 ok", "< outcome 2 ok");
 }
 
-static void what_queued_meanwhile_goes_as_one_batch(void **state)
+static void queued_requests_are_sent_as_one_batch(void **state)
 {
 	(void)state;
 	PLAY(&options, UP, "> publish 1 /a 9000 1",
@@ -98,19 +98,19 @@ static void odd_connect_ids_are_tolerated(void **state)
 	     "> reply connect [{'channel':'/meta/connect','id':3,'successful':true}]", CONNECT,
 	     "> wait 200", "> reply connect [{'channel':'/meta/connect','successful':true}]",
 	     CONNECT, "> wait 200",
-	     /* of another connect: nobody's, and ours is unanswered */
+	     /* of another connect: ignored, and ours is unanswered */
 	     "> reply connect [{'channel':'/meta/connect','id':'3','successful':true}]",
 	     "< state unconnected gap: the response contains no reply", "> sleep 2000", "< +800..1200",
 	     PROBE);
 }
 
-static void goodbye_is_said(void **state)
+static void disconnect_is_sent(void **state)
 {
 	(void)state;
 	PLAY(&options, UP, "> publish 1 /a 9000 1", "< commands %", "> publish 2 /a 9000 2",
 	     "> stop", "< state disconnecting", "< outcome 2 not-sent: the session%",
 	     "> publish 3 /a 9000 3", "< outcome 3 not-sent: the session%",
-	     /* behind what is under way */
+	     /* after requests in flight */
 	     "> reply command [{'channel':'/a','id':'4','successful':true}]", "< outcome 1 ok",
 	     "< disconnect long-polling [{'channel':'/meta/disconnect','id':'%','clientId':'c1'}]",
 	     /* CometD answers the held connect with "none"; that is no news */
@@ -124,7 +124,7 @@ static void goodbye_is_said(void **state)
 	     PROBE, CONNECT_OK, "< state connected gap", CONNECT);
 }
 
-static void goodbye_does_not_wait_for_ever(void **state)
+static void disconnect_has_a_deadline(void **state)
 {
 	(void)state;
 	PLAY(&options, UP, "> publish 1 /a 9000 1", "< commands %", "> stop",
@@ -138,12 +138,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(session_comes_up, setup),
 		cmocka_unit_test_setup(channels_go_before_publishes, setup),
-		cmocka_unit_test_setup(what_queued_meanwhile_goes_as_one_batch, setup),
+		cmocka_unit_test_setup(queued_requests_are_sent_as_one_batch, setup),
 		cmocka_unit_test_setup(own_id_on_an_event_is_no_reply, setup),
 		cmocka_unit_test_setup(falsy_data_is_data, setup),
 		cmocka_unit_test_setup(odd_connect_ids_are_tolerated, setup),
-		cmocka_unit_test_setup(goodbye_is_said, setup),
-		cmocka_unit_test_setup(goodbye_does_not_wait_for_ever, setup),
+		cmocka_unit_test_setup(disconnect_is_sent, setup),
+		cmocka_unit_test_setup(disconnect_has_a_deadline, setup),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,7 @@
 /*
- * The acknowledgement extension: numbers as the server names them, committed
- * only when all was handed over; what comes again after a lost connect is told
- * apart by its text. Conversations after bayeux.md 5.1.
+ * The acknowledgement extension: numbers as sent by the server, acknowledged only when
+ * all events were delivered; repeats after a lost connect are recognized by their text.
+ * Conversations after bayeux.md 5.1.
  */
 #include "tests/unit/testing.h"
 
@@ -62,7 +62,7 @@ static void a_lost_response_comes_again_without_a_gap(void **state)
 	PLAY(&options, ACK_UP, "> fail connect broken", "< state unconnected: cut", "> sleep 9000",
 	     "< +800..1200", ACK_PROBE(1), "> reply connect [{'data':1,'channel':'/r'}," BATCH(2),
 	     "< message /r 1", "< state connected", ACK(2));
-	/* commands lost say nothing of events: those come by the connect only */
+	/* lost commands lose no events, which only come with the connect */
 	PLAY(&options, ACK_UP, "> publish 1 /a 9000 1", "< commands %", "> fail command broken",
 	     "< outcome 1 unknown%");
 	/* a session that is gone takes its unacknowledged messages with it */
@@ -125,7 +125,7 @@ static void repeats_are_left_out(void **state)
 	     "< message /r 2", W_BATCH(3), "< state connected", W_ACK(3));
 }
 
-/* An application of the server may drop what waits: the rest and what is new must be heard. */
+/* An application of the server may remove queued events: the others and new ones must be delivered. */
 static void repeats_may_be_fewer(void **state)
 {
 	(void)state;
@@ -145,7 +145,7 @@ static void repeats_may_be_fewer(void **state)
 	     "< state connected", W_ACK(3));
 }
 
-/* Events may be the same to the letter: each is heard as often as the server has it. */
+/* Events may be identical: each is delivered as often as the server sends it. */
 static void repeats_that_look_alike_are_counted(void **state)
 {
 	(void)state;

@@ -36,7 +36,7 @@ static void a_quiet_session_says_that_it_lives(void **state)
 	     "< outcome 0 refused%", "> sleep 20000", "< +5000..5000", ALIVE);
 }
 
-static void who_talks_need_not_say_so(void **state)
+static void no_keep_alive_while_requests_are_sent(void **state)
 {
 	(void)state;
 	PLAY(&options, UP, "> wait 4000", "> publish 1 /a 9000 1", "< commands %'/a'%",
@@ -47,7 +47,7 @@ static void who_talks_need_not_say_so(void **state)
 	     ALIVE);
 }
 
-static void without_a_session_nothing_is_said(void **state)
+static void no_keep_alive_without_a_session(void **state)
 {
 	(void)state;
 	PLAY(&options, UP, "> wait 4000", "> fail connect not-sent", "< state unconnected%",
@@ -64,7 +64,7 @@ static bool is_due(struct session *s, uint64_t now)
 	return session_deadline(s) <= now;
 }
 
-/* the channel is told nothing when there is no memory, and then a little later */
+/* without memory the keep-alive message is sent a little later */
 static void memory_fails(void **state)
 {
 	(void)state;
@@ -100,8 +100,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(a_quiet_session_says_that_it_lives, setup),
-		cmocka_unit_test_setup(who_talks_need_not_say_so, setup),
-		cmocka_unit_test_setup(without_a_session_nothing_is_said, setup),
+		cmocka_unit_test_setup(no_keep_alive_while_requests_are_sent, setup),
+		cmocka_unit_test_setup(no_keep_alive_without_a_session, setup),
 		cmocka_unit_test_setup(memory_fails, setup),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

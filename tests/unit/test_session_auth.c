@@ -1,6 +1,6 @@
 /*
- * The session with somebody who has credentials: every way in which a server
- * says that it rejects them, and what only looks like it.
+ * The session with a source of credentials: every way in which servers reject them, and
+ * answers that only look like a rejection.
  */
 #include "tests/unit/testing.h"
 
@@ -34,7 +34,7 @@ static void nothing_is_sent_without_credentials(void **state)
 	PLAY(&options, ASKED, "> sleep 1000000", "> probe", "> sleep 1000000",
 	     "> not-yet the command took too long",
 	     "< state unconnected: waiting for credentials: the command took too long",
-	     /* each try says it, and only another reason is told */
+	     /* each try sets the reason, and only a new one is reported */
 	     "> not-yet the command took too long", "> not-yet the command failed",
 	     "< state unconnected: waiting for credentials: the command failed",
 	     "> not-yet the command failed", "> not-yet the command took too long",
@@ -57,7 +57,7 @@ static void without_the_option_nothing_is_asked(void **state)
 	     "> sleep 9000", "< +800..1200", PROBE);
 }
 
-/* the server says that the session is over: at once a new handshake with the new ones */
+/* the server ends the session: at once a new handshake with new credentials */
 static void rejected_while_connected(void **state)
 {
 	static const struct {
@@ -82,7 +82,7 @@ static void rejected_while_connected(void **state)
 		     "< state handshaking gap%", BACK);
 }
 
-/* HTTP says it, perhaps a proxy: the session is resumed with the new ones, and loses nothing */
+/* rejected by HTTP, perhaps a proxy: the session is resumed with new credentials, and loses nothing */
 static void rejected_in_http(void **state)
 {
 	static const char *const ways[] = {"> fail connect broken status=401",
@@ -103,7 +103,7 @@ static void rejected_in_http(void **state)
 	/* the new ones came when the server had long forgotten the session */
 	PLAY_WITH(&options, CONNECTED, "> wait 20000", ways[0], "< state unconnected gap%",
 	     "< unauthorized%", "> wait 90000", "> authorized", "< state handshaking gap%", BACK);
-	/* stopped meanwhile: the session is told goodbye, as any */
+	/* stopped meanwhile: a disconnect is sent, as usual */
 	PLAY_WITH(&options, CONNECTED, ways[0], "< state unconnected gap%", "< unauthorized%", "> stop",
 	     "< state disconnecting gap%", "< disconnect %", "> fail command broken status=401",
 	     "< state off gap%");
@@ -192,8 +192,8 @@ static void what_only_looks_like_it(void **state)
 #define DONE(n) "> reply command [{'channel':'/a','successful':true}]", "< outcome " #n " ok"
 #define DENIED(status) "> fail command broken status=" #status
 
-/* A 401 says that nothing was done: what was in the request goes out again with another credential,
-   while the session and the other peers go on. */
+/* A 401 means that the request had no effect: its messages are sent again with another credential, while
+   the session and the other peers continue. */
 static void publishes_survive_the_rejection(void **state)
 {
 	(void)state;
@@ -204,7 +204,7 @@ static void publishes_survive_the_rejection(void **state)
 	     "> reply command [{'channel':'/a','id':'4','successful':true},"
 	     "{'channel':'/a','id':'5','successful':true}]", "< outcome 1 ok", "< outcome 2 ok",
 	     "< commands %'data':4%", DONE(4));
-	/* all are answered so, whoever they are: each waits, and nothing is lost */
+	/* all peers get this answer: each waits, and nothing is lost */
 	PLAY(&options, CONNECTED, "> wait 20000", PUBLISHED(1), DENIED(401), "< unauthorized%",
 	     "> peer 1", PUBLISHED(2), DENIED(401), "> peer 2", PUBLISHED(3), "> want /b",
 	     DENIED(401), "< commands %'/b'%", DENIED(401), "< channel /b pending: HTTP status 401",
@@ -219,7 +219,7 @@ static void publishes_survive_the_rejection(void **state)
 	     DENIED(401), "< commands %'data':1%", DONE(1));
 }
 
-/* A gateway refuses one request whatever the credential: its publisher is told, and nobody waits. */
+/* A gateway refuses one request whatever the credential: its publisher gets the error, and no other waits. */
 static void one_request_is_refused(void **state)
 {
 	(void)state;
@@ -246,7 +246,7 @@ static void one_request_is_refused(void **state)
 	     "< outcome 1 refused: refused with HTTP status 401");
 }
 
-/* Told to slow down, or met by a fault of the server, one peer waits. */
+/* After "too many requests", or a fault of the server, only that peer waits. */
 static void only_its_owner_waits(void **state)
 {
 	(void)state;

@@ -1,6 +1,6 @@
 /*
- * Calls: whose answer an event is, by our id or by its channel, and what
- * becomes of an answer that comes when nobody waits for it any more.
+ * Calls: to which call an event is the answer, by our id or by its channel, and answers
+ * to calls that have ended.
  */
 #include "tests/unit/testing.h"
 
@@ -87,7 +87,7 @@ static void replies_with_data_are_no_events(void **state)
 	     "< message /j 'late, but an event'", CONNECT);
 }
 
-/* The remote calls of CometD: `successful` tells the service's success or failure. */
+/* The remote calls of CometD: `successful` is the service's success or failure. */
 static void a_service_may_fail(void **state)
 {
 	(void)state;
@@ -100,8 +100,8 @@ static void a_service_may_fail(void **state)
 	     "< outcome 2 ok 5");
 }
 
-/* Over long-polling the service holds the answer, and with it the HTTP response: its caller waits, and
-   keeps its order; nobody else does, until all lanes of calls are busy, and then only calls. */
+/* Over long-polling the service holds the HTTP response: its caller waits, and keeps its order; other peers
+   do not wait, unless all lanes of calls are busy, and then only with calls. */
 static void a_slow_call_delays_its_caller(void **state)
 {
 	(void)state;
@@ -133,7 +133,7 @@ static void a_slow_call_delays_its_caller(void **state)
 	     "< commands %'data':2%'data':3}]");
 }
 
-/* Out of order, and among other messages of the channel: the id says it all. */
+/* Out of order, and among other messages of the channel: the id decides. */
 static void ids_are_exact(void **state)
 {
 	(void)state;
@@ -146,7 +146,7 @@ static void ids_are_exact(void **state)
 	     "< message /service/r 'not ours'", CONNECT);
 }
 
-/* An answer of a call that is over is nobody's: neither the next call's, nor a listener's. */
+/* A late answer of an ended call is delivered neither to the next call nor to a subscriber. */
 static void late_answers_are_left_out(void **state)
 {
 	(void)state;
@@ -156,14 +156,14 @@ static void late_answers_are_left_out(void **state)
 		  "{'channel':'/service/r','id':'4','data':'and again'},"
 		  "{'channel':'/service/r','id':'5','data':'two'}"),
 	     LATE("/service/r"), LATE("/service/r"), "< outcome 2 ok 'two'", CONNECT,
-	     /* also when it was never said that the server has taken it */
+	     /* also when the server never acknowledged the call */
 	     "> call 3 /service/r 500 3", "< commands %", "> sleep 900", "< +500..500",
 	     "< outcome 3 unknown%", CAME("{'channel':'/service/r','id':'7','data':'late'}"),
 	     LATE("/service/r"), CONNECT);
 }
 
 /* Without ids, the call that is over keeps its turn on the channel, for ten seconds. */
-static void late_answers_without_id_are_not_taken_for_others(void **state)
+static void late_answers_without_id_go_to_no_other_call(void **state)
 {
 	(void)state;
 	PLAY(&options, UP, CALLED(1, "/service/x", 500), "> sleep 900", "< +500..500",
@@ -196,7 +196,7 @@ static void pushes_between_answers_stay_messages(void **state)
 }
 
 /* No answer comes from one session into the next: the first answer there is the first call's. */
-static void a_new_session_owes_nothing(void **state)
+static void a_new_session_has_no_open_calls(void **state)
 {
 	(void)state;
 	PLAY(&options, UP, CALLED(1, "/service/x", 500), "> sleep 900", "< +500..500",
@@ -212,7 +212,7 @@ static void a_new_session_owes_nothing(void **state)
 
 /* ---- what is remembered has a ceiling ---- */
 
-/* One call sent and ended without answer, told and forgotten. */
+/* One call that is sent, ends without an answer, and is reported. */
 static void end_one(struct publishes *p, struct exchanges *all, uint64_t id, const char *channel)
 {
 	const struct session_batch batch = {.id = id, .lane = SESSION_LANE_COMMAND};
@@ -268,7 +268,7 @@ static void what_is_remembered_is_bounded(void **state)
 }
 
 /* Without memory to remember a channel, the answer is found all the same. */
-static void no_memory_to_remember(void **state)
+static void no_memory_for_an_ended_call(void **state)
 {
 	struct pending pending;
 	struct exchanges all;
@@ -293,12 +293,12 @@ int main(void)
 		cmocka_unit_test_setup(a_slow_call_delays_its_caller, setup),
 		cmocka_unit_test_setup(ids_are_exact, setup),
 		cmocka_unit_test_setup(late_answers_are_left_out, setup),
-		cmocka_unit_test_setup(late_answers_without_id_are_not_taken_for_others, setup),
+		cmocka_unit_test_setup(late_answers_without_id_go_to_no_other_call, setup),
 		cmocka_unit_test_setup(replies_with_data_are_no_events, setup),
 		cmocka_unit_test_setup(pushes_between_answers_stay_messages, setup),
-		cmocka_unit_test_setup(a_new_session_owes_nothing, setup),
+		cmocka_unit_test_setup(a_new_session_has_no_open_calls, setup),
 		cmocka_unit_test(what_is_remembered_is_bounded),
-		cmocka_unit_test(no_memory_to_remember),
+		cmocka_unit_test(no_memory_for_an_ended_call),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
 /*
- * Wanted channels: what the server is asked while wishes and replies race, what
- * it refuses, how each result is told; and the covering sets for servers that
- * send one copy per matching subscription.
+ * Wanted channels: which requests are sent while changes and replies race, refusals, how
+ * each result is reported; and the covering sets for servers that send one copy per
+ * matching subscription.
  */
 #include "tests/unit/testing.h"
 
@@ -41,7 +41,7 @@ static int setup_covering(void **state)
 	return 0;
 }
 
-static void wishes_are_idempotent(void **state)
+static void wanting_is_idempotent(void **state)
 {
 	(void)state;
 	PLAY(&options, UP, "> want /a", SUBSCRIBE("/a"), "> want /a", SUBSCRIBED(4),
@@ -49,7 +49,7 @@ static void wishes_are_idempotent(void **state)
 	     "> unwant /a", UNSUBSCRIBED(5), "> wait 20000");
 }
 
-static void wishes_race_with_replies(void **state)
+static void wanting_races_with_replies(void **state)
 {
 	(void)state;
 	/* given up while asked: asked, then given back */
@@ -60,7 +60,7 @@ static void wishes_race_with_replies(void **state)
 	     /* there and back again while the lane is busy: nothing to do */
 	     "> want /b", SUBSCRIBE("/b"), "> unwant /a", "> want /a",
 	     "< channel /a active", SUBSCRIBED(7), "< channel /b active");
-	/* wanted again while asked for by the wish before */
+	/* wanted again while the earlier subscribe is in flight */
 	PLAY(&options, UP, "> want /a", SUBSCRIBE("/a"), "> unwant /a", "> want /a", SUBSCRIBED(4),
 	     "< channel /a active");
 	/* CometD Java refuses to unsubscribe a channel that is gone: so it is */
@@ -69,7 +69,7 @@ static void wishes_race_with_replies(void **state)
 	     "> reply command [{'channel':'/meta/unsubscribe','id':'5','successful':false,"
 	     "'error':'400::channel_missing'}]",
 	     "> want /a", SUBSCRIBE("/a"));
-	/* cut off: nobody knows whether it arrived */
+	/* cut off: it is unknown whether it arrived */
 	PLAY(&options, UP, "> want /a", SUBSCRIBE("/a"), "> unwant /a", "> fail command broken",
 	     "< state connected gap", "> sleep 9000", "< +800..1200",
 	     UNSUBSCRIBE("/a"), "> want /a",
@@ -83,7 +83,7 @@ static void wishes_race_with_replies(void **state)
 	     "> wait 9000");
 }
 
-static void refusals_are_told_once(void **state)
+static void refusals_are_reported_once(void **state)
 {
 	(void)state;
 	PLAY(&options, UP, "> want /deny", SUBSCRIBE("/deny"),
@@ -169,12 +169,12 @@ static void busy_servers_are_asked_again(void **state)
 	     "'error':'500:/t:Internal server error'}]",
 	     "< channel /t pending: the server refuses it for now", "> sleep 9000", "< +1200..1800",
 	     SUBSCRIBE("/t"), SUBSCRIBED(6), "< channel /t active");
-	/* nobody wants it any more */
+	/* not wanted any more */
 	PLAY(&options, UP, "> want /t", SUBSCRIBE("/t"),
 	     "> reply command [{'channel':'/meta/subscribe','id':'4','successful':false,"
 	     "'error':'503::x'}]",
 	     "< channel /t pending%", "> unwant /t", "> wait 20000");
-	/* the session is in doubt: cometd-nodejs-server says no subscription in this reply */
+	/* the session may be lost: cometd-nodejs-server sends no subscription in this reply */
 	PLAY(&options, UP, "> want /t", SUBSCRIBE("/t"),
 	     "> reply command [{'id':'4','channel':'/meta/subscribe','successful':false,"
 	     "'error':'402::session_unknown'}]",
@@ -294,7 +294,7 @@ static void channels_and_publishes_share(void **state)
 
 /* A batch with channels that took long is followed by none for five times as long, while one publishes;
    it is the time by which it took longer than a publish that counts. */
-static void channels_leave_publishes_their_time(void **state)
+static void channels_leave_time_for_publishes(void **state)
 {
 	(void)state;
 	PLAY(&options, UP, "> publish 1 /q 9000 1", "< commands %", "> wait 40",
@@ -382,7 +382,7 @@ static void only_the_widest_is_asked_for(void **state)
 	     "> want /a/b/c", "< channel /a/b/c active", "> unwant /a/b/c");
 }
 
-static void children_take_over_before_the_parent_goes(void **state)
+static void children_are_subscribed_before_the_parent_ends(void **state)
 {
 	(void)state;
 	PLAY(&options, "> want /a/b", "> want /a/*", START, SUBSCRIBE("/a/*"), SUBSCRIBED(3),
@@ -406,7 +406,7 @@ static void children_take_over_before_the_parent_goes(void **state)
 	     UNSUBSCRIBE("/a/*"), UNSUBSCRIBED(5), "< channel /a/b refused%");
 }
 
-static void a_refused_parent_leaves_its_children_to_themselves(void **state)
+static void a_refused_parent_subscribes_its_children(void **state)
 {
 	(void)state;
 	PLAY(&options, "> want /a/b", "> want /a/*", "> want /a/c", START, SUBSCRIBE("/a/*"),
@@ -466,9 +466,9 @@ static void the_server_is_known_by_its_handshake(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(wishes_are_idempotent, setup),
-		cmocka_unit_test_setup(wishes_race_with_replies, setup),
-		cmocka_unit_test_setup(refusals_are_told_once, setup),
+		cmocka_unit_test_setup(wanting_is_idempotent, setup),
+		cmocka_unit_test_setup(wanting_races_with_replies, setup),
+		cmocka_unit_test_setup(refusals_are_reported_once, setup),
 		cmocka_unit_test_setup(limits_pass_and_denials_do_not, setup),
 		cmocka_unit_test_setup(refused_in_a_later_session, setup),
 		cmocka_unit_test_setup(busy_servers_are_asked_again, setup),
@@ -477,14 +477,14 @@ int main(void)
 		cmocka_unit_test_setup(many_channels_go_in_chunks, setup),
 		cmocka_unit_test_setup(publishes_go_apart, setup),
 		cmocka_unit_test_setup(channels_and_publishes_share, setup),
-		cmocka_unit_test_setup(channels_leave_publishes_their_time, setup),
+		cmocka_unit_test_setup(channels_leave_time_for_publishes, setup),
 		cmocka_unit_test_setup(channels_alone_do_not_pause, setup),
 		cmocka_unit_test_setup(askers_take_turns, setup),
 		cmocka_unit_test_setup(peers_take_turns, setup),
 		cmocka_unit_test_setup(what_is_planned_is_recorded, setup_covering),
 		cmocka_unit_test_setup(only_the_widest_is_asked_for, setup_covering),
-		cmocka_unit_test_setup(children_take_over_before_the_parent_goes, setup_covering),
-		cmocka_unit_test_setup(a_refused_parent_leaves_its_children_to_themselves,
+		cmocka_unit_test_setup(children_are_subscribed_before_the_parent_ends, setup_covering),
+		cmocka_unit_test_setup(a_refused_parent_subscribes_its_children,
 				       setup_covering),
 		cmocka_unit_test_setup(copies_of_a_change_are_left_out, setup_covering),
 		cmocka_unit_test_setup(the_server_is_known_by_its_handshake, setup),

@@ -1,8 +1,7 @@
 /*
- * Conversations in the words of servers that are not CometD Java of today:
- * Faye, Lyrion, older and stranger ones (bayeux.md 1.11, 8 and appendix A). What
- * is missing, doubled or of the wrong type must neither end a session nor be
- * taken for something else.
+ * Conversations with servers other than current CometD Java: Faye, Lyrion, older and
+ * unusual ones (bayeux.md 1.11, 8 and appendix A). Missing, duplicate or mistyped fields
+ * must neither end a session nor be misinterpreted.
  */
 #include "tests/unit/testing.h"
 
@@ -104,8 +103,8 @@ static void replies_without_ids_and_codes(void **state)
 	     "< state unconnected gap: connect refused: invalid clientId");
 }
 
-/* its 402 to a subscribe does not say which */
-static void node_leaves_the_subscription_out(void **state)
+/* its 402 to a subscribe does not name the channel */
+static void node_omits_the_subscription(void **state)
 {
 	(void)state;
 	PLAY(&options, UP, "> want /a", "< commands %",
@@ -154,7 +153,7 @@ static void older_cometd(void **state)
 	     "< +500..1200", "< state handshaking gap%", HANDSHAKE);
 }
 
-/* ---- what no server should say ---- */
+/* ---- invalid messages ---- */
 
 static void elements_that_are_nothing(void **state)
 {
@@ -166,7 +165,7 @@ static void elements_that_are_nothing(void **state)
 	     "< message /a 1", "< note left out of an answer, because it is not Bayeux: 7 elements", CONNECT);
 }
 
-/* The first reply counts, whatever the second says. */
+/* The first reply counts, whatever the second contains. */
 static void replies_that_come_twice(void **state)
 {
 	(void)state;
@@ -191,7 +190,7 @@ int main(void)
 		cmocka_unit_test_setup(faye_refuses_in_its_own_numbers, setup),
 		cmocka_unit_test_setup(faye_forgets_a_session, setup),
 		cmocka_unit_test_setup(replies_without_ids_and_codes, setup),
-		cmocka_unit_test_setup(node_leaves_the_subscription_out, setup),
+		cmocka_unit_test_setup(node_omits_the_subscription, setup),
 		cmocka_unit_test_setup(values_of_other_types, setup),
 		cmocka_unit_test_setup(older_cometd, setup),
 		cmocka_unit_test_setup(elements_that_are_nothing, setup),

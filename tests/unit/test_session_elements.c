@@ -67,7 +67,7 @@ static void a_bad_element_costs_only_itself_on_a_websocket(void **state)
 #define TEN "0123456789"
 #define HUNDRED TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN
 
-static void a_message_beyond_the_limit_is_left_out(void **state)
+static void a_message_above_the_limit_is_skipped(void **state)
 {
 	(void)state;
 	options.message_max = 300;
@@ -118,7 +118,7 @@ static void the_texts_of_both_lanes_take_turns(void **state)
 	     "< message /r 3", "< outcome 1 ok", "> reply connect ," CONNECTED "]", CONNECT);
 }
 
-/* What lies behind the connect's reply in the same text comes before the next connect goes out. */
+/* Messages after the connect's reply in the same text are handled before the next connect is sent. */
 static void the_next_connect_waits_for_the_end(void **state)
 {
 	(void)state;
@@ -198,8 +198,8 @@ static void a_large_message_takes_its_time(void **state)
 	play(&o, good);
 }
 
-/* Cut behind the reply: what may have come behind it may be missed. */
-static void an_answer_is_cut_behind_its_reply(void **state)
+/* Truncated after the reply: messages after it may be missed. */
+static void an_answer_is_cut_after_its_reply(void **state)
 {
 	(void)state;
 	PLAY(&options, UP, "> wait 200", "> late connect [" CONNECTED "," GOOD(1), "< message /r 1",
@@ -212,7 +212,7 @@ static void a_disconnect_waits_for_its_reason(void **state)
 	(void)state;
 	PLAY(&options, UP, "> late connect [{'channel':'/meta/disconnect'}", "> reply connect ]",
 	     "< state unconnected gap: the server ended the session");
-	/* the connect's reply behind it says the same */
+	/* the connect's reply after it reports the same */
 	PLAY(&options, UP, "> late connect [{'channel':'/meta/disconnect'},", "> late connect "
 	     "{'channel':'/meta/connect','successful':true,'advice':{'reconnect':'none'}}",
 	     "< abort connect", "< state unconnected gap: the server ended the session");
@@ -256,7 +256,7 @@ static void an_answer_that_was_cut_comes_again(void **state)
 	     ACK(1), "> reply connect [" GOOD(1) "," GOOD(2) "," BATCH(2), "< message /r 2", ACK(2));
 }
 
-/* The end of another answer says nothing of the one that brought the number. */
+/* The end of another answer does not complete the one with the number. */
 static void another_answer_does_not_acknowledge(void **state)
 {
 	(void)state;
@@ -373,7 +373,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(a_bad_element_costs_only_itself, setup),
 		cmocka_unit_test_setup(a_bad_element_costs_only_itself_on_a_websocket, setup_websocket),
-		cmocka_unit_test_setup(a_message_beyond_the_limit_is_left_out, setup),
+		cmocka_unit_test_setup(a_message_above_the_limit_is_skipped, setup),
 		cmocka_unit_test_setup(a_byte_order_mark_and_a_comment, setup),
 		cmocka_unit_test_setup(an_unreadable_reply_does_not_hang, setup),
 		cmocka_unit_test_setup(the_texts_of_both_lanes_take_turns, setup),
@@ -381,7 +381,7 @@ int main(void)
 		cmocka_unit_test_setup(a_message_must_go_on, setup),
 		cmocka_unit_test_setup(bytes_alone_are_no_answer, setup),
 		cmocka_unit_test_setup(a_large_message_takes_its_time, setup),
-		cmocka_unit_test_setup(an_answer_is_cut_behind_its_reply, setup),
+		cmocka_unit_test_setup(an_answer_is_cut_after_its_reply, setup),
 		cmocka_unit_test_setup(a_disconnect_waits_for_its_reason, setup),
 		cmocka_unit_test_setup(acknowledgements_move_past_it, setup),
 		cmocka_unit_test_setup(an_answer_that_was_cut_comes_again, setup),

@@ -41,7 +41,7 @@ static void handshake_is_retried_with_growing_pauses(void **state)
 	     "< state handshaking%", HANDSHAKE, "> reply connect  ",
 	     "< state unconnected: the response contains no reply", "> sleep 99000", "< +1990..2990",
 	     "< state handshaking%", HANDSHAKE,
-	     /* the server asks for more patience */
+	     /* the server asks for a longer pause */
 	     "> fail connect broken retry=20000", "< state unconnected%", "> sleep 99000",
 	     "< +20000..20000", "< state handshaking%", HANDSHAKE, HANDSHAKE_OK,
 	     "< state connecting%", PROBE, "< commands %/meta/subscribe%'/a'%");
@@ -132,7 +132,7 @@ static void lost_session_is_made_again(void **state)
 	     "> reply connect [{'advice':{'interval':0,'reconnect':'handshake'},"
 	     "'channel':'/meta/connect','error':'402::session_unknown','successful':false}]",
 	     "< state unconnected gap: connect refused: 402 session_unknown",
-	     /* what was under way is still heard, for a moment */
+	     /* replies to requests in flight are accepted for a moment */
 	     "> reply command [{'channel':'/a','id':'6','successful':false,"
 	     "'error':'402::session_unknown'}]",
 	     /* it was not taken, and goes to the new session */
@@ -304,7 +304,7 @@ static void resuming_ends_with_the_window(void **state)
 	     "< +800..1200", "< state handshaking%", HANDSHAKE);
 }
 
-static void late_responses_are_left_out_whole(void **state)
+static void late_responses_are_ignored(void **state)
 {
 	(void)state;
 	PLAY(&options, UP, "> sleep 99000", "< +40000..40000", "< abort connect",
@@ -370,13 +370,13 @@ static void kicks_lead_back_after_a_pause(void **state)
 	     "'error':'401::Authentication invalid','successful':false}]",
 	     "< state unconnected%: the server ended the session", "> sleep 9000",
 	     "< +1000..1200", AGAIN);
-	/* with the response to a publish, whose own reply still counts; the connect says none */
+	/* with the response to a publish, whose reply still counts; the connect gets "none" */
 	PLAY(&options, UP, "> publish 1 /service/kick 9000 1", "< commands %",
 	     "> reply command [{'channel':'/meta/disconnect','successful':true},"
 	     "{'channel':'/service/kick','id':'4','successful':true}]",
 	     "< outcome 1 ok", "< abort connect",
 	     "< state unconnected%: the server ended the session", "> sleep 9000", "< +1000..1200", AGAIN);
-	/* only the connect says so */
+	/* only the connect gets it */
 	PLAY(&options, UP,
 	     "> reply connect [{'advice':{'reconnect':'none'},'channel':'/meta/connect','id':'3',"
 	     "'successful':true}]",
@@ -391,7 +391,7 @@ static void doubt_is_settled_by_a_probe(void **state)
 #define DOUBTED "< abort connect", "< state connected gap", PROBE
 	PLAY(&options, UP, "> publish 1 /a 9000 1", "< commands %",
 	     "> reply command [" UNKNOWN(4) "]", DOUBTED, CONNECT_OK, CONNECT,
-	     /* said again and again in a session that lives it is a refusal */
+	     /* repeated several times in a working session it is a refusal */
 	     "< commands %'data':1%", "> reply command [" UNKNOWN(4) "]", "> wait 300",
 	     CONNECT_OK, CONNECT, "< commands %'data':1%", "> reply command [" UNKNOWN(4) "]",
 	     "> wait 300", CONNECT_OK, CONNECT, "< commands %'data':1%",
@@ -452,8 +452,8 @@ static void outcomes_of_a_lost_batch(void **state)
 	     "< outcome 2 unknown%", "> sleep 9000", "< +800..1200",
 	     "< commands %'data':3%'data':4%");
 	PLAY(&options, UP, THREE, "> reply command []", "< outcome 2 unknown%");
-	/* cut behind a good status, or lost by a proxy: events may have been in it; a 500 is the
-	   server's own */
+	/* truncated after a success status, or lost by a proxy: events may have been in it; a 500 is
+	   the server's answer */
 	PLAY(&options, UP, THREE, "> fail command broken status=200", "< state connected gap",
 	     "< outcome 2 unknown%");
 	PLAY(&options, UP, THREE, "> fail command broken status=502", "< state connected gap",
@@ -606,7 +606,7 @@ int main(void)
 		cmocka_unit_test_setup(reasons_of_a_failed_resume, setup),
 		cmocka_unit_test_setup(an_outage_is_one_period, setup),
 		cmocka_unit_test_setup(resuming_ends_with_the_window, setup),
-		cmocka_unit_test_setup(late_responses_are_left_out_whole, setup),
+		cmocka_unit_test_setup(late_responses_are_ignored, setup),
 		cmocka_unit_test_setup(empty_replies_at_once_do_not_spin, setup),
 		cmocka_unit_test_setup(interval_is_kept_and_asked_about, setup),
 		cmocka_unit_test_setup(kicks_lead_back_after_a_pause, setup),

@@ -12,7 +12,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-/* The hook does what the name of the channel says; what it was shown is noted. */
+/* The hook does what the name of the channel selects, and records what it was shown. */
 static struct {
 	char seen[8192];
 	unsigned short_of_memory;       /* so many times */
@@ -142,8 +142,8 @@ static struct session *configured(void)
 	return s;
 }
 
-/* What is configured is shown, without what a built-in extension says itself; and what the hook
-   makes of it is all there is but for that. */
+/* The configured ext is shown, without the members of built-in extensions; the hook's result replaces all
+   but those. */
 static void a_configured_ext_is_shown(void **state)
 {
 	struct session_batch b;
@@ -216,7 +216,7 @@ static void events_are_changed_and_deleted(void **state)
 	     "< message /data 'new'", "< message /b 3", "< connect %");
 }
 
-/* A reply stays what the server said. */
+/* A reply is not changed. */
 static void replies_are_only_shown(void **state)
 {
 	(void)state;
@@ -325,8 +325,8 @@ static void a_request_waits_for_memory(void **state)
 	session_free(s);
 }
 
-/* The hook has no memory, and the driver lets the text go: what was not handed over comes again. */
-static void an_event_is_counted_behind_the_hooks(void **state)
+/* The hook has no memory, and the driver discards the text: undelivered events are sent again. */
+static void an_event_is_counted_after_the_hooks(void **state)
 {
 	static const char text[] = "[{\"channel\":\"/short\",\"data\":1}]";
 	static const char handshake[] =
@@ -371,7 +371,7 @@ static void an_event_is_counted_behind_the_hooks(void **state)
 
 /* ---- what a changed event looks like ---- */
 
-/* Feeds one event to a session that listens; what its hearers are shown comes out. */
+/* Feeds one event to a session with a subscription; returns what is delivered. */
 static void rewrite(const char *message, struct buf *ret)
 {
 	static const char handshake[] =
@@ -463,7 +463,7 @@ int main(void)
 		cmocka_unit_test_setup(deleted_events_count_as_received, setup),
 		cmocka_unit_test_setup(deleted_events_move_the_marker, setup),
 		cmocka_unit_test_setup(a_request_waits_for_memory, setup),
-		cmocka_unit_test_setup(an_event_is_counted_behind_the_hooks, setup),
+		cmocka_unit_test_setup(an_event_is_counted_after_the_hooks, setup),
 		cmocka_unit_test_setup(only_what_was_changed_is_other, setup),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -120,7 +120,7 @@ static void deadlines_on_a_websocket(void **state)
 	     "< outcome 1 unknown%");
 }
 
-static void wishes_are_told(void **state)
+static void wanted_advice_is_sent(void **state)
 {
 	(void)state;
 	options.wanted_timeout = 45000;
@@ -173,7 +173,7 @@ static void texts_are_cut_to_the_limit(void **state)
 }
 
 /* What a peer published before it left is done, but does not hold its room for an hour. */
-static void a_peer_leaves(void **state)
+static void a_peer_disconnects(void **state)
 {
 	(void)state;
 	PLAY(&options, "> peer 1", "> publish 1 /a 3600000 1", "> call 2 /service/x 3600000 2",
@@ -195,9 +195,9 @@ int main(void)
 		cmocka_unit_test_setup(deadlines_on_a_websocket, setup),
 		cmocka_unit_test_setup(a_deadline_measures_silence, setup),
 		cmocka_unit_test_setup(any_data_counts_on_a_websocket, setup),
-		cmocka_unit_test_setup(wishes_are_told, setup),
+		cmocka_unit_test_setup(wanted_advice_is_sent, setup),
 		cmocka_unit_test_setup(texts_are_cut_to_the_limit, setup),
-		cmocka_unit_test_setup(a_peer_leaves, setup),
+		cmocka_unit_test_setup(a_peer_disconnects, setup),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,8 +1,7 @@
 /*
- * One conversation again and again, each time with another allocation failing:
- * whoever is told -ENOMEM calls again, and in the end nothing is missing and
- * nothing came twice. The server's replies bear no ids, so they are the same
- * whatever happened before.
+ * One conversation repeated with another allocation failing each time: the caller that
+ * gets -ENOMEM calls again, and in the end nothing is missing and nothing was delivered
+ * twice. The server's replies have no ids, so they are the same in every run.
  */
 #include "tests/unit/testing.h"
 
@@ -21,7 +20,7 @@ struct talk {
 	unsigned messages, active, refused, outcomes[4], connected;
 };
 
-/* what the server says to a batch of each kind */
+/* the server's answer to a batch of each kind */
 static const char *const replies[] = {
 	[SESSION_BATCH_HANDSHAKE] =
 		"[{\"channel\":\"/meta/handshake\",\"successful\":true,\"clientId\":\"c\\u0031\","
@@ -112,7 +111,7 @@ static bool exchange(struct talk *t)
 	return true;
 }
 
-/* Hooks that write every message anew. */
+/* Hooks that rewrite every message. */
 static int see(void *ctx, const struct hook_message *m, struct hook_change *ret)
 {
 	(void)ctx;
@@ -219,8 +218,8 @@ static bool says(const struct talk *t, const char *text)
 }
 
 /*
- * The driver has no memory to look through a text and lets it go: its memory is
- * never touched again, and it is not acknowledged, so the server says it again.
+ * The driver has no memory to read a text and discards it: its memory is not accessed
+ * again, and it is not acknowledged, so the server sends it again.
  */
 static void a_text_is_let_go(void **state)
 {

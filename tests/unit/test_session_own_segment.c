@@ -70,7 +70,7 @@ static void a_new_session_has_a_new_id(void **state)
 	     "< commands %'subscription':'/d2/x'},{'channel':'/a',%'data':'/d2/x'},"
 	     "{'channel':'/a',%'data':'/d2/x'}]",
 	     CONNECT_OK, "< state connected gap", "< connect %", "> wait 200",
-	     /* the old id is no secret any more, and nobody's channel */
+	     /* the old id is not a secret any more, and no channel of ours */
 	     "> reply connect [{'channel':'/d2/x','data':1},{'channel':'/c1/x','data':2},"
 	     "{'channel':'/meta/connect','successful':true}]",
 	     "< message /{clientId}/x 1", "< message /c1/x 2", "< connect %");

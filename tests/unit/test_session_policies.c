@@ -1,6 +1,6 @@
 /*
- * What the session makes of a server that ends it, or forbids it: each way in
- * which servers say so, with each policy.
+ * A server that ends or forbids the session: each way in which servers do so, with each
+ * policy.
  */
 #include "tests/unit/testing.h"
 
@@ -65,7 +65,7 @@ static void stop_is_for_good(void **state)
 			  "< outcome 1 unknown: the session was lost before the reply",
 			  "< outcome 2 not-sent: the session with the server ended and is not "
 			  "renewed", REFUSED("/a"),
-			  /* nobody waits in vain, and nothing wakes it */
+			  /* no request is left pending, and it does not start again */
 			  "> wait 1", "> publish 3 /a 60000 3",
 			  "< outcome 3 not-sent: the session with the server ended and is not "
 			  "renewed",
@@ -100,7 +100,7 @@ static void stop_at_the_handshake(void **state)
 	PLAY(&options, "> publish 1 /a 60000 1", "> want /a", "> start", "< state handshaking",
 	     HANDSHAKE, DENY, "< state halted: not tried again: handshake refused: 500 no",
 	     "< outcome 1 not-sent: the session%", REFUSED("/a"), "> sleep 100000000");
-	/* a handshake that goes well, and says so */
+	/* a successful handshake with this advice */
 	PLAY(&options, "> start", "< state handshaking", HANDSHAKE,
 	     "> reply connect [{'clientId':'c1','channel':'/meta/handshake','successful':true,"
 	     "'supportedConnectionTypes':['long-polling'],'advice':{'reconnect':'none'}}]",
@@ -149,8 +149,8 @@ static void refresh_asks_for_others_first(void **state)
 	     "> sleep 9000", "< +1000..1200", AGAIN);
 }
 
-/* Salesforce: the goodbye comes first, and the reply behind it tells why */
-static void rejected_behind_a_goodbye(void **state)
+/* Salesforce: the disconnect comes first, and the reply after it has the reason */
+static void rejected_after_a_disconnect(void **state)
 {
 	static const enum session_policy policies[] = {SESSION_RETRY, SESSION_STOP, SESSION_REFRESH};
 
@@ -182,7 +182,7 @@ int main(void)
 		cmocka_unit_test_setup(stop_at_the_handshake, setup),
 		cmocka_unit_test_setup(one_policy_is_not_the_other, setup),
 		cmocka_unit_test_setup(refresh_asks_for_others_first, setup),
-		cmocka_unit_test_setup(rejected_behind_a_goodbye, setup),
+		cmocka_unit_test_setup(rejected_after_a_disconnect, setup),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,18 +1,18 @@
 /*
  * Conservation under random faults: whatever network and server do,
  *
- *  - each publish has exactly one outcome, and it is true: "ok" was taken by the
- *    server, "not sent" never reached it, and nothing was taken twice;
- *  - each event that came over an exchange still awaited is told once, in order,
- *    also (but for rare races) when the server sends a copy for each subscription
- *    that matches; and a hole in what the server sent is announced by `gap`;
- *  - with acknowledgements a session that lives loses and repeats nothing;
+ *  - each publish has exactly one outcome, and it is true: "ok" was applied by the
+ *    server, "not sent" never reached it, and nothing was applied twice;
+ *  - each event of an exchange that is still awaited is delivered once, in order, also
+ *    (except for rare races) when the server sends a copy for each subscription that
+ *    matches; and missing events are reported by `gap`;
+ *  - with acknowledgements an existing session loses and repeats nothing;
  *  - once the faults end, the server knows exactly the wanted channels, or those
  *    of them that no other covers;
- *  - no second, however bad, has more than so many batches.
+ *  - no second has more than a fixed number of batches.
  *
- * A run that fails prints its seed; SESSION_SEED=n repeats that one alone,
- * SESSION_RUNS=n plays so many.
+ * A failing run prints its seed; SESSION_SEED=n repeats only that run, SESSION_RUNS=n
+ * sets the number of runs.
  */
 #include "tests/unit/testing.h"
 
@@ -44,9 +44,9 @@ struct check {
 	} while (0)
 
 /*
- * Events on /steady are numbered without a hole. A hole is excused by a gap: told
- * before it, with the next "connected", or as late as the loss of the response
- * that should have brought the missing ones is noticed.
+ * Events on /steady have consecutive numbers. Missing ones must be reported by a gap:
+ * before, with the next "connected", or when the loss of the response with the missing
+ * ones is noticed.
  */
 static void take_steady(struct model *m, struct check *c, uint64_t seq)
 {
@@ -286,7 +286,7 @@ static void one_run(uint64_t seed)
 		m->trouble = 0;
 		play_time(m, c, 30000, 200, false);
 	}
-	/* without acknowledgements or copies what was fed is what was told */
+	/* without acknowledgements or copies all that was fed is delivered */
 	if (!m->ack && !m->copies)
 		CHECK(c, c->told_events == m->fed_events);
 	play_time(m, c, 200000, 0, false);

@@ -1,7 +1,6 @@
 /*
- * The replay extension of Salesforce: where each subscribe begins, byte by byte,
- * and that a marker moves with what was handed over and with nothing else.
- * Conversations after bayeux.md 5.7.
+ * The replay extension of Salesforce: where each subscribe begins, byte by byte, and that
+ * a marker moves only with delivered events. Conversations after bayeux.md 5.7.
  */
 #include "tests/unit/testing.h"
 
@@ -62,7 +61,7 @@ static int setup(void **state)
 	return 0;
 }
 
-static void goes_on_behind_the_last_event(void **state)
+static void continues_after_the_last_event(void **state)
 {
 	(void)state;
 	PLAY(&options, UP, "> want /e", SUBSCRIBE("/e", "-1"), SUBSCRIBED("/e"),
@@ -74,7 +73,7 @@ static void goes_on_behind_the_last_event(void **state)
 	     SUBSCRIBE("/e", "18446744073709551615"));
 }
 
-/* what came with the connect that got lost is asked for again, before anything newer is told */
+/* events of a lost connect are requested again, before newer ones are delivered */
 static void a_lost_connect_is_repeated(void **state)
 {
 	(void)state;
@@ -100,7 +99,7 @@ static void a_lost_connect_is_repeated(void **state)
 #define TOLD(id) "< message /e {'event':{'createdDate':'d','replayId':" id "}}"
 #define DONE "{'clientId':'c1','channel':'/meta/connect','successful':true}"
 #define ON_E "{'channel':'/meta/subscribe','subscription':'/e','successful':true}"
-/* 5 was heard, the session is lost, and the next one asks for what is behind it */
+/* 5 was delivered, the session is lost, and the next one subscribes after it */
 #define ASKED                                                                                      \
 	UP, "> want /e", SUBSCRIBE("/e", "-1"), SUBSCRIBED("/e"), COMES(E("5")), TOLD("5"),        \
 		CONNECT, LOST, BACK, SUBSCRIBE("/e", "5")
@@ -116,12 +115,12 @@ static void new_events_wait_for_replayed_ones(void **state)
 	     CONNECT, "> wait 200", "> reply connect [" E("9") "," DONE "]", CONNECT,
 	     "> reply command [" E("6") "," E("7") "," ON_E "]", "< channel /e active", TOLD("6"),
 	     TOLD("7"), TOLD("8"), TOLD("9"), LOST_AGAIN, SUBSCRIBE("/e", "9"));
-	/* the first of them with the connect, the rest with the answer, which says so first */
+	/* the first of them with the connect, the others with the answer, which arrives first */
 	PLAY(&options, ASKED, "> reply connect [" E("6") "," E("10") "," DONE "]",
 	     "< state connected gap", CONNECT,
 	     "> reply command [" ON_E "," E("7") "," E("9") "]", "< channel /e active", TOLD("6"),
 	     TOLD("7"), TOLD("9"), TOLD("10"));
-	/* all of them with the connect, behind the answer */
+	/* all of them with the connect, after the answer */
 	PLAY(&options, ASKED, "> reply command [" ON_E "]", "< channel /e active",
 	     "> reply connect [" E("6") "," E("7") "," DONE "]", TOLD("6"), TOLD("7"),
 	     "< state connected gap", CONNECT);
@@ -150,7 +149,7 @@ static void an_answer_to_something_else_may_bring_older_ones(void **state)
 	     "< channel /f active", TOLD("6"), TOLD("8"));
 }
 
-static void what_came_is_not_told_twice(void **state)
+static void repeats_are_not_delivered_twice(void **state)
 {
 	(void)state;
 	/* the answer got lost: the server replays twice, now on the one lane, now on the other */
@@ -163,8 +162,8 @@ static void what_came_is_not_told_twice(void **state)
 	     CONNECT, LOST, HANDSHAKEN, SUBSCRIBE("/e", "5"));
 }
 
-/* the connect may be held for minutes: nobody waits for what it may have on the way */
-static void what_comes_late_is_told_late(void **state)
+/* the connect may be held for minutes: its events are not waited for */
+static void late_events_are_delivered_late(void **state)
 {
 	(void)state;
 	PLAY(&options, ASKED, "> reply command [" E("8") "," E("9") "," ON_E "]",
@@ -180,7 +179,7 @@ static void what_comes_late_is_told_late(void **state)
 	     "< channel /e active", TOLD("6"), TOLD("7"));
 }
 
-/* the answer under way may have been given before the loss, and says nothing of it */
+/* the pending answer may have been sent before the loss, so it does not count */
 static void a_loss_while_asking_is_asked_for_again(void **state)
 {
 	(void)state;
@@ -193,7 +192,7 @@ static void a_loss_while_asking_is_asked_for_again(void **state)
 	     "< channel /e active", TOLD("6"), TOLD("7"), TOLD("8"));
 }
 
-/* What was told says nothing of what is asked for again: that may get lost once more. */
+/* Events delivered meanwhile do not cancel a repeat, which may be lost again. */
 static void a_repetition_may_get_lost(void **state)
 {
 	(void)state;
@@ -207,7 +206,7 @@ static void a_repetition_may_get_lost(void **state)
 	     LOST, BACK, SUBSCRIBE("/e", "6"), SUBSCRIBED("/e"),
 	     "> reply connect [" E("7") "," E("9") "," DONE "]", TOLD("7"),
 	     "< state connected gap", CONNECT, LOST_AGAIN, SUBSCRIBE("/e", "9"));
-	/* nor does the marker that is left behind */
+	/* nor does the marker that is kept */
 	options.replay = SESSION_REPLAY_RESUME;
 	PLAY(&options, ASKED, "> reply command [" E("9") "," ON_E "]", "< channel /e active",
 	     TOLD("9"), "> fail connect broken", "< state unconnected gap: cut", "> unwant /e",
@@ -216,7 +215,7 @@ static void a_repetition_may_get_lost(void **state)
 	     "'/e','successful':true}]", "> want /e", SUBSCRIBE("/e", "5"));
 }
 
-static void what_waits_for_nothing_is_told(void **state)
+static void held_events_are_released(void **state)
 {
 	(void)state;
 	/* a new session has it sent again */
@@ -225,19 +224,19 @@ static void what_waits_for_nothing_is_told(void **state)
 	     SUBSCRIBE("/e", "5"),
 	     "> reply command [" E("6") "," E("7") "," ON_E "]", "< channel /e active", TOLD("6"),
 	     TOLD("7"));
-	/* a server that is busy, or refuses, or is not heard of */
+	/* a server that is busy, or refuses, or does not answer */
 	PLAY(&options, ASKED, "> reply connect [" E("7") "," DONE "]", "< state connected gap",
 	     CONNECT, REFUSED("/e", "503::busy"), "< channel /e pending: the server refuses it for now",
 	     TOLD("7"));
 	PLAY(&options, ASKED, "> reply connect [" E("7") "," DONE "]", "< state connected gap",
 	     CONNECT, REFUSED("/e", "403::no"), "< channel /e refused: refused by the server",
 	     TOLD("7"));
-	/* nobody wants it any more, but for a pattern */
+	/* it is not wanted any more, except by a pattern */
 	PLAY(&options, ASKED, "> reply connect [" E("7") "," DONE "]", "< state connected gap",
 	     CONNECT, "> unwant /e", TOLD("7"));
 }
 
-static void a_filter_leaves_the_others_their_marker(void **state)
+static void a_filter_keeps_the_other_markers(void **state)
 {
 	(void)state;
 	PLAY(&options, UP, "> want /topic/T?A=1", "< commands long-polling [%{'/topic/T':-1}}}]",
@@ -269,7 +268,7 @@ static void each_filter_has_its_own(void **state)
 	     "< channel /topic/T?A=1 active", "< channel /topic/T active", HEARD("/topic/T?A=1"));
 }
 
-/* one lane: what comes behind the subscribe waits for its answer, and nothing else does */
+/* one lane: only events after the subscribe wait for its answer */
 static void on_a_websocket_too(void **state)
 {
 	(void)state;
@@ -283,7 +282,7 @@ static void on_a_websocket_too(void **state)
 	     "> publish 1 /p 9000 1", "< commands websocket %", "> frame [" E("6") "]", TOLD("6"));
 }
 
-static void starts_where_it_is_told_to(void **state)
+static void starts_at_the_configured_event(void **state)
 {
 	(void)state;
 	options.replay = SESSION_REPLAY_ALL;
@@ -298,8 +297,7 @@ static void starts_where_it_is_told_to(void **state)
 	     "> want /e", SUBSCRIBE("/e", "7"));
 }
 
-/* nobody wanted it in between: who comes now gets what comes now */
-/* an answer to the connect that is given up may have older ones in it than what was told */
+/* an answer to a connect that is given up may have older events than those delivered */
 static void what_was_given_up_is_asked_for(void **state)
 {
 	(void)state;
@@ -314,7 +312,7 @@ static void what_was_given_up_is_asked_for(void **state)
 	     TOLD("8"), CONNECT_OK, "< state connected gap", CONNECT);
 }
 
-static void a_new_wish_begins_anew(void **state)
+static void a_new_interest_starts_again(void **state)
 {
 	(void)state;
 	PLAY(&options, UP, "> want /e", SUBSCRIBE("/e", "-1"), SUBSCRIBED("/e"),
@@ -325,7 +323,7 @@ static void a_new_wish_begins_anew(void **state)
 	     "> reply command [{'channel':'/meta/unsubscribe','subscription':'/e',"
 	     "'successful':true}]",
 	     "> want /e", SUBSCRIBE("/e", "-1"));
-	/* wanted again before that was said: as if it had been wanted all the time */
+	/* wanted again before the unsubscribe was sent: as if it had been wanted all the time */
 	PLAY(&options, UP, "> want /e", SUBSCRIBE("/e", "-1"), "> want /e", "> unwant /e",
 	     "> want /e", SUBSCRIBED("/e"), COMES(EVENT("/e", "7")), HEARD("/e"), CONNECT, LOST,
 	     BACK, SUBSCRIBE("/e", "7"));
@@ -393,8 +391,8 @@ static void a_stale_id_falls_back(void **state)
 	     STALE("/e"), "< channel /e refused: refused by the server");
 }
 
-/* What is stale is older than what was told since: that is not told twice. */
-static void what_is_no_longer_retained_was_told(void **state)
+/* A stale marker is older than events delivered since: those are not delivered twice. */
+static void events_delivered_before_a_fallback_are_known(void **state)
 {
 	(void)state;
 	PLAY(&options, ASKED, "> reply command [" E("8") "," ON_E "]", "< channel /e active",
@@ -405,7 +403,7 @@ static void what_is_no_longer_retained_was_told(void **state)
 	     "> reply command [" E("7") "," E("8") "," E("9") "," ON_E "]", "< channel /e active",
 	     TOLD("7"), TOLD("9"), "> wait 200", "> reply connect [" DONE "]", CONNECT,
 	     COMES(E("10")), TOLD("10"), CONNECT,
-	     /* a server that counts anew knows the old ids as little */
+	     /* a server that restarted its ids does not know the old ones either */
 	     LOST, HANDSHAKEN, SUBSCRIBE("/e", "10"), STALE("/e"), "< note /e starts at another position%",
 	     SUBSCRIBE("/e", "-2"),
 	     "> reply command [" E("8") "," E("9") "," E("11") "," ON_E "]",
@@ -421,7 +419,7 @@ static void another_refusal_is_one(void **state)
 	     "< channel /e refused: refused by the server");
 }
 
-/* The server is not there: three times, and the next URL has its turn; it is told the gap. */
+/* The server is not reachable three times: the next URL is used, and a gap is reported. */
 #define AWAY "> wait 200", "> fail connect not-sent", "< state unconnected%", AWAY_AGAIN, AWAY_AGAIN
 #define AWAY_AGAIN "> sleep 9000", "< +0..9000", CONNECT, "> fail connect not-sent"
 #define OFFER_AT(at) "< state handshaking gap%", "< handshake long-polling" at " [%'replay':true}}]"
@@ -429,7 +427,7 @@ static void another_refusal_is_one(void **state)
 #define CONNECT_AT(at) "< connect long-polling" at " [{%}]"
 #define ASKS_AT(at, channel, id) "< commands long-polling" at " [%{'" channel "':" id "}}}]"
 
-/* One server's ids mean nothing to another: behind a larger one, all of the other's were old. */
+/* Ids of one server are not valid at another: after a larger id, all of the other's would be old. */
 static void an_id_belongs_to_one_server(void **state)
 {
 	static const char *const urls[] = {"http://a/", "http://b/"};
@@ -441,7 +439,7 @@ static void an_id_belongs_to_one_server(void **state)
 	     "> reply connect [" E("5") "," DONE "]", TOLD("5"), "< state connected gap",
 	     CONNECT_AT("@1"), LOST, "> sleep 9000", "< +0..2000", UP_AT("@1"),
 	     ASKS_AT("@1", "/e", "5"));
-	/* a server that was tried and not there keeps nobody's place */
+	/* a server that was not reachable does not change the markers */
 	options.url_failures = 1;
 	PLAY(&options, UP, "> want /e", SUBSCRIBE("/e", "-1"), SUBSCRIBED("/e"), COMES(E("700")),
 	     TOLD("700"), CONNECT, "> wait 200", "> fail connect not-sent", "< state unconnected%",
@@ -457,8 +455,8 @@ static void an_id_belongs_to_one_server(void **state)
 	     UP_AT("@1"), ASKS_AT("@1", "/e", "700"));
 }
 
-/* an event that the driver did not come back for was not handed over */
-static void a_marker_waits_for_the_hearer(void **state)
+/* an event counts as delivered only when the driver calls session_next() again */
+static void a_marker_waits_for_delivery(void **state)
 {
 	struct session *s;
 	struct session_event event;
@@ -481,7 +479,7 @@ static void a_marker_waits_for_the_hearer(void **state)
 		assert_int_equal(session_next(s, 1, &event), 0);
 		messages += event.kind == SESSION_EVENT_MESSAGE;
 	}
-	/* the second is in the hands of somebody who then gives up */
+	/* the driver gives up while it has the second event */
 	session_discard_text(s);
 	session_batch_failed(s, 1, batch.id, &(struct session_failure){.kind = SESSION_BROKEN});
 	session_batch_end(s, 1, batch.id);
@@ -548,29 +546,29 @@ static void memory_fails(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(goes_on_behind_the_last_event, setup),
+		cmocka_unit_test_setup(continues_after_the_last_event, setup),
 		cmocka_unit_test_setup(a_lost_connect_is_repeated, setup),
 		cmocka_unit_test_setup(new_events_wait_for_replayed_ones, setup),
 		cmocka_unit_test_setup(an_answer_to_something_else_may_bring_older_ones, setup),
-		cmocka_unit_test_setup(what_came_is_not_told_twice, setup),
-		cmocka_unit_test_setup(what_comes_late_is_told_late, setup),
+		cmocka_unit_test_setup(repeats_are_not_delivered_twice, setup),
+		cmocka_unit_test_setup(late_events_are_delivered_late, setup),
 		cmocka_unit_test_setup(a_loss_while_asking_is_asked_for_again, setup),
 		cmocka_unit_test_setup(a_repetition_may_get_lost, setup),
-		cmocka_unit_test_setup(what_waits_for_nothing_is_told, setup),
-		cmocka_unit_test_setup(a_filter_leaves_the_others_their_marker, setup),
+		cmocka_unit_test_setup(held_events_are_released, setup),
+		cmocka_unit_test_setup(a_filter_keeps_the_other_markers, setup),
 		cmocka_unit_test_setup(each_filter_has_its_own, setup),
 		cmocka_unit_test_setup(on_a_websocket_too, setup),
-		cmocka_unit_test_setup(starts_where_it_is_told_to, setup),
+		cmocka_unit_test_setup(starts_at_the_configured_event, setup),
 		cmocka_unit_test_setup(what_was_given_up_is_asked_for, setup),
-		cmocka_unit_test_setup(a_new_wish_begins_anew, setup),
+		cmocka_unit_test_setup(a_new_interest_starts_again, setup),
 		cmocka_unit_test_setup(a_filter_is_no_part_of_the_name, setup),
 		cmocka_unit_test_setup(ids_that_are_none_move_nothing, setup),
 		cmocka_unit_test_setup(without_agreement_nothing_is_asked, setup),
 		cmocka_unit_test_setup(a_stale_id_falls_back, setup),
-		cmocka_unit_test_setup(what_is_no_longer_retained_was_told, setup),
+		cmocka_unit_test_setup(events_delivered_before_a_fallback_are_known, setup),
 		cmocka_unit_test_setup(another_refusal_is_one, setup),
 		cmocka_unit_test_setup(an_id_belongs_to_one_server, setup),
-		cmocka_unit_test_setup(a_marker_waits_for_the_hearer, setup),
+		cmocka_unit_test_setup(a_marker_waits_for_delivery, setup),
 		cmocka_unit_test_setup(memory_fails, setup),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

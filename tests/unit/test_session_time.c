@@ -1,7 +1,6 @@
 /*
- * What the session says of time: a timestamp with each message, and what it
- * believes of the server's clock, where that is wanted. The clock on the wall is
- * set by the script, and never by the session.
+ * Time in the session: the timestamp of each message, and the estimate of the server's
+ * clock, where configured. The script sets the time of day.
  */
 #include "tests/unit/testing.h"
 
@@ -21,7 +20,7 @@ static int setup(void **state)
 	return 0;
 }
 
-static void each_message_says_when_it_was_sent(void **state)
+static void each_message_carries_its_send_time(void **state)
 {
 	(void)state;
 	options.timestamp = true;
@@ -31,7 +30,7 @@ static void each_message_says_when_it_was_sent(void **state)
 	     "< connect long-polling [{%,'timestamp':'Sat, 21 Nov 2026 03:54:36 GMT'}]",
 	     "< commands long-polling [{'channel':'/meta/subscribe',%,"
 	     "'timestamp':'Sat, 21 Nov 2026 03:54:36 GMT'}]",
-	     /* set by somebody, forth and back */
+	     /* the clock is set forward and back */
 	     "> clock 784111777000", CONNECT_OK, "< state connected",
 	     "< connect long-polling [{%,'timestamp':'Sun, 06 Nov 1994 08:49:37 GMT'}]",
 	     "> publish 1 /a 9000 1 {'x':1}", "> wait 2000",
@@ -76,7 +75,7 @@ static void the_servers_clock_is_measured(void **state)
 	     ANSWER(5000040, 5000150, 10), "< state connected", CONNECTS(5000060, 13, 105),
 	     /* held for long, and still 20 ms each way; the best is 5 ms */
 	     "> wait 29040", ANSWER(5000060, 5000000, 29000), CONNECTS(5029100, 15, 105),
-	     /* an answer that finds us right says nothing */
+	     /* an answer without timesync confirms our estimate */
 	     "> wait 1000", CONNECT_OK, CONNECTS(5030100, 15, 105));
 }
 
@@ -110,7 +109,7 @@ static void odd_answers_are_none(void **state)
 	     "> wait 200", ANSWER(5001640, 5001645, 201), CONNECTS(5001840, 10, 5));
 }
 
-static void another_session_begins_anew(void **state)
+static void another_session_starts_again(void **state)
 {
 	(void)state;
 	PLAY(&options, TIMED,
@@ -220,11 +219,11 @@ static void memory_fails(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(each_message_says_when_it_was_sent, setup),
+		cmocka_unit_test_setup(each_message_carries_its_send_time, setup),
 		cmocka_unit_test_setup(the_servers_clock_is_measured, setup_timesync),
 		cmocka_unit_test_setup(the_clock_on_the_wall_is_set, setup_timesync),
 		cmocka_unit_test_setup(odd_answers_are_none, setup_timesync),
-		cmocka_unit_test_setup(another_session_begins_anew, setup_timesync),
+		cmocka_unit_test_setup(another_session_starts_again, setup_timesync),
 		cmocka_unit_test(ten_measurements_are_remembered),
 		cmocka_unit_test(memory_fails),
 	};

@@ -36,11 +36,11 @@ static int setup(void **state)
 	"> fail connect broken", "< state unconnected gap: cut", LOSE_AGAIN("< +800..1200"),       \
 		LOSE_AGAIN("< +960..1440")
 
-static void the_second_takes_over(void **state)
+static void the_second_url_is_used(void **state)
 {
 	(void)state;
 	PLAY(&options, UP, GIVE_UP, BACK_AT("@1"),
-	     /* and one trouble there is no reason to leave it */
+	     /* and a single failure is no reason to use another one */
 	     HELD("@1"), "> fail connect broken", "< state unconnected gap: cut",
 	     "> sleep 9000", "< +800..1200", PROBE_AT("@1"), CONNECT_OK, "< state connected gap", CONNECT_AT("@1"));
 }
@@ -74,7 +74,7 @@ static void a_refusal_is_no_failure_of_the_url(void **state)
 	     "< state handshaking%", HANDSHAKE);
 }
 
-static void what_the_server_says_is_missing_there_is_elsewhere(void **state)
+static void not_found_means_the_next_url(void **state)
 {
 	(void)state;
 	/* a 5xx and its Retry-After speak for one server alone */
@@ -97,7 +97,7 @@ static void all_transports_have_their_turn(void **state)
 	     "< state handshaking: cut", "< handshake websocket [%", "> closed not-sent",
 	     "< state unconnected: cut", "< state handshaking: cut", "< handshake long-polling [%",
 	     "> fail connect not-sent", "< state unconnected: cut", "< state handshaking: cut",
-	     /* both of them anew at the next */
+	     /* both of them again at the next */
 	     "< handshake websocket@1 [%", "> closed not-sent unsupported",
 	     "< state unconnected: cut", "< state handshaking: cut",
 	     "< handshake long-polling@1 [%", "> fail connect not-sent", "< state unconnected: cut",
@@ -137,7 +137,7 @@ static void a_stopped_session_begins_with_the_first(void **state)
 	     "< state off%", "> start", BACK_AT(""));
 }
 
-/* who answers for a server does not say who may have its credentials */
+/* a server's answer must not determine where credentials are sent */
 static void other_hosts_are_noted_once(void **state)
 {
 	(void)state;
@@ -170,7 +170,7 @@ static void a_shared_session_moves(void **state)
 	     CONNECT_OK, "< state connected", CONNECT_AT("@1"));
 }
 
-static void a_shared_session_may_be_gone(void **state)
+static void a_shared_session_may_be_lost(void **state)
 {
 	(void)state;
 	options.url_shared = true;
@@ -184,17 +184,17 @@ static void a_shared_session_may_be_gone(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(the_second_takes_over, setup),
+		cmocka_unit_test_setup(the_second_url_is_used, setup),
 		cmocka_unit_test_setup(nothing_listens_at_the_start, setup),
 		cmocka_unit_test_setup(a_refusal_is_no_failure_of_the_url, setup),
-		cmocka_unit_test_setup(what_the_server_says_is_missing_there_is_elsewhere, setup),
+		cmocka_unit_test_setup(not_found_means_the_next_url, setup),
 		cmocka_unit_test_setup(all_transports_have_their_turn, setup),
 		cmocka_unit_test_setup(back_with_the_next_handshake, setup),
 		cmocka_unit_test_setup(back_at_any_price, setup),
 		cmocka_unit_test_setup(a_stopped_session_begins_with_the_first, setup),
 		cmocka_unit_test_setup(other_hosts_are_noted_once, setup),
 		cmocka_unit_test_setup(a_shared_session_moves, setup),
-		cmocka_unit_test_setup(a_shared_session_may_be_gone, setup),
+		cmocka_unit_test_setup(a_shared_session_may_be_lost, setup),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

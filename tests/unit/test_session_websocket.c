@@ -1,7 +1,7 @@
 /*
- * The session over a WebSocket, and the choice between it and long-polling:
- * pipelined commands, one lost reply that stops nobody, the end of a socket and
- * what becomes of each batch on it, fallback and the way back.
+ * The session over a WebSocket, and the choice between it and long-polling: pipelined
+ * commands, a lost reply that blocks no other, the end of a socket and the result of
+ * each batch on it, fallback and return.
  */
 #include "tests/unit/testing.h"
 
@@ -51,7 +51,7 @@ static void commands_are_pipelined(void **state)
 	     /* one more, then there are five without reply */
 	     "> publish 3 /a 9000 3", "< commands websocket [{%'data':3}]", "> publish 4 /a 9000 4",
 	     "> publish 5 /a 9000 5",
-	     /* Faye: the event bears our id and comes first */
+	     /* Faye: the event has our id and comes first */
 	     "> frame [{'channel':'/a','data':1,'id':'4'}]", "< message /a 1",
 	     "> frame [{'id':'4','clientId':'c1','channel':'/a','successful':true}]",
 	     "< outcome 1 ok", "< commands websocket [{%'data':4}]",
@@ -60,7 +60,7 @@ static void commands_are_pipelined(void **state)
 	     "< channel /a active", "< outcome 3 ok", "< commands websocket [{%'data':5}]");
 }
 
-static void a_missing_reply_stops_nobody(void **state)
+static void a_missing_reply_blocks_no_other_request(void **state)
 {
 	(void)state;
 	PLAY(&options, W_UP, "> publish 1 /a 5000 1", "< commands %", "> publish 2 /a 9000 2",
@@ -84,7 +84,7 @@ static void only_the_connect_ends_the_socket(void **state)
 	PLAY(&options, W_UP, "> publish 1 /a 99000 1", "< commands %", "> sleep 99000",
 	     "< +40000..40000", "< abort connect",
 	     "< state unconnected gap: the server did not answer in time: %", "< outcome 1 unknown%",
-	     /* what the dead socket still says is left out */
+	     /* input of the closed socket is ignored */
 	     "> frame [{'channel':'/a','data':1}]", "> closed broken", "> sleep 9000",
 	     "< +800..1200", W_PROBE, W_CONNECT_OK, "< state connected gap", W_CONNECT);
 }
@@ -125,7 +125,7 @@ static void the_largest_was_too_large(void **state)
 	     "> frame [{'channel':'/a','id':'4','successful':true}]", "< outcome 1 ok",
 	     "> closed too-large", "< state unconnected gap: cut",
 	     "< outcome 2 refused: too large for the server",
-	     /* what was behind it was not read */
+	     /* messages after it were not read */
 	     "> sleep 9000", "< +800..1200", W_PROBE, W_CONNECT_OK, "< state connected%", W_CONNECT,
 	     "< commands %'data':3}]");
 	/* what was in front of it may have happened; the rest goes again, in its order */
@@ -152,8 +152,8 @@ static void the_largest_was_too_large(void **state)
 	"> closed too-large", "< state unconnected gap: " reason, "> sleep 9000", pause, W_PROBE,  \
 		W_CONNECT_OK, "< state connected%", W_CONNECT
 
-/* Until it is known which size the server bears, there is one batch at a time: so none of them gets
-   lost with another. And what was found out lasts. */
+/* Until it is known which size the server accepts, there is one batch at a time, so that none is lost
+   with another. The result is kept. */
 static void smaller_batches_are_tried_one_by_one(void **state)
 {
 	(void)state;
@@ -163,9 +163,9 @@ static void smaller_batches_are_tried_one_by_one(void **state)
 	     "< commands %'data':2}]", TAKEN(2), "< commands %'data':3}]", TAKEN(3),
 	     "< commands %'data':4}]", TAKEN(4), "< commands %'data':5}]", PUBLISH(6), PUBLISH(7),
 	     PUBLISH(8), TAKEN(5),
-	     /* two are less than half of five; that the server bears them frees the next */
+	     /* two are less than half of five; the server accepts them, so the next are sent */
 	     "< commands %[{%'data':6},{%'data':7}]", TAKEN(6), "< commands %'data':8}]", SENT(9));
-	/* a server that answers nothing is not waited for for ever */
+	/* a server that does not answer is not waited for without limit */
 	PLAY(&options, PUBLISH(1), PUBLISH(2), W_START, "< commands websocket [{%},{%}]",
 	     TOO_LARGE("cut", "< +800..1200"), "< commands %'data':1}]", "> wait 9999",
 	     "> sleep 9000", "< +1..1", "< commands %'data':2}]");
@@ -175,7 +175,7 @@ static void a_probe_on_the_socket_overtakes(void **state)
 {
 	(void)state;
 	PLAY(&options, W_UP, "> probe", W_PROBE,
-	     /* the answer to the older one is nobody's */
+	     /* the answer to the older one is ignored */
 	     "> frame [{'channel':'/meta/connect','id':'3','successful':true}]",
 	     "> frame [{'channel':'/meta/connect','id':'4','successful':true}]", W_CONNECT);
 }
@@ -274,7 +274,7 @@ static void the_better_one_is_tried_again(void **state)
 	     W_PROBE, "> publish 1 /a 9000 1", "< commands long-polling %", W_CONNECT_OK, W_CONNECT,
 	     "> reply command [{'channel':'/a','id':'6','successful':true}]", "< outcome 1 ok",
 	     "> publish 2 /a 9000 2", "< commands websocket %");
-	/* it does not: the session goes on, and nobody notices */
+	/* it does not: the session continues without a report */
 	PLAY(&options, L_UP, "> wait 20000", CONNECT_OK, W_PROBE,
 	     "> closed not-sent unsupported", PROBE, CONNECT_OK, CONNECT, "> wait 10000",
 	     CONNECT_OK,
@@ -333,7 +333,7 @@ static void a_kick_over_the_socket(void **state)
 	     "'successful':true}]",
 	     "> sleep 9000", "< +1000..1200", "< abort all", "< state handshaking gap%",
 	     W_HANDSHAKE);
-	/* Faye says nothing and closes */
+	/* Faye closes without an answer */
 	PLAY(&options, W_UP, "> closed broken", "< state unconnected gap: cut", "> sleep 9000",
 	     "< +800..1200", W_PROBE,
 	     "> frame [{'channel':'/meta/connect','id':'4','successful':false,"
@@ -343,7 +343,7 @@ static void a_kick_over_the_socket(void **state)
 	     W_HANDSHAKE);
 }
 
-static void goodbye_over_the_socket(void **state)
+static void disconnect_over_the_socket(void **state)
 {
 	(void)state;
 	PLAY(&options, W_UP, "> publish 1 /a 9000 1", "< commands %", "> stop",
@@ -362,7 +362,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(commands_are_pipelined, setup),
-		cmocka_unit_test_setup(a_missing_reply_stops_nobody, setup),
+		cmocka_unit_test_setup(a_missing_reply_blocks_no_other_request, setup),
 		cmocka_unit_test_setup(only_the_connect_ends_the_socket, setup),
 		cmocka_unit_test_setup(closing_settles_all_that_was_on_it, setup),
 		cmocka_unit_test_setup(the_largest_was_too_large, setup),
@@ -375,7 +375,7 @@ int main(void)
 		cmocka_unit_test_setup(the_better_one_is_tried_again, setup),
 		cmocka_unit_test_setup(the_server_may_lack_one, setup),
 		cmocka_unit_test_setup(a_kick_over_the_socket, setup),
-		cmocka_unit_test_setup(goodbye_over_the_socket, setup),
+		cmocka_unit_test_setup(disconnect_over_the_socket, setup),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 /*
- * The room of the publishes and who has how much of it: peers that take all they
- * can get, in any order, leave enough for whoever comes next.
+ * The shares of peers in the publish queue: peers that use as much as they can, in any
+ * order, leave enough for the next one.
  */
 #include "tests/unit/testing.h"
 
@@ -64,7 +64,7 @@ static void give_back(unsigned i, size_t n)
 	shares_give_back(&shares, share[i], n);
 }
 
-static void one_alone_leaves_more_than_half(void **state)
+static void a_single_peer_leaves_more_than_half(void **state)
 {
 	(void)state;
 	take_all(0);
@@ -116,7 +116,7 @@ static void what_cannot_fit_is_refused(void **state)
 	assert_false(take(0, MAX));
 }
 
-static void without_memory_nothing_is_taken(void **state)
+static void without_memory_nothing_changes(void **state)
 {
 	(void)state;
 	FAIL_EACH_ALLOCATION {
@@ -176,11 +176,11 @@ static void a_flood_waits_for_its_turn(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(one_alone_leaves_more_than_half),
+		T(a_single_peer_leaves_more_than_half),
 		T(each_finds_room),
 		T(order_does_not_matter),
 		T(what_cannot_fit_is_refused),
-		T(without_memory_nothing_is_taken),
+		T(without_memory_nothing_changes),
 		cmocka_unit_test(a_flood_waits_for_its_turn),
 	};
 

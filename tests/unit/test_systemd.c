@@ -1,7 +1,7 @@
 /*
- * What is said to the service manager, seen from its side of the socket, and
- * what it hands over. Each test that changes the environment runs in a child,
- * because libsystemd reads it once and descriptors 3, 4, … are the process's.
+ * Notifications to the service manager, as received on its socket, and the sockets it
+ * passes. Each test that changes the environment runs in a child, because libsystemd
+ * reads it once and descriptors 3, 4, … belong to the process.
  */
 #include "systemd.h"
 
@@ -55,7 +55,7 @@ static int bound(int type, const char *name)
 	return fd;
 }
 
-/* The journal of this machine is not ours: whoever wants it comes to the one in our directory. */
+/* Redirects connections to the machine's journal to a socket in our directory. */
 int connect(int fd, const struct sockaddr *to, socklen_t n)
 {
 	struct sockaddr_un sa = address("journal");
@@ -66,7 +66,7 @@ int connect(int fd, const struct sockaddr *to, socklen_t n)
 	return (int)syscall(SYS_connect, fd, to, n);
 }
 
-static void assert_told(int fd, const char *expected)
+static void assert_reported(int fd, const char *expected)
 {
 	char text[2048];
 	ssize_t n = recv(fd, text, sizeof(text) - 1, 0);
@@ -76,23 +76,23 @@ static void assert_told(int fd, const char *expected)
 	assert_string_equal(text, expected);
 }
 
-static void the_manager_is_told(void **state)
+static void the_manager_is_notified(void **state)
 {
 	int fd = bound(SOCK_DGRAM, "notify");
 
 	(void)state;
 	setenv("NOTIFY_SOCKET", address("notify").sun_path, 1);
 	systemd_ready("demo: connected");
-	assert_told(fd, "READY=1");
-	assert_told(fd, "STATUS=demo: connected");
+	assert_reported(fd, "READY=1");
+	assert_reported(fd, "STATUS=demo: connected");
 	systemd_status("one\nREADY=0");
-	assert_told(fd, "STATUS=one READY=0");
+	assert_reported(fd, "STATUS=one READY=0");
 	systemd_watchdog();
-	assert_told(fd, "WATCHDOG=1");
+	assert_reported(fd, "WATCHDOG=1");
 	systemd_stopping();
-	assert_told(fd, "STOPPING=1");
+	assert_reported(fd, "STOPPING=1");
 	close(fd);
-	/* a manager that is gone, or a variable that is empty, is nobody's trouble */
+	/* a manager that has ended, or an empty variable, is no failure */
 	systemd_ready(NULL);
 	setenv("NOTIFY_SOCKET", "", 1);
 	systemd_ready(NULL);
@@ -100,8 +100,8 @@ static void the_manager_is_told(void **state)
 	systemd_status("nobody listens");
 }
 
-/* more than its queue holds: what does not fit is not said, and nobody waits */
-static void a_manager_that_does_not_read_stops_nobody(void **state)
+/* more than its queue holds: what does not fit is dropped, and nothing blocks */
+static void a_manager_that_does_not_read_blocks_nothing(void **state)
 {
 	int fd = bound(SOCK_DGRAM, "deaf");
 
@@ -111,7 +111,7 @@ static void a_manager_that_does_not_read_stops_nobody(void **state)
 		systemd_status("again");
 	systemd_watchdog();
 	systemd_stopping();
-	assert_told(fd, "STATUS=again");
+	assert_reported(fd, "STATUS=again");
 	unsetenv("NOTIFY_SOCKET");
 	close(fd);
 }
@@ -157,7 +157,7 @@ static int take_sockets(int stream, int datagram)
 	return systemd_sockets(fds, SYSTEMD_SOCKETS_MAX, why, sizeof(why)) == 0 ? 0 : 14;
 }
 
-static void listening_stream_sockets_are_taken(void **state)
+static void listening_stream_sockets_are_used(void **state)
 {
 	int stream = bound(SOCK_STREAM, "stream"), datagram = bound(SOCK_DGRAM, "datagram");
 	int status;
@@ -184,7 +184,7 @@ static void nothing_handed_over_is_nothing(void **state)
 	assert_string_equal(why, "");
 }
 
-/* $JOURNAL_STREAM of somebody else: lines stay on stderr, where a test runner reads them */
+/* $JOURNAL_STREAM of another process: lines stay on stderr, where a test runner reads them */
 static void stderr_that_is_no_journal_stays(void **state)
 {
 	int status, ends[2];
@@ -255,7 +255,7 @@ static void a_line_in_the_journal(void **state)
 		 "COMETD_BRIDGE_SERVER=a\\x0aPRIORITY=0\nCOMETD_BRIDGE_X_AZ09=1\n"
 		 "MESSAGE=seen server=a\\x0aPRIORITY=0 x-az09=1\n", __FILE__, line);
 	assert_string_equal(text, expected);
-	/* a stream that only looks like ours is somebody else's */
+	/* a stream of the same device or inode number alone is another one */
 	log_a_line(1, 0);
 	log_a_line(0, 1);
 	assert_int_equal(recv(fd, text, sizeof(text), MSG_DONTWAIT), -1);
@@ -265,10 +265,10 @@ static void a_line_in_the_journal(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_manager_is_told),
-		cmocka_unit_test(a_manager_that_does_not_read_stops_nobody),
+		cmocka_unit_test(the_manager_is_notified),
+		cmocka_unit_test(a_manager_that_does_not_read_blocks_nothing),
 		cmocka_unit_test(the_watchdog_is_due_in_half_its_time),
-		cmocka_unit_test(listening_stream_sockets_are_taken),
+		cmocka_unit_test(listening_stream_sockets_are_used),
 		cmocka_unit_test(nothing_handed_over_is_nothing),
 		cmocka_unit_test(stderr_that_is_no_journal_stays),
 		cmocka_unit_test(a_line_in_the_journal),

@@ -1,7 +1,6 @@
 /*
- * io/transport: both kinds behind one face, against a server that says exactly
- * the bytes a test wants. What became of each batch is told once, or never when
- * it was ended from our side.
+ * upstream/transport: both kinds with one interface, with a server controlled by the test.
+ * The result of each batch is reported once, or never if we aborted it.
  */
 #include "net/ws_upgrade.h"
 #include "tests/unit/testing.h"
@@ -196,8 +195,8 @@ static void test_two_lanes(void **state)
 	expect(w, "end 4;");
 }
 
-/* each read of an answer says that it is alive, its header and what is not complete included */
-static void test_longpoll_heard(void **state)
+/* each read of an answer counts as activity, also of its header and of incomplete messages */
+static void test_longpoll_arrival(void **state)
 {
 	struct world *w = *state;
 	struct wire_conn *c;
@@ -210,7 +209,7 @@ static void test_longpoll_heard(void **state)
 	for (const char *p = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"; *p; p++) {
 		before = w->heard[1];
 		wire_say_bytes(c, p, 1);
-		/* libcurl tells of whole lines */
+		/* libcurl reports complete lines of the header */
 		while (*p == '\n' && w->heard[1] == before)
 			assert_int_equal(loop_turn(w->loop, true), 0);
 	}
@@ -301,7 +300,7 @@ static void test_longpoll_abort(void **state)
 	wire_gone(held);
 	wire_gone(c);
 	assert_string_equal(w->diary, "");
-	/* by what its own text says: the end is not told then */
+	/* aborted because of its own text: the end is not reported then */
 	w->abort_in_piece = true;
 	send_on(w, 4, SESSION_LANE_COMMAND, "[]");
 	c = wire_accept(w->wire);
@@ -514,7 +513,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
-		T(two_lanes), T(longpoll_heard), T(statuses), T(longpoll_failures), T(longpoll_abort), T(one_socket),
+		T(two_lanes), T(longpoll_arrival), T(statuses), T(longpoll_failures), T(longpoll_abort), T(one_socket),
 		T(not_opened), T(websocket_abort), T(queue_full), T(header_file), T(each_allocation),
 	};
 

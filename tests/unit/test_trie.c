@@ -33,7 +33,7 @@ static void note_pattern(void *ctx, struct trie_entry *e)
 	strcat(strcat(ctx, entry_of(e)->pattern), " ");
 }
 
-/* the patterns that match, in the order in which they are told */
+/* the patterns that match, in the order in which they are found */
 static const char *matches(struct trie *t, const char *channel)
 {
 	static char found[512];
@@ -63,7 +63,7 @@ static void test_wildcards(void **state)
 		/* what a filter holds is no pattern and parts nothing */
 		{"/b/c?x=/**", "/b/c?x=/** /b/* /** "},
 		{"/b/c?x=/d", "/b/* /** "},
-		/* what only a strange server sends: no pattern is meant, nobody is found twice */
+		/* a channel with a literal "*": it is no pattern, and no entry is found twice */
 		{"/*", "/* /** "},
 		{"/**", "/* /** "},
 		{"/a/*", "/a/* /a/** /** "},
@@ -238,7 +238,7 @@ static void test_no_memory(void **state)
 		if (r == 0)
 			r = trie_add(t, SLICE("/a/c/d/**"), &e.entry);
 		assert_true(r == 0 || r == -ENOMEM);
-		/* what was taken for added is heard: else its holder would wait in silence */
+		/* an entry whose addition succeeded is found */
 		assert_string_equal(matches(t, "/a/c/d/e"), r == 0 ? "here " : "");
 		assert_string_equal(matches(t, "/a/b"), other.entry.node ? "here " : "");
 		trie_remove(&e.entry);

@@ -1,6 +1,6 @@
 /*
- * io/upstream: both transports carry everything, nothing twice and nothing lost;
- * sleep is noticed, stopping has an end, the log tells once and keeps secrets.
+ * upstream/upstream: both transports carry everything, nothing twice and nothing lost;
+ * suspend is noticed, stopping has a deadline, failures are logged once without secrets.
  */
 #include "tests/unit/upstream_world.h"
 
@@ -100,8 +100,8 @@ static uint64_t received(struct world *w)
 	return stats.received;
 }
 
-/* A turn in which the clock stands still has its limit, too: so many messages, and then the others
-   have their turn. Nothing is lost or handled twice by that. */
+/* A turn in which the clock does not advance has a limit, too: after this many messages others get their
+   turn. Nothing is lost or handled twice by that. */
 static void share_of_a_turn(struct world *w, enum session_transport transport)
 {
 	uint64_t before, base = clock_boot_ms();
@@ -176,7 +176,7 @@ static void pace_of_a_reader(struct world *w, enum session_transport transport)
 	for (unsigned turns = 0; w->member.outbox.delivered < 100; turns++) {
 		assert_int_equal(loop_turn(w->loop, false), 0);
 		paused |= is_paused(w);
-		/* not each turn: so little comes in one that nobody would have to wait */
+		/* not each turn: too little arrives in one to reach the limit */
 		if (is_paused(w) || turns % 100 == 99)
 			heard(w, "-");
 	}
@@ -294,7 +294,7 @@ static void test_suspend(void **state)
 
 /* --- stop --- */
 
-/* a server that says nothing to the goodbye is not waited for, not longer than promised */
+/* a server that does not answer the disconnect is waited for only until the deadline */
 static void test_stop_unanswered(void **state)
 {
 	struct world *w = *state;
@@ -367,7 +367,7 @@ static void test_log_keeps_secrets(void **state)
 }
 
 /* one warning for a server that stays away, however often it is tried */
-static void test_log_trouble_once(void **state)
+static void test_log_failure_once(void **state)
 {
 	struct world *w = *state;
 
@@ -423,7 +423,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		/* those that look at the log come first: each of its call sites has a limit */
-		UPSTREAM_TEST(test_log_trouble_once),
+		UPSTREAM_TEST(test_log_failure_once),
 		UPSTREAM_TEST(test_log_keeps_secrets),
 		cmocka_unit_test_setup_teardown(test_suspend, upstream_world_setup_patient,
 						upstream_world_teardown),

@@ -1,6 +1,6 @@
 /*
- * io/upstream, when memory is short: whichever allocation fails, at the start or
- * while messages come in, the session is well by itself, or is well again.
+ * upstream/upstream, when memory is short: whichever allocation fails, at the start or
+ * while messages arrive, the session works, or recovers by itself.
  */
 #include "tests/unit/upstream_world.h"
 

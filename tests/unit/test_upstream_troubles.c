@@ -1,6 +1,6 @@
 /*
- * io/upstream and servers that come, go and lie: each trouble spoils one exchange,
- * and then all is well again by itself.
+ * upstream/upstream with servers that fail: each failure affects one exchange, and the
+ * session recovers by itself.
  */
 #include "tests/unit/upstream_world.h"
 
@@ -89,7 +89,7 @@ static void test_restart_websocket(void **state)
 	restart_twice(*state);
 }
 
-/* nobody there at the start, and much later somebody is */
+/* no server at the start, and much later there is one */
 static void test_late_server(void **state)
 {
 	struct world *w = *state;
@@ -102,7 +102,7 @@ static void test_late_server(void **state)
 	until_connected(w);
 }
 
-/* a header file that is not there keeps nobody from trying again */
+/* a missing header file does not prevent further tries */
 static void test_header_file_missing(void **state)
 {
 	static const char *const files[] = {"/nowhere/at/all"};

@@ -66,7 +66,7 @@ static void a_shared_session_goes_on_over_the_same_transport(void **state)
 	assert_int_equal(urls_failed_shared(&u, 4), URLS_ROUND);
 }
 
-static void the_first_is_gone_back_to(void **state)
+static void the_first_url_is_used_again(void **state)
 {
 	(void)state;
 	struct urls u;
@@ -82,7 +82,7 @@ static void the_first_is_gone_back_to(void **state)
 	urls_go_first(&u);
 	assert_int_equal(u.current, 0);
 	assert_false(urls_first_due(&u, 9000));
-	/* it fails still: the second has its turn, and the pause begins anew */
+	/* it still fails: the second is used, and the pause starts again */
 	assert_int_equal(urls_failed(&u, SESSION_WEBSOCKET, 1200), URLS_NEXT);
 	assert_int_equal(u.current, 1);
 	urls_good(&u);
@@ -98,7 +98,7 @@ static void never_is_never(void **state)
 	assert_int_equal(urls_failed(&u, SESSION_WEBSOCKET, 1000), URLS_NEXT);
 	urls_good(&u);
 	assert_false(urls_first_due(&u, UINT64_MAX - 1));
-	/* but behind the last comes the first */
+	/* but after the last comes the first */
 	assert_int_equal(urls_failed(&u, SESSION_WEBSOCKET, 2000), URLS_ROUND);
 }
 
@@ -133,7 +133,7 @@ int main(void)
 		cmocka_unit_test(one_url_is_never_left),
 		cmocka_unit_test(all_transports_before_the_next_url),
 		cmocka_unit_test(a_shared_session_goes_on_over_the_same_transport),
-		cmocka_unit_test(the_first_is_gone_back_to),
+		cmocka_unit_test(the_first_url_is_used_again),
 		cmocka_unit_test(never_is_never),
 		cmocka_unit_test(what_speaks_against_a_url),
 	};

@@ -65,7 +65,7 @@ static char *copy_at_end(struct slice s, size_t shift)
 	return p;
 }
 
-/* every vector behind 0 to 16 ASCII bytes: no fast path may lose sight of it */
+/* every vector after 0 to 16 ASCII bytes, so that the fast path is covered */
 static void test_utf8(void **state)
 {
 	(void)state;

@@ -1,6 +1,6 @@
 /*
- * io/websocket once it is open, against a server that says exactly the bytes a
- * test wants: texts whole, in pieces and packed, silence, and every way to end.
+ * net/websocket after the handshake, with a server controlled by the test: texts in one
+ * piece, in fragments and compressed, timeouts, and every way to close.
  */
 #include "net/websocket.h"
 #include "net/ws_deflate.h"
@@ -253,7 +253,7 @@ static void test_cut(void **state)
 	until_closed(w, "");
 }
 
-static void test_goodbye(void **state)
+static void test_close_handshake(void **state)
 {
 	struct world *w = *state;
 
@@ -262,7 +262,7 @@ static void test_goodbye(void **state)
 	w->ws = NULL;
 	expect_close(w, 1000);
 	wire_gone(w->c);
-	/* while it dials, nobody is told */
+	/* while it connects, nothing is reported */
 	dialled(w);
 	websocket_free(w->ws);
 	w->ws = NULL;
@@ -276,7 +276,7 @@ static void test_free_in_callbacks(void **state)
 
 	w->free_on_text = true;
 	open_ws(w);
-	/* the second one is in the same read, and nobody wants it */
+	/* the second one is in the same read, and is dropped */
 	wire_say_bytes(w->c, "\x81\x01x\x81\x01y", 6);
 	until_text(w, "x");
 	wire_gone(w->c);
@@ -378,7 +378,7 @@ static void test_suspend(void **state)
 	assert_false(w->closed);
 }
 
-/* a peer that is gone behind a full pipe cannot even be told goodbye */
+/* no close frame can be sent to a peer that does not read any more */
 static void test_silence_blocked(void **state)
 {
 	struct world *w = *state;
@@ -395,14 +395,14 @@ static void test_silence_blocked(void **state)
 	assert_false(w->closed);
 	at(w, 35000);
 	until_closed(w, "silent");
-	/* refused by us, with no way to say so */
+	/* rejected by us, without being able to send a close frame */
 	open_ws(w);
 	wire_deaf(w->c);
 	while (websocket_send(w->ws, slice_make(text, n)) == 0)
 		wire_settle(w->loop);
 	wire_say_bytes(w->c, "\x82\x01x", 3);
 	wire_settle(w->loop);
-	/* the kernel may have found room for the goodbye after all; the end and its reason are the same */
+	/* the kernel may have accepted the close frame after all; the end and its reason are the same */
 	at(w, 70000);
 	until_closed(w, "binary");
 	free(text);
@@ -516,7 +516,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, ws_world_setup, ws_world_teardown)
 		T(sizes), T(burst), T(byte_by_byte), T(many_fragments), T(packed), T(packed_faults),
-		T(close_codes), T(cut), T(goodbye), T(free_in_callbacks), T(silence), T(silence_unlimited), T(suspend),
+		T(close_codes), T(cut), T(close_handshake), T(free_in_callbacks), T(silence), T(silence_unlimited), T(suspend),
 		T(silence_blocked), T(many_refusals), T(each_allocation), T(allocations_meanwhile),
 	};
 

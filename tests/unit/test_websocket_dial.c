@@ -82,7 +82,7 @@ static void test_subprotocol(void **state)
 	say_text(w, "[]");
 	until_text(w, "[]");
 	redial(w);
-	/* a server without subprotocols says none, and goes on */
+	/* a server without subprotocols names none, and is accepted */
 	accept_dial(w, "");
 	say_text(w, "[]");
 	until_text(w, "[]");
@@ -344,9 +344,9 @@ static void test_proxy(void **state)
 	until_text(w, "[]");
 	websocket_free(w->ws);
 	w->ws = NULL;
-	/* one that wants a password says nothing of what the server speaks */
+	/* a proxy that requires a password does not show what the server supports */
 	dialled(w);
-	/* …, and is not listened to for long */
+	/* …, and its body is not read to the end */
 	wire_say(w->c, "HTTP/1.1 407 Who are you?\r\nContent-Length: 99999999\r\n\r\n<html>");
 	until_closed(w, "the proxy answered 407: proxy-credential-file is missing or wrong");
 	assert_false(w->end.unsupported);
@@ -388,14 +388,14 @@ static void test_tls(void **state)
 	wire_free(w->wire);
 	w->wire = wire_new_tls(w->loop, cert, key);
 	assert_int_equal(url_parse(wire_url(w->wire, "wss", "/cometd"), &w->url), 0);
-	/* nobody vouches for it */
+	/* no trusted authority signed it */
 	dial(w);
 	until_closed(w, "certificate");
 	assert_false(w->end.unsupported);
 	http_client_free(w->client);
 	w->client = NULL;
 	wire_accept(w->wire);
-	/* somebody does */
+	/* a trusted one did */
 	w->http.ca_file = cert;
 	open_ws(w);
 	fill(text, 1 << 20);
@@ -407,14 +407,14 @@ static void test_tls(void **state)
 		assert_int_equal(s.n, 1 << 20);
 		assert_memory_equal(s.p, text, s.n);
 	}
-	/* many small ones in one record: they lie in OpenSSL, where the descriptor tells nothing */
+	/* many small ones in one record: they are buffered by OpenSSL, so the descriptor is not readable */
 	for (int i = 0; i < 1000; i++)
 		say_text(w, "[]");
 	while (w->texts < 1003)
 		assert_int_equal(loop_turn(w->loop, true), 0);
 	say_close(w, 1001, "");
 	until_closed(w, "1001");
-	/* what the client is told of TLS holds here, too */
+	/* the TLS options of the client apply here, too */
 	wire_demand_certificate(w->wire, cert);
 	dial_anew(w);
 	until_closed(w, "certificate");

@@ -51,7 +51,7 @@ static void test_queue_max(void **state)
 	w->options.queue_max = 4 * n;
 	open_ws(w);
 	wire_deaf(w->c);
-	/* the kernel's buffers fill, then ours, and then it is said */
+	/* the kernel's buffers fill, then ours, then sending fails */
 	while ((r = websocket_send(w->ws, slice_make(text, n))) == 0 && sent++ < 100)
 		wire_settle(w->loop);
 	assert_int_equal(r, -EMSGSIZE);
@@ -123,7 +123,7 @@ static void test_not_pulled(void **state)
 	free(text);
 }
 
-/* control frames without end, of which nothing comes, keep nobody else waiting */
+/* endless control frames, which produce no message, do not block others */
 static void test_turn_max(void **state)
 {
 	static char frames[512u << 10];

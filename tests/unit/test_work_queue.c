@@ -226,7 +226,7 @@ static void test_resumed_ones_are_not_idle(void **state)
 }
 
 /* Many idle ones do not starve the others. */
-static void test_idle_ones_leave_half(void **state)
+static void test_idle_ones_keep_half_free(void **state)
 {
 	struct world *world = open_world();
 
@@ -377,7 +377,7 @@ int main(void)
 		cmocka_unit_test(test_shares_are_equal),
 		cmocka_unit_test(test_idle_ones_go_first),
 		cmocka_unit_test(test_resumed_ones_are_not_idle),
-		cmocka_unit_test(test_idle_ones_leave_half),
+		cmocka_unit_test(test_idle_ones_keep_half_free),
 		cmocka_unit_test(test_heavy_ones_pause),
 		cmocka_unit_test(test_who_waits_may_be_heavy),
 		cmocka_unit_test(test_alone_it_does_not_pause),

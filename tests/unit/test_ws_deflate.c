@@ -190,7 +190,7 @@ static void test_bomb(void **state)
 	buf_fini(&packed);
 }
 
-/* byte for byte of what may stand in a message; a block that ends the stream is allowed */
+/* every valid kind of stream; a block that ends the stream is allowed */
 static void test_odd_streams(void **state)
 {
 	const struct ws_deflate_terms terms = {.agreed = true, .bits_in = 15, .bits_out = 15};

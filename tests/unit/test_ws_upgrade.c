@@ -112,7 +112,7 @@ static void test_answers(void **state)
 		const struct ws_offer offer = {.subprotocol = answers[i].subprotocol};
 		struct ws_answer a;
 
-		/* byte by byte, with frames right behind it */
+		/* byte by byte, with frames directly after it */
 		snprintf(text, sizeof(text), "%s\x81\x01x\n\n", answers[i].text);
 		for (size_t k = 0; k < n; k++)
 			if (ws_answer_parse(slice_make(text, k), ACCEPT, &offer, &a) != WS_E_MORE)

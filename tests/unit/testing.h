@@ -1,6 +1,6 @@
 /*
- * What every unit test includes: cmocka with its prerequisites, and an
- * allocator that can be told to fail. The linker's --wrap sends the
+ * Included by every unit test: cmocka with its prerequisites, and an
+ * allocator that can be made to fail. The linker's --wrap sends the
  * allocations of our own objects here; those of libc and of other libraries
  * are untouched.
  *

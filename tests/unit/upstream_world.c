@@ -1,6 +1,6 @@
 /*
- * Owns a fake server, the upstream and the hub that talk to it, and all that its
- * member and the log were told.
+ * A fake server, the upstream and hub connected to it, and everything that its member
+ * received and that was logged.
  */
 #include "tests/unit/upstream_world.h"
 

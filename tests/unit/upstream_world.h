@@ -1,7 +1,7 @@
 /*
  * One upstream with everything below it, against the scripted Bayeux server of
- * tests/fake. A member of the hub stands for all local processes. Waiting turns
- * the loop and asks the server what it saw; nothing here sleeps for a result.
+ * tests/fake. A member of the hub represents all local processes. Waiting runs
+ * the loop and asks the server for its journal; nothing here sleeps.
  */
 #ifndef TESTS_UPSTREAM_WORLD_H
 #define TESTS_UPSTREAM_WORLD_H
@@ -38,7 +38,7 @@ int upstream_world_teardown(void **state);
 #define UPSTREAM_TEST(name)                                                                        \
 	cmocka_unit_test_setup_teardown(name, upstream_world_setup, upstream_world_teardown)
 
-/* These transports: n is 1 for the first alone, 2 for long-polling behind it. */
+/* Uses these transports: n is 1 for only the first, 2 for long-polling after it. */
 void use(struct world *w, enum session_transport first, size_t n);
 void start(struct world *w);
 /* for upstream_stop(): sets w->stopped, once */
@@ -47,7 +47,7 @@ void on_stopped(void *ctx);
 /* --- waiting --- */
 
 void print_world(struct world *w);
-/* in seconds, whatever clock_fake() says */
+/* in seconds, unaffected by clock_fake() */
 uint64_t clock_real(void);
 #define UNTIL(condition)                                                                    \
 	do {                                                                                \
@@ -65,7 +65,7 @@ bool seen(struct world *w, const char *kind, const char *channel, unsigned long 
 void await(struct world *w, const char *kind, const char *channel, unsigned long n);
 struct session_info info_of(struct world *w);
 bool is_in(struct world *w, enum session_state state);
-/* of the last trouble; the log does not serve, for each of its call sites has a limit */
+/* of the last failure; not from the log, because each of its call sites has a limit */
 bool is_reason(struct world *w, const char *text);
 void until_connected(struct world *w);
 
@@ -73,11 +73,11 @@ void until_connected(struct world *w);
 
 bool has(const struct buf *b, const char *text);
 unsigned count(const struct buf *b, const char *text);
-/* Turns the loop once: the member has heard this. */
+/* Runs one turn of the loop; whether the member has received this. */
 bool heard(struct world *w, const char *text);
 void hear(struct world *w, const char *text);
 void ask(struct world *w, const char *json);
-/* Asks, and hears that it is done. */
+/* Sends a subscribe and waits for its reply. */
 void subscribe(struct world *w, const char *channel);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * Owns the server's end of the sockets (see wire.h). Guarantees that waiting
- * always turns the loop and ends: a test that waits in vain fails.
+ * The server's end of the sockets (see wire.h). Waiting runs the loop and has a
+ * deadline, after which the test fails.
  */
 #include "tests/unit/wire.h"
 

@@ -1,8 +1,8 @@
 /*
- * The other end of a connection, for tests of drivers: a listening socket on
- * the test's own loop, and connections that say and hear exactly the bytes the
- * test wants. All in one thread: whoever waits here turns the loop, so the driver
- * under test goes on meanwhile, and nothing depends on time.
+ * The other end of a connection, for tests of drivers: a listening socket on the test's
+ * own loop, and connections that send and read exactly the bytes the test wants. All in
+ * one thread: waiting here runs the loop, so the driver under test continues meanwhile,
+ * and nothing depends on time.
  */
 #ifndef TESTS_WIRE_H
 #define TESTS_WIRE_H
@@ -15,12 +15,12 @@
 struct wire;
 struct wire_conn;
 
-/* Listens on a free port of 127.0.0.1. With `certificate` and `key` (PEM files) it speaks TLS. */
+/* Listens on a free port of 127.0.0.1. With `certificate` and `key` (PEM files) it uses TLS. */
 struct wire *wire_new(struct loop *loop);
 struct wire *wire_new_tls(struct loop *loop, const char *certificate, const char *key);
 /* From now on a TLS client must show a certificate of this authority (PEM file). */
 void wire_demand_certificate(struct wire *w, const char *authority);
-/* From now on no newer TLS than 1.2 is spoken. */
+/* From now on no newer TLS than 1.2 is used. */
 void wire_be_old(struct wire *w);
 /* Closes all its connections. */
 void wire_free(struct wire *w);
@@ -33,7 +33,7 @@ const char *wire_url(const struct wire *w, const char *scheme, const char *path)
 /* connections so far */
 unsigned wire_count(const struct wire *w);
 
-/* Leaves new connections to the kernel for a while: they are open, and nobody hears them. */
+/* Does not accept new connections: they are open in the kernel, but nothing reads them. */
 void wire_pause(struct wire *w, bool pause);
 
 /* Turns the loop until `*flag`, but not for ever. */
@@ -43,19 +43,19 @@ void wire_settle(struct loop *loop);
 
 /* Waits for the next connection. */
 struct wire_conn *wire_accept(struct wire *w);
-/* Waits until this many bytes, or until `text`, were heard and not yet forgotten. */
+/* Waits until this many bytes, or `text`, are in the input. */
 void wire_hear_bytes(struct wire_conn *c, size_t n);
 void wire_hear(struct wire_conn *c, const char *text);
-/* Waits for a whole HTTP request (header, and as much body as Content-Length says), forgets what
-   was heard before it, and returns it, NUL-terminated, until the next call. */
+/* Waits for a complete HTTP request (header, and a body of Content-Length bytes), drops all input
+   before it, and returns it, NUL-terminated, valid until the next call. */
 const char *wire_request(struct wire_conn *c);
-/* what was heard and not forgotten */
+/* the input received and not dropped */
 struct slice wire_heard(const struct wire_conn *c);
 void wire_forget(struct wire_conn *c, size_t n);
-/* Says these bytes; they leave as the loop turns. */
+/* Queues these bytes; they are sent while the loop runs. */
 void wire_say(struct wire_conn *c, const char *text);
 void wire_say_bytes(struct wire_conn *c, const void *p, size_t n);
-/* Turns the loop until all that was said has left. */
+/* Runs the loop until all queued bytes are sent. */
 void wire_said(struct wire_conn *c);
 /* whether it has, without a turn */
 bool wire_has_said(const struct wire_conn *c);

@@ -1,7 +1,6 @@
 /*
- * One WebSocket and the server at its other end, for every test of what may
- * happen to it: the options are set first, then open_ws() or the steps it takes,
- * and the test says what the server says.
+ * A WebSocket and the server at its other end, controlled by the test: set the options,
+ * call open_ws() or its single steps, then let the server send.
  */
 #ifndef TESTS_WS_WORLD_H
 #define TESTS_WS_WORLD_H
@@ -32,7 +31,7 @@ struct world {
 	size_t total;
 	struct websocket_end end;
 	char reason[512];
-	char *payload;                   /* of the frame heard last */
+	char *payload;                   /* of the last frame received */
 };
 
 /* for cmocka; *state is a struct world */
@@ -43,9 +42,9 @@ int ws_world_teardown(void **state);
 
 int try_dial(struct world *w);
 void dial(struct world *w);
-/* Dials; the upgrade request, which is said on w->c. */
+/* Connects; returns the upgrade request, received on w->c. */
 const char *dialled(struct world *w);
-/* the answer that this request deserves, with more headers */
+/* sends the valid answer to this request, with further headers */
 void say_upgrade(struct wire_conn *c, const char *request, const char *more);
 void accept_dial(struct world *w, const char *more);
 void open_ws(struct world *w);
@@ -68,10 +67,10 @@ void unpack(struct ws_deflate *d, struct slice packed, struct buf *out);
 void until_text(struct world *w, const char *text);
 /* The WebSocket ended, its reason holds this; it is freed. */
 void until_closed(struct world *w, const char *reason);
-/* n letters, and a NUL behind them */
+/* n letters, and a NUL after them */
 void fill(char *text, size_t n);
 
-/* --- time: stands still from freeze() on, and at() says how many ms are over --- */
+/* --- time: stops at freeze(), and at() sets the ms passed since --- */
 
 void freeze(struct world *w);
 void at(struct world *w, uint64_t ms);

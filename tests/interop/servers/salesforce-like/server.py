@@ -252,7 +252,7 @@ class Exchange:
             if session.connect != mine:
                 raise Reply(500, "")
             if org.sessions.get(session.id) is not session:
-                # somebody ended it while we held the connect
+                # it was ended while we held the connect
                 notice = [{"channel": "/meta/disconnect", "clientId": session.id}] if session.queue is None else []
                 session.connect = None
                 return notice + [failed(message, "403::Unknown client", "handshake")]
@@ -398,7 +398,7 @@ def stats(org):
 
 
 def token(org, how, *tokens):
-    """From now on these are good, and no other; who comes with another hears of it by http, error or sfdc."""
+    """From now on only these tokens are valid; others are rejected by http, error or sfdc."""
     org.rejects_by = how
     org.tokens = set(tokens)
     org.newest = tokens[-1]
@@ -422,7 +422,7 @@ def discard(org, count):
 
 
 def busy(org, count):
-    """So many subscribes are told to come again."""
+    """Answers this many subscribes with "busy"."""
     org.busy = int(count)
 
 
