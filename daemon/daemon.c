@@ -217,120 +217,56 @@ static void on_stop_signal(void *ctx, int signo)
 
 /* ---- start ---- */
 
-static void options_of(const struct config_server *c, struct server *s, struct upstream_options *o)
+/* The source of its credential that is neither a file nor an extension. 0 or a negative errno. */
+static int make_source(struct daemon *d, const struct config_server *c, struct auth_source **ret)
 {
-	upstream_options_default(o);
-	o->name = c->name;
-	o->is_default = c->is_default;
-	o->urls = (const char *const *)c->urls.v;
-	o->n_urls = c->urls.n;
-	for (int i = 0; i < ENDPOINTS; i++)
-		o->endpoints.urls[i] = c->endpoints[i];
-	o->endpoints.append = c->append;
-	o->session = c->session;
-	for (int i = 0; i < SESSION_EXTS; i++)
-		o->ext[i] = c->ext[i], o->ext_files[i] = c->ext_files[i],
-		o->fields[i] = c->fields[i];
-	o->http.headers = (const char *const *)c->headers.v;
-	o->http.n_headers = c->headers.n;
-	o->http.header_files = (const char *const *)&c->header_file;
-	o->http.n_header_files = c->header_file ? 1 : 0;
-	o->cookies.presets = (const char *const *)c->cookies.v;
-	o->cookies.n_presets = c->cookies.n;
-	o->cookies.preset_file = c->cookie_file;
-	o->cookies.path = c->cookie_jar;
-	o->http.ca_file = c->tls_ca;
-	o->http.insecure = c->tls_insecure;
-	o->http.tls_min = c->tls_min;
-	o->http.cert_file = c->tls_cert;
-	o->http.key_file = c->tls_key;
-	o->http.pin = c->tls_pin;
-	o->http.proxy = c->proxy;
-	o->http.no_proxy = c->no_proxy;
-	o->http.proxy_ca_file = c->proxy_ca;
-	o->http.proxy_login_file = c->proxy_credential_file;
-	o->http.redirects = c->redirects;
-	o->http.connect_timeout = c->connect_timeout;
-	o->http.body_max = c->max_message;
-	o->websocket_compression = c->websocket_compression;
-	o->websocket_protocol = c->websocket_protocol;
-	o->websocket_ping = c->websocket_ping;
-	o->patience = c->connection_timeout;
-	o->changed = (struct wake){on_server_changed, s};
+	struct auth_oauth_options oauth = c->oauth;
+
+	if (c->credential_command)
+		return auth_command_new(d->loop, c->credential_command, c->credential_timeout, ret);
+	if (!oauth.url)
+		return 0;
+	oauth.timeout = c->credential_timeout;
+	oauth.http = &c->upstream.http;
+	return auth_oauth_new(d->loop, d->curl, &oauth, ret);
 }
 
-static int oauth_of(struct daemon *d, const struct config_server *c, const struct http_options *http,
-		    struct auth_source **ret)
+/* `source`: of an extension, taken over; or NULL. */
+static int make_auth(struct daemon *d, const struct config_server *c, struct auth_source *source,
+		     struct auth **ret)
 {
-	const struct config_oauth *from = &c->oauth;
-	const struct auth_oauth_options o = {
-		.url = from->token_url,
-		.grant = from->grant,
-		.client_auth = from->client_auth,
-		.client_id = from->client_id,
-		.secret_file = from->secret_file,
-		.secret_systemd = from->secret_systemd,
-		.refresh_file = from->refresh_file,
-		.refresh_save = from->refresh_save,
-		.scope = from->scope,
-		.audience = from->audience,
-		.parameters = (const char *const *)from->parameters.v,
-		.n_parameters = from->parameters.n,
-		.jwt_key_file = from->jwt_key,
-		.jwt_key_id = from->jwt_key_id,
-		.jwt_issuer = from->jwt_issuer,
-		.jwt_subject = from->jwt_subject,
-		.jwt_audience = from->jwt_audience,
-		.jwt_lifetime = from->jwt_lifetime,
-		.timeout = c->credential.timeout,
-		.http = http,
-	};
-
-	return auth_oauth_new(d->loop, d->curl, &o, ret);
-}
-
-static int credential_of(struct daemon *d, const struct config_server *c,
-			 const struct http_options *http, struct auth_source *source,
-			 struct auth **ret)
-{
-	const struct config_credential *from = &c->credential;
-	struct auth_options o = {
-		.name = c->name,
-		.kind = from->kind,
-		.header = from->header,
-		.file = from->file,
-		.systemd = from->systemd,
-		.source = source,
-		.lifetime = from->lifetime,
-		.backoff_min = c->session.backoff_min,
-		.backoff_max = c->session.backoff_max,
-	};
+	struct auth_options options = c->auth;
 	int r = 0;
 
-	if (from->kind == AUTH_NONE)
+	if (c->auth.kind == AUTH_NONE)
 		return 0;
-	if (from->command)
-		r = auth_command_new(d->loop, from->command, from->timeout, &o.source);
-	if (c->oauth.token_url)
-		r = oauth_of(d, c, http, &o.source);
-	return r ? r : auth_new(d->loop, &o, ret);
+	if (!source)
+		r = make_source(d, c, &source);
+	if (r)
+		return r;
+	options.name = c->name;
+	options.source = source;
+	options.backoff_min = c->upstream.session.backoff_min;
+	options.backoff_max = c->upstream.session.backoff_max;
+	return auth_new(d->loop, &options, ret);
 }
 
 static int add_server(struct daemon *d, const struct config_server *c, char *why, size_t why_size)
 {
 	struct server *s = calloc(1, sizeof(*s));
-	struct upstream_options options;
+	struct upstream_options options = c->upstream;
 	struct auth_source *source = NULL;      /* an extension */
 
 	if (!s)
 		return -ENOMEM;
 	s->daemon = d;
-	options_of(c, s, &options);
+	options.name = c->name;
+	options.changed = (struct wake){on_server_changed, s};
 	int r = plugin_config_make(d->loop, c, why, why_size, &s->plugins);
 	if (r == 0)
 		r = plugin_config_credential(s->plugins, c, why, why_size, &source);
 	if (r == 0)
-		r = credential_of(d, c, &options.http, source, &options.auth);
+		r = make_auth(d, c, source, &options.auth);
 	if (r == 0 && s->plugins)
 		options.session.hooks = plugin_chain_hooks(s->plugins);
 	if (r == 0)
@@ -341,9 +277,9 @@ static int add_server(struct daemon *d, const struct config_server *c, char *why
 		return r;
 	}
 	list_append(&d->servers, &s->link);
-	if (c->tls_insecure)
+	if (c->upstream.http.insecure)
 		log_msg(LOG_L_WARNING, LOG_FIELDS({"server", slice_of(c->name)}),
-			c->tls_pin ? "tls-insecure: the certificate is not checked, only its key "
+			c->upstream.http.pin ? "tls-insecure: the certificate is not checked, only its key "
 				     "(tls-pin)"
 				   : "tls-insecure: the certificate is not checked; an attacker on "
 				     "the network can impersonate this server");

@@ -4,6 +4,7 @@
  */
 #include "base/log.h"
 #include "config/config.h"
+#include "config/dump.h"
 #include "config/user_paths.h"
 #include "daemon.h"
 #include "plugin_config.h"
@@ -33,12 +34,13 @@ enum exit_code { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_BAD_USAGE = 2, EXIT_BAD_CONF
 struct arguments {
 	const char *config;
 	const char *user;       /* whose view of files is checked; NULL: our own */
-	bool check;
+	bool check, dump;       /* instead of serving */
 };
 
 static void usage(FILE *to)
 {
-	fputs("usage: cometd-bridged [--config FILE] [--check-config [--user NAME]] [--version]\n"
+	fputs("usage: cometd-bridged [--config FILE] [--check-config [--user NAME]]\n"
+	      "                      [--dump-config] [--version]\n"
 	      "\n"
 	      "Keeps one Bayeux session per configured server and shares it over a Unix socket.\n"
 	      "\n"
@@ -46,6 +48,8 @@ static void usage(FILE *to)
 	      "      --check-config  report what is wrong with it, and exit\n"
 	      "      --user NAME     check files as this user may read them. For the installed\n"
 	      "                      configuration, root uses " SERVICE_USER "\n"
+	      "      --dump-config   print the configuration in effect: each option with the file and\n"
+	      "                      line where it is set, and all defaults\n"
 	      "      --version       print the version, and exit\n"
 	      "  -h, --help          this text\n"
 	      "\n"
@@ -59,7 +63,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *ret)
 {
 	static const struct option options[] = {
 		{"config", required_argument, NULL, 'c'}, {"check-config", no_argument, NULL, 'C'},
-		{"user", required_argument, NULL, 'U'},
+		{"user", required_argument, NULL, 'U'},   {"dump-config", no_argument, NULL, 'D'},
 		{"version", no_argument, NULL, 'V'},      {"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
@@ -72,6 +76,9 @@ static int parse_arguments(int argc, char **argv, struct arguments *ret)
 			break;
 		case 'C':
 			ret->check = true;
+			break;
+		case 'D':
+			ret->dump = true;
 			break;
 		case 'U':
 			ret->user = optarg;
@@ -150,11 +157,26 @@ static void print_valid(const char *path, const struct config *config)
 		n++;
 	printf("%s: the configuration is valid, with %zu server%s:", path, n, n == 1 ? "" : "s");
 	LIST_EACH(s, &config->servers, struct config_server, link)
-		printf(" %s%s", s->name, s->is_default && n > 1 ? " (default)" : "");
+		printf(" %s%s", s->name, s->upstream.is_default && n > 1 ? " (default)" : "");
 	putchar('\n');
 }
 
-/* `check`: for --check-config only, which does not notify the service manager. */
+/* An exit code. */
+static int print_config(const struct config *config)
+{
+	struct buf text;
+
+	buf_init_secret(&text, SIZE_MAX);
+	int r = config_dump(config, &text);
+	if (r == 0 && (fwrite(buf_slice(&text).p, 1, buf_len(&text), stdout) != buf_len(&text) || fflush(stdout)))
+		r = -errno;
+	buf_fini(&text);
+	if (r)
+		fprintf(stderr, "error: the configuration cannot be printed: %s\n", strerror(-r));
+	return r ? EXIT_FAILED : EXIT_OK;
+}
+
+/* `check`: for --check-config and --dump-config, which do not notify the service manager. */
 static int load(const char *path, bool check, struct config **ret)
 {
 	struct config_report report;
@@ -256,16 +278,18 @@ int main(int argc, char **argv)
 		code = become_user(&arguments);
 	if (code > 0)
 		return code;
-	code = load(arguments.config, arguments.check, &config);
+	code = load(arguments.config, arguments.check || arguments.dump, &config);
 	if (code != EXIT_OK)
 		return code;
 	if (arguments.check) {
 		print_valid(arguments.config, config);
+	} else if (arguments.dump) {
+		code = print_config(config);
 	} else {
 		prepare_process();
 		/* a failure shows when the socket is made */
 		if (user_socket_path(geteuid(), own_socket) &&
-		    strcmp(config->socket_path, own_socket) == 0)
+		    strcmp(config->listener.path, own_socket) == 0)
 			user_socket_directory(own_socket);
 		code = serve(config);
 	}

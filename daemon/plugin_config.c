@@ -121,11 +121,10 @@ int plugin_config_make(struct loop *loop, const struct config_server *s, char *w
 int plugin_config_credential(struct plugin_chain *c, const struct config_server *s, char *why,
 			     size_t why_size, struct auth_source **ret)
 {
-	const struct config_credential *from = &s->credential;
 	char reason[PLUGIN_WHY_MAX] = "";
 
-	if (!from->extension)
+	if (!s->credential_extension)
 		return 0;
-	int r = plugin_chain_credential(c, from->extension, from->timeout, reason, ret);
-	return r ? told(s, "credential-extension", from->extension, r, reason, why, why_size) : 0;
+	int r = plugin_chain_credential(c, s->credential_extension, s->credential_timeout, reason, ret);
+	return r ? told(s, "credential-extension", s->credential_extension, r, reason, why, why_size) : 0;
 }

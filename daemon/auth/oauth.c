@@ -401,8 +401,7 @@ static int make_client(struct oauth *o, const struct http_options *from)
 
 	/* named one by one: what else is allowed of the Bayeux server, redirects say, is not here */
 	http_options_default(&http);
-	http.headers = headers;
-	http.n_headers = 1;
+	http.headers = (struct strings){headers, 1};
 	http.ca_file = from->ca_file;
 	http.insecure = from->insecure;
 	http.tls_min = from->tls_min;
@@ -435,9 +434,9 @@ static int put_fixed(struct oauth *o, const struct auth_oauth_options *from)
 		r = form_put(&o->fixed, "scope", slice_of(from->scope));
 	if (!r && from->audience)
 		r = form_put(&o->fixed, "audience", slice_of(from->audience));
-	for (size_t i = 0; !r && i < from->n_parameters; i++) {
-		const char *value = strchr(from->parameters[i], '=');
-		struct slice name = slice_of(from->parameters[i]);
+	for (size_t i = 0; !r && i < from->parameters.n; i++) {
+		const char *value = strchr(from->parameters.v[i], '=');
+		struct slice name = slice_of(from->parameters.v[i]);
 
 		name.n = value ? (size_t)(value - name.p) : name.n;
 		r = buf_putc(&o->fixed, '&');

@@ -31,8 +31,7 @@ struct auth_oauth_options {
 	const char *refresh_file;       /* of OAUTH_REFRESH_TOKEN */
 	bool refresh_save;              /* a refresh token that the server replaced goes there */
 	const char *scope, *audience;
-	const char *const *parameters;  /* more of the form: "name=value" */
-	size_t n_parameters;
+	struct strings parameters;      /* more of the form: "name=value" */
 	/* of OAUTH_JWT_BEARER; without issuer it is client_id, without subject the issuer, without
 	   audience the url */
 	const char *jwt_key_file, *jwt_key_id, *jwt_issuer, *jwt_subject, *jwt_audience;

@@ -32,7 +32,8 @@ static const char *place_of(const struct config_server *s, const char *option)
 {
 	size_t i;
 
-	return config_row_find("server", option, &i) && s->places[i] ? s->places[i] : s->place;
+	return config_row_find("server", option, &i) && s->sources[i].place ? s->sources[i].place
+									     : s->place;
 }
 
 #define warn_of(r, s, option, ...) config_report_add(r, false, place_of(s, option), __VA_ARGS__)
@@ -78,19 +79,19 @@ static const char *const ext_files[] = {
 
 static void check_files(struct config_report *r, const struct config_server *s)
 {
-	check_file(r, s, "tls-ca", s->tls_ca);
-	check_file(r, s, "proxy-tls-ca", s->proxy_ca);
-	check_secret_file(r, s, s->tls_key ? "tls-key" : "tls-cert",
-			  s->tls_key ? s->tls_key : s->tls_cert);
+	check_file(r, s, "tls-ca", s->upstream.http.ca_file);
+	check_file(r, s, "proxy-tls-ca", s->upstream.http.proxy_ca_file);
+	check_secret_file(r, s, s->upstream.http.key_file ? "tls-key" : "tls-cert",
+			  s->upstream.http.key_file ? s->upstream.http.key_file : s->upstream.http.cert_file);
 	for (int i = 0; i < SESSION_EXTS; i++)
-		check_secret_file(r, s, ext_files[i], s->ext_files[i]);
-	check_secret_file(r, s, "header-file", s->header_file);
-	check_secret_file(r, s, "cookie-file", s->cookie_file);
-	check_secret_file(r, s, "credential-file", s->credential.file);
+		check_secret_file(r, s, ext_files[i], s->upstream.ext_files[i]);
+	check_secret_file(r, s, "header-file", s->upstream.http.header_file);
+	check_secret_file(r, s, "cookie-file", s->upstream.cookies.preset_file);
+	check_secret_file(r, s, "credential-file", s->auth.file);
 	check_secret_file(r, s, "oauth-client-secret-file", s->oauth.secret_file);
 	check_secret_file(r, s, "oauth-refresh-token-file", s->oauth.refresh_file);
-	check_secret_file(r, s, "oauth-jwt-key", s->oauth.jwt_key);
-	check_secret_file(r, s, "proxy-credential-file", s->proxy_credential_file);
+	check_secret_file(r, s, "oauth-jwt-key", s->oauth.jwt_key_file);
+	check_secret_file(r, s, "proxy-credential-file", s->upstream.http.proxy_login_file);
 }
 
 /* The file itself comes with the first cookie. Whether its directory can be written is known to the
@@ -101,31 +102,31 @@ static void check_cookie_jar(struct config_report *r, const struct config *c,
 	CLEANUP(freep) char *copy = NULL;
 	struct stat st;
 
-	if (!s->cookie_jar)
+	if (!s->upstream.cookies.path)
 		return;
 	LIST_EACH(other, &c->servers, struct config_server, link) {
 		if (other == s)
 			break;
-		if (other->cookie_jar && strcmp(other->cookie_jar, s->cookie_jar) == 0)
+		if (other->upstream.cookies.path && strcmp(other->upstream.cookies.path, s->upstream.cookies.path) == 0)
 			config_server_error(r, s, "cookie-jar %s is that of [server %s]; each has its own",
-					    s->cookie_jar, other->name);
+					    s->upstream.cookies.path, other->name);
 	}
-	copy = strdup(s->cookie_jar);
+	copy = strdup(s->upstream.cookies.path);
 	if (copy && (stat(dirname(copy), &st) || !S_ISDIR(st.st_mode)))
-		warn_of(r, s, "cookie-jar", "cookie-jar %s: there is no such directory", s->cookie_jar);
+		warn_of(r, s, "cookie-jar", "cookie-jar %s: there is no such directory", s->upstream.cookies.path);
 }
 
 /* Exactly one source, or none and no kind. A source alone is one of Bearer tokens. */
 static void check_credential(struct config_report *r, struct config_server *s)
 {
-	struct config_credential *c = &s->credential;
+	struct auth_options *c = &s->auth;
 	const struct {
 		const char *value, *option;
 	} sources[] = {{c->file, "credential-file"},
 		       {c->systemd, "credential-systemd"},
-		       {c->command, "credential-command"},
-		       {c->extension, "credential-extension"},
-		       {s->oauth.token_url, "oauth-token-url"}};
+		       {s->credential_command, "credential-command"},
+		       {s->credential_extension, "credential-extension"},
+		       {s->oauth.url, "oauth-token-url"}};
 	const char *chosen = NULL;
 
 	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
@@ -141,29 +142,29 @@ static void check_credential(struct config_report *r, struct config_server *s)
 			    "oauth-token-url");
 	if (chosen && c->kind == AUTH_NONE)
 		c->kind = AUTH_BEARER;
-	if (c->kind == AUTH_NONE && (s->session.on_disconnect == SESSION_REFRESH ||
-				     s->session.on_none == SESSION_REFRESH))
+	if (c->kind == AUTH_NONE && (s->upstream.session.on_disconnect == SESSION_REFRESH ||
+				     s->upstream.session.on_none == SESSION_REFRESH))
 		config_server_error(r, s, "refresh needs a credential that can be fetched again");
 }
 
 /* Two headers of one name: servers differ in which they believe. */
 static void check_credential_header(struct config_report *r, const struct config_server *s)
 {
-	const char *name = s->credential.kind == AUTH_HEADER ? s->credential.header
+	const char *name = s->auth.kind == AUTH_HEADER ? s->auth.header
 							     : "Authorization";
 	size_t n = strlen(name);
 
-	if (s->credential.kind == AUTH_NONE || s->credential.kind == AUTH_EXT)
+	if (s->auth.kind == AUTH_NONE || s->auth.kind == AUTH_EXT)
 		return;
-	for (size_t i = 0; i < s->headers.n; i++)
-		if (strncasecmp(s->headers.v[i], name, n) == 0 && s->headers.v[i][n] == ':')
+	for (size_t i = 0; i < s->upstream.http.headers.n; i++)
+		if (strncasecmp(s->upstream.http.headers.v[i], name, n) == 0 && s->upstream.http.headers.v[i][n] == ':')
 			config_server_error(r, s, "a header sets %s, and so does the credential; "
 					    "leave out one of them", name);
 }
 
 static void check_extension(struct config_report *r, const struct config_server *s)
 {
-	const char *name = s->credential.extension;
+	const char *name = s->credential_extension;
 	struct extension_option option;
 
 	for (size_t i = 0; i < s->extensions.n; i++)
@@ -177,11 +178,11 @@ static void check_extension(struct config_report *r, const struct config_server 
 
 static void check_proxy(struct config_report *r, const struct config_server *s)
 {
-	if (s->no_proxy && !s->proxy)
+	if (s->upstream.http.no_proxy && !s->upstream.http.proxy)
 		config_server_error(r, s, "no-proxy needs a proxy");
-	if (s->proxy_credential_file && !s->proxy)
+	if (s->upstream.http.proxy_login_file && !s->upstream.http.proxy)
 		config_server_error(r, s, "proxy-credential-file needs a proxy");
-	if (s->proxy_ca && (!s->proxy || strncmp(s->proxy, "https://", 8) != 0))
+	if (s->upstream.http.proxy_ca_file && (!s->upstream.http.proxy || strncmp(s->upstream.http.proxy, "https://", 8) != 0))
 		config_server_error(r, s, "proxy-tls-ca needs a proxy that is https://");
 }
 
@@ -194,7 +195,7 @@ static bool has_scheme(const char *url, const char *http, const char *ws)
 static void check_tls(struct config_report *r, const struct config_server *s, const char *option,
 		      const char *what, const char *url)
 {
-	if (has_scheme(s->urls.v[0], "https://", "wss://") && has_scheme(url, "http://", "ws://"))
+	if (has_scheme(s->upstream.urls.v[0], "https://", "wss://") && has_scheme(url, "http://", "ws://"))
 		warn_of(r, s, option,
 			"[server %s]: %s is without TLS, which url has: anyone on the way can read what "
 			"is sent there", s->name, what);
@@ -212,17 +213,17 @@ static void check_urls(struct config_report *r, const struct config_server *s)
 		[ENDPOINT_WEBSOCKET] = "url-websocket",
 	};
 
-	if (s->urls.n == 0) {
+	if (s->upstream.urls.n == 0) {
 		config_server_error(r, s, "it has no url");
 		return;
 	}
-	for (size_t i = 1; i < s->urls.n; i++)
-		check_tls(r, s, "", "a later url", s->urls.v[i]);
+	for (size_t i = 1; i < s->upstream.urls.n; i++)
+		check_tls(r, s, "", "a later url", s->upstream.urls.v[i]);
 	for (int i = 0; i < ENDPOINTS; i++) {
-		if (!s->endpoints[i])
+		if (!s->upstream.endpoints.urls[i])
 			continue;
-		check_tls(r, s, names[i], names[i], s->endpoints[i]);
-		if (s->urls.n > 1 && strstr(s->endpoints[i], "://"))
+		check_tls(r, s, names[i], names[i], s->upstream.endpoints.urls[i]);
+		if (s->upstream.urls.n > 1 && strstr(s->upstream.endpoints.urls[i], "://"))
 			config_server_error(r, s, "%s would lead from every url to one place; with several "
 					   "of them it is a path", names[i]);
 	}
@@ -236,16 +237,16 @@ static void check_transports(struct config_report *r, const struct config_server
 		enum session_transport of;
 		const char *option;
 	} rows[] = {
-		{s->endpoints[ENDPOINT_WEBSOCKET], SESSION_WEBSOCKET, "url-websocket"},
-		{s->websocket_protocol, SESSION_WEBSOCKET, "websocket-protocol"},
-		{s->websocket_compression, SESSION_WEBSOCKET, "websocket-compression"},
-		{s->append != ENDPOINT_APPEND_NOTHING, SESSION_LONG_POLLING, "url-append-type"},
+		{s->upstream.endpoints.urls[ENDPOINT_WEBSOCKET], SESSION_WEBSOCKET, "url-websocket"},
+		{s->upstream.websocket_protocol, SESSION_WEBSOCKET, "websocket-protocol"},
+		{s->upstream.websocket_compression, SESSION_WEBSOCKET, "websocket-compression"},
+		{s->upstream.endpoints.append != ENDPOINT_APPEND_NOTHING, SESSION_LONG_POLLING, "url-append-type"},
 	};
 
-	if (s->session.n_transports == SESSION_TRANSPORTS)
+	if (s->upstream.session.n_transports == SESSION_TRANSPORTS)
 		return;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		if (rows[i].set && rows[i].of != s->session.transports[0])
+		if (rows[i].set && rows[i].of != s->upstream.session.transports[0])
 			warn_of(r, s, rows[i].option,
 				"[server %s]: %s has no effect: %s is not among the transports", s->name,
 				rows[i].option, session_transport_name(rows[i].of));
@@ -253,13 +254,13 @@ static void check_transports(struct config_report *r, const struct config_server
 
 static void check_server(struct config_report *r, struct config_server *s)
 {
-	if (s->session.backoff_min > s->session.backoff_max)
+	if (s->upstream.session.backoff_min > s->upstream.session.backoff_max)
 		config_server_error(r, s, "backoff-min is above backoff-max");
 	for (int i = 0; i < SESSION_EXTS; i++)
-		if (s->ext_files[i] && s->ext[i])
+		if (s->upstream.ext_files[i] && s->upstream.ext[i])
 			config_server_error(r, s, "%s and %.*s cannot both be", ext_files[i],
 					    (int)strlen(ext_files[i]) - 5, ext_files[i]);
-	if (s->tls_key && !s->tls_cert)
+	if (s->upstream.http.key_file && !s->upstream.http.cert_file)
 		config_server_error(r, s, "tls-key needs a tls-cert");
 	check_proxy(r, s);
 	check_urls(r, s);
@@ -282,12 +283,12 @@ void config_check(struct config *c, const char *path, struct config_report *repo
 	LIST_EACH(s, &c->servers, struct config_server, link) {
 		check_server(report, s);
 		check_cookie_jar(report, c, s);
-		if (!s->is_default)
+		if (!s->upstream.is_default)
 			continue;
 		if (chosen)
 			config_server_error(report, s, "it cannot be the default: [server %s] is", chosen);
 		chosen = s->name;
 	}
 	if (!chosen)
-		LIST_FIRST(&c->servers, struct config_server, link)->is_default = true;
+		LIST_FIRST(&c->servers, struct config_server, link)->upstream.is_default = true;
 }

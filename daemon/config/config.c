@@ -14,7 +14,6 @@
 
 #include "base/errors.h"
 #include "config/check.h"
-#include "config/oauth.h"
 #include "config/option.h"
 #include "config/user_paths.h"
 #include "config/value.h"
@@ -38,6 +37,7 @@ struct section {
 	struct list link;               /* loader::sections */
 	const char *kind;
 	void *base;                     /* struct config or struct config_server */
+	struct config_source *sources;  /* of that */
 	unsigned set_by[CONFIG_ROWS_MAX];       /* number of the file; 0: not set */
 	unsigned begun_at;              /* line of its last beginning */
 	unsigned url_in, url_at;        /* file and line of the last url */
@@ -80,43 +80,26 @@ static struct slice brief(struct slice name)
 
 /* --- sections --- */
 
+static void free_sources(struct config_source *sources)
+{
+	for (size_t i = 0; sources && i < CONFIG_ROWS_MAX; i++) {
+		free(sources[i].place);
+		strings_fini(&sources[i].texts);
+	}
+	free(sources);
+}
+
 static void free_server(struct config_server *s)
 {
-	for (size_t i = 0; s->places && i < CONFIG_ROWS_MAX; i++)
-		free(s->places[i]);
-	free(s->places);
+	config_fini("server", s);
+	free_sources(s->sources);
 	free(s->name);
 	free(s->place);
-	config_strings_fini(&s->urls);
-	for (int i = 0; i < ENDPOINTS; i++)
-		free(s->endpoints[i]);
-	config_strings_fini(&s->headers);
-	config_strings_fini(&s->cookies);
-	free(s->cookie_file);
-	free(s->cookie_jar);
-	config_strings_fini(&s->extensions);
-	for (int i = 0; i < SESSION_EXTS; i++)
-		free(s->ext[i]), free(s->ext_files[i]), free(s->fields[i]);
-	free(s->header_file);
-	free(s->websocket_protocol);
-	free(s->credential.header);
-	free(s->credential.file);
-	free(s->credential.systemd);
-	free(s->credential.command);
-	config_oauth_fini(&s->oauth);
-	free(s->credential.extension);
-	free(s->tls_ca);
-	free(s->tls_cert);
-	free(s->tls_key);
-	free(s->tls_pin);
-	free(s->proxy);
-	free(s->no_proxy);
-	free(s->proxy_ca);
-	free(s->proxy_credential_file);
 	free(s);
 }
 
-static struct section *add_section(struct loader *l, const char *kind, void *base)
+static struct section *add_section(struct loader *l, const char *kind, void *base,
+				   struct config_source *sources)
 {
 	struct section *s = calloc(1, sizeof(*s));
 
@@ -124,6 +107,7 @@ static struct section *add_section(struct loader *l, const char *kind, void *bas
 		return NULL;
 	s->kind = kind;
 	s->base = base;
+	s->sources = sources;
 	list_append(&l->sections, &s->link);
 	return s;
 }
@@ -148,14 +132,14 @@ static struct section *add_server(struct loader *l, struct slice name)
 
 	if (!server)
 		return NULL;
-	session_options_default(&server->session);
+	upstream_options_default(&server->upstream);
 	server->name = calloc(1, name.n + 1);
 	server->place = strdup(here(l, place));
-	server->places = calloc(CONFIG_ROWS_MAX, sizeof(*server->places));
-	if (server->name && server->place && server->places) {
+	server->sources = calloc(CONFIG_ROWS_MAX, sizeof(*server->sources));
+	if (server->name && server->place && server->sources) {
 		memcpy(server->name, name.p, name.n);
 		if (config_set_defaults("server", server) == 0)
-			s = add_section(l, "server", server);
+			s = add_section(l, "server", server, server->sources);
 	}
 	if (s)
 		list_append(&l->config->servers, &server->link);
@@ -267,17 +251,17 @@ static void note_url(struct loader *l)
 	s->url_at = l->line;
 }
 
-/* For what can be judged only when all options are known. */
-static void note_place(struct loader *l, size_t row)
+/* For dumps, comparisons, and what can be judged only when all options are known. */
+static void note_source(struct loader *l, size_t row, bool first, const char *value)
 {
-	struct config_server *s = l->section->base;
+	struct config_source *source = &l->section->sources[row];
 	char place[PLACE_MAX];
 
-	if (strcmp(l->section->kind, "server") != 0)
-		return;
-	free(s->places[row]);
-	s->places[row] = strdup(here(l, place));
-	if (!s->places[row])
+	if (first)
+		strings_fini(&source->texts);
+	free(source->place);
+	source->place = strdup(here(l, place));
+	if (!source->place || strings_append(&source->texts, value))
 		l->error = -ENOMEM;
 }
 
@@ -299,7 +283,7 @@ static void set_option(struct loader *l, const char *name, const char *value)
 		return;
 	}
 	l->section->set_by[i] = l->file;
-	note_place(l, i);
+	note_source(l, i, first, value);
 	if (strcmp(name, "url") == 0)
 		note_url(l);
 	r = config_set(row, l->section->base, value, first, &why);
@@ -523,12 +507,12 @@ static int load_drop_ins(struct loader *l, const char *main_path)
 static int set_user_socket(struct config *c)
 {
 	char path[PATH_MAX];
+	struct config_why why;
+	size_t i;
 
 	if (!user_socket_path(geteuid(), path))
 		return 0;
-	free(c->socket_path);
-	c->socket_path = strdup(path);
-	return c->socket_path ? 0 : -ENOMEM;
+	return config_set(config_row_find("bridge", "socket", &i), c, path, true, &why);
 }
 
 static struct config *new_config(void)
@@ -542,7 +526,8 @@ static struct config *new_config(void)
 	peer_options_default(&c->peer);
 	/* what a frame to a peer can hold beside the message */
 	c->hub.message_max = PROTOCOL_FRAME_MAX - 1024;
-	if (config_set_defaults("bridge", c) || set_user_socket(c)) {
+	c->sources = calloc(CONFIG_ROWS_MAX, sizeof(*c->sources));
+	if (!c->sources || config_set_defaults("bridge", c) || set_user_socket(c)) {
 		config_free(c);
 		return NULL;
 	}
@@ -557,7 +542,8 @@ void config_free(struct config *c)
 		list_remove(&s->link);
 		free_server(s);
 	}
-	free(c->socket_path);
+	config_fini("bridge", c);
+	free_sources(c->sources);
 	free(c);
 }
 
@@ -568,7 +554,7 @@ static int load(struct loader *l, const char *path)
 	int r;
 
 	l->path = path;
-	if (!add_section(l, "bridge", l->config))
+	if (!add_section(l, "bridge", l->config, l->config->sources))
 		return -ENOMEM;
 	r = load_file(l, path);
 	if (r == 0)
@@ -595,7 +581,6 @@ int config_load(const char *path, struct config_report *report, struct config **
 	}
 	if (r)
 		return r;
-	c->listener.path = c->socket_path;
 	*ret = TAKE(c);
 	return 0;
 }

@@ -1,32 +1,29 @@
 /*
- * Text -> an immutable tree of what the modules want to be told, and errors as
- * "file:line: message". Reading has no side effect and knows no running
- * object. Nobody below the assembly includes this file.
+ * Configuration files -> the options of all modules, or errors as "file:line: message". Reading has
+ * no side effect and knows no running object.
  *
- * One table (option.c) says every option: its section, type, default,
- * range, meaning and example. It drives reading, the hints after a typing error,
- * and the check that cometd-bridge.conf(5) tells the truth.
+ * One table (option.c) has a row for each option: section, type, default, range, meaning, example,
+ * the member it sets, and what a change needs. Reading, freeing, dumping and comparing use it, and so
+ * do the hints after a typing error and the check of cometd-bridge.conf(5).
  *
- * A main file and its drop-ins: FILE, then all of FILE.d that end in ".conf", in
- * C order, where a later file overrides an earlier one option by option. Within
- * one file an option stands once; one that may stand several times (header, url) is
- * begun anew by a later file. An error anywhere means no configuration: never a
- * default in place of what somebody wanted to say.
+ * A main file and its drop-ins: FILE, then all of FILE.d that end in ".conf", in C order. A later
+ * file overrides an earlier one option by option; all values of an option that may be set several
+ * times (header, url) are replaced together. An error anywhere means no configuration: never a
+ * default in place of what was written.
  */
 #ifndef CONFIG_CONFIG_H
 #define CONFIG_CONFIG_H
 
-#include "auth/answer.h"
+#include "auth/auth.h"
 #include "auth/oauth.h"
 #include "base/list.h"
 #include "base/log.h"
-#include "bayeux/session.h"
+#include "base/strings.h"
 #include "config/report.h"
 #include "hub/hub.h"
 #include "local/listener.h"
 #include "local/peer.h"
-#include "net/http_client.h"
-#include "upstream/endpoints.h"
+#include "upstream/upstream.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -37,83 +34,38 @@
 /* of one server; the session tries them one by one */
 #define CONFIG_URLS_MAX 16
 
-/* texts of an option that may stand several times */
-struct config_strings {
-	char **v;
-	size_t n;
+/* Where an option was set, and to what; all zero for one that has its default. */
+struct config_source {
+	char *place;                    /* "file:line" of the last line */
+	struct strings texts;           /* as they are written there; of some options several */
 };
 
-/* What a server is shown with every request; one source at most. */
-struct config_credential {
-	enum auth_kind kind;            /* AUTH_NONE: nothing */
-	char *header;                   /* its name, of AUTH_HEADER; the path of AUTH_EXT */
-	char *file, *systemd, *command; /* at most one, with AUTH_NONE none */
-	char *extension;                /* or this: the name of one of the server's */
-	uint64_t lifetime;              /* 0: until it is rejected */
-	uint64_t timeout;               /* of one fetch */
-};
-
-/* What struct auth_oauth_options is made of; a source of credentials when it has a token_url. */
-struct config_oauth {
-	char *token_url;
-	enum oauth_grant grant;
-	enum oauth_client_auth client_auth;
-	char *client_id, *secret_file, *secret_systemd;
-	char *refresh_file;
-	bool refresh_save;
-	char *scope, *audience;
-	struct config_strings parameters;       /* "name=value" */
-	char *jwt_key, *jwt_key_id, *jwt_issuer, *jwt_subject, *jwt_audience;
-	uint64_t jwt_lifetime;
-};
-
-/* [server NAME]; times in milliseconds, sizes in bytes */
+/*
+ * [server NAME]: what the modules take, filled in by the table. The configuration owns every text in
+ * it.
+ */
 struct config_server {
 	struct list link;               /* config::servers, in order of appearance */
 	char *name;
 	char *place;                    /* "file:line" of its first appearance */
-	char **places;                  /* the same of each option, by its row; NULL: not set */
-	bool is_default;                /* exactly one is */
-	struct config_strings urls;     /* in order of preference, at least one */
-	char *endpoints[ENDPOINTS];     /* URLs of operations, may be relative; or NULL */
-	enum endpoint_append append;
-	struct session_options session; /* transports, overlap, network-delay, backoff-… */
-	char *ext[SESSION_EXTS];        /* JSON objects, or NULL */
-	char *fields[SESSION_EXTS];     /* the same, for the message itself */
-	char *ext_files[SESSION_EXTS];  /* files with such objects in place of `ext`, or NULL */
-	struct config_strings cookies;  /* "NAME=VALUE", preset */
-	char *cookie_file;              /* more of them, one a line, read before a handshake; or NULL */
-	char *cookie_jar;               /* where cookies are kept, or NULL */
-	struct config_strings headers;  /* "Name: value", for every HTTP request and upgrade */
-	char *header_file;              /* more of them, one a line, read at every use; or NULL */
-	char *tls_ca;                   /* PEM file in place of the system's, or NULL */
-	bool tls_insecure;              /* the server's certificate is not checked */
-	char *tls_cert, *tls_key;       /* PEM files shown to the server, or NULL */
-	char *tls_pin;                  /* http_pin_valid(), or NULL */
-	enum http_tls tls_min;
-	char *proxy, *no_proxy;         /* "http://host:port", and what is reached without it */
-	char *proxy_ca;                 /* PEM file for an https:// proxy, or NULL */
-	char *proxy_credential_file;    /* "user:password", read at every use; or NULL */
-	enum http_redirects redirects;
-	size_t max_message;             /* the largest message accepted from the server */
-	uint64_t connection_timeout;    /* before a lost link is told; UINT64_MAX: unlimited */
-	uint64_t connect_timeout;       /* DNS, TCP, TLS and upgrade together */
-	struct config_credential credential;
-	bool websocket_compression;     /* permessage-deflate is offered */
-	struct config_oauth oauth;
-	char *websocket_protocol;       /* the subprotocol offered, or NULL */
-	struct config_strings extensions;       /* extension_option_parse(), in their order */
-	uint64_t websocket_ping;        /* a ping after so long a silence; 0: none */
+	struct config_source *sources;  /* of each option, by its row */
+	struct upstream_options upstream;       /* without auth and changed; exactly one is_default */
+	struct auth_options auth;       /* without source and backoff; AUTH_NONE: none */
+	/* in place of auth.file and auth.systemd; one source at most */
+	const char *credential_command, *credential_extension;
+	uint64_t credential_timeout;    /* of one fetch */
+	struct auth_oauth_options oauth;        /* a source if it has a url */
+	struct strings extensions;      /* extension_option_parse(), in their order */
 };
 
 struct config {
+	struct config_source *sources;  /* of [bridge], by row */
 	struct listener_options listener;   /* socket, socket-mode, socket-group */
 	struct peer_options peer;           /* outbox-max */
 	struct hub_options hub;             /* subscriptions-max, requests-max */
 	size_t peers_max;                   /* connections at a time */
 	enum log_level log_level;
 	struct list servers;                /* config_server::link; at least one */
-	char *socket_path;                  /* owns listener.path */
 };
 
 /* a longer line or file is an error, and not cut */

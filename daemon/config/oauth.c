@@ -1,23 +1,7 @@
-/*
- * Owns the memory of the OAuth options, and what must hold between them. Guarantees
- * that what is left out is named together with what it is needed for. Must never
- * know how a token is asked for.
- */
+/* What must hold between the OAuth options of a server: what is missing is named with what needs it. */
 #include "config/oauth.h"
-#include "config/setter.h"
 
 #include <stdlib.h>
-
-void config_oauth_fini(struct config_oauth *o)
-{
-	char *const texts[] = {o->token_url, o->client_id, o->secret_file, o->secret_systemd,
-			       o->refresh_file, o->scope, o->audience, o->jwt_key, o->jwt_key_id,
-			       o->jwt_issuer, o->jwt_subject, o->jwt_audience};
-
-	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-		free(texts[i]);
-	config_strings_fini(&o->parameters);
-}
 
 struct given {
 	bool set;
@@ -36,22 +20,22 @@ static const char *first_of(const struct given *options, size_t n)
 	first_of((const struct given[]){__VA_ARGS__},                                              \
 		 sizeof((const struct given[]){__VA_ARGS__}) / sizeof(struct given))
 
-static const char *refresh_option(const struct config_oauth *o)
+static const char *refresh_option(const struct auth_oauth_options *o)
 {
 	return FIRST_OF({o->refresh_file != NULL, "oauth-refresh-token-file"},
 			{o->refresh_save, "oauth-refresh-token-save"});
 }
 
-static const char *jwt_option(const struct config_oauth *o)
+static const char *jwt_option(const struct auth_oauth_options *o)
 {
-	return FIRST_OF({o->jwt_key != NULL, "oauth-jwt-key"},
+	return FIRST_OF({o->jwt_key_file != NULL, "oauth-jwt-key"},
 			{o->jwt_key_id != NULL, "oauth-jwt-key-id"},
 			{o->jwt_issuer != NULL, "oauth-jwt-issuer"},
 			{o->jwt_subject != NULL, "oauth-jwt-subject"},
 			{o->jwt_audience != NULL, "oauth-jwt-audience"});
 }
 
-static const char *secret_option(const struct config_oauth *o)
+static const char *secret_option(const struct auth_oauth_options *o)
 {
 	return FIRST_OF({o->secret_file != NULL, "oauth-client-secret-file"},
 			{o->secret_systemd != NULL, "oauth-client-secret-systemd"});
@@ -59,7 +43,7 @@ static const char *secret_option(const struct config_oauth *o)
 
 static void check_alone(struct config_report *r, const struct config_server *s)
 {
-	const struct config_oauth *o = &s->oauth;
+	const struct auth_oauth_options *o = &s->oauth;
 	const char *other = FIRST_OF({o->client_id != NULL, "oauth-client-id"},
 				     {o->scope != NULL, "oauth-scope"},
 				     {o->audience != NULL, "oauth-audience"},
@@ -76,7 +60,7 @@ static void check_alone(struct config_report *r, const struct config_server *s)
 
 static void check_client(struct config_report *r, const struct config_server *s)
 {
-	const struct config_oauth *o = &s->oauth;
+	const struct auth_oauth_options *o = &s->oauth;
 
 	if (o->secret_file && o->secret_systemd)
 		config_server_error(r, s, "oauth-client-secret-file and "
@@ -87,7 +71,7 @@ static void check_client(struct config_report *r, const struct config_server *s)
 
 static void check_grant(struct config_report *r, const struct config_server *s)
 {
-	const struct config_oauth *o = &s->oauth;
+	const struct auth_oauth_options *o = &s->oauth;
 	const char *missing = NULL;
 
 	switch (o->grant) {
@@ -101,7 +85,7 @@ static void check_grant(struct config_report *r, const struct config_server *s)
 				   {!o->client_id, "an oauth-client-id"});
 		break;
 	case OAUTH_JWT_BEARER:
-		missing = FIRST_OF({!o->jwt_key, "an oauth-jwt-key"},
+		missing = FIRST_OF({!o->jwt_key_file, "an oauth-jwt-key"},
 				   {!o->jwt_issuer && !o->client_id,
 				    "an oauth-jwt-issuer or oauth-client-id"});
 		break;
@@ -117,13 +101,13 @@ static void check_grant(struct config_report *r, const struct config_server *s)
 
 void config_check_oauth(struct config_report *r, const struct config_server *s)
 {
-	const struct config_oauth *o = &s->oauth;
+	const struct auth_oauth_options *o = &s->oauth;
 
-	if (!o->token_url) {
+	if (!o->url) {
 		check_alone(r, s);
 		return;
 	}
-	if (s->credential.kind == AUTH_BASIC)
+	if (s->auth.kind == AUTH_BASIC)
 		config_server_error(r, s, "a token of oauth-token-url is no user:password; leave out "
 				    "credential = basic");
 	check_client(r, s);

@@ -7,7 +7,6 @@
 
 #include "config/config.h"
 
-void config_oauth_fini(struct config_oauth *o);
 /* Adds what does not hold between them to `r`, once the kind of the credential is known. */
 void config_check_oauth(struct config_report *r, const struct config_server *s);
 

@@ -17,6 +17,8 @@ const struct config_row *config_row_find(const char *section, const char *name, 
 /* What somebody may have meant, preferably in the same section; or NULL. */
 const struct config_option *config_row_hint(const char *section, const char *name);
 
+/* Frees what the members of `base`, a struct config or config_server, own by the table. */
+void config_fini(const char *section, void *base);
 /* Sets every member to what the table says. 0 or -ENOMEM. */
 int config_set_defaults(const char *section, void *base);
 /*

@@ -58,7 +58,7 @@ static int ranged(const struct config_row *row, const char *text,
 	return 0;
 }
 
-int config_set_size(const struct config_row *row, void *to, const char *text,
+static int set_size(const struct config_row *row, void *to, const char *text,
 		    struct config_why *why)
 {
 	uint64_t n = 0;
@@ -69,7 +69,7 @@ int config_set_size(const struct config_row *row, void *to, const char *text,
 	return r;
 }
 
-int config_set_number(const struct config_row *row, void *to, const char *text,
+static int set_number(const struct config_row *row, void *to, const char *text,
 		      struct config_why *why)
 {
 	uint64_t n = 0;
@@ -80,13 +80,13 @@ int config_set_number(const struct config_row *row, void *to, const char *text,
 	return r;
 }
 
-int config_set_duration(const struct config_row *row, void *to, const char *text,
+static int set_duration(const struct config_row *row, void *to, const char *text,
 			struct config_why *why)
 {
 	return ranged(row, text, config_duration, why, to);
 }
 
-int config_set_mode(const struct config_row *row, void *to, const char *text,
+static int set_mode(const struct config_row *row, void *to, const char *text,
 		    struct config_why *why)
 {
 	uint64_t n = 0;
@@ -97,14 +97,14 @@ int config_set_mode(const struct config_row *row, void *to, const char *text,
 	return r;
 }
 
-int config_set_yes_no(const struct config_row *row, void *to, const char *text,
+static int set_yes_no(const struct config_row *row, void *to, const char *text,
 		      struct config_why *why)
 {
 	(void)row;
 	return config_yes_no(text, to) ? 0 : config_wrong(why, "\"%s\" is neither yes nor no", text);
 }
 
-static int set_text(void *to, const char *text)
+static int put_text(void *to, const char *text)
 {
 	char *copy = strdup(text);
 
@@ -115,32 +115,32 @@ static int set_text(void *to, const char *text)
 	return 0;
 }
 
-int config_set_text(const struct config_row *row, void *to, const char *text,
+static int set_text(const struct config_row *row, void *to, const char *text,
 		    struct config_why *why)
 {
 	(void)row;
 	(void)why;
-	return set_text(to, text);
+	return put_text(to, text);
 }
 
-int config_set_path(const struct config_row *row, void *to, const char *text,
+static int set_path(const struct config_row *row, void *to, const char *text,
 		    struct config_why *why)
 {
 	(void)row;
 	if (text[0] != '/')
 		return config_wrong(why, "\"%s\" is no absolute path", text);
-	return set_text(to, text);
+	return put_text(to, text);
 }
 
-int config_set_socket_path(const struct config_row *row, void *to, const char *text,
+static int set_socket_path(const struct config_row *row, void *to, const char *text,
 			   struct config_why *why)
 {
 	if (text[0] == '@')
 		return config_wrong(why, "abstract sockets have no permissions; name a path");
-	return config_set_path(row, to, text, why);
+	return set_path(row, to, text, why);
 }
 
-int config_set_group(const struct config_row *row, void *to, const char *text,
+static int set_group(const struct config_row *row, void *to, const char *text,
 		     struct config_why *why)
 {
 	struct group *group;
@@ -158,7 +158,7 @@ int config_set_group(const struct config_row *row, void *to, const char *text,
 	return 0;
 }
 
-int config_set_choice(const struct config_row *row, void *to, const char *text,
+static int set_choice(const struct config_row *row, void *to, const char *text,
 		      struct config_why *why)
 {
 	const char *known = row->option.type;
@@ -190,7 +190,7 @@ static int transport_of(const char *name, size_t n, struct config_why *why)
 }
 
 /* "websocket, long-polling": an order of preference, so none twice */
-int config_set_transports(const struct config_row *row, void *to, const char *text,
+static int set_transports(const struct config_row *row, void *to, const char *text,
 			  struct config_why *why)
 {
 	struct session_options *o = to;
@@ -224,32 +224,10 @@ int config_set_transports(const struct config_row *row, void *to, const char *te
 	return 0;
 }
 
-void config_strings_fini(struct config_strings *s)
-{
-	for (size_t i = 0; i < s->n; i++)
-		free(s->v[i]);
-	free(s->v);
-	*s = (struct config_strings){0};
-}
-
-static int strings_append(struct config_strings *s, const char *text)
-{
-	char **v = realloc(s->v, (s->n + 1) * sizeof(*v));
-
-	if (!v)
-		return -ENOMEM;
-	s->v = v;
-	v[s->n] = strdup(text);
-	if (!v[s->n])
-		return -ENOMEM;
-	s->n++;
-	return 0;
-}
-
-int config_set_url(const struct config_row *row, void *to, const char *text,
+static int set_url(const struct config_row *row, void *to, const char *text,
 		   struct config_why *why)
 {
-	struct config_strings *urls = to;
+	struct strings *urls = to;
 	struct url url;
 	int r = url_parse(text, &url);
 
@@ -268,7 +246,7 @@ int config_set_url(const struct config_row *row, void *to, const char *text,
 	return strings_append(urls, text);
 }
 
-int config_set_endpoint(const struct config_row *row, void *to, const char *text,
+static int set_endpoint(const struct config_row *row, void *to, const char *text,
 			struct config_why *why)
 {
 	struct url base, url;
@@ -286,10 +264,10 @@ int config_set_endpoint(const struct config_row *row, void *to, const char *text
 	if (r < 0)
 		return r;
 	url_fini(&url);
-	return set_text(to, text);
+	return put_text(to, text);
 }
 
-int config_set_header(const struct config_row *row, void *to, const char *text,
+static int set_header(const struct config_row *row, void *to, const char *text,
 		      struct config_why *why)
 {
 	(void)row;
@@ -304,7 +282,7 @@ static const char *const form_fields[] = {
 	"grant_type", "client_id", "client_secret", "refresh_token", "assertion", "scope", "audience",
 };
 
-int config_set_parameter(const struct config_row *row, void *to, const char *text,
+static int set_parameter(const struct config_row *row, void *to, const char *text,
 			 struct config_why *why)
 {
 	size_t n = strcspn(text, "=");
@@ -319,7 +297,7 @@ int config_set_parameter(const struct config_row *row, void *to, const char *tex
 	return strings_append(to, text);
 }
 
-int config_set_extension(const struct config_row *row, void *to, const char *text,
+static int set_extension(const struct config_row *row, void *to, const char *text,
 			 struct config_why *why)
 {
 	struct extension_option option;
@@ -331,16 +309,16 @@ int config_set_extension(const struct config_row *row, void *to, const char *tex
 	return strings_append(to, text);
 }
 
-int config_set_extension_name(const struct config_row *row, void *to, const char *text,
+static int set_extension_name(const struct config_row *row, void *to, const char *text,
 			      struct config_why *why)
 {
 	if (!extension_name_valid(slice_of(text)))
 		return config_wrong(why, "\"%s\" is no name of an extension; for example: %s", text,
 				    row->option.example);
-	return set_text(to, text);
+	return put_text(to, text);
 }
 
-int config_set_cookie(const struct config_row *row, void *to, const char *text,
+static int set_cookie(const struct config_row *row, void *to, const char *text,
 		      struct config_why *why)
 {
 	(void)row;
@@ -358,7 +336,7 @@ static int no_object(struct config_why *why)
 			    EXT_FIXED_MEMBERS_MAX);
 }
 
-int config_set_ext(const struct config_row *row, void *to, const char *text,
+static int set_ext(const struct config_row *row, void *to, const char *text,
 		   struct config_why *why)
 {
 	struct ext_fixed parsed;
@@ -370,10 +348,10 @@ int config_set_ext(const struct config_row *row, void *to, const char *text,
 	ext_fixed_fini(&parsed);
 	if (r == -EINVAL)
 		return no_object(why);
-	return r ? r : set_text(to, text);
+	return r ? r : put_text(to, text);
 }
 
-int config_set_fields(const struct config_row *row, void *to, const char *text,
+static int set_fields(const struct config_row *row, void *to, const char *text,
 		      struct config_why *why)
 {
 	struct ext_fixed parsed;
@@ -390,7 +368,7 @@ int config_set_fields(const struct config_row *row, void *to, const char *text,
 		return config_wrong(why, "\"%s\" is set by the daemon; %s", name,
 				    strcmp(name, "ext") == 0 ? "use the options for ext"
 							     : "choose another name");
-	return r ? r : set_text(to, text);
+	return r ? r : put_text(to, text);
 }
 
 /* what stands behind `word` and blanks; NULL when it is another word */
@@ -412,10 +390,10 @@ static bool is_header_name(const char *name)
 }
 
 /* "header NAME", "ext NAME/NAME": where the credential goes */
-int config_set_credential(const struct config_row *row, void *to, const char *text,
+static int set_credential(const struct config_row *row, void *to, const char *text,
 			  struct config_why *why)
 {
-	struct config_credential *c = to;
+	struct auth_options *c = to;
 	const char *header = behind(text, "header"), *path = behind(text, "ext");
 
 	if (strcmp(text, "bearer") == 0 || strcmp(text, "basic") == 0) {
@@ -431,21 +409,21 @@ int config_set_credential(const struct config_row *row, void *to, const char *te
 		return config_wrong(why, "\"ext\" must be followed by at most %d names, separated by "
 				    "\"/\", without quotation marks", EXT_PATH_DEPTH_MAX);
 	c->kind = header ? AUTH_HEADER : AUTH_EXT;
-	return set_text(&c->header, header ? header : path);
+	return put_text(&c->header, header ? header : path);
 }
 
 /* what systemd allows as the name of a credential */
-int config_set_file_name(const struct config_row *row, void *to, const char *text,
+static int set_file_name(const struct config_row *row, void *to, const char *text,
 			 struct config_why *why)
 {
 	(void)row;
 	if (strchr(text, '/') || strcmp(text, ".") == 0 || strcmp(text, "..") == 0)
 		return config_wrong(why, "\"%s\" is no name of a credential, as LoadCredential= has them",
 			     text);
-	return set_text(to, text);
+	return put_text(to, text);
 }
 
-int config_set_command(const struct config_row *row, void *to, const char *text,
+static int set_command(const struct config_row *row, void *to, const char *text,
 		       struct config_why *why)
 {
 	(void)row;
@@ -455,10 +433,10 @@ int config_set_command(const struct config_row *row, void *to, const char *text,
 	if (strpbrk(text, "\"'`|;&<>$*?\\"))
 		return config_wrong(why, "there is no shell and no quoting; put such a command into a "
 				  "script");
-	return set_text(to, text);
+	return put_text(to, text);
 }
 
-int config_set_token_url(const struct config_row *row, void *to, const char *text,
+static int set_token_url(const struct config_row *row, void *to, const char *text,
 			 struct config_why *why)
 {
 	struct url url;
@@ -478,10 +456,10 @@ int config_set_token_url(const struct config_row *row, void *to, const char *tex
 	if (!safe)
 		return config_wrong(why, "the secrets for it would be read on the way: it must "
 				    "begin with https://, or be on this machine (127.0.0.1)");
-	return set_text(to, text);
+	return put_text(to, text);
 }
 
-int config_set_service(const struct config_row *row, void *to, const char *text,
+static int set_service(const struct config_row *row, void *to, const char *text,
 		       struct config_why *why)
 {
 	struct slice channel = slice_of(text);
@@ -496,25 +474,25 @@ int config_set_service(const struct config_row *row, void *to, const char *text,
 	return 0;
 }
 
-int config_set_subprotocol(const struct config_row *row, void *to, const char *text,
+static int set_subprotocol(const struct config_row *row, void *to, const char *text,
 			   struct config_why *why)
 {
 	if (!ws_subprotocol_valid(text))
 		return config_wrong(why, "it is no name of a subprotocol; for example: %s",
 				    row->option.example);
-	return set_text(to, text);
+	return put_text(to, text);
 }
 
-int config_set_pin(const struct config_row *row, void *to, const char *text,
+static int set_pin(const struct config_row *row, void *to, const char *text,
 		   struct config_why *why)
 {
 	if (!http_pin_valid(text))
 		return config_wrong(why, "it is no public key's hash; for example: %s",
 			     row->option.example);
-	return set_text(to, text);
+	return put_text(to, text);
 }
 
-int config_set_proxy(const struct config_row *row, void *to, const char *text,
+static int set_proxy(const struct config_row *row, void *to, const char *text,
 		     struct config_why *why)
 {
 	const char *fault = http_proxy_fault(text);
@@ -522,14 +500,67 @@ int config_set_proxy(const struct config_row *row, void *to, const char *text,
 	/* without the text: there may be a password in it */
 	if (fault)
 		return config_wrong(why, "it %s; for example: %s", fault, row->option.example);
-	return set_text(to, text);
+	return put_text(to, text);
 }
 
-int config_set_no_proxy(const struct config_row *row, void *to, const char *text,
+static int set_no_proxy(const struct config_row *row, void *to, const char *text,
 			struct config_why *why)
 {
 	(void)row;
 	if (!http_no_proxy_valid(text, why->text, sizeof(why->text)))
 		return CONFIG_E_INVALID;
-	return set_text(to, text);
+	return put_text(to, text);
 }
+
+/* --- what a member owns --- */
+
+static void fini_text(void *to)
+{
+	char **text = to;
+
+	free(*text);
+	*text = NULL;
+}
+
+static void fini_strings(void *to)
+{
+	strings_fini(to);
+}
+
+static void fini_credential(void *to)
+{
+	struct auth_options *c = to;
+
+	fini_text(&c->header);
+	c->kind = AUTH_NONE;
+}
+
+const struct config_kind config_kind_size = {set_size, NULL};
+const struct config_kind config_kind_number = {set_number, NULL};
+const struct config_kind config_kind_duration = {set_duration, NULL};
+const struct config_kind config_kind_mode = {set_mode, NULL};
+const struct config_kind config_kind_yes_no = {set_yes_no, NULL};
+const struct config_kind config_kind_text = {set_text, fini_text};
+const struct config_kind config_kind_path = {set_path, fini_text};
+const struct config_kind config_kind_socket_path = {set_socket_path, fini_text};
+const struct config_kind config_kind_group = {set_group, NULL};
+const struct config_kind config_kind_choice = {set_choice, NULL};
+const struct config_kind config_kind_transports = {set_transports, NULL};
+const struct config_kind config_kind_url = {set_url, fini_strings};
+const struct config_kind config_kind_endpoint = {set_endpoint, fini_text};
+const struct config_kind config_kind_header = {set_header, fini_strings};
+const struct config_kind config_kind_parameter = {set_parameter, fini_strings};
+const struct config_kind config_kind_extension = {set_extension, fini_strings};
+const struct config_kind config_kind_extension_name = {set_extension_name, fini_text};
+const struct config_kind config_kind_cookie = {set_cookie, fini_strings};
+const struct config_kind config_kind_ext = {set_ext, fini_text};
+const struct config_kind config_kind_fields = {set_fields, fini_text};
+const struct config_kind config_kind_credential = {set_credential, fini_credential};
+const struct config_kind config_kind_file_name = {set_file_name, fini_text};
+const struct config_kind config_kind_command = {set_command, fini_text};
+const struct config_kind config_kind_token_url = {set_token_url, fini_text};
+const struct config_kind config_kind_service = {set_service, NULL};
+const struct config_kind config_kind_subprotocol = {set_subprotocol, fini_text};
+const struct config_kind config_kind_pin = {set_pin, fini_text};
+const struct config_kind config_kind_proxy = {set_proxy, fini_text};
+const struct config_kind config_kind_no_proxy = {set_no_proxy, fini_text};

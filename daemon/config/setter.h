@@ -1,7 +1,5 @@
 /*
- * How the text of an option becomes the member of a struct: a row of the
- * table names one of these setters. Shared by the files of the configuration,
- * and by nobody else.
+ * The kinds of values that options have. Shared by the files of the configuration.
  */
 #ifndef CONFIG_SETTER_H
 #define CONFIG_SETTER_H
@@ -18,55 +16,65 @@ int config_wrong(struct config_why *why, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
 struct config_row;
-/*
- * Sets the member at `to` to what `text`, which is not empty, says. 0; CONFIG_E_INVALID with
- * *why, and the member as it was; -ENOMEM.
- */
-typedef int config_setter(const struct config_row *row, void *to, const char *text,
-			  struct config_why *why);
+
+/* How the text of an option becomes a member of a struct, and what the member owns. */
+struct config_kind {
+	/* Sets the member at `to` from `text`, which is not empty. 0; CONFIG_E_INVALID with *why, and the
+	   member as it was; -ENOMEM. */
+	int (*set)(const struct config_row *row, void *to, const char *text, struct config_why *why);
+	/* Frees what the member owns and empties it; NULL: it owns nothing. */
+	void (*fini)(void *to);
+};
+
+/* what a change of an option in the files of a running daemon needs */
+enum config_change {
+	CONFIG_NEW_SESSION,     /* of its server */
+	CONFIG_LIVE,            /* nothing: it is used at once */
+	CONFIG_RESTART,         /* of the daemon */
+};
 
 struct config_row {
 	struct config_option option;
-	config_setter *set;
+	const struct config_kind *kind;
 	size_t offset;          /* of the member */
 	/* of option.word; of a choice, what its first word means, from which the others count */
 	uint64_t word_value;
+	enum config_change change;
 };
 
 /* a number with a unit, or the row's word, within the row's range */
-config_setter config_set_size;          /* a size_t */
-config_setter config_set_number;        /* a size_t, without unit */
-config_setter config_set_duration;      /* a uint64_t, in ms */
-config_setter config_set_mode;
-config_setter config_set_yes_no;        /* a bool */
+extern const struct config_kind config_kind_size;          /* a size_t */
+extern const struct config_kind config_kind_number;        /* a size_t, without unit */
+extern const struct config_kind config_kind_duration;      /* a uint64_t, in ms */
+extern const struct config_kind config_kind_mode;
+extern const struct config_kind config_kind_yes_no;        /* a bool */
 /* an enum whose values follow each other as the words in the option's type do */
-config_setter config_set_choice;
-config_setter config_set_group;         /* a gid_t, by name or number */
-/* a char *, which the tree owns */
-config_setter config_set_text;          /* any */
-config_setter config_set_path;          /* absolute */
-config_setter config_set_socket_path;   /* the same for the path of a listening socket */
-config_setter config_set_file_name;     /* what systemd allows as the name of a credential */
-config_setter config_set_command;       /* begins with an absolute path, no quoting */
-config_setter config_set_ext;           /* a JSON object */
-config_setter config_set_fields;        /* one without reserved names */
-config_setter config_set_endpoint;      /* a URL, or what url_resolve() takes */
-config_setter config_set_token_url;     /* https, or of this machine */
-config_setter config_set_subprotocol;   /* ws_subprotocol_valid() */
-config_setter config_set_extension_name;
-config_setter config_set_pin;
-config_setter config_set_proxy;
-config_setter config_set_no_proxy;
-config_setter config_set_service;       /* a char[PROTOCOL_CHANNEL_MAX + 1]: a service channel */
-/* a struct config_strings */
-config_setter config_set_url;
-config_setter config_set_header;
-config_setter config_set_parameter;     /* "name=value" of a form */
-config_setter config_set_cookie;
-config_setter config_set_extension;
-config_setter config_set_transports;    /* a struct session_options */
-config_setter config_set_credential;    /* a struct config_credential */
-
-void config_strings_fini(struct config_strings *s);
+extern const struct config_kind config_kind_choice;
+extern const struct config_kind config_kind_group;         /* a gid_t, by name or number */
+/* a const char * */
+extern const struct config_kind config_kind_text;          /* any */
+extern const struct config_kind config_kind_path;          /* absolute */
+extern const struct config_kind config_kind_socket_path;   /* the same for the path of a listening socket */
+extern const struct config_kind config_kind_file_name;     /* what systemd allows as the name of a credential */
+extern const struct config_kind config_kind_command;       /* begins with an absolute path, no quoting */
+extern const struct config_kind config_kind_ext;           /* a JSON object */
+extern const struct config_kind config_kind_fields;        /* one without reserved names */
+extern const struct config_kind config_kind_endpoint;      /* a URL, or what url_resolve() takes */
+extern const struct config_kind config_kind_token_url;     /* https, or of this machine */
+extern const struct config_kind config_kind_subprotocol;   /* ws_subprotocol_valid() */
+extern const struct config_kind config_kind_extension_name;
+extern const struct config_kind config_kind_pin;
+extern const struct config_kind config_kind_proxy;
+extern const struct config_kind config_kind_no_proxy;
+/* a char[PROTOCOL_CHANNEL_MAX + 1]: a service channel */
+extern const struct config_kind config_kind_service;
+/* a struct strings */
+extern const struct config_kind config_kind_url;
+extern const struct config_kind config_kind_header;
+extern const struct config_kind config_kind_parameter;     /* "name=value" of a form */
+extern const struct config_kind config_kind_cookie;
+extern const struct config_kind config_kind_extension;
+extern const struct config_kind config_kind_transports;    /* a struct session_options */
+extern const struct config_kind config_kind_credential;    /* a struct auth_options: kind and header */
 
 #endif

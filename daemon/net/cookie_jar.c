@@ -34,8 +34,7 @@ struct cookie_jar {
 	char *server;
 	const struct url **urls;
 	size_t n_urls;
-	char **presets;
-	size_t n_presets;
+	struct strings presets;
 	char *preset_file, *path;       /* or NULL */
 	bool preset;                    /* was done once */
 	bool touched;                   /* the timer runs */
@@ -201,8 +200,8 @@ void cookie_jar_preset(struct cookie_jar *j)
 
 	if (!j)
 		return;
-	for (size_t i = 0; !j->preset && i < j->n_presets; i++)
-		take_preset(j, j->presets[i]);
+	for (size_t i = 0; !j->preset && i < j->presets.n; i++)
+		take_preset(j, j->presets.v[i]);
 	if (j->preset_file)
 		r = preset_from_file(j, &bad);
 	j->preset = true;
@@ -219,16 +218,9 @@ static int copy(struct cookie_jar *j, const char *server, const struct cookie_ja
 	j->server = strdup(server);
 	j->preset_file = o->preset_file ? strdup(o->preset_file) : NULL;
 	j->path = o->path ? strdup(o->path) : NULL;
-	j->presets = calloc(o->n_presets + 1, sizeof(*j->presets));
-	if (!j->server || !j->preset_file != !o->preset_file || !j->path != !o->path ||
-	    !j->presets)
+	if (!j->server || !j->preset_file != !o->preset_file || !j->path != !o->path)
 		return -ENOMEM;
-	for (; j->n_presets < o->n_presets; j->n_presets++) {
-		j->presets[j->n_presets] = strdup(o->presets[j->n_presets]);
-		if (!j->presets[j->n_presets])
-			return -ENOMEM;
-	}
-	return 0;
+	return strings_copy(&o->presets, &j->presets);
 }
 
 static void destroy(struct cookie_jar *j)
@@ -236,11 +228,7 @@ static void destroy(struct cookie_jar *j)
 	loop_timer_free(j->timer);
 	if (j->easy)
 		curl_easy_cleanup(j->easy);
-	for (size_t i = 0; i < j->n_presets; i++) {
-		explicit_bzero(j->presets[i], strlen(j->presets[i]));
-		free(j->presets[i]);
-	}
-	free(j->presets);
+	strings_fini(&j->presets);
 	free((void *)j->urls);
 	free(j->server);
 	free(j->preset_file);

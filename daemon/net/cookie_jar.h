@@ -18,8 +18,7 @@
 #include "net/url.h"
 
 struct cookie_jar_options {
-	const char *const *presets;      /* cookies_valid(), for each host of the server */
-	size_t n_presets;
+	struct strings presets;          /* cookies_valid(), for each host of the server */
 	const char *preset_file;         /* more of them, one a line, or NULL */
 	const char *path;                /* where cookies are kept, or NULL */
 };

@@ -131,10 +131,10 @@ static int append_fixed(const struct http_client *c, struct curl_slist **list)
 {
 	int r = 0;
 
-	for (size_t i = 0; !r && i < c->o.n_headers; i++) {
-		r = append(list, c->o.headers[i]);
-		if (!r && is_secret(c->o.headers[i]))
-			r = mask_add_header(c->mask, c->o.headers[i]);
+	for (size_t i = 0; !r && i < c->o.headers.n; i++) {
+		r = append(list, c->o.headers.v[i]);
+		if (!r && is_secret(c->o.headers.v[i]))
+			r = mask_add_header(c->mask, c->o.headers.v[i]);
 	}
 	return r;
 }
@@ -148,8 +148,8 @@ int http_client_headers(struct http_client *c, struct curl_slist **list, char *w
 
 	snprintf(why, CURL_ERROR_SIZE, "out of memory");
 	r = append_fixed(c, list);
-	for (size_t i = 0; !r && i < c->o.n_header_files; i++)
-		r = append_file(c, &to, c->o.header_files[i]);
+	if (!r && c->o.header_file)
+		r = append_file(c, &to, c->o.header_file);
 	if (!r && credential)
 		r = mask_add_header(c->mask, credential);
 	return r || !credential ? r : append(list, credential);
@@ -270,8 +270,8 @@ int http_client_new(const struct http_options *o, struct http_client **ret)
 	struct http_client *c;
 	int r;
 
-	for (size_t i = 0; i < o->n_headers; i++)
-		if (!http_header_valid(o->headers[i]))
+	for (size_t i = 0; i < o->headers.n; i++)
+		if (!http_header_valid(o->headers.v[i]))
 			return -EINVAL;
 	c = calloc(1, sizeof(*c));
 	if (!c)

@@ -166,6 +166,7 @@ bool http_no_proxy_valid(const char *text, char *why, size_t why_size)
 
 /* the members that are one text each */
 static const size_t texts[] = {
+	offsetof(struct http_options, header_file),
 	offsetof(struct http_options, ca_file), offsetof(struct http_options, cert_file),
 	offsetof(struct http_options, key_file), offsetof(struct http_options, pin),
 	offsetof(struct http_options, proxy), offsetof(struct http_options, proxy_ca_file),
@@ -177,29 +178,6 @@ static const size_t texts[] = {
 static const char **text_at(struct http_options *o, size_t i)
 {
 	return (const char **)(void *)((char *)o + texts[i]);
-}
-
-static void free_strings(const char *const *strings, size_t n)
-{
-	for (size_t i = 0; strings && i < n; i++)
-		free((char *)strings[i]);
-	free((void *)strings);
-}
-
-/* room for one more, so that none is no failure */
-static int copy_strings(const char *const *from, size_t n, const char *const **to)
-{
-	char **copy = calloc(n + 1, sizeof(char *));
-
-	if (!copy)
-		return -ENOMEM;
-	*to = (const char *const *)copy;
-	for (size_t i = 0; i < n; i++) {
-		copy[i] = strdup(from[i]);
-		if (!copy[i])
-			return -ENOMEM;
-	}
-	return 0;
 }
 
 static int copy_texts(struct http_options *o)
@@ -233,21 +211,18 @@ int http_options_copy(const struct http_options *from, struct http_options *to)
 	int r;
 
 	*to = *from;
-	to->headers = to->header_files = NULL;
+	to->headers = (struct strings){0};
 	r = copy_texts(to);
 	if (!r)
 		separate_by_commas((char *)to->no_proxy);
 	if (!r)
-		r = copy_strings(from->headers, from->n_headers, &to->headers);
-	if (!r)
-		r = copy_strings(from->header_files, from->n_header_files, &to->header_files);
+		r = strings_copy(&from->headers, &to->headers);
 	return r;
 }
 
 void http_options_fini(struct http_options *o)
 {
-	free_strings(o->headers, o->n_headers);
-	free_strings(o->header_files, o->n_header_files);
+	strings_fini(&o->headers);
 	for (size_t i = 0; i < N_TEXTS; i++)
 		free((char *)*text_at(o, i));
 }

@@ -5,6 +5,8 @@
 #ifndef NET_HTTP_OPTIONS_H
 #define NET_HTTP_OPTIONS_H
 
+#include "base/strings.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -16,11 +18,9 @@ enum http_tls { HTTP_TLS_1_2, HTTP_TLS_1_3 };
 enum http_redirects { HTTP_REDIRECTS_NEVER, HTTP_REDIRECTS_SAME_HOST };
 
 struct http_options {
-	const char *const *headers;      /* "Name: value" */
-	size_t n_headers;
-	const char *const *header_files; /* lines like those; read again for every request, so that
-	                                    a renewed credential is used at once */
-	size_t n_header_files;
+	struct strings headers;          /* "Name: value" */
+	const char *header_file;         /* lines like those, read again for every request, so that
+	                                    a renewed credential is used at once; or NULL */
 	const char *ca_file;             /* PEM; NULL: the certificates of the system */
 	bool insecure;                   /* any certificate will do */
 	enum http_tls tls_min;

@@ -449,7 +449,7 @@ static int make_cookies(struct upstream *u, const struct cookie_jar_options *o)
 {
 	int r;
 
-	if (!o->path && !o->preset_file && !o->n_presets)
+	if (!o->path && !o->preset_file && !o->presets.n)
 		return 0;
 	r = cookie_jar_new(u->loop, u->client, u->name, o, &u->cookies);
 	if (r == 0)
@@ -462,7 +462,7 @@ static int make_cookies(struct upstream *u, const struct cookie_jar_options *o)
 static int make(struct upstream *u, struct curl_loop *curl, const struct upstream_options *o,
 		const char **why)
 {
-	int r = sites_new(o->urls, o->n_urls, &o->endpoints, &u->sites);
+	int r = sites_new(o->urls.v, o->urls.n, &o->endpoints, &u->sites);
 
 	if (r > 0) {
 		*why = url_fault_text(r);

@@ -26,8 +26,7 @@ struct upstream_options {
 	const char *name;
 	bool is_default;                /* of the hub */
 	/* http(s):// or ws(s)://, for both transports, in order of preference; at least one */
-	const char *const *urls;
-	size_t n_urls;
+	struct strings urls;
 	struct endpoint_options endpoints;   /* where not all goes there */
 	struct session_options session;
 	const char *ext[SESSION_EXTS];  /* JSON objects for session_set_ext(); NULL: none */

@@ -35,12 +35,12 @@ static void check_config(const struct config *c)
 
 	LIST_EACH(s, &c->servers, struct config_server, link) {
 		FUZZ_CHECK(s->name && s->name[0] && strlen(s->name) <= PROTOCOL_NAME_MAX);
-		FUZZ_CHECK(s->urls.n > 0);
-		defaults += s->is_default;
+		FUZZ_CHECK(s->upstream.urls.n > 0);
+		defaults += s->upstream.is_default;
 		n++;
 	}
 	FUZZ_CHECK(n > 0 && defaults == 1);
-	FUZZ_CHECK(c->socket_path && c->socket_path[0] == '/');
+	FUZZ_CHECK(c->listener.path && c->listener.path[0] == '/');
 }
 
 static void check_words(char *const *texts, size_t n)

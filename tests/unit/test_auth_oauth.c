@@ -163,8 +163,7 @@ static void client_credentials(void **state)
 
 	w->o.scope = "read write";
 	w->o.audience = "https://a/";
-	w->o.parameters = more;
-	w->o.n_parameters = 3;
+	w->o.parameters = (struct strings){more, 3};
 	const char *request = ask(w);
 	assert_ptr_equal(strstr(request, "POST /token?x=1 HTTP/1.1\r\n"), request);
 	assert_non_null(strstr(request, "\r\nContent-Type: application/x-www-form-urlencoded\r\n"));
@@ -181,7 +180,7 @@ static void client_credentials(void **state)
 	/* the other way of client authentication; the secret is read again */
 	forget_source(w);
 	w->o.client_auth = OAUTH_BODY;
-	w->o.n_parameters = 0;
+	w->o.parameters.n = 0;
 	ask(w);
 	answer(w, OK "{\"access_token\":\"t2\"}");
 	put_file(w, 0, "new");
@@ -484,8 +483,7 @@ static void short_of_memory(void **state)
 
 	w->o.grant = OAUTH_REFRESH_TOKEN;
 	w->o.refresh_file = put_file(w, 1, "r1");
-	w->o.parameters = more;
-	w->o.n_parameters = 1;
+	w->o.parameters = (struct strings){more, 1};
 	w->o.scope = w->o.audience = "a";
 	/* without a server, because its allocations would fail, too */
 	wire_free(w->wire);

@@ -46,7 +46,7 @@ static void make(const char *url)
 {
 	static const char *const headers[] = {"Authorization: Bearer of-the-bayeux-server"};
 	const struct http_options http = {
-		.headers = headers, .n_headers = 1, .header_files = headers, .n_header_files = 1,
+		.headers = {headers, 1}, .header_file = headers[0],
 		.ca_file = ours("/ca.pem"), .insecure = true, .tls_min = HTTP_TLS_1_3,
 		.cert_file = ours("/cert.pem"), .key_file = ours("/key.pem"),
 		.pin = ours("sha256//YhKJKSzoTt2b5FP18fvpHo7fJYqQCjAa3HWY3tvRMwE="),
@@ -87,8 +87,8 @@ static void assert_tls_is_ours(void)
 static void assert_rest_is_not(void)
 {
 	assert_int_equal(given.redirects, HTTP_REDIRECTS_NEVER);
-	assert_int_equal(given.n_headers, 1);
-	assert_int_equal(given.n_header_files, 0);
+	assert_int_equal(given.headers.n, 1);
+	assert_null(given.header_file);
 	assert_true(given.body_max < 16u << 20);
 }
 

@@ -27,7 +27,7 @@ static void test_odd_files(void **state)
 	put_bytes("main.conf", with_nul, sizeof(with_nul) - 1);
 	assert_wrong(4, "");
 	c = load_text("\xef\xbb\xbf[server a]\r\nurl = http://a/\r\n");
-	assert_string_equal(server(c)->urls.v[0], "http://a/");
+	assert_string_equal(server(c)->upstream.urls.v[0], "http://a/");
 	config_free(c);
 	/* a byte order mark anywhere else is no blank */
 	assert_text_wrong("\n\xef\xbb\xbf[server a]\nurl = http://a/\n", 2, "no section");
@@ -63,7 +63,7 @@ static void test_long_lines(void **state)
 		put_text("main.conf", text);
 		config_report_init(&report);
 		if (config_load(main_file, &report, &c) == 0)
-			assert_int_equal(strlen(server(c)->headers.v[0]), n + 3);
+			assert_int_equal(strlen(server(c)->upstream.http.headers.v[0]), n + 3);
 		else
 			assert_non_null(strstr(report.errors[0], ":3: a line has at most"));
 		config_free(c);
@@ -95,13 +95,13 @@ static void test_drop_ins(void **state)
 	c = load();
 	s = server(c);
 	/* C order: B before b, so b has the last word */
-	assert_int_equal(s->urls.n, 2);
-	assert_string_equal(s->urls.v[0], "http://b/");
-	assert_string_equal(s->urls.v[1], "http://b2/");
-	assert_int_equal(s->headers.n, 1);
-	assert_string_equal(s->headers.v[0], "C: 3");
-	assert_int_equal(s->session.backoff_min, 2000);
-	assert_int_equal(s->session.backoff_max, 120000);
+	assert_int_equal(s->upstream.urls.n, 2);
+	assert_string_equal(s->upstream.urls.v[0], "http://b/");
+	assert_string_equal(s->upstream.urls.v[1], "http://b2/");
+	assert_int_equal(s->upstream.http.headers.n, 1);
+	assert_string_equal(s->upstream.http.headers.v[0], "C: 3");
+	assert_int_equal(s->upstream.session.backoff_min, 2000);
+	assert_int_equal(s->upstream.session.backoff_max, 120000);
 	assert_string_equal(LIST_OF(s->link.next, struct config_server, link)->name, "extra");
 	config_free(c);
 }

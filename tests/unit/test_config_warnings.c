@@ -94,7 +94,7 @@ static void test_tls_key_warnings(void **state)
 	snprintf(text, sizeof(text), MINIMAL "tls-cert = %s/cert\ntls-key = %s/key\n", directory,
 		 directory);
 	c = load_text(text);
-	assert_string_equal(server(c)->tls_key + strlen(directory), "/key");
+	assert_string_equal(server(c)->upstream.http.key_file + strlen(directory), "/key");
 	config_free(c);
 }
 

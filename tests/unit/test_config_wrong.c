@@ -249,8 +249,8 @@ static void test_oauth(void **state)
 				     "oauth-audience = c\noauth-parameter = x=1\n"
 				     "oauth-parameter = y=\n");
 	const struct config_server *s = server(c);
-	assert_int_equal(s->credential.kind, AUTH_BEARER);
-	assert_string_equal(s->oauth.token_url, "http://[::1]/t");
+	assert_int_equal(s->auth.kind, AUTH_BEARER);
+	assert_string_equal(s->oauth.url, "http://[::1]/t");
 	assert_int_equal(s->oauth.grant, OAUTH_CLIENT_CREDENTIALS);
 	assert_int_equal(s->oauth.client_auth, OAUTH_BODY);
 	assert_string_equal(s->oauth.client_id, "me");

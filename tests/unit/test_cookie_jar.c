@@ -396,8 +396,7 @@ static void test_presets(void **state)
 	static const char *const inline_ones[] = {"a=1", "b=2; Path=/elsewhere"};
 	struct world *w = *state;
 
-	w->options.presets = inline_ones;
-	w->options.n_presets = 2;
+	w->options.presets = (struct strings){inline_ones, 2};
 	w->options.preset_file = w->file;
 	put(w->file, "# comment\n\nc=s3cret3\r\nd=4; Path=/cometd\n");
 	start(w);
@@ -439,8 +438,7 @@ static void test_preset_and_kept(void **state)
 	struct world *w = *state;
 
 	w->options.path = w->path;
-	w->options.presets = presets;
-	w->options.n_presets = 1;
+	w->options.presets = (struct strings){presets, 1};
 	start(w);
 	stop(w);
 	assert_int_equal(access(w->path, F_OK), -1);
@@ -457,8 +455,7 @@ static void test_each_allocation(void **state)
 	struct http_options o;
 
 	w->options.path = w->path;
-	w->options.presets = presets;
-	w->options.n_presets = 1;
+	w->options.presets = (struct strings){presets, 1};
 	w->options.preset_file = w->file;
 	put(w->file, "b=1\n");
 	put(w->path, HEADING "h.example\tFALSE\t/\tFALSE\t" LATER "\tc\t1\n");

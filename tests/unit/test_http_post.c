@@ -28,8 +28,7 @@ static void test_request(void **state)
 	struct wire_conn *c;
 	const char *request;
 
-	w->options.headers = headers;
-	w->options.n_headers = 2;
+	w->options.headers = (struct strings){headers, 2};
 	make(w);
 	start(w);
 	assert_int_equal(http_post_start(w->post, "http://127.0.0.1/", SLICE("x")), -EBUSY);
@@ -75,12 +74,10 @@ static void test_header_file(void **state)
 {
 	struct world *w = *state;
 	char path[] = "/tmp/test-http-post-XXXXXX", fifo[64];
-	const char *files[] = {path};
 	struct wire_conn *c;
 
 	close(mkstemp(path));
-	w->options.header_files = files;
-	w->options.n_header_files = 1;
+	w->options.header_file = path;
 	write_file(path, "Authorization: Bearer one\r\n\n  \n");
 	make(w);
 	start(w);
@@ -131,12 +128,11 @@ static void test_header_file_and_credential(void **state)
 {
 	struct world *w = *state;
 	char path[] = "/tmp/test-http-post-XXXXXX", credential[] = "Authorization: Bearer two";
-	const char *files[] = {path}, *request;
+	const char *request;
 	struct wire_conn *c;
 
 	close(mkstemp(path));
-	w->options.header_files = files;
-	w->options.n_header_files = 1;
+	w->options.header_file = path;
 	write_file(path, "authorization:Bearer one\nX-Author: me\n");
 	make(w);
 	http_client_set_credential(w->client, (struct http_credential){the_credential, credential});
@@ -460,8 +456,7 @@ static void test_each_allocation(void **state)
 	struct world *w = *state;
 	static const char *const headers[] = {"X: y"};
 
-	w->options.headers = headers;
-	w->options.n_headers = 1;
+	w->options.headers = (struct strings){headers, 1};
 	w->options.proxy = "";
 	w->options.no_proxy = "x";
 	w->options.ca_file = "/nowhere";

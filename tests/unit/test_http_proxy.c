@@ -66,8 +66,7 @@ static void test_tunnel(void **state)
 	const char *request;
 
 	use_proxy(w, "http");
-	w->options.headers = headers;
-	w->options.n_headers = 1;
+	w->options.headers = (struct strings){headers, 1};
 	make(w);
 	c = begin_at(w, "https://nowhere.invalid/x");
 	request = wire_request(c);

@@ -88,8 +88,7 @@ static void test_followed(void **state)
 	struct wire_conn *c;
 
 	w->options.redirects = SAME;
-	w->options.headers = headers;
-	w->options.n_headers = 2;
+	w->options.headers = (struct strings){headers, 2};
 	c = begin(w);
 	for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++) {
 		const char *request;

@@ -120,7 +120,8 @@ static void lines(void **state)
 static void servers(void **state)
 {
 	char good[600], refusing[600], other[600], nowhere[] = "nowhere", why[1024] = "";
-	char *fine[] = {good}, *wrong[] = {good, other, nowhere}, *refused[] = {good, refusing};
+	const char *const fine[] = {good}, *const wrong[] = {good, other, nowhere},
+			  *const refused[] = {good, refusing};
 	char demo[] = "demo", place[] = "/etc/x.conf:7";
 	struct config_server s = {.name = demo, .place = place, .extensions = {fine, 1}};
 	struct plugin_chain *chain = NULL;
@@ -137,7 +138,7 @@ static void servers(void **state)
 	config_report_init(&report);
 	plugin_config_check(&config, &report);
 	assert_false(config_report_has_errors(&report));
-	s.extensions = (struct config_strings){wrong, 3};
+	s.extensions = (struct strings){wrong, 3};
 	plugin_config_check(&config, &report);
 	assert_int_equal(report.n_errors, 2);
 	assert_string_equal(report.errors[0], "/etc/x.conf:7: [server demo]: extension plugin-good: "
@@ -145,14 +146,14 @@ static void servers(void **state)
 	assert_string_equal(report.errors[1], "/etc/x.conf:7: [server demo]: extension nowhere: "
 			    EXTENSION_DIRECTORY "/nowhere.so: No such file or directory");
 	config_report_fini(&report);
-	s.extensions = (struct config_strings){refused, 2};
+	s.extensions = (struct strings){refused, 2};
 	assert_int_equal(plugin_config_make(world.loop, &s, why, sizeof(why), &chain), -EINVAL);
 	assert_string_equal(why, "/etc/x.conf:7: [server demo]: extension plugin-good: as told");
-	s.extensions = (struct config_strings){fine, 1};
+	s.extensions = (struct strings){fine, 1};
 	assert_int_equal(plugin_config_make(world.loop, &s, why, sizeof(why), &chain), 0);
 	assert_int_equal(plugin_config_credential(chain, &s, why, sizeof(why), &source), 0);
 	assert_null(source);
-	s.credential.extension = nowhere;
+	s.credential_extension = nowhere;
 	assert_int_equal(plugin_config_credential(chain, &s, why, sizeof(why), &source), -EINVAL);
 	assert_string_equal(why, "/etc/x.conf:7: [server demo]: credential-extension nowhere: it is "
 				 "no extension of this server");

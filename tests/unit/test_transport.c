@@ -464,12 +464,11 @@ static void test_queue_full(void **state)
 static void test_header_file(void **state)
 {
 	struct world *w = *state;
-	static const char *const files[] = {"/nowhere/at/all"};
+	static const char nowhere[] = "/nowhere/at/all";
 	struct http_options o;
 
 	http_options_default(&o);
-	o.header_files = files;
-	o.n_header_files = 1;
+	o.header_file = nowhere;
 	http_client_free(w->client);
 	assert_int_equal(http_client_new(&o, &w->client), 0);
 	w->parts.client = w->client;

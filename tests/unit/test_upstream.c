@@ -337,8 +337,7 @@ static void test_log_keeps_secrets(void **state)
 {
 	static const char *const headers[] = {"Authorization: s3cret-token"};
 	struct world *w = *state;
-	w->o.http.headers = headers;
-	w->o.http.n_headers = 1;
+	w->o.http.headers = (struct strings){headers, 1};
 	fake_command(w->fake, "require-header Authorization s3cret-token");
 	fake_command(w->fake, "rule type=connect skip=2 header \"Set-Cookie: BAYEUX_BROWSER=s3cret-cookie\" "
 			      "status 500");
@@ -403,12 +402,11 @@ static void test_refused_options(void **state)
 			 -EINVAL);
 	assert_non_null(strstr(w->why, "http://"));
 	w->urls[0] = w->url;
-	w->o.http.headers = bad;
-	w->o.http.n_headers = 1;
+	w->o.http.headers = (struct strings){bad, 1};
 	assert_int_equal(upstream_new(w->loop, w->curl, w->hub, &w->o, w->why, sizeof(w->why), &w->u),
 			 -EINVAL);
 	assert_non_null(strstr(w->why, "header"));
-	w->o.http.n_headers = 0;
+	w->o.http.headers.n = 0;
 	start(w);
 	{
 		struct upstream *twin = NULL;

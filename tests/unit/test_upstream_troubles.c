@@ -105,11 +105,10 @@ static void test_late_server(void **state)
 /* a missing header file does not prevent further tries */
 static void test_header_file_missing(void **state)
 {
-	static const char *const files[] = {"/nowhere/at/all"};
+	static const char nowhere[] = "/nowhere/at/all";
 	struct world *w = *state;
 
-	w->o.http.header_files = files;
-	w->o.http.n_header_files = 1;
+	w->o.http.header_file = nowhere;
 	for (int kind = 0; kind < SESSION_TRANSPORTS; kind++) {
 		use(w, (enum session_transport)kind, 1);
 		start(w);

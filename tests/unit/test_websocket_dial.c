@@ -23,8 +23,7 @@ static void test_upgrade(void **state)
 	static const char *const headers[] = {"Authorization: Bearer x"};
 	const char *request;
 
-	w->http.headers = headers;
-	w->http.n_headers = 1;
+	w->http.headers = (struct strings){headers, 1};
 	request = dialled(w);
 	assert_ptr_equal(strstr(request, "GET /cometd?x=1 HTTP/1.1\r\n"), request);
 	assert_non_null(strstr(request, "\r\nHost: 127.0.0.1:"));
@@ -219,10 +218,9 @@ static void test_slow_upgrade(void **state)
 static void test_header_file(void **state)
 {
 	struct world *w = *state;
-	static const char *const files[] = {"/nowhere/at/all"};
+	static const char nowhere[] = "/nowhere/at/all";
 
-	w->http.header_files = files;
-	w->http.n_header_files = 1;
+	w->http.header_file = nowhere;
 	assert_int_equal(http_client_new(&w->http, &w->client), 0);
 	assert_int_equal(url_parse(wire_url(w->wire, "ws", "/"), &w->url), 0);
 	assert_int_equal(try_dial(w), -ENOENT);
@@ -327,8 +325,7 @@ static void test_proxy(void **state)
 	write_login(login, "user:p@ss");
 	w->http.proxy = proxy;
 	w->http.proxy_login_file = login;
-	w->http.headers = headers;
-	w->http.n_headers = 1;
+	w->http.headers = (struct strings){headers, 1};
 	assert_int_equal(url_parse("ws://nowhere.invalid/cometd", &w->url), 0);
 	request = dialled(w);
 	assert_ptr_equal(strstr(request, "CONNECT nowhere.invalid:80 HTTP/1.1\r\n"), request);

@@ -55,8 +55,7 @@ static int start_with(void **state, const char *const *fake_options)
 	w->o.name = "one";
 	w->o.is_default = true;
 	w->urls[0] = w->url;
-	w->o.urls = w->urls;
-	w->o.n_urls = 1;
+	w->o.urls = (struct strings){w->urls, 1};
 	w->o.changed = (struct wake){on_change, w};
 	w->o.session.backoff_min = 20;
 	w->o.session.backoff_max = 200;

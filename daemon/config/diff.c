@@ -1,0 +1,51 @@
+/* Compares two configurations by the texts of their options. */
+#include "config/diff.h"
+
+#include "config/option.h"
+
+#include <string.h>
+
+static bool is_same(const struct config_source *a, const struct config_source *b)
+{
+	if (a->texts.n != b->texts.n)
+		return false;
+	for (size_t i = 0; i < a->texts.n; i++)
+		if (strcmp(a->texts.v[i], b->texts.v[i]) != 0)
+			return false;
+	return true;
+}
+
+static void diff(const char *section, const struct config_server *server, const struct config_source *old,
+		 const struct config_source *now,
+		 void (*changed)(void *ctx, const struct config_difference *d), void *ctx)
+{
+	const struct config_row *row;
+
+	for (size_t i = 0; (row = config_row(i)); i++) {
+		const struct config_difference d = {.server = server, .option = row->option.name,
+						    .place = now[i].place, .change = row->change};
+
+		if (strcmp(row->option.section, section) == 0 && !is_same(&old[i], &now[i]))
+			changed(ctx, &d);
+	}
+}
+
+void config_diff_bridge(const struct config *old, const struct config *now,
+			void (*changed)(void *ctx, const struct config_difference *d), void *ctx)
+{
+	diff("bridge", NULL, old->sources, now->sources, changed, ctx);
+}
+
+void config_diff_server(const struct config_server *old, const struct config_server *now,
+			void (*changed)(void *ctx, const struct config_difference *d), void *ctx)
+{
+	diff("server", now, old->sources, now->sources, changed, ctx);
+}
+
+struct config_server *config_find_server(const struct config *c, const char *name)
+{
+	LIST_EACH(s, &c->servers, struct config_server, link)
+		if (strcmp(s->name, name) == 0)
+			return s;
+	return NULL;
+}

@@ -1,0 +1,31 @@
+/*
+ * What a changed configuration means for a running daemon.
+ */
+#ifndef CONFIG_DIFF_H
+#define CONFIG_DIFF_H
+
+#include "config/config.h"
+#include "config/setter.h"
+
+#include <stdbool.h>
+
+/* One option that is set otherwise than before, and what that needs. */
+struct config_difference {
+	const struct config_server *server;     /* of the new configuration; NULL: of [bridge] */
+	const char *option;
+	const char *place;                      /* where it is set now; NULL: not any more */
+	enum config_change change;
+};
+
+/* Calls changed(ctx, …) for each option of [bridge] that differs. Options are compared as they are
+   written: "10s" and "10000ms" differ. */
+void config_diff_bridge(const struct config *old, const struct config *now,
+			void (*changed)(void *ctx, const struct config_difference *d), void *ctx);
+/* The same for a server of both. */
+void config_diff_server(const struct config_server *old, const struct config_server *now,
+			void (*changed)(void *ctx, const struct config_difference *d), void *ctx);
+
+/* The server of this name, or NULL. */
+struct config_server *config_find_server(const struct config *c, const char *name);
+
+#endif
