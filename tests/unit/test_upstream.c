@@ -251,6 +251,7 @@ static void test_trickling_reader(void **state)
 	publish_much(w);
 	UNTIL((wire_settle(w->loop), is_paused(w)));
 	while (received(w) < 100) {
+		assert_int_equal(info_of(w).generation, 1);
 		/* empty while the server's answer is on its way */
 		assert_int_equal(outbox_peek(&w->member.outbox, &iov, 1, &n), 0);
 		outbox_advance(&w->member.outbox, n > 0);

@@ -68,14 +68,14 @@ static int start_with(void **state, const char *const *fake_options)
 
 int upstream_world_setup(void **state)
 {
-	static const char *const options[] = {"--timeout", "60000", "--max-interval", "60000", NULL};
+	static const char *const options[] = {"--timeout", "60000", "--max-interval", "600000", NULL};
 
 	return start_with(state, options);
 }
 
 int upstream_world_setup_patient(void **state)
 {
-	static const char *const options[] = {"--timeout", "600000", "--max-interval", "60000", NULL};
+	static const char *const options[] = {"--timeout", "600000", "--max-interval", "600000", NULL};
 
 	return start_with(state, options);
 }
