@@ -87,7 +87,7 @@ static void what_is_no_object_is_refused(void **state)
 
 static void there_is_a_limit(void **state)
 {
-	char text[1024] = "{", key[16];
+	char text[1024] = "{", key[32];
 	struct ext_fixed f;
 	struct buf large;
 	size_t n = 1;
