@@ -276,11 +276,7 @@ static void floods_leave_room(void **state)
  * same with fewer. The cost grows with the square of their number, and who is read last must be before
  * the daemon takes it for one that has stopped reading.
  */
-#ifdef __SANITIZE_ADDRESS__
-#define ASKERS 20u
-#else
-#define ASKERS (getenv("DAEMON_WRAPPER") ? 20u : ASKERS_MAX)
-#endif
+#define ASKERS (WITH_ADDRESS_SANITIZER || getenv("DAEMON_WRAPPER") ? 20u : ASKERS_MAX)
 #define QUESTIONS 64
 #define STORMS_MAX 10
 #define STATUS_KIB 16384                /* more than the memory that all their answers need at once */

@@ -56,11 +56,7 @@ static bool next_region(FILE *maps, struct region *ret)
  */
 static bool is_readable(const struct world *w)
 {
-#ifdef __SANITIZE_ADDRESS__
-	const bool kept = true;
-#else
-	const bool kept = getenv("DAEMON_WRAPPER");
-#endif
+	const bool kept = WITH_ADDRESS_SANITIZER || getenv("DAEMON_WRAPPER");
 	char path[64];
 
 	if (kept)

@@ -437,15 +437,10 @@ unsigned world_daemon_fds(const struct world *w)
    still uses it. Leaks are theirs to find. */
 static unsigned memory(const struct world *w, const char *name)
 {
-#ifdef __SANITIZE_ADDRESS__
-	(void)w;
-	(void)name;
-	return 0;
-#else
 	char path[64], line[256];
 	unsigned kib = 0;
 
-	if (getenv("DAEMON_WRAPPER"))
+	if (WITH_ADDRESS_SANITIZER || getenv("DAEMON_WRAPPER"))
 		return 0;
 
 	snprintf(path, sizeof(path), "/proc/%d/status", w->daemon);
@@ -456,7 +451,6 @@ static unsigned memory(const struct world *w, const char *name)
 			kib = (unsigned)strtoul(line + strlen(name), NULL, 10);
 	fclose(f);
 	return kib;
-#endif
 }
 
 unsigned world_daemon_rss(const struct world *w)

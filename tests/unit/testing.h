@@ -24,6 +24,18 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+/* Built with AddressSanitizer, which gcc and clang each show in their own way. */
+#ifdef __SANITIZE_ADDRESS__
+#define WITH_ADDRESS_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define WITH_ADDRESS_SANITIZER 1
+#endif
+#endif
+#ifndef WITH_ADDRESS_SANITIZER
+#define WITH_ADDRESS_SANITIZER 0
+#endif
+
 /* Lets `n` allocations succeed and fails the one after; all later ones succeed. */
 void testing_fail_allocation(unsigned n);
 /* No allocation fails from now on; true when the failing one was reached. */
