@@ -193,7 +193,7 @@ void ext_moved(const struct list *chain)
 			x->ops->moved(x);
 }
 
-void ext_busy(const struct list *chain, bool busy)
+void ext_busy(const struct list *chain, enum ext_busy busy)
 {
 	LIST_EACH(x, chain, struct ext, link)
 		if (x->ops->busy)

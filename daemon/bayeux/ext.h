@@ -43,6 +43,9 @@ struct ext_request {
 	struct ext_time at;
 };
 
+/* whether answers to commands are awaited on connections other than that of the connect */
+enum ext_busy { EXT_IDLE, EXT_BUSY, EXT_BUSY_FOR_LONG };
+
 struct ext_ops {
 	const char *key;
 	/* Appends the raw JSON value of `key` for this request, or nothing. 0 or -errno. */
@@ -72,9 +75,8 @@ struct ext_ops {
 	/* A session was just made with another server than the one before: what that one's was is
 	   void. May be NULL. */
 	void (*moved)(struct ext *x);
-	/* Commands were sent, and their answer does not come on the connection of the connect's; or
-	   it has come, or is given up. May be NULL. */
-	void (*busy)(struct ext *x, bool busy);
+	/* Commands were sent, or their answer is there, or given up, or takes long. May be NULL. */
+	void (*busy)(struct ext *x, enum ext_busy busy);
 	/* Appends events that `incoming` dropped only to keep them until now, as a JSON array; no
 	   extension sees them coming again. As many as it likes, nothing when there are none. 0 or
 	   -errno. May be NULL. */
@@ -128,7 +130,7 @@ int ext_delivered(const struct list *chain, const struct envelope *e);
 int ext_refused(const struct list *chain, struct slice channel, const struct envelope *e);
 int ext_answered(const struct list *chain, struct slice channel);
 void ext_subscribe_lost(const struct list *chain, struct slice channel, bool later);
-void ext_busy(const struct list *chain, bool busy);
+void ext_busy(const struct list *chain, enum ext_busy busy);
 void ext_missed(const struct list *chain);
 void ext_moved(const struct list *chain);
 /* What the first extension that has something releases. */

@@ -26,6 +26,7 @@ struct ext_replay {
 	enum session_replay start;
 	enum session_replay_fallback fallback;
 	bool on;                        /* the server of the present session has it */
+	bool lags;                      /* events were delivered while no marker could move */
 };
 
 static struct ext_replay *replay_of(struct ext *x)
@@ -228,6 +229,7 @@ static int delivered(struct ext *x, const struct envelope *e)
 		replay_order_left_out(&a->order, name_of(a, e->channel), &id);
 	else
 		replay_order_delivered(&a->order, name_of(a, e->channel), &id);
+	a->lags |= a->order.busy;
 	return advance(a, name_of(a, e->channel));
 }
 
@@ -256,10 +258,20 @@ static void moved(struct ext *x)
 	replay_order_reset(&a->order);
 }
 
-static void busy(struct ext *x, bool busy)
+static int advance_one(void *ctx, struct slice channel)
 {
-	if (replay_of(x)->on)
-		replay_order_busy(&replay_of(x)->order, busy);
+	return advance(ctx, channel);
+}
+
+static void busy(struct ext *x, enum ext_busy busy)
+{
+	struct ext_replay *a = replay_of(x);
+	if (!a->on)
+		return;
+	replay_order_busy(&a->order, busy != EXT_IDLE, busy == EXT_BUSY_FOR_LONG);
+	/* without memory, the next time: until then a marker is too far back, which costs a repetition */
+	if (busy == EXT_IDLE && a->lags)
+		a->lags = replay_order_each(&a->order, advance_one, a) < 0;
 }
 
 static void text(struct ext *x, uint64_t number)

@@ -199,7 +199,7 @@ static bool is_known(const struct line *l, const struct replay_id *id)
 
 static bool holds(const struct replay_order *o, const struct line *l)
 {
-	return !l->open && (l->waits || o->busy);
+	return !l->open && (l->waits || (o->busy && !o->slow));
 }
 
 /* The last id delivered before that text; or the oldest that is stored. */
@@ -348,17 +348,18 @@ void replay_order_connect(struct replay_order *o)
 	catch_all_up(o);
 }
 
-void replay_order_busy(struct replay_order *o, bool busy)
+void replay_order_busy(struct replay_order *o, bool busy, bool slow)
 {
-	o->busy = busy;
-	if (busy)
+	if (busy && !o->busy)
 		o->command_text = o->text;
+	o->busy = busy;
+	o->slow = slow;
 	/* called for each answer, mostly with nothing to do, and there may be many lines */
-	if (busy || (!o->held && !o->opened))
+	if ((busy && !slow) || (!o->held && !o->opened))
 		return;
-	o->opened = false;
+	o->opened &= busy;
 	LIST_EACH(l, &o->lines, struct line, link) {
-		if (!l->waits)
+		if (!l->waits && !busy)
 			l->open = false;
 		if (!holds(o, l))
 			make_ready(o, l);
@@ -449,7 +450,7 @@ void replay_order_reset(struct replay_order *o)
 void replay_order_restart(struct replay_order *o)
 {
 	catch_all_up(o);
-	o->busy = false;
+	o->busy = o->slow = false;
 	LIST_EACH(l, &o->lines, struct line, link) {
 		drop(o, &l->held);
 		list_remove(&l->answered);
@@ -533,6 +534,16 @@ const struct replay_id *replay_order_newest(const struct replay_order *o, struct
 	const struct line *l = find(o, channel);
 	bool waits = o->busy || (l && l->waits && !list_linked(&l->answered));
 	return l && !waits && replay_id_is(&l->newest) ? &l->newest : NULL;
+}
+
+int replay_order_each(const struct replay_order *o, int (*fn)(void *ctx, struct slice channel),
+		      void *ctx)
+{
+	int r = 0;
+	LIST_EACH(l, &o->lines, struct line, link)
+		if (r == 0)
+			r = fn(ctx, l->node.key);
+	return r;
 }
 
 void replay_order_text(struct replay_order *o, uint64_t number)

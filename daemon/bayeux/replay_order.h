@@ -5,7 +5,8 @@
  * order between them: replayed events come on one, new ones on the other. So events are
  * held while an answer to commands is awaited, and from a subscribe until its answer,
  * and are then delivered in the order of their ids. The answer to the connect may take
- * minutes: an event that it brings late is delivered late, but not lost.
+ * minutes, and so may one to a call: an event that it brings late is delivered late, but
+ * not lost.
  *
  * Ids grow within a channel and within one text. Each text has a contiguous piece of
  * the server's queue: an id between the first and the last of a piece is a repeat when
@@ -31,6 +32,7 @@ struct replay_order {
 	uint64_t connect_text, command_text;
 	size_t filtered;                /* lines whose channel has a filter */
 	bool busy;                      /* an answer to commands is awaited */
+	bool slow;                      /* … for so long that nothing is held for it any more */
 	bool opened;                    /* some line may not hold events, because the limit was reached */
 	bool rewound;                   /* some line may have to be had once more */
 	size_t held, held_max;          /* bytes */
@@ -49,8 +51,8 @@ struct slice replay_order_name(const struct replay_order *o, struct slice channe
 /* ---- what is sent ---- */
 void replay_order_connect(struct replay_order *o);
 /* Commands were sent whose answer may bring events that are older than those of the connect; or
-   that answer is there, or given up. */
-void replay_order_busy(struct replay_order *o, bool busy);
+   that answer is there, or given up. `slow`: it takes long, so held events are delivered now. */
+void replay_order_busy(struct replay_order *o, bool busy, bool slow);
 /* A subscribe asks to begin after the id `behind` ("-1" and "-2" are no ids). Events are held from now on. */
 void replay_order_asked(struct replay_order *o, struct slice channel,
 			const struct replay_id *behind);
@@ -90,6 +92,9 @@ void replay_order_left_out(struct replay_order *o, struct slice channel,
 /* The newest id delivered, if the next subscribe may begin after it; NULL while an older event may still
    arrive, or if none was delivered. */
 const struct replay_id *replay_order_newest(const struct replay_order *o, struct slice channel);
+/* Calls `fn` for each channel that is wanted. Stops at, and returns, what is not 0. */
+int replay_order_each(const struct replay_order *o, int (*fn)(void *ctx, struct slice channel),
+		      void *ctx);
 /* The events that follow belong to the text with this number, or, while no text is read, to a later one.
    Numbers grow by one with each text that begins; texts may be interleaved. */
 void replay_order_text(struct replay_order *o, uint64_t number);

@@ -108,7 +108,7 @@ int session_new(const struct session_options *o, struct wake wake, struct sessio
 		return -ENOMEM;
 	s->o = *o;
 	s->wake = wake;
-	s->due_at = SESSION_NEVER;
+	s->due_at = s->hold_until = SESSION_NEVER;
 	s->batch_max = o->batch_max;
 	s->next_id = s->next_batch = 1;
 	init_tools(s);
@@ -354,6 +354,7 @@ uint64_t session_deadline(const struct session *s)
 	uint64_t at = earliest(due_deadline(s), batch_commands_at(s));
 	at = earliest(at, exchange_deadline(s));
 	at = earliest(at, text ? text_deadline(s, text) : SESSION_NEVER);
+	at = earliest(at, s->hold_until);
 	at = earliest(at, s->wanted.later_at);
 	at = earliest(at, s->publishes.back_at);
 	at = earliest(at, alive_at(s));
@@ -441,6 +442,8 @@ void session_tick(struct session *s, uint64_t now)
 	expire_exchanges(s, now);
 	expire_text(s, now);
 	expire_requests(s, now);
+	if (s->hold_until <= now)
+		exts_note_commands(s, now, NULL);
 	wanted_tick(&s->wanted, now);
 	publishes_tick(&s->publishes, now);
 	alive_tick(s, now);

@@ -327,8 +327,7 @@ static void commit(struct session *s, uint64_t now, struct plan *plan, struct ex
 	/* on long-polling the HTTP exchange has the deadline, for all of them together */
 	uint64_t deadline = websocket ? now + request_time(s) : SESSION_NEVER;
 	if (!websocket) {
-		if (!exchange_first_due(&s->exchanges, x))
-			ext_busy(&s->exts, true);
+		exts_note_commands(s, now, NULL);
 		x->deadline = now + request_time(s);
 	}
 	x->batch.kind = kind_of(plan);

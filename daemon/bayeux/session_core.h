@@ -183,6 +183,7 @@ struct session {
 	struct buf released;
 	struct text *released_text;     /* the text as which they are handled */
 	bool release_due;               /* there may be some */
+	uint64_t hold_until;            /* events are kept for answers to commands */
 	bool repeat_due;                /* when next connected, have what got lost replayed */
 
 	/* to be reported */
@@ -225,6 +226,9 @@ void exts_free(struct session *s);
 const struct ext_fixed *exts_fixed(const struct session *s, enum request_kind kind);
 /* Appends the fields set for requests of this kind to a message that lacks its last brace. */
 int exts_write_fields(const struct session *s, enum request_kind kind, struct buf *out);
+
+/* Commands went out, all exchanges but `without` (may be NULL) go on, or time passed. */
+void exts_note_commands(struct session *s, uint64_t now, const struct exchange *without);
 
 /* ---- session_hooks.c ---- */
 /*

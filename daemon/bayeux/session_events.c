@@ -167,8 +167,8 @@ static void settle_text(struct session *s, uint64_t now, struct text *t)
 	text_free(t);
 	/* handling a disconnect may have ended it */
 	struct exchange *x = batch ? exchange_find(&s->exchanges, batch) : NULL;
-	if (x && exchange_of_commands(x) && !exchange_first_due(&s->exchanges, x))
-		ext_busy(&s->exts, false);
+	if (x && exchange_of_commands(x))
+		exts_note_commands(s, now, x);
 	ext_settled(&s->exts);
 	s->release_due = true;
 	if (x)

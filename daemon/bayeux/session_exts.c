@@ -11,6 +11,9 @@
 
 /* markers kept in memory; more channels than this are not resumed */
 #define MARKERS_MAX 100000u
+/* how long retained events wait for the answer to commands, which may bring older ones: a call may be
+   answered much later */
+#define HOLD_MS 1000u
 
 static int make_ack(struct session *s)
 {
@@ -106,4 +109,18 @@ int exts_make(struct session *s)
 	if (r == 0 && s->o.timesync)
 		r = make_timesync(s);
 	return r;
+}
+
+void exts_note_commands(struct session *s, uint64_t now, const struct exchange *without)
+{
+	const struct exchange *last = NULL;
+	if (!s->replay)
+		return;
+	LIST_EACH(x, &s->exchanges.list, struct exchange, link)
+		if (x != without && x->batch.transport == SESSION_LONG_POLLING && exchange_of_commands(x))
+			last = x;
+	bool slow = last && now - last->sent_at >= HOLD_MS;
+	s->hold_until = last && !slow ? last->sent_at + HOLD_MS : SESSION_NEVER;
+	ext_busy(&s->exts, !last ? EXT_IDLE : slow ? EXT_BUSY_FOR_LONG : EXT_BUSY);
+	s->release_due |= !last || slow;
 }

@@ -246,9 +246,7 @@ void loss_of_exchange(struct session *s, uint64_t now, struct exchange *x,
 		commands_lost(s, now, x, f);
 		if (is_answer_lost(x, f))
 			state_lost_messages(s);
-		if (batch.transport == SESSION_LONG_POLLING &&
-		    !exchange_first_due(&s->exchanges, x))
-			ext_busy(&s->exts, false);
+		exts_note_commands(s, now, x);
 		exchange_free(x);
 		return;
 	}

@@ -186,7 +186,8 @@ static void step(struct play *p, struct slice line)
 		break;
 	case 'b':
 	case 'B':
-		replay_order_busy(&p->order, line.p[0] == 'b');
+	case 'S':
+		replay_order_busy(&p->order, line.p[0] != 'B', line.p[0] == 'S');
 		break;
 	case '?':
 		ask(p, c, n);
@@ -226,7 +227,7 @@ static void check_rest(struct play *p)
 	for (int c = 0; c < CHANNELS; c++)
 		ask(p, c, 0);
 	replay_order_text(&p->order, ++p->text);
-	replay_order_busy(&p->order, false);
+	replay_order_busy(&p->order, false, false);
 	for (int c = 0; c < CHANNELS; c++)
 		replay_order_answered(&p->order, name_of(c));
 	replay_order_settle(&p->order);

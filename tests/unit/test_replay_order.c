@@ -192,6 +192,7 @@ struct server {
 	bool sparing;                   /* an answer has a few events, and not all that wait */
 	bool purges;                    /* a subscribe replaces what waits */
 	bool forgets;                   /* sessions */
+	bool calls;                     /* commands are slow, and nothing is held for them any more */
 	unsigned heard[EVENTS + 1], last, late;
 	uint64_t draws;
 	unsigned unlucky;               /* one of so many answers to commands gets lost */
@@ -225,7 +226,7 @@ static void look(struct server *v, struct answer *a)
 	if (a->subscribes)
 		replay_order_answered(&v->o, C);
 	if (a == &v->command)
-		replay_order_busy(&v->o, false);
+		replay_order_busy(&v->o, false, false);
 	replay_order_settle(&v->o);
 	buf_init(&out, 1 << 20);
 	while (replay_order_release(&v->o, &out) == 0 && buf_len(&out)) {
@@ -244,7 +245,7 @@ static void lose(struct server *v, struct answer *a)
 		replay_order_subscribe_lost(&v->o, C, false);
 	replay_order_lost(&v->o);
 	if (a == &v->command)
-		replay_order_busy(&v->o, false);
+		replay_order_busy(&v->o, false, false);
 	*a = (struct answer){0};
 	v->repeat = true;
 }
@@ -271,7 +272,7 @@ static void subscribe(struct server *v)
 	struct replay_id id = id_of(v->marker);
 	replay_order_begin(&v->o, C, &id);
 	replay_order_asked(&v->o, C, &id);
-	replay_order_busy(&v->o, true);
+	replay_order_busy(&v->o, true, false);
 	v->command = (struct answer){.open = true, .subscribes = true};
 	v->repeat = false;
 	drain(v, &v->command, strtoull(id.text, NULL, 10));
@@ -305,10 +306,12 @@ static void step(struct server *v, bool losses)
 			subscribe(v);
 		} else {
 			v->command.open = true;
-			replay_order_busy(&v->o, true);
+			replay_order_busy(&v->o, true, false);
 		}
-	} else if (v->command.open && !v->command.drained) {
+	} else if (v->command.open && !v->command.drained && (!v->calls || draw(v, 20) == 0)) {
 		drain(v, &v->command, 0);
+	} else if (v->command.open && v->calls && draw(v, 10) == 0) {
+		replay_order_busy(&v->o, true, true);
 	}
 	for (int lane = 0; lane < 2; lane++) {
 		struct answer *a = lane ? &v->command : &v->connect;
@@ -331,6 +334,7 @@ static void play_server(uint64_t seed, bool losses)
 		v->unlucky = 2;
 	v->slow = 2 + (unsigned)seed % 60;
 	v->purges = seed % 2;
+	v->calls = seed % 4 > 1;
 	v->sparing = v->purges && seed % 5 < 3;
 	v->forgets = v->sparing && seed % 11 < 5;
 	replay_order_init(&v->o, 1 << 20);

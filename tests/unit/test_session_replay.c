@@ -61,6 +61,26 @@ static int setup(void **state)
 	return 0;
 }
 
+/* A service may answer late: what the connect brings meanwhile is kept for one second at most. */
+static void a_slow_call_delays_events_a_moment(void **state)
+{
+	(void)state;
+	PLAY(&options, UP, "> want /e", SUBSCRIBE("/e", "-1"), SUBSCRIBED("/e"),
+	     "> call 1 /service/slow 20000 1", "< commands %", COMES(EVENT("/e", "5")), CONNECT,
+	     "> sleep 9000", "< +800..800", HEARD("/e"), COMES(EVENT("/e", "6")), HEARD("/e"), CONNECT,
+	     /* a command that is answered soon keeps the order meanwhile */
+	     "> peer 1", "> publish 2 /p 9000 2", "< commands %", COMES(EVENT("/e", "8")), CONNECT,
+	     "> reply command [" EVENT("/e", "7") ",{'channel':'/p','successful':true}]",
+	     "< outcome 2 ok", "< message /e {'event':{'createdDate':'d','replayId':7}}",
+	     "< message /e {'event':{'createdDate':'d','replayId':8}}",
+	     "> reply call1 [{'channel':'/service/slow','id':'5','successful':true},"
+	     "{'channel':'/service/slow','data':3},{'clientId':'c1','data':{'event':{'replayId':9}},"
+	     "'channel':'/e'}]", "< outcome 1 ok%", HEARD("/e"),
+	     /* the marker moves on */
+	     LOST, "< state handshaking gap%", OFFER, AGREED("true"), "< state connecting gap%", CONNECT,
+	     SUBSCRIBE("/e", "9"));
+}
+
 static void continues_after_the_last_event(void **state)
 {
 	(void)state;
@@ -546,6 +566,7 @@ static void memory_fails(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(a_slow_call_delays_events_a_moment, setup),
 		cmocka_unit_test_setup(continues_after_the_last_event, setup),
 		cmocka_unit_test_setup(a_lost_connect_is_repeated, setup),
 		cmocka_unit_test_setup(new_events_wait_for_replayed_ones, setup),
