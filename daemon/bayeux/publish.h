@@ -15,9 +15,10 @@ struct publish {
 	struct request request;         /* its deadline holds from birth to outcome */
 	struct list link;               /* in share::waiting, sent or done */
 	uint64_t cookie;
-	/* how often the server answered that it does not know the session although connects succeeded in
-	   between; and the number of good connects at the last such answer */
-	unsigned unknown_replies;
+	/* how often the server answered in the same session that it does not know it although connects
+	   succeeded in between; that session (calls::session); and the number of good connects at the last
+	   such answer */
+	unsigned unknown_replies, unknown_in;
 	uint64_t unknown_after;
 	bool call;
 	bool delivered;                 /* a call whose publish reply was good */
@@ -84,10 +85,12 @@ int publish_new(struct publishes *p, uint64_t id, const struct publish_request *
 struct publish *publishes_next(const struct publishes *p);
 /*
  * The same over long-polling, for the lane of commands: the next one whose peer has nothing under way
- * elsewhere; and for one of calls: a call whose peer has nothing under way at all.
+ * elsewhere; and for one of calls: a call whose peer has nothing under way at all. Where the lane of commands is
+ * slow, also anything else of such a peer.
  */
 struct publish *publishes_next_command(const struct publishes *p);
 struct publish *publishes_next_call(const struct publishes *p);
+struct publish *publishes_next_idle(const struct publishes *p);
 /* whether any waits to be sent, now or later */
 static inline bool publishes_wait(const struct publishes *p)
 {

@@ -9,6 +9,17 @@
 /* a publish answered with 402 this often, although connects are good, counts as refused */
 #define SESSION_UNKNOWN_MAX 3u
 
+/* The first publish on this channel in the exchange whose answer is being read, or NULL. */
+static struct publish *publish_of_text(const struct session *s, struct slice channel)
+{
+	struct exchange *x = exchange_find(&s->exchanges, s->in_text->batch);
+	if (x)
+		LIST_EACH(r, &x->requests, struct request, link)
+			if (r->kind == REQUEST_PUBLISH && slice_eq(publish_of(r)->channel, channel))
+				return publish_of(r);
+	return NULL;
+}
+
 /* The request that a reply answers, by its id, or by the channel where servers leave the id out; or
    NULL. */
 static struct request *find_command(struct session *s, const struct envelope *e)
@@ -17,7 +28,10 @@ static struct request *find_command(struct session *s, const struct envelope *e)
 	if (e->id.n)
 		return node ? PENDING_OF(node, struct request, pending) : NULL;
 	if (e->kind == ENVELOPE_REPLY) {
-		struct publish *pub = publish_in_flight(&s->publishes, e->channel);
+		/* several exchanges may have publishes on one channel */
+		struct publish *pub = publish_of_text(s, e->channel);
+		if (!pub)
+			pub = publish_in_flight(&s->publishes, e->channel);
 		return pub ? &pub->request : NULL;
 	}
 	struct wanted *w = e->subscription.n ? wanted_find(&s->wanted, e->subscription) : NULL;
@@ -104,14 +118,17 @@ static bool is_session_unknown(const struct session *s, const struct publish *pu
 {
 	bool clear = envelope_error_parse(e->error).code == 402;
 	bool unfounded = s->suspected && s->connects > s->suspected_after && now < s->suspect_at;
-	bool is_alive = pub->unknown_replies && s->connects > pub->unknown_after;
+	bool is_alive = pub->unknown_replies && pub->unknown_in == pub->session && s->connects > pub->unknown_after;
 	bool again = is_alive && pub->unknown_replies >= (clear ? SESSION_UNKNOWN_MAX : 1);
 	return reply_is_session_unknown(e) && !again && (clear || !unfounded);
 }
 
 static void publish_session_unknown(struct session *s, struct publish *pub, uint64_t now)
 {
+	if (pub->unknown_in != pub->session)
+		pub->unknown_replies = 0;
 	pub->unknown_replies += pub->unknown_replies == 0 || s->connects > pub->unknown_after;
+	pub->unknown_in = pub->session;
 	pub->unknown_after = s->connects;
 	publish_unsent(&s->publishes, pub);
 	publish_keep_back(&s->publishes, pub, now + s->o.backoff_min, SHARE_BACK_CONNECT);

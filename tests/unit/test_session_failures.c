@@ -423,6 +423,14 @@ static void doubt_is_settled_by_a_probe(void **state)
 	     "< state unconnected gap%", "> sleep 9000", "< +800..800", "< state handshaking gap%",
 	     HANDSHAKE, HANDSHAKE_OK, "< state connecting gap%", PROBE,
 	     "< commands %'data':2%'data':4%'data':5%");
+	/* however often: each time the session was lost indeed */
+#define LOST_IT                                                                                    \
+	"> reply command [" UNKNOWN(4) "]", "< abort connect", "< state connected gap", PROBE,     \
+		FORGOTTEN, "< state unconnected gap%", "> sleep 9000", "< +%",                     \
+		"< state handshaking gap%", HANDSHAKE, HANDSHAKE_OK, "< state connecting gap%",    \
+		PROBE, "< commands %'data':1%", CONNECT_OK, "< state connected gap", CONNECT
+	PLAY(&options, UP, "> publish 1 /a 90000 1", "< commands %", LOST_IT, LOST_IT, LOST_IT, LOST_IT,
+	     "> reply command [{'channel':'/a','id':'4','successful':true}]", "< outcome 1 ok");
 }
 
 static void probe_on_demand(void **state)
