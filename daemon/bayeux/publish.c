@@ -184,6 +184,14 @@ struct publish *publishes_next_call(const struct publishes *p)
 	return next_of(p, true);
 }
 
+struct publish *publishes_next_idle(const struct publishes *p)
+{
+	LIST_EACH(share, &p->turns, struct share, turn)
+		if (share->on_call == 0 && share->on_command == 0)
+			return LIST_FIRST(&share->waiting, struct publish, link);
+	return NULL;
+}
+
 void publish_sent(struct publishes *p, struct publish *pub, struct exchange *x)
 {
 	struct share *share = pub->share;

@@ -11,6 +11,8 @@
 
 /* requests in one batch, whatever their size */
 #define REQUESTS_MAX 512u
+/* a batch that takes longer delays no other peer: what waits goes on the lanes of calls */
+#define SLOW_MS 1000u
 
 /* ---- a batch of one: handshake, connect, disconnect ---- */
 
@@ -122,6 +124,7 @@ static int take_disconnect(struct session *s, uint64_t now, struct buf *out,
 
 struct plan {
 	enum session_lane lane;
+	bool aside;                     /* on a lane of calls, because the batch of commands is slow */
 	struct list batch;              /* wanted::link: its channels */
 	size_t channels;                /* so many */
 	size_t publishes;               /* which are part of the exchange already */
@@ -192,7 +195,7 @@ static bool may_share(const struct session *s, const struct plan *plan, const st
 	       (!plan->suspect && !publishes_suspects(&s->publishes, pub->share->peer));
 }
 
-/* A batch on a lane of calls belongs to one peer: the one whose call is first. */
+/* A batch on a lane of calls belongs to one peer: the one whose call is first; or to channels. */
 static struct publish *next_on_lane(const struct session *s, const struct plan *plan,
 				    const struct exchange *x)
 {
@@ -200,8 +203,11 @@ static struct publish *next_on_lane(const struct session *s, const struct plan *
 		struct publish *pub = next_command(s);
 		return pub && may_share(s, plan, pub) ? pub : NULL;
 	}
+	if (plan->channels)
+		return NULL;
 	if (plan->publishes == 0)
-		return publishes_next_call(&s->publishes);
+		return plan->aside ? publishes_next_idle(&s->publishes)
+				   : publishes_next_call(&s->publishes);
 	struct request *last = LIST_OF(x->requests.prev, struct request, link);
 	return LIST_FIRST(&publish_of(last)->share->waiting, struct publish, link);
 }
@@ -232,12 +238,20 @@ static bool may_plan(const struct plan *plan, const struct buf *out)
 	       (plan->channels == 0 || buf_len(out) - plan->start < plan->channel_bytes);
 }
 
+/* whether the batch of commands under way, if any, has no channels: one with channels is the only one */
+static bool may_overtake(const struct session *s)
+{
+	const struct exchange *x = exchange_on_lane(&s->exchanges, SESSION_LANE_COMMAND);
+	return !x || x->batch.kind == SESSION_BATCH_PUBLISH;
+}
+
 /* While requests go one by one, those of channels and publishes alternate. */
 static bool has_turn(const struct session *s, uint64_t now, const struct plan *plan)
 {
-	bool publishes_first = s->isolate_left % 2 == 0 && next_command(s);
-	return plan->lane == SESSION_LANE_COMMAND && s->channels_at <= now &&
-	       !(s->isolate_left && publishes_first);
+	bool publishes_first = s->isolate_left && s->isolate_left % 2 == 0 && next_command(s);
+	if (s->channels_at > now)
+		return false;
+	return plan->lane == SESSION_LANE_COMMAND ? !publishes_first : plan->aside && may_overtake(s);
 }
 
 static int plan_channels(struct session *s, uint64_t now, struct plan *plan, struct buf *out)
@@ -368,6 +382,7 @@ static int take_commands(struct session *s, uint64_t now, enum session_lane lane
 	if (r)
 		return r;
 	x->batch.lane = lane;
+	plan.aside = lane != SESSION_LANE_COMMAND && !publishes_next_call(&s->publishes);
 	list_init(&plan.batch);
 	limit_channels(s, now, &plan);
 	r = plan_channels(s, now, &plan, out);
@@ -403,7 +418,7 @@ static uint64_t doubt_ends(const struct session *s)
 static enum session_lane free_call_lane(const struct session *s)
 {
 	unsigned lane = SESSION_LANE_CALL;
-	if (!has_lanes(s) || !publishes_next_call(&s->publishes))
+	if (!has_lanes(s))
 		return SESSION_LANES;
 	while (lane < SESSION_LANES && exchange_on_lane(&s->exchanges, (enum session_lane)lane))
 		lane++;
@@ -421,16 +436,20 @@ static uint64_t channels_at(const struct session *s)
 /* The lane on which something waits to go out, and when it may, or SESSION_LANES. */
 static enum session_lane ready_lane(const struct session *s, uint64_t *ret_at)
 {
-	bool is_free = !exchange_on_lane(&s->exchanges, SESSION_LANE_COMMAND);
-	uint64_t channels = is_free ? channels_at(s) : SESSION_NEVER;
-	*ret_at = 0;
-	if (is_free && (channels == 0 || next_command(s)))
-		return SESSION_LANE_COMMAND;
+	const struct exchange *x = exchange_on_lane(&s->exchanges, SESSION_LANE_COMMAND);
 	enum session_lane lane = free_call_lane(s);
-	if (lane != SESSION_LANES)
+	uint64_t channels = may_overtake(s) ? channels_at(s) : SESSION_NEVER;
+	*ret_at = 0;
+	if (!x && (channels == 0 || next_command(s)))
+		return SESSION_LANE_COMMAND;
+	if (lane != SESSION_LANES && publishes_next_call(&s->publishes))
 		return lane;
-	*ret_at = channels;
-	return channels == SESSION_NEVER ? SESSION_LANES : SESSION_LANE_COMMAND;
+	if (x && publishes_next_idle(&s->publishes))
+		channels = 0;
+	if (channels == SESSION_NEVER)
+		return SESSION_LANES;
+	*ret_at = x ? due_later(channels, x->sent_at + SLOW_MS) : channels;
+	return x ? lane : SESSION_LANE_COMMAND;
 }
 
 uint64_t batch_commands_at(const struct session *s)

@@ -100,6 +100,27 @@ static void a_service_may_fail(void **state)
 	     "< outcome 2 ok 5");
 }
 
+/* A publish may be slow as well: after a second, others go on beside it, each peer in its own order. */
+static void a_slow_publish_delays_its_peer(void **state)
+{
+	(void)state;
+#define SUBSCRIBED(lane, channel)                                                                  \
+	"> reply " lane " [{'channel':'/meta/subscribe','subscription':'" channel                  \
+		"','successful':true}]", "< channel " channel " active"
+	PLAY(&options, UP, "> peer 1", "> publish 1 /slow 9000 1", "< commands %'data':1}]",
+	     "> publish 2 /a 9000 2", "> peer 2", "> publish 3 /a 9000 3", "> publish 4 /a 9000 4",
+	     "> want /c", "> sleep 9000", "< +1000..1000", "< commands %'/c'}]",
+	     "< commands %'data':3%'data':4}]", "> reply call2 [{'channel':'/a','id':'6','successful':true},"
+	     "{'channel':'/a','id':'7','successful':true}]", "< outcome 3 ok", "< outcome 4 ok",
+	     SUBSCRIBED("call1", "/c"),
+	     "> reply commands [{'channel':'/slow','successful':true}]", "< outcome 1 ok",
+	     "< commands %'data':2}]");
+	/* one with channels is the only one */
+	PLAY(&options, UP, "> want /c", "< commands %'/c'}]", "> want /d", "> peer 2",
+	     "> publish 3 /a 9000 3", "> sleep 9000", "< +1000..1000", "< commands %'data':3}]",
+	     SUBSCRIBED("commands", "/c"), "> sleep 9000", "< +%", "< commands %'/d'}]");
+}
+
 /* Over long-polling the service holds the HTTP response: its caller waits, and keeps its order; other peers
    do not wait, unless all lanes of calls are busy, and then only with calls. */
 static void a_slow_call_delays_its_caller(void **state)
@@ -290,6 +311,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(calls_are_answered, setup),
 		cmocka_unit_test_setup(a_service_may_fail, setup),
+		cmocka_unit_test_setup(a_slow_publish_delays_its_peer, setup),
 		cmocka_unit_test_setup(a_slow_call_delays_its_caller, setup),
 		cmocka_unit_test_setup(ids_are_exact, setup),
 		cmocka_unit_test_setup(late_answers_are_left_out, setup),

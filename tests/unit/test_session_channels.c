@@ -361,12 +361,13 @@ static void what_is_planned_is_recorded(void **state)
 	PLAY(&options, UP, "> want /a/*", SUBSCRIBE("/a/*"),
 	     "> reply command [{'channel':'/meta/subscribe','subscription':'/a/*',"
 	     "'successful':false,'error':'503::busy'}]",
-	     "< channel /a/* pending: the server refuses it for now", BUSY, "> wait 1300", "> want /a/b", FREE,
+	     "< channel /a/* pending: the server refuses it for now", "> wait 400", BUSY, "> wait 900",
+	     "> want /a/b", FREE,
 	     "< commands long-polling [{%/meta/subscribe%'/a/*'},{%/meta/subscribe%'/a/b'}]",
 	     "> reply command [{'channel':'/meta/subscribe','subscription':'/a/*',"
 	     "'successful':true},{'channel':'/meta/subscribe','subscription':'/a/b',"
-	     "'successful':true}]", "< channel /a/* active", "< channel /a/b active",
-	     "< commands long-polling [{%/meta/unsubscribe%'/a/b'}]");
+	     "'successful':true}]", "< channel /a/* active", "< channel /a/b active", "> sleep 9000",
+	     "< +%", "< commands long-polling [{%/meta/unsubscribe%'/a/b'}]");
 }
 
 static void only_the_widest_is_asked_for(void **state)
