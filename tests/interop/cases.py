@@ -326,6 +326,31 @@ def compressed(s):
     nothing_more(s, peer, "/packed")
 
 
+@case(only=("cometd-java",), chaos=True, transports=["websocket"],
+      upstream={"websocket-compression": "yes", "max-message": "64K"})
+def inflates(s):
+    """Kilobytes that inflate to megabytes: each message is left out and reported, the others arrive, and the
+    daemon needs memory for none of them."""
+    def peak():
+        with open(f"/proc/{s.bridge.process.pid}/status", encoding="ascii") as file:
+            return int(next(line for line in file if line.startswith("VmHWM")).split()[1])
+    peer = s.peer()
+    peer.subscribe("/packed")
+    peer.publish("/packed", 0)
+    same(data_of(peer.take(1)), [0])
+    before, size = peak(), 2_000_000
+    for n in range(1, 9):
+        s.server.publish("/packed", json.dumps("x" * size))
+        s.server.publish("/packed", str(n))
+        same(data_of(peer.take(1)), [n])
+        peer.request("ping")
+    lost = peer.events["lost"]
+    same([(event["code"], event["channel"], event["count"]) for event in lost], [("too-large", "/packed", 1)] * 8)
+    assert sum(link.carried for link in s.proxy.links) < size, "it was not compressed"
+    assert peak() < before + 8192, (before, peak())
+    assert peer.states["real"]["generation"] == 1, peer.states
+
+
 @case()
 def too_large(s):
     """What the server does not take fails alone: the others' publishes go on."""
