@@ -537,13 +537,10 @@ void wanted_failed(struct wanted_table *t, struct wanted *w, uint64_t now, const
 
 void wanted_unanswered(struct wanted_table *t, struct wanted *w, uint64_t now)
 {
-	bool again = w->again;
-	w->again = true;
-	if (again && w->wanted) {
-		ask_later(t, w, now);
-		report_deferred(t, w, NULL, "the server does not answer the subscribe");
-	}
-	wanted_broken(t, w, true);
+	if (w->again && w->wanted)
+		wanted_failed(t, w, now, "the server does not answer the subscribe");
+	else
+		w->again = true, wanted_broken(t, w, true);
 }
 
 void wanted_repeat(struct wanted_table *t)
