@@ -70,6 +70,7 @@ static int print(const struct ctl *ctl, const struct cometd_json *status)
 {
 	const struct status_view view = {.channels = ctl->verbose, .columns = columns(),
 				   .now_ms = (unsigned long long)time(NULL) * 1000,
+				   .own_pid = (unsigned long long)getpid(),
 				   .servers = ctl->servers,
 				   .n_servers = ctl->server_given ? ctl->n_servers : 0};
 	int code = ctl->server_given ? look_for_servers(ctl, status, false) : EXIT_OK;

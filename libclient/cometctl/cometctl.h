@@ -154,6 +154,7 @@ struct status_view {
 	bool channels;              /* and who wants which channel */
 	int columns;                /* width of the screen */
 	unsigned long long now_ms;  /* since 1970 */
+	unsigned long long own_pid; /* this program is not shown */
 };
 void print_status(const struct cometd_json *status, const struct status_view *view);
 /* Flushes stdout. EXIT_OK (*ret_closed: no reader is left), or EXIT_OTHER, reported. */

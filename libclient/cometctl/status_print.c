@@ -108,7 +108,9 @@ struct table {
 	const struct column *columns;
 	size_t n;
 	int widths[COLUMNS_MAX];
-	bool filter;                /* only the servers of the view */
+	unsigned rows;
+	/* NULL: all rows are shown */
+	bool (*is_shown)(const struct status_view *view, const struct cometd_json *row);
 	void (*details)(const struct status_view *view, const struct cometd_json *row);
 };
 
@@ -143,7 +145,7 @@ static void put_cell(const struct table *t, const struct cometd_json *row, const
 }
 
 /* Whether a row of the servers is about one that is to be shown. */
-static bool is_shown(const struct status_view *view, const struct cometd_json *row)
+static bool is_server_shown(const struct status_view *view, const struct cometd_json *row)
 {
 	char name[TEXT_MAX];
 
@@ -154,12 +156,23 @@ static bool is_shown(const struct status_view *view, const struct cometd_json *r
 	return view->n_servers == 0;
 }
 
+/* This command is connected for a moment, too: of no interest to who runs it. */
+static bool is_other_program(const struct status_view *view, const struct cometd_json *row)
+{
+	uint64_t pid;
+
+	return !number_of(row, "pid", &pid) || pid != view->own_pid;
+}
+
 static int measure_row(void *user, const struct cometd_json *row)
 {
 	struct table *t = user;
 	char text[TEXT_MAX];
 
-	for (size_t i = 0; (!t->filter || is_shown(t->view, row)) && i < t->n; i++) {
+	if (t->is_shown && !t->is_shown(t->view, row))
+		return 0;
+	t->rows++;
+	for (size_t i = 0; i < t->n; i++) {
 		put_cell(t, row, &t->columns[i], text, sizeof(text));
 		int width = (int)print_name(NULL, text);
 		if (width > t->widths[i])
@@ -233,7 +246,7 @@ static int print_row(void *user, const struct cometd_json *row)
 	const struct table *t = user;
 	char text[TEXT_MAX];
 
-	if (t->filter && !is_shown(t->view, row))
+	if (t->is_shown && !t->is_shown(t->view, row))
 		return 0;
 	for (size_t i = 0; i < t->n; i++) {
 		put_cell(t, row, &t->columns[i], text, sizeof(text));
@@ -274,7 +287,7 @@ static void print_table(struct table *t, const struct cometd_json *status, const
 	fit(t);
 	print_titles(t);
 	cometd_json_each(&rows, print_row, t);
-	if (rows.len == 2)
+	if (t->rows == 0)
 		puts(none);
 }
 
@@ -346,11 +359,14 @@ static int print_disabled(void *user, const struct cometd_json *name)
 	return 0;
 }
 
-static void print_next_try(const struct status_view *view, const struct cometd_json *row)
+/* `trying`: the last try is under way, so that only those before it were without success */
+static void print_next_try(const struct status_view *view, const struct cometd_json *row, bool trying)
 {
 	char text[128] = "";
 	uint64_t tries, retry;
-	bool tried = number_of(row, "tries", &tries) && tries > 0;
+	bool tried = number_of(row, "tries", &tries) && tries > trying;
+
+	tries -= tried && trying;
 
 	if (tried)
 		snprintf(text, sizeof(text), "%llu %s without success", (unsigned long long)tries,
@@ -358,6 +374,9 @@ static void print_next_try(const struct status_view *view, const struct cometd_j
 	if (number_of(row, "retry_in", &retry))
 		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%snext try in %.1f s",
 			 tried ? ", " : "", (double)retry / 1000);
+	else if (trying)
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%strying now",
+			 tried ? ", " : "");
 	if (*text)
 		print_detail(view, text);
 }
@@ -377,7 +396,8 @@ static void print_server_details(const struct status_view *view, const struct co
 		print_detail(view, text);
 	text_of(row, "state", state, sizeof(state));
 	if (strcmp(state, "connected"))
-		print_next_try(view, row);
+		print_next_try(view, row,
+			       !strcmp(state, "handshaking") || !strcmp(state, "connecting"));
 	print_timesync(view, row);
 	print_left_out(view, row);
 	if (!cometd_json_get(row, "paused", &list) && list.kind == COMETD_JSON_ARRAY)
@@ -412,7 +432,7 @@ static int print_channel(void *user, const struct cometd_json *row)
 	const struct status_view *view = user;
 	char channel[TEXT_MAX], server[128], text[2 * TEXT_MAX];
 
-	if (!is_shown(view, row))
+	if (!is_server_shown(view, row))
 		return 0;
 	text_of(row, "channel", channel, sizeof(channel));
 	text_of(row, "server", server, sizeof(server));
@@ -439,9 +459,9 @@ static void print_peer_details(const struct status_view *view, const struct come
 void print_status(const struct cometd_json *status, const struct status_view *view)
 {
 	struct table servers = {.view = view, .columns = server_columns, .n = N(server_columns),
-				.filter = true, .details = print_server_details};
+				.is_shown = is_server_shown, .details = print_server_details};
 	struct table peers = {.view = view, .columns = peer_columns, .n = N(peer_columns),
-			      .details = print_peer_details};
+			      .is_shown = is_other_program, .details = print_peer_details};
 	struct table departed = {.view = view, .columns = departed_columns,
 				 .n = N(departed_columns)};
 	char version[64], pid[32], up[32];
@@ -459,6 +479,6 @@ void print_status(const struct cometd_json *status, const struct status_view *vi
 	}
 	putchar('\n');
 	print_table(&servers, status, "servers", "no server");
-	print_table(&peers, status, "peers", "no program");
+	print_table(&peers, status, "peers", "no other program is connected");
 	print_table(&departed, status, "departed", NULL);
 }

@@ -123,6 +123,29 @@ static void test_channels(void **state)
 	free(text);
 }
 
+/* A try that is under way has not failed; the program that asks is not shown. */
+static void test_trying_now(void **state)
+{
+	static const char first[] = "{'servers':[{'server':'a','state':'handshaking','tries':1}],"
+		"'peers':[{'name':'cometctl','pid':9}]}";
+	static const char third[] = "{'servers':[{'server':'a','state':'connecting','tries':3}],"
+		"'peers':[{'name':'cometctl','pid':9},{'name':'b','pid':8}]}";
+	const struct status_view view = {.columns = 80, .own_pid = 9};
+	char *text = screen(first, &view);
+
+	(void)state;
+	assert_non_null(strstr(text, "\n  trying now\n"));
+	assert_non_null(strstr(text, "MISSED\nno other program is connected\n"));
+	assert_null(strstr(text, "cometctl"));
+	free(text);
+	text = screen(third, &view);
+	assert_non_null(strstr(text, "\n  2 tries without success, trying now\n"));
+	assert_null(strstr(text, "cometctl"));
+	assert_non_null(strstr(text, "\nb "));
+	assert_null(strstr(text, "no other program"));
+	free(text);
+}
+
 /* Names are cut to fit, numbers are not. */
 static void test_narrow(void **state)
 {
@@ -144,7 +167,7 @@ static void test_little(void **state)
 	(void)state;
 	assert_screen("{}", &view, "cometd-bridged -, process -\n");
 	assert_screen("{'servers':7,'peers':[],'departed':[]}", &view, "cometd-bridged -, process -\n\n"
-		      "PROGRAM  USER  PID  SINCE  CHANNELS  QUEUED  DELIVERED  MISSED\nno program\n");
+		      "PROGRAM  USER  PID  SINCE  CHANNELS  QUEUED  DELIVERED  MISSED\nno other program is connected\n");
 	assert_screen("{'servers':[7,{'timesync':7,'disabled_extensions':[8],'paused':['receivers']}]}", &view,
 		      "cometd-bridged -, process -\n\n"
 		      "SERVER  STATE  SINCE  CHANNELS  RECEIVED  PUBLISHED  OUTAGES\n"
@@ -160,6 +183,7 @@ int main(void)
 		cmocka_unit_test(test_screen),
 		cmocka_unit_test(test_some_servers),
 		cmocka_unit_test(test_channels),
+		cmocka_unit_test(test_trying_now),
 		cmocka_unit_test(test_narrow),
 		cmocka_unit_test(test_little),
 	};
