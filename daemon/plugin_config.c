@@ -7,6 +7,7 @@
 #include "plugin_config.h"
 
 #include "base/file.h"
+#include "config/check.h"
 #include "config/extension_option.h"
 
 #include <errno.h>
@@ -44,13 +45,19 @@ static int load(const char *line, struct extension_option *option, struct buf *t
 	return r ? r : plugin_load(option->path, why, ret);
 }
 
+/* Of several lines it is not known which one is wrong. */
+static const char *place_of(const struct config_server *s)
+{
+	return s->extensions.n == 1 ? config_place(s, "extension") : s->place;
+}
+
 static void check_secret(const struct config_server *s, const struct extension_option *option,
 			 struct config_report *report)
 {
 	struct stat st;
 
 	if (option->file && stat(option->file, &st) == 0 && st.st_mode & S_IROTH)
-		config_report_add(report, false, s->place, "extension %s %s: everybody may read it",
+		config_report_add(report, false, place_of(s), "extension %s %s: everybody may read it",
 				  option->name, option->file);
 }
 
@@ -65,7 +72,7 @@ static void check_one(const struct config_server *s, const char *line,
 	buf_init_secret(&text, CONFIG_TEXT_MAX + FILE_READ_EXTRA);
 	int r = load(line, &option, &text, why, &p);
 	if (r)
-		config_report_add(report, true, s->place, "[server %s]: extension %s: %s", s->name,
+		config_report_add(report, true, place_of(s), "[server %s]: extension %s: %s", s->name,
 				  option.name, r > 0 ? why : strerror(-r));
 	else
 		check_secret(s, &option, report);

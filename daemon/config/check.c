@@ -27,16 +27,15 @@ static void freep(char **s)
 	free(*s);
 }
 
-/* Where the option is set; for one that is not, where the server begins. */
-static const char *place_of(const struct config_server *s, const char *option)
+const char *config_place(const struct config_server *s, const char *option)
 {
 	size_t i;
 
-	return config_row_find("server", option, &i) && s->sources[i].place ? s->sources[i].place
-									     : s->place;
+	return s->sources && config_row_find("server", option, &i) && s->sources[i].place ?
+		       s->sources[i].place : s->place;
 }
 
-#define warn_of(r, s, option, ...) config_report_add(r, false, place_of(s, option), __VA_ARGS__)
+#define warn_of(r, s, option, ...) config_report_add(r, false, config_place(s, option), __VA_ARGS__)
 
 /* Why the user of this process, who is that of the daemon, cannot read it; false if he can. */
 static bool check_readable(struct config_report *r, const struct config_server *s,
@@ -50,8 +49,9 @@ static bool check_readable(struct config_report *r, const struct config_server *
 	}
 	const struct passwd *user = getpwuid(geteuid());
 	const char *name = user ? user->pw_name : "the user of the daemon";
-	warn_of(r, s, option, "%s %s: %s may not read it; make %s its owner (chown), or allow its group to "
-		"read it (chgrp, chmod 0640), and allow to search the directory", option, path, name, name);
+	warn_of(r, s, option, "%s %s: the user %s cannot read it; make %s its owner (chown), or allow its "
+		"group to read it (chgrp, chmod 0640), and its directory to be searched", option, path,
+		name, name);
 	return false;
 }
 
@@ -70,6 +70,17 @@ static void check_secret_file(struct config_report *r, const struct config_serve
 	if (path && check_readable(r, s, option, path) && stat(path, &st) == 0 &&
 	    st.st_mode & S_IROTH)
 		warn_of(r, s, option, "%s %s: everybody may read it", option, path);
+}
+
+static void check_program(struct config_report *r, const struct config_server *s)
+{
+	CLEANUP(freep) char *path = NULL;
+
+	if (!s->credential_command)
+		return;
+	path = strndup(s->credential_command, strcspn(s->credential_command, " \t"));
+	if (path && faccessat(AT_FDCWD, path, X_OK, AT_EACCESS))
+		warn_of(r, s, "credential-command", "credential-command %s: %m", path);
 }
 
 static const char *const ext_files[] = {
@@ -92,6 +103,7 @@ static void check_files(struct config_report *r, const struct config_server *s)
 	check_secret_file(r, s, "oauth-refresh-token-file", s->oauth.refresh_file);
 	check_secret_file(r, s, "oauth-jwt-key", s->oauth.jwt_key_file);
 	check_secret_file(r, s, "proxy-credential-file", s->upstream.http.proxy_login_file);
+	check_program(r, s);
 }
 
 /* The file itself comes with the first cookie. Whether its directory can be written is known to the
@@ -214,7 +226,7 @@ static void check_urls(struct config_report *r, const struct config_server *s)
 	};
 
 	if (s->upstream.urls.n == 0) {
-		config_server_error(r, s, "it has no url");
+		config_server_error(r, s, "it has no url; add one, as in url = https://example.com/cometd");
 		return;
 	}
 	for (size_t i = 1; i < s->upstream.urls.n; i++)
@@ -277,7 +289,7 @@ void config_check(struct config *c, const char *path, struct config_report *repo
 	const char *chosen = NULL;
 
 	if (list_empty(&c->servers)) {
-		config_report_add(report, true, path, "there is no [server NAME]");
+		config_report_add(report, true, path, "there is no section [server NAME]; at least one is needed");
 		return;
 	}
 	LIST_EACH(s, &c->servers, struct config_server, link) {

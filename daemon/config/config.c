@@ -192,6 +192,10 @@ static struct section *enter_section(struct loader *l, struct slice inner)
 			   SLICE_ARG(brief(inner)));
 		return NULL;
 	}
+	if (name.n == 0) {
+		line_error(l, "[server] needs a name, as in [server demo]");
+		return NULL;
+	}
 	if (!is_server_name(name)) {
 		line_error(l, "\"%.*s\" cannot name a server: at most %d letters, digits, \"_\", "
 			      "\".\", \"-\", and a letter or digit first",
@@ -415,6 +419,12 @@ static int read_all(struct loader *l, int fd, size_t size, char **ret)
 	return 0;
 }
 
+static const char *advice_about_open(int error)
+{
+	return error == ENOENT ? "; create it (see cometd-bridge.conf(5)), or name another with --config" :
+	       error == EACCES ? "; the user of the daemon must be able to read it" : "";
+}
+
 /* The whole text into l->rest; *ret is to be freed. What is wrong is reported. */
 static int open_file(struct loader *l, char **ret)
 {
@@ -423,7 +433,7 @@ static int open_file(struct loader *l, char **ret)
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st))
-		config_report_add(l->report, true, l->path, "%m");
+		config_report_add(l->report, true, l->path, "%m%s", advice_about_open(errno));
 	else if (!S_ISREG(st.st_mode))
 		config_report_add(l->report, true, l->path, "this is no regular file");
 	else if (st.st_size > CONFIG_FILE_MAX)

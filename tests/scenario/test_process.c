@@ -169,7 +169,7 @@ static void files_are_checked_as_the_user_of_the_service(void **state)
 	assert_int_equal(chmod(w->config, 0644), 0);
 	assert_int_equal(world_command(w, NULL, &err, "cometd-bridged", "--check-config", "--config",
 				       w->config, "--user", "nobody", NULL), 0);
-	assert_non_null(strstr(err, "/token: nobody may not read it; make nobody its owner"));
+	assert_non_null(strstr(err, "/token: the user nobody cannot read it; make nobody its owner"));
 	free(err);
 	assert_int_equal(world_command(w, NULL, &err, "cometd-bridged", "--check-config", "--config",
 				       w->config, NULL), 0);

@@ -19,11 +19,11 @@ static void test_odd_files(void **state)
 
 	(void)state;
 	assert_non_null(text);
-	assert_text_wrong("", 0, "there is no [server NAME]");
-	assert_text_wrong("\n \n\t\r\n", 0, "there is no [server NAME]");
-	assert_text_wrong("# only\n; comments", 0, "there is no [server NAME]");
-	assert_text_wrong("\xef\xbb\xbf", 0, "there is no [server NAME]");
-	assert_text_wrong("[bridge]\n", 0, "there is no [server NAME]");
+	assert_text_wrong("", 0, "there is no section [server NAME]");
+	assert_text_wrong("\n \n\t\r\n", 0, "there is no section [server NAME]");
+	assert_text_wrong("# only\n; comments", 0, "there is no section [server NAME]");
+	assert_text_wrong("\xef\xbb\xbf", 0, "there is no section [server NAME]");
+	assert_text_wrong("[bridge]\n", 0, "there is no section [server NAME]");
 	put_bytes("main.conf", with_nul, sizeof(with_nul) - 1);
 	assert_wrong(4, "");
 	c = load_text("\xef\xbb\xbf[server a]\r\nurl = http://a/\r\n");
@@ -40,7 +40,7 @@ static void test_no_file(void **state)
 {
 	(void)state;
 	strcat(main_file, ".not");
-	assert_wrong(0, "No such file");
+	assert_wrong(0, "No such file or directory; create it (see cometd-bridge.conf(5))");
 	strcpy(main_file, directory);
 	assert_wrong(0, "no regular file");
 	snprintf(main_file, sizeof(main_file), "/dev/null");

@@ -130,6 +130,8 @@ static void test_place_of_a_warning(void **state)
 		 ":4: tls-ca /nowhere/ca.pem: No such file or directory"},
 		{"credential-file = /nowhere/token\nbackoff-max = 9s\n",
 		 ":3: credential-file /nowhere/token: No such file or directory"},
+		{"\ncredential-command = /nowhere/get --for demo\n",
+		 ":4: credential-command /nowhere/get: No such file or directory"},
 		{"\ncookie-jar = /nowhere/at/all/jar\n", ":4: cookie-jar /nowhere/at/all/jar: there is no"},
 		{"\n\ntransports = websocket\nurl-append-type = js\n", ":6: [server demo]: url-append-type"},
 	};
@@ -194,7 +196,7 @@ static void test_file_of_another_user(void **state)
 		assert_int_equal(report.n_warnings, 0);
 	} else {
 		assert_int_equal(report.n_warnings, 1);
-		assert_non_null(strstr(report.warnings[0], " may not read it; make "));
+		assert_non_null(strstr(report.warnings[0], " cannot read it; make "));
 		assert_non_null(strstr(report.warnings[0], "main.conf:3: credential-file "));
 	}
 	config_free(c);

@@ -169,7 +169,7 @@ static void test_bad_sections(void **state)
 	assert_text_wrong(MINIMAL "[]\n", 3, "unknown section");
 	assert_text_wrong(MINIMAL "[bridge\nlog-level = x\n", 3, "ends with");
 	assert_text_wrong(MINIMAL "[bridge] # x\n", 3, "ends with");
-	assert_text_wrong("[server]\n", 1, "cannot name a server");
+	assert_text_wrong("[server]\n", 1, "[server] needs a name, as in [server demo]");
 	assert_text_wrong("[server -x]\n", 1, "cannot name a server");
 	assert_text_wrong("[server a b]\n", 1, "cannot name a server");
 	assert_text_wrong("[server \xc3\xbc]\n", 1, "cannot name a server");
