@@ -144,7 +144,7 @@ static const char *put_basic(const struct auth_secret *s, char *to, size_t size)
 	size_t n = sizeof(begin) - 1;
 
 	if (!strchr(s->text, ':'))
-		return "it is no \"user:password\"";
+		return "it is not of the form \"user:password\"";
 	if (n + (s->n + 2) / 3 * 4 + 1 > size)
 		return "it is too long";
 	memcpy(to, begin, n);

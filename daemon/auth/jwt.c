@@ -121,9 +121,9 @@ static const char *read_key(struct slice pem, EVP_PKEY **ret)
 	BIO_free(bio);
 	ERR_clear_error();
 	if (!*ret)
-		return "it is no private key (PEM) without password";
+		return "it is not a private key in PEM form without a password";
 	if (!EVP_PKEY_is_a(*ret, "RSA"))
-		return "it is no RSA key";
+		return "it is not an RSA key";
 	if (EVP_PKEY_get_bits(*ret) < AUTH_JWT_BITS_MIN)
 		return "its key has less than 2048 bits";
 	return NULL;

@@ -179,8 +179,8 @@ static void settle_text(struct session *s, uint64_t now, struct text *t)
 static void text_fault(struct session *s, uint64_t now, struct text *t)
 {
 	const char *why = t->elements.markup
-				  ? "not JSON but a page for people: a login page or a proxy answers "
-				    "there, or the url is not that of the Bayeux service"
+				  ? "HTML instead of JSON: a login page or a proxy answers, or url "
+				    "is not that of the Bayeux service"
 				  : json_fault_text(JSON_E_SYNTAX);
 	struct session_failure f = {.kind = SESSION_BROKEN, .unreadable = true,
 				    .reason = slice_of(why)};

@@ -298,7 +298,7 @@ void config_check(struct config *c, const char *path, struct config_report *repo
 		if (!s->upstream.is_default)
 			continue;
 		if (chosen)
-			config_server_error(report, s, "it cannot be the default: [server %s] is", chosen);
+			config_server_error(report, s, "it cannot be the default, which is [server %s] already", chosen);
 		chosen = s->name;
 	}
 	if (!chosen)

@@ -347,7 +347,7 @@ static bool check_line(struct loader *l, struct slice line, size_t max)
 		line_error(l, "a line has at most %zu bytes; a header-file may hold longer ones",
 			   max);
 	else if (!memchr(line.p, '=', line.n) || line.p[0] == '=')
-		line_error(l, "this is no section, no \"option = value\" and no comment");
+		line_error(l, "neither a section, nor \"option = value\", nor a comment");
 	else if (has_inline_comment(line))
 		line_error(l, "\" ;\" would begin a comment; a comment needs its own line, and a "
 			      "header that has it needs a header-file");

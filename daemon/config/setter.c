@@ -273,7 +273,7 @@ static int set_header(const struct config_row *row, void *to, const char *text,
 	(void)row;
 	/* never the value: it may be a secret */
 	if (!http_header_valid(text))
-		return config_wrong(why, "it is no \"Name: value\", or one that only the daemon may set");
+		return config_wrong(why, "it is not of the form \"Name: value\", or is a header that the daemon sets itself");
 	return strings_append(to, text);
 }
 
@@ -289,7 +289,7 @@ static int set_parameter(const struct config_row *row, void *to, const char *tex
 
 	/* without the value, which should be no secret, and may be one */
 	if (n == 0 || !text[n])
-		return config_wrong(why, "it is no name=value; for example: %s",
+		return config_wrong(why, "it is not of the form name=value; for example: %s",
 				    row->option.example);
 	for (size_t i = 0; i < sizeof(form_fields) / sizeof(form_fields[0]); i++)
 		if (strlen(form_fields[i]) == n && memcmp(text, form_fields[i], n) == 0)
@@ -478,7 +478,7 @@ static int set_subprotocol(const struct config_row *row, void *to, const char *t
 			   struct config_why *why)
 {
 	if (!ws_subprotocol_valid(text))
-		return config_wrong(why, "it is no name of a subprotocol; for example: %s",
+		return config_wrong(why, "it is not a name of a subprotocol; for example: %s",
 				    row->option.example);
 	return put_text(to, text);
 }
@@ -487,7 +487,7 @@ static int set_pin(const struct config_row *row, void *to, const char *text,
 		   struct config_why *why)
 {
 	if (!http_pin_valid(text))
-		return config_wrong(why, "it is no public key's hash; for example: %s",
+		return config_wrong(why, "it is not the hash of a public key; for example: %s",
 			     row->option.example);
 	return put_text(to, text);
 }

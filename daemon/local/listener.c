@@ -127,7 +127,7 @@ static int knock(const struct sockaddr_un *address, struct why why)
 		return fail(why, LISTENER_E_RUNNING, "%s: already running: another process serves it",
 			    address->sun_path);
 	default:
-		return fail(why, LISTENER_E_REFUSED, "%s: there is a socket that is not ours",
+		return fail(why, LISTENER_E_REFUSED, "%s: there is a socket that is not of cometd-bridged",
 			    address->sun_path);
 	}
 }

@@ -122,7 +122,7 @@ void cookie_jar_load(struct cookie_jar *j)
 	if (r && r != -ENOENT)
 		warn(j, j->path, "the cookie-jar cannot be read; starting with an empty one", r);
 	else if (bad)
-		warn(j, j->path, "the cookie-jar has lines that are no cookies: they are left out", 0);
+		warn(j, j->path, "the cookie-jar has lines that are not cookies: they are ignored", 0);
 }
 
 static void save(struct cookie_jar *j)
@@ -206,7 +206,7 @@ void cookie_jar_preset(struct cookie_jar *j)
 		r = preset_from_file(j, &bad);
 	j->preset = true;
 	if (r)
-		warn(j, j->preset_file, "the handshake goes without the cookies of this file", r);
+		warn(j, j->preset_file, "the handshake is sent without the cookies of this file", r);
 	else if (bad)
 		warn(j, j->preset_file, "there are lines that are no \"NAME=VALUE\": they are left out", 0);
 }

@@ -114,7 +114,7 @@ static enum ws_read read_close(const struct ws_reader *r, struct ws_read_result 
 		return breach(ret, BROKE "a close code that is none");
 	if (!utf8_valid(ret->bytes))
 		return fault(ret, WSLAY_CODE_INVALID_FRAME_PAYLOAD_DATA,
-			     BROKE "a close frame that is no UTF-8");
+			     BROKE "a close frame whose text is not UTF-8");
 	return WS_READ_CLOSE;
 }
 
@@ -146,7 +146,7 @@ static enum ws_read begin_frame(struct ws_reader *r, const struct wslay_frame_io
 		return fault(ret, WSLAY_CODE_UNSUPPORTED_DATA, "the server sent binary data");
 	if (data && (f->opcode == WSLAY_CONTINUATION_FRAME) != r->in_text)
 		return breach(ret, r->in_text ? BROKE "a text within a text"
-					      : BROKE "the rest of a text without its beginning");
+					      : BROKE "a continuation frame without a text to continue");
 	if (f->opcode == WSLAY_TEXT_FRAME) {
 		r->in_text = true;
 		r->packed = wslay_get_rsv1(f->rsv);
@@ -171,7 +171,7 @@ static enum ws_read receive(struct ws_reader *r, struct ws_read_result *ret, boo
 	if (n == WSLAY_ERR_WANT_READ)
 		return WS_READ_NOTHING;
 	if (n < 0)
-		return breach(ret, BROKE "a frame that must not be so long, or in pieces");
+		return breach(ret, BROKE "a control frame that is too long or fragmented");
 	if (!r->in_frame)
 		said = begin_frame(r, &f, ret);
 	if (said)

@@ -29,10 +29,10 @@ struct plugin_chain {
 static const char *verdict_fault(int r, const struct hook_message *m)
 {
 	if (r == COMETD_EXTENSION_DELETE && !m->may_delete)
-		return "it deletes what may not be deleted";
+		return "it deletes a message that must not be deleted";
 	if (r == COMETD_EXTENSION_DELETE || r == COMETD_EXTENSION_PASS)
 		return NULL;
-	return r < 0 && r > -4096 ? strerror(-r) : "it returned what is no verdict";
+	return r < 0 && r > -4096 ? strerror(-r) : "it returned an unknown verdict";
 }
 
 /* One of them looks. 0, HOOK_DELETE, -ENOMEM. */
@@ -95,7 +95,7 @@ struct session_hooks plugin_chain_hooks(struct plugin_chain *c)
 int plugin_chain_credential(struct plugin_chain *c, const char *name, uint64_t timeout, char *why,
 			    struct auth_source **ret)
 {
-	const char *fault = "it is no extension of this server";
+	const char *fault = "this server has no such extension";
 
 	for (size_t i = 0; i < c->n; i++) {
 		struct plugin_instance *x = c->v[i];

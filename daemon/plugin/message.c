@@ -221,7 +221,7 @@ int plugin_message_set_data(struct cometd_extension_message *m, const char *json
 		return wrong(pm, -EMSGSIZE, "the data that it sets is too large");
 	int r = check_value(pm, "data", slice_make(json, n), PROTOCOL_DEPTH_MAX, &f);
 	if (r)
-		return wrong(pm, r, "the data that it sets is no JSON, or nests too deeply");
+		return wrong(pm, r, "the data that it sets is not valid JSON, or nested too deeply");
 	swap(&pm->new_data.text, &pm->check);
 	pm->new_data.value = f.value.raw;
 	pm->new_data.changed = true;
@@ -267,7 +267,7 @@ static const char *name_fault(const struct plugin_message *pm, const char *name,
 
 	*ret = -EINVAL;
 	if (n == 0 || n > COMETD_EXTENSION_NAME_MAX || !utf8_valid(slice_make(name, n)))
-		return "the name that it sets in ext is none";
+		return "it sets an invalid name in ext";
 	*ret = -EEXIST;
 	if (ext_has_key(pm->m->reserved, name))
 		return "the name that it sets in ext belongs to a built-in extension";

@@ -32,8 +32,8 @@ void plugin_report_failure(struct plugin_instance *x, const struct hook_message 
 
 	LOG(&x->failed, LOG_L_WARNING,
 	    FIELDS(x, {"channel", m->channel}, {"reason", slice_of(reason)}),
-	    required && m->may_delete ? "an extension failed at a message, which is deleted"
-				      : "an extension failed at a message, which goes without it");
+	    required && m->may_delete ? "an extension failed at a message; the message is deleted"
+				      : "an extension failed at a message; the message is passed on unchanged");
 	if (!required && ++x->failures >= COMETD_EXTENSION_FAILURES_MAX)
 		disable(x);
 }

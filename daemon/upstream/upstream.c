@@ -473,7 +473,7 @@ static int make(struct upstream *u, struct curl_loop *curl, const struct upstrea
 	if (r == 0)
 		server_log_init(&u->log, u->name, http_client_mask(u->client));
 	if (r == -EINVAL)
-		*why = "a header is not of the form \"Name: value\", or is not yours to set";
+		*why = "a header is not of the form \"Name: value\", or is a header that the daemon sets itself";
 	if (r == 0 && u->auth)
 		http_client_set_credential(u->client, (struct http_credential){auth_header, u->auth});
 	if (r == 0)

@@ -117,7 +117,7 @@ static void a_jar_that_cannot_be(void **state)
 	world_start(w);
 	assert_works(w);
 	assert_true(world_log_has(w, "the cookie-jar cannot be written into its directory"));
-	assert_true(world_log_has(w, "the handshake goes without the cookies of this file"));
+	assert_true(world_log_has(w, "the handshake is sent without the cookies of this file"));
 	world_free(w);
 }
 

@@ -130,12 +130,12 @@ static void assert_refused(EVP_PKEY *key, const char *password, const char *faul
 
 static void keys_that_will_not_do(void **state)
 {
-	static const char no_key[] = "it is no private key (PEM) without password";
+	static const char no_key[] = "it is not a private key in PEM form without a password";
 	struct buf out;
 
 	(void)state;
 	assert_refused(read_key(small_pem), NULL, "its key has less than 2048 bits");
-	assert_refused(EVP_EC_gen("P-256"), NULL, "it is no RSA key");
+	assert_refused(EVP_EC_gen("P-256"), NULL, "it is not an RSA key");
 	assert_refused(read_key(key_pem), "password", no_key);
 	buf_init(&out, 8192);
 	assert_string_equal(auth_jwt_put(&jwt, SLICE_NULL, &out), no_key);

@@ -260,7 +260,7 @@ static void jwt_bearer(void **state)
 	w->o.jwt_key_file = put_file(w, 1, "");
 	make(w);
 	assert_int_not_equal(auth_source_fetch(w->source, why), 0);
-	assert_non_null(strstr(why, "/1: it is no private key"));
+	assert_non_null(strstr(why, "/1: it is not a private key"));
 	put_file(w, 1, key_pem);
 	const char *request = ask(w);
 	assert_null(strstr(request, "Authorization"));

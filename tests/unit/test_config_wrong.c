@@ -110,7 +110,7 @@ static void test_bad_values(void **state)
 		{"server x", "backoff-min = 2h", "out of range"},
 		{"server x", "backoff-max = 1y", "no duration"},
 		{"server x", "websocket-ping = 0s", "or off"},
-		{"server x", "websocket-protocol = a, b", "no name of a subprotocol"},
+		{"server x", "websocket-protocol = a, b", "not a name of a subprotocol"},
 		{"server x", "websocket-protocol = \xc3\xa4", "for example: bayeux"},
 		{"server x", "overlap = some", "auto, exact"},
 		{"server x", "handshake-ext = {", "not a JSON object"},

@@ -293,7 +293,7 @@ static void test_broken_lines(void **state)
 		w->lines = 0;
 		start(w);
 		assert_sent(w, "good=1");
-		if (w->lines != 1 || !strstr(w->log, "has lines that are no cookies") ||
+		if (w->lines != 1 || !strstr(w->log, "has lines that are not cookies") ||
 		    !strstr(w->log, w->path) || !strstr(w->log, "server=demo"))
 			fail_msg("line %zu: %u: %s", i, w->lines, w->log);
 		stop(w);
@@ -420,7 +420,7 @@ static void test_bad_preset_file(void **state)
 	w->options.preset_file = w->file;
 	start(w);
 	assert_int_equal(w->lines, 1);
-	assert_non_null(strstr(w->log, "goes without the cookies"));
+	assert_non_null(strstr(w->log, "is sent without the cookies"));
 	assert_non_null(strstr(w->log, strerror(ENOENT)));
 	assert_sent(w, "");
 	/* it comes later */

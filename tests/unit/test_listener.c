@@ -189,7 +189,7 @@ enum thing {
 };
 static const char *const thing_words[] = {
 	"a regular file", "a directory", "a symbolic link", "a symbolic link",
-	"a symbolic link", "a pipe", "a socket that is not ours",
+	"a symbolic link", "a pipe", "a socket that is not of cometd-bridged",
 };
 
 static void place(const char *path, enum thing thing)

@@ -86,7 +86,7 @@ static void whose_credential(void **state)
 	(void)state;
 	must_add("plugin-good", "a", "now");
 	assert_int_equal(plugin_chain_credential(world.chain, "b", 30, why, &s), PLUGIN_E_UNFIT);
-	assert_string_equal(why, "it is no extension of this server");
+	assert_string_equal(why, "this server has no such extension");
 	assert_int_equal(plugin_chain_credential(world.chain, "a", 30, why, &s), 0);
 	assert_int_equal(plugin_chain_credential(world.chain, "a", 30, why, &again), PLUGIN_E_UNFIT);
 	assert_string_equal(why, "its credential is used already");

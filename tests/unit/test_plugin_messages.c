@@ -76,19 +76,19 @@ static void faults_are_contained(void **state)
 	} cases[] = {
 		{"/fail", "Input/output error"},
 		{"/odd", "no verdict"},
-		{"/misuse/garbage-data", "data that it sets is no JSON"},
-		{"/misuse/two-values", "data that it sets is no JSON"},
-		{"/misuse/inject-data", "data that it sets is no JSON"},
-		{"/misuse/inject-same", "data that it sets is no JSON"},
-		{"/misuse/no-value", "data that it sets is no JSON"},
-		{"/misuse/bad-utf8", "data that it sets is no JSON"},
+		{"/misuse/garbage-data", "data that it sets is not valid JSON"},
+		{"/misuse/two-values", "data that it sets is not valid JSON"},
+		{"/misuse/inject-data", "data that it sets is not valid JSON"},
+		{"/misuse/inject-same", "data that it sets is not valid JSON"},
+		{"/misuse/no-value", "data that it sets is not valid JSON"},
+		{"/misuse/bad-utf8", "data that it sets is not valid JSON"},
 		{"/misuse/deep-data", "nests too deeply"},
 		{"/misuse/garbage-ext", "in ext is no JSON"},
 		{"/misuse/inject-ext", "in ext is no JSON"},
 		{"/misuse/close-ext", "in ext is no JSON"},
 		{"/misuse/deep-ext", "nests too deeply"},
-		{"/misuse/no-name", "the name that it sets in ext is none"},
-		{"/misuse/bad-name", "the name that it sets in ext is none"},
+		{"/misuse/no-name", "it sets an invalid name in ext"},
+		{"/misuse/bad-name", "it sets an invalid name in ext"},
 		{"/misuse/reserved", "belongs to a built-in extension"},
 		{"/misuse/too-much", "too much in ext"},
 		{"/misuse/too-often", "too much in ext"},
@@ -118,7 +118,7 @@ static void what_is_not_allowed(void **state)
 	(void)state;
 	must_add("plugin-good", "a", "");
 	assert_string_equal(pass(HOOK_CONNECT, false, "/delete", NULL, NULL), UNTOUCHED);
-	assert_log("reason=it deletes what may not be deleted");
+	assert_log("reason=it deletes a message that must not be deleted");
 	assert_string_equal(pass(HOOK_PUBLISH, true, "/data", NULL, NULL), UNTOUCHED);
 	assert_log("reason=it sets data where that is not allowed");
 	assert_string_equal(pass(HOOK_PUBLISH, true, "/trace", NULL, NULL), UNTOUCHED);

@@ -34,7 +34,7 @@ static void handshake_is_retried_with_growing_pauses(void **state)
 	     "< +1152..1728", "< state handshaking%", HANDSHAKE,
 	     /* a proxy's page, an empty body, an empty array */
 	     "> reply connect <html>busy</html>",
-	     "< state unconnected: not JSON but a page for people: a login page or a proxy%",
+	     "< state unconnected: HTML instead of JSON: a login page or a proxy%",
 	     "< note left out of an answer, because it is not Bayeux: all%", "> sleep 99000", "< +1382..2074",
 	     "< state handshaking%", HANDSHAKE, "> reply connect []",
 	     "< state unconnected: the response contains no reply", "> sleep 99000", "< +1658..2490",
