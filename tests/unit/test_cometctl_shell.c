@@ -37,6 +37,23 @@ static void test_signals(void **state)
 	}
 }
 
+/* Until the signal is not pending any more: it was ignored, or read. */
+static void await_signal(pid_t pid, int signal)
+{
+	char path[64], line[128];
+	unsigned long pending = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	do {
+		FILE *f = fopen(path, "re");
+
+		assert_non_null(f);
+		while (fgets(line, sizeof(line), f) && sscanf(line, "ShdPnd: %lx", &pending) != 1)
+			;
+		fclose(f);
+	} while (pending & 1ul << (signal - 1) && poll(NULL, 0, 1) == 0);
+}
+
 /* In the background of a script SIGINT is ignored: Ctrl-C ends others, and it goes on. */
 static void test_ignored_signal(void **state)
 {
@@ -49,6 +66,7 @@ static void test_ignored_signal(void **state)
 	signal(SIGINT, SIG_DFL);
 	read_until(&r, "/a\t1\n");
 	kill(r.pid, SIGINT);
+	await_signal(r.pid, SIGINT);
 	daemon_go(d);
 	finish(&r);
 	assert_int_equal(r.status, 0);
