@@ -39,6 +39,16 @@ bool ext_replay_in_effect(const struct ext *x)
 	return LIST_OF(x, const struct ext_replay, ext)->on;
 }
 
+void ext_replay_move(struct ext *x, struct ext *from)
+{
+	struct ext_replay *a = replay_of(x), *b = replay_of(from);
+	struct replay_store *store = a->store;
+	if (a->start != b->start)
+		return;
+	a->store = b->store;
+	b->store = store;
+}
+
 /* the channel's name at Salesforce, without "?filter" */
 static struct slice plain(struct slice channel)
 {

@@ -19,5 +19,8 @@ int ext_replay_new(enum session_replay start, enum session_replay_fallback fallb
 		   struct replay_store *store, struct ext **ret);
 /* whether the server of the present session confirmed it */
 bool ext_replay_in_effect(const struct ext *x);
+/* The markers of `from` become those of `x`, for a session that takes the place of another with the same channels;
+   unless the two begin differently. */
+void ext_replay_move(struct ext *x, struct ext *from);
 
 #endif

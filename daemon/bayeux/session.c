@@ -3,6 +3,7 @@
  * wanted channels and publishes, time. Nothing is sent while an event is still to be
  * reported. Reactions to replies and failures are in session_life.c.
  */
+#include "bayeux/ext_replay.h"
 #include "bayeux/session_core.h"
 
 #include "base/errors.h"
@@ -199,6 +200,42 @@ void session_stop(struct session *s, uint64_t now)
 		state_set(s, now, SESSION_DISCONNECTING, NULL);
 	}
 	wake_up(&s->wake);
+}
+
+void session_stop_because(struct session *s, uint64_t now, struct slice why)
+{
+	if (s->state != SESSION_OFF)
+		state_reason(s, "%.*s", SLICE_ARG(why));
+	session_stop(s, now);
+}
+
+/* The number of `url` among the URLs of `s`; their count when it is none of them. */
+static size_t find_url(const struct session *s, const char *url)
+{
+	size_t i = 0;
+	while (i < s->urls.n && strcmp(s->o.urls[i], url) != 0)
+		i++;
+	return i;
+}
+
+void session_succeed(struct session *s, struct session *before)
+{
+	s->since = before->since;
+	s->losses = before->losses;
+	s->generation = before->generation;
+	s->gap_next = before->gap_next;
+	s->handshakes = before->handshakes;
+	s->connects = before->connects;
+	s->published = before->published;
+	s->received = before->received;
+	s->deleted = before->deleted;
+	s->failures = before->failures;
+	s->late_answers = before->late_answers;
+	if (s->o.urls && before->o.urls)
+		s->home = find_url(s, before->o.urls[before->home]);
+	/* the positions of another server mean nothing to this one */
+	if (s->replay && before->replay && s->home < s->urls.n)
+		ext_replay_move(s->replay, before->replay);
 }
 
 void session_probe(struct session *s, uint64_t now)

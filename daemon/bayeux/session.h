@@ -192,6 +192,14 @@ void session_start(struct session *s, uint64_t now);
 /* Ends the session: sends a disconnect if there is one; OFF follows with its reply, or 2 s later.
    Queued publishes end as not sent. */
 void session_stop(struct session *s, uint64_t now);
+/* The same with a reason for people, which the states that follow show. */
+void session_stop_because(struct session *s, uint64_t now, struct slice why);
+/*
+ * Makes `s`, which is not started yet, the successor of `before`, which is off and is freed next: generation and
+ * counters go on, so that the first time it is connected reports a gap if `before` ever had a session. Replay goes
+ * on after the last event delivered, if the URL in use is one of the new ones and the option `replay` is the same.
+ */
+void session_succeed(struct session *s, struct session *before);
 /* The link may be broken (after suspend, or by command): checks it with a timeout-0 connect at once. */
 void session_probe(struct session *s, uint64_t now);
 

@@ -156,7 +156,8 @@ struct session {
 
 	struct list exts;
 	struct ext_fixed fixed[SESSION_EXTS], fields[SESSION_EXTS];
-	const struct ext *ack, *replay; /* in exts; NULL when not offered */
+	const struct ext *ack;          /* in exts; NULL when not offered */
+	struct ext *replay;             /* the same */
 	const struct ext *timesync;     /* the same */
 
 	/* input not yet looked at */

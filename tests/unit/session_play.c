@@ -15,6 +15,7 @@
 #define LINE 8192
 
 struct player {
+	const struct session_options *options;
 	struct session *s;
 	uint64_t now, start, peer;
 	const char *line;               /* of the script, for messages */
@@ -330,6 +331,20 @@ static void act_on_lane(struct player *p, struct slice verb, const char *rest)
 		feed(p, batch, text(p, rest), end);
 }
 
+static void succeed(struct player *p, const char *line)
+{
+	struct session_options o = *p->options;
+	struct slice channel = word(&line);
+	struct session *before = p->s;
+
+	if (*line)
+		o.urls += number(&line);
+	assert_int_equal(session_new(&o, (struct wake){0}, &p->s), 0);
+	assert_int_equal(session_want(p->s, channel, p->peer), 0);
+	session_succeed(p->s, before);
+	session_free(before);
+}
+
 static void act(struct player *p, const char *line)
 {
 	const char *rest = line;
@@ -340,7 +355,10 @@ static void act(struct player *p, const char *line)
 		session_bytes_arrived(p->s, p->now,
 			      strstr(rest, "websocket") ? 0 : p->batch[lane_word(p, &rest)]);
 	} else if (slice_eq(verb, SLICE("stop"))) {
-		session_stop(p->s, p->now);
+		if (*rest)
+			session_stop_because(p->s, p->now, text(p, rest));
+		else
+			session_stop(p->s, p->now);
 	} else if (slice_eq(verb, SLICE("probe"))) {
 		session_probe(p->s, p->now);
 	} else if (slice_eq(verb, SLICE("period"))) {
@@ -357,6 +375,8 @@ static void act(struct player *p, const char *line)
 		session_peer_left(p->s, number(&rest));
 	} else if (slice_eq(verb, SLICE("want"))) {
 		assert_int_equal(session_want(p->s, text(p, rest), p->peer), 0);
+	} else if (slice_eq(verb, SLICE("succeed"))) {
+		succeed(p, rest);
 	} else if (slice_eq(verb, SLICE("unwant"))) {
 		session_unwant(p->s, text(p, rest));
 	} else if (slice_eq(verb, SLICE("publish")) || slice_eq(verb, SLICE("call"))) {
@@ -437,6 +457,7 @@ void play(const struct session_options *o, const char *const *script)
 {
 	struct player *p = calloc(1, sizeof(*p));
 	assert_non_null(p);
+	p->options = o;
 	p->now = p->start = 1000000;
 	buf_init(&p->text, 1 << 20);
 	assert_int_equal(session_new(o, (struct wake){0}, &p->s), 0);

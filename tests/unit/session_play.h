@@ -4,8 +4,9 @@
  * match the next "<" line, and none may be left over. A "'" in a line means a quotation
  * mark; "%" in a "<" line matches any text.
  *
- *     > start | stop | probe | authorized | not-yet WHY
+ *     > start | stop [WHY] | probe | authorized | not-yet WHY
  *     > want CHANNEL | unwant CHANNEL
+ *     > succeed CHANNEL [N]      another session that wants this channel, at URL N alone, takes its place
  *     > publish COOKIE CHANNEL MS DATA [EXT]  | call …     (MS until its deadline)
  *     > peer N                   the peer that publishes from now on (0)
  *     > left N                   that peer has disconnected

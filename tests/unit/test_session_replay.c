@@ -563,6 +563,38 @@ static void memory_fails(void **state)
 	envelope_batch_fini(&b);
 }
 
+#define GOODBYE                                                                                    \
+	"> stop the reason", "< state disconnecting%: the reason", "< disconnect %",            \
+		"> reply command [{'channel':'/meta/disconnect','successful':true}]"
+#define STOPPED GOODBYE, "< abort all", "< state off gap: the reason"
+/* the successor's first session, with its gap */
+#define SUCCEED(at)                                                                                \
+	"> succeed /e" at, "> start", "< state handshaking gap", OFFER, AGREED("true"),            \
+		"< state connecting gap", CONNECT
+
+/* A session with other options continues after the last event delivered; at another server it begins as
+   configured. The gap is reported in any case. */
+static void a_successor_continues(void **state)
+{
+	static const char *const urls[] = {"http://a/", "http://b/"};
+	(void)state;
+	options.urls = urls;
+	options.n_urls = 1;
+	options.url_shared = true;
+	PLAY(&options, UP, "> want /e", SUBSCRIBE("/e", "-1"), SUBSCRIBED("/e"),
+	     COMES(EVENT("/e", "6")), HEARD("/e"), CONNECT, STOPPED, SUCCEED(""),
+	     SUBSCRIBE("/e", "6"), SUBSCRIBED("/e"), CONNECT_OK, "< state connected gap", CONNECT,
+	     COMES(EVENT("/e", "8")), HEARD("/e"), CONNECT, STOPPED, SUCCEED(" 1"),
+	     SUBSCRIBE("/e", "-1"));
+	/* one that never had a session has no gap to report */
+	PLAY(&options, "> want /e", "> succeed /e", "> start", "< state handshaking", OFFER,
+	     AGREED("true"), "< state connecting", CONNECT, SUBSCRIBE("/e", "-1"), SUBSCRIBED("/e"),
+	     CONNECT_OK, "< state connected", CONNECT, "> wait 1000", "> period",
+	     "< period connected of 1000 ms, tries 1, losses 0",
+	     "> fail connect broken", "< state unconnected gap%", GOODBYE, "< state off gap: the reason", "> succeed /e",
+	     "> period", "< period off of 0 ms, tries 0, losses 1");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -590,6 +622,7 @@ int main(void)
 		cmocka_unit_test_setup(another_refusal_is_one, setup),
 		cmocka_unit_test_setup(an_id_belongs_to_one_server, setup),
 		cmocka_unit_test_setup(a_marker_waits_for_delivery, setup),
+		cmocka_unit_test_setup(a_successor_continues, setup),
 		cmocka_unit_test_setup(memory_fails, setup),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
