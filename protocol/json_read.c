@@ -301,7 +301,7 @@ static int ends(struct walk *w, bool object)
 	w->depth--;
 	if (w->depth == 0)
 		w->root_end = end;
-	/* `watching` still tells whether the members of the closing element were read */
+	/* `watching` is still that of the closing element: whether its members were read */
 	if (w->root && w->depth == w->level)
 		go_on = element_ends(w, kind, end);
 	watch(w);

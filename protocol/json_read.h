@@ -86,7 +86,7 @@ int json_read_member(struct slice object, const char *name, struct json_value *r
 
 /* One element of json_read_objects. */
 struct json_element {
-	struct json_value value;   /* the whole element; kind tells whether it is an object */
+	struct json_value value;   /* the whole element; its kind may not be JSON_OBJECT */
 	bool duplicate;            /* a wanted key occurred twice: ignore the fields */
 };
 

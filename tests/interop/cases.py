@@ -114,9 +114,9 @@ def crossing(s):
 def twenty(s):
     """20 processes: one handshake, one subscribe a channel; each gets each message once; 19 are killed."""
     channels = ["/t/one", "/t/two"]
-    hearers = [s.process([sys.executable, os.path.join(HERE, "hearer.py"), s.bridge.path, *channels])
+    subscribers = [s.process([sys.executable, os.path.join(HERE, "subscriber.py"), s.bridge.path, *channels])
                for _ in range(20)]
-    lines = [Lines(hearer.stdout.fileno()) for hearer in hearers]
+    lines = [Lines(subscriber.stdout.fileno()) for subscriber in subscribers]
     for each in lines:
         assert each.next(Deadline(20)) == b"ready"
     publisher = s.peer("publisher")
@@ -133,15 +133,15 @@ def twenty(s):
     assert stats["handshakes"] == 1 and stats["sessions"] == 1, stats
     same(stats["subscribes"], {"/t/one": 1, "/t/two": 1})
 
-    for hearer in hearers[1:]:
-        hearer.kill()
-        hearer.wait()
+    for subscriber in subscribers[1:]:
+        subscriber.kill()
+        subscriber.wait()
     publisher.publish("/t/two", "you alone")
     assert lines[0].next(Deadline(20)) == b'/t/two\t"you alone"'
     stats = s.server.stats()
     assert stats["handshakes"] == 1 and not stats["unsubscribes"], stats
     assert not publisher.events["state"], publisher.events["state"]
-    hearers[0].kill()
+    subscribers[0].kill()
     s.server.wait_for("unsubscribes", 2)
     same(s.server.stats()["unsubscribes"], {"/t/one": 1, "/t/two": 1})
 

@@ -111,7 +111,7 @@ class Proxy:
 
     # ---- failures ----
 
-    async def make_trouble(self, pause):
+    async def make_failure(self, pause):
         kinds = {"cut": 5, "torn": 5, "half-close": 2, "half-open": 1, "stall": 3, "blackhole": 1, "refuse": 1,
                  "all": 2}
         while True:
@@ -147,7 +147,7 @@ class Proxy:
                 each.cut(reset=share < 0.5)
 
     def start(self, pause=(0.02, 1.0)):
-        self.trouble = asyncio.run_coroutine_threadsafe(self.make_trouble(pause), self.loop)
+        self.trouble = asyncio.run_coroutine_threadsafe(self.make_failure(pause), self.loop)
 
     def stop(self):
         """No further failures; what was broken stays broken."""

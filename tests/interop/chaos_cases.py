@@ -162,7 +162,7 @@ def tally_of(counts):
     return ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
 
 
-def holes_are_told(line, published):
+def holes_are_reported(line, published):
     """Each number at most once and in order; where some are missing, a gap was reported in between."""
     last, told, lost = -1, False, 0
     for entry in line:
@@ -200,7 +200,7 @@ def chaos_restarts(s):
             restarts += 1
             next_restart = time.monotonic() + draw.uniform(2, 6)
     finish_restarts(s, peers)
-    lost = [holes_are_told(peer.line[channel], counts[channel]) for peer in peers for channel in CHANNELS]
+    lost = [holes_are_reported(peer.line[channel], counts[channel]) for peer in peers for channel in CHANNELS]
     # all receive the same
     for channel in CHANNELS:
         for peer in peers:

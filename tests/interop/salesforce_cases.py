@@ -10,7 +10,7 @@ import random
 import time
 
 from cases import case, refused, same
-from chaos_cases import drain, holes_are_told, Witness
+from chaos_cases import drain, holes_are_reported, Witness
 from servers import Deadline
 
 SECONDS = float(os.environ.get("CHAOS_SECONDS", "25"))
@@ -20,7 +20,7 @@ CHANNEL = "/event/Order__e"
 FAMILIES = ("/topic/Accounts", "/event/Order__e", "/data/AccountChangeEvent", "/u/notifications/All")
 
 
-class Hearer(Witness):
+class Subscriber(Witness):
     """A witness of the numbers in the payloads of events."""
 
     channels = FAMILIES
@@ -43,10 +43,10 @@ class Org:
             self.counts[channel] += 1
 
 
-def hearers(s, *channels, count=2):
+def subscribers(s, *channels, count=2):
     peers = []
     for n in range(count):
-        peer = Hearer(s.bridge.path, f"hearer{n}")
+        peer = Subscriber(s.bridge.path, f"subscriber{n}")
         s.closing.callback(peer.close)
         s.connected(peer)
         peer.subscribe(*(channels or [CHANNEL]))
@@ -64,7 +64,7 @@ def all_come(org, peers, channels, seconds):
     drain(peers, 0.2)
 
 
-def all_heard(org, peers, *channels):
+def all_received(org, peers, *channels):
     """Every number once and in order, to each of them."""
     all_come(org, peers, channels or [CHANNEL], 30)
     for channel in channels or [CHANNEL]:
@@ -80,10 +80,10 @@ def new_session(s, peers, generation, seconds=30):
 @case(only=ONLY, upstream=UPSTREAM)
 def families(s):
     """Events of all four families, with 64-bit ids digit by digit and without the session's clientId."""
-    org, peers = Org(s), hearers(s, *FAMILIES)
+    org, peers = Org(s), subscribers(s, *FAMILIES)
     for channel in FAMILIES:
         org.publish(5, channel)
-    all_heard(org, peers, *FAMILIES)
+    all_received(org, peers, *FAMILIES)
     last = None
     for message in peers[0].messages:
         assert "clientId" not in message.raw and "Salesforce" not in message.raw, message.raw
@@ -98,9 +98,9 @@ def families(s):
 
 def token_expires(s, how):
     """The token dies twice; the new one lies there a little later. What was published meanwhile comes."""
-    org, peers = Org(s), hearers(s)
+    org, peers = Org(s), subscribers(s)
     org.publish(3)
-    all_heard(org, peers)
+    all_received(org, peers)
     for n in range(2):
         generation = peers[0].states["real"]["generation"]
         s.server.command(f"token {how} second{n}")
@@ -113,7 +113,7 @@ def token_expires(s, how):
         new_session(s, peers, generation)
         assert peers[0].line[CHANNEL].count("gap"), state
         org.publish(3)
-        all_heard(org, peers)
+        all_received(org, peers)
 
 
 @case(only=ONLY, upstream=UPSTREAM)
@@ -137,16 +137,16 @@ def token_expires_sfdc(s):
 @case(only=ONLY, upstream=UPSTREAM, credential="oauth")
 def token_expires_oauth(s):
     """The token dies and the daemon has the next one issued by itself, again and again."""
-    org, peers = Org(s), hearers(s)
+    org, peers = Org(s), subscribers(s)
     org.publish(3)
-    all_heard(org, peers)
+    all_received(org, peers)
     for n, how in enumerate(("http", "error", "sfdc") * 2):
         generation = peers[0].states["real"]["generation"]
         s.server.command(f"token {how} issued{n}")
         org.publish(6)
         new_session(s, peers, generation)
         org.publish(3)
-        all_heard(org, peers)
+        all_received(org, peers)
     assert s.server.stats()["tokens"] >= 7, s.server.stats()
 
 
@@ -154,7 +154,7 @@ def token_expires_oauth(s):
 def filters(s):
     """A topic with a filter: matching events arrive, and after a loss those after the last one."""
     topic = "/topic/Accounts"
-    peer = Hearer(s.bridge.path, "filtered")
+    peer = Subscriber(s.bridge.path, "filtered")
     s.closing.callback(peer.close)
     s.connected(peer)
     peer.subscribe(f"{topic}?region='Far East'")
@@ -172,13 +172,13 @@ def filters(s):
 
 
 def session_lost(s, end):
-    org, peers = Org(s), hearers(s, *FAMILIES)
+    org, peers = Org(s), subscribers(s, *FAMILIES)
     for n in range(6):
         for channel in FAMILIES:
             org.publish(3, channel)
         # without any event received there is no position to continue from
         if n % 2 == 0:
-            all_heard(org, peers, *FAMILIES)
+            all_received(org, peers, *FAMILIES)
         generation = peers[0].states["real"]["generation"]
         end()
         for _ in range(30):
@@ -186,7 +186,7 @@ def session_lost(s, end):
                 org.publish(1, channel)
             drain(peers, 0.01)
         new_session(s, peers, generation)
-    all_heard(org, peers, *FAMILIES)
+    all_received(org, peers, *FAMILIES)
 
 
 @case(only=ONLY, upstream=UPSTREAM)
@@ -206,25 +206,25 @@ def too_busy(s):
     """503 within ext: the subscribe is repeated until the server has the time; slots taken: the handshake."""
     s.server.command("busy 3")
     org = Org(s)
-    peer = Hearer(s.bridge.path, "hearer")
+    peer = Subscriber(s.bridge.path, "subscriber")
     s.closing.callback(peer.close)
     s.connected(peer)
     peer.post("subscribe", channel=CHANNEL)
     s.server.wait_for("subscribes", 1)
     org.publish(5)
-    all_heard(org, [peer])
+    all_received(org, [peer])
     s.server.command("full 2")
     s.server.command("busy 2")
     s.server.expire()
     org.publish(5)
-    all_heard(org, [peer])
+    all_received(org, [peer])
 
 
 def stale(s):
     """The last event received is not retained any more when the session is back."""
-    org, peers = Org(s), hearers(s)
+    org, peers = Org(s), subscribers(s)
     org.publish(4)
-    all_heard(org, peers)
+    all_received(org, peers)
     generation = peers[0].states["real"]["generation"]
     s.server.command("token error second")
     peers[0].wait_state(lambda st: st.get("reason", "").startswith("waiting for credentials"), 20)
@@ -247,7 +247,7 @@ def stale_all(s):
     drain(peers, 0.3)
     for peer in peers:
         same(peer.heard(CHANNEL), [0, 1, 2, 3, 7, 8, 9, 10, 11])
-        same(holes_are_told(peer.line[CHANNEL], org.counts[CHANNEL]), 3)
+        same(holes_are_reported(peer.line[CHANNEL], org.counts[CHANNEL]), 3)
 
 
 @case(only=ONLY, upstream=dict(UPSTREAM, **{"replay-fallback": "new"}))
@@ -260,7 +260,7 @@ def stale_new(s):
         peer.read_until(lambda p=peer: len(p.heard(CHANNEL)) >= 6, 20, "nothing new came")
     for peer in peers:
         same(peer.heard(CHANNEL), [0, 1, 2, 3, 10, 11])
-        same(holes_are_told(peer.line[CHANNEL], org.counts[CHANNEL]), 6)
+        same(holes_are_reported(peer.line[CHANNEL], org.counts[CHANNEL]), 6)
 
 
 @case(only=ONLY, upstream=dict(UPSTREAM, **{"replay-fallback": "stop"}))
@@ -271,7 +271,7 @@ def stale_stop(s):
         peer.read_until(lambda p=peer: any(not e["ok"] for e in p.events["subscription"]), 20,
                         lambda p=peer: f"nobody said that it is refused: {p.events['subscription']}")
         same(peer.heard(CHANNEL), [0, 1, 2, 3])
-        same(holes_are_told(peer.line[CHANNEL], org.counts[CHANNEL]), 6)
+        same(holes_are_reported(peer.line[CHANNEL], org.counts[CHANNEL]), 6)
     same(s.server.stats()["subscribes"][CHANNEL], 2)
 
 
@@ -280,10 +280,10 @@ def storm(s):
     """Everything at random, and a bad network on top: every retained event comes once. When the network
     holds back the answer to the connect, what is in it comes late; otherwise they come in order."""
     channels = FAMILIES
-    org, peers = Org(s), hearers(s, *channels)
+    org, peers = Org(s), subscribers(s, *channels)
     for channel in channels:
         org.publish(1, channel)
-    all_heard(org, peers, *channels)
+    all_received(org, peers, *channels)
     draw = random.Random(s.seed)
     tokens = 0
     done = dict.fromkeys(("expire", "kick", "busy", "token", "full"), 0)

@@ -15,7 +15,7 @@
  *                                "command" for the last batch that was no connect
  *     > late LANE TEXT           the same without its end
  *     > end LANE                 the end of a response
- *     > heard LANE|websocket     bytes came for that batch, or on the WebSocket
+ *     > heard LANE|websocket     bytes arrived for that batch, or on the WebSocket
  *     > part TEXT                a piece of a message over the WebSocket; what follows may be
  *                                another, or a frame, or a close
  *     > frame TEXT               one message over the WebSocket
