@@ -1,7 +1,6 @@
 /*
- * Owns the reading position in a text, and the incomplete element at the end of
- * the bytes read so far. Guarantees that the result does not depend on how the
- * text is cut into pieces, and that at most `max` bytes are kept.
+ * Reads elements from a text that arrives in pieces. The result does not depend on how
+ * the text is divided; of an incomplete element at most `max` bytes are kept.
  */
 #include "bayeux/elements.h"
 

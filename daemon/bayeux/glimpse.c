@@ -1,6 +1,6 @@
 /*
- * Searches one broken or oversized message for a few fields. Guarantees that it
- * reads each byte once, keeps a bounded number of them, and never fails.
+ * Searches one malformed or oversized message for a few fields. It reads each byte once,
+ * keeps a bounded number of them, and never fails.
  */
 #include "bayeux/glimpse.h"
 

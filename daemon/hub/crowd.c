@@ -1,7 +1,7 @@
 /*
- * Owns, for each server, the list of slow receivers: messages of that server
- * fill more than half of their outbox, but their socket still accepts data.
- * Whether reading from the server waits for them is decided by the caller.
+ * For each server, the list of slow receivers: messages of that server fill more than
+ * half of their outbox, but their socket still accepts data. The caller decides whether
+ * reading from the server waits for them.
  */
 #include "hub/crowd.h"
 

@@ -1,6 +1,6 @@
 /*
- * Owns the process of a token server and the page of memory that it shares with
- * the test. Guarantees that it dies with the test, and that every wait ends.
+ * The process of a token server and the memory that it shares with the test. The process
+ * ends with the test, and every wait has a deadline.
  */
 #include "tests/scenario/tokens.h"
 

@@ -1,5 +1,5 @@
 /*
- * Owns nothing: a watch is an inotify descriptor, which the caller closes.
+ * A watch is an inotify descriptor, which the caller closes.
  */
 #include "tests/scenario/watch.h"
 

@@ -1,6 +1,6 @@
 /*
- * Owns one hand-made connection to the daemon and the frames that came over it.
- * Knows the local wire and cmocka, and nothing of daemon or library.
+ * A connection to the daemon and the frames received on it. Independent of the client
+ * library, so that the same fault in both cannot go unnoticed.
  */
 #include "tests/scenario/wire.h"
 

@@ -1,5 +1,5 @@
 /*
- * Owns what tests of the library over a real socket have in common.
+ * Common functions of the tests of the library over a real socket.
  */
 #include "tests/unit/client_test.h"
 

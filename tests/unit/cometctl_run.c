@@ -1,6 +1,5 @@
 /*
- * Owns the processes of cometctl_run.h. Guarantees that one which hangs is
- * killed, and fails the test.
+ * The processes of cometctl_run.h. A process that hangs is killed, and the test fails.
  */
 #include "tests/unit/cometctl_run.h"
 

@@ -1,5 +1,5 @@
 /*
- * Owns one directory with files of configuration while a test runs.
+ * A directory with configuration files for one test.
  */
 #include "tests/unit/config_text.h"
 

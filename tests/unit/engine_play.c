@@ -1,5 +1,5 @@
 /*
- * Owns the player of conversations with the client engine.
+ * Plays conversations with the client engine.
  */
 #include "tests/unit/engine_play.h"
 

@@ -1,6 +1,6 @@
 /*
- * Owns the loop, the server's end and the post of one test, and the directory of
- * its certificates. Guarantees that all is gone after the test.
+ * The loop, the server's end and the http_post of a test, and the directory of its
+ * certificates. All are freed and removed after the test.
  */
 #include "tests/unit/http_world.h"
 

@@ -1,6 +1,6 @@
 /*
- * Owns one outbox, the blob it is fed from and what its peer has read. Knows what
- * is due, not how the outbox keeps it.
+ * An outbox, the blob it is fed from, and the frames that its peer has read, compared
+ * with those that are expected.
  */
 #include "tests/unit/outbox_world.h"
 

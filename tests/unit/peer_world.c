@@ -1,6 +1,6 @@
 /*
- * Owns one peer's loop, its handler's notes and the other end of its socket.
- * Guarantees that each peer is gone and closed exactly once.
+ * The loop of a peer, the log of its handler, and the other end of its socket. Checks
+ * that each peer is closed and freed exactly once.
  */
 #include "tests/unit/peer_world.h"
 

@@ -1,7 +1,7 @@
 /*
- * Owns the model of server, network and driver (see session_model.h). Decides
- * by its seed alone, so that a run can be repeated. Knows the session's public
- * interface only.
+ * A model of server, network and driver (see session_model.h). All decisions depend only
+ * on the seed, so that a run can be repeated. Uses only the public interface of the
+ * session.
  */
 #include "tests/unit/session_model.h"
 

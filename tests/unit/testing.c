@@ -1,6 +1,5 @@
 /*
- * Owns the countdown to the allocation that fails (see testing.h). Knows
- * nothing of what is tested.
+ * The allocator of the tests, which fails at a chosen allocation (see testing.h).
  */
 #include "tests/unit/testing.h"
 

@@ -1,6 +1,6 @@
 /*
- * Owns the loop, the server's end and the WebSocket of one test. Guarantees that
- * all is gone after the test, and that time goes on.
+ * The loop, the server's end and the WebSocket of a test. All are freed after the test,
+ * and the real clock is restored.
  */
 #include "tests/unit/ws_world.h"
 
