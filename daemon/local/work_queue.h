@@ -14,7 +14,7 @@
  * one small request at a time. Busy light items are served before the heavy ones, as
  * long as they take less than half of the turn. And since a request needs two turns,
  * one for itself and one for the answer of the server, neither may be long each time:
- * while other items are light and served, the heavy ones pause for five times as long
+ * while other items are light and served, the heavy ones pause for ten times as long
  * as they worked, however many they are.
  */
 #ifndef LOCAL_WORK_QUEUE_H
