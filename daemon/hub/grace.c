@@ -11,6 +11,12 @@ static bool is_loss(enum session_state state)
 	       state == SESSION_CONNECTING;
 }
 
+/* When the loss is reported; UINT64_MAX: never. `max` may have changed since the link was lost. */
+static uint64_t until(const struct grace *p)
+{
+	return p->max < UINT64_MAX - p->lost_at ? p->lost_at + p->max : UINT64_MAX;
+}
+
 static bool begins(const struct grace *p, const struct session_info *info)
 {
 	return p->up && p->max && is_loss(info->state);
@@ -23,11 +29,11 @@ bool grace_defers(struct grace *p, const struct session_info *info, uint64_t now
 
 	if (!p->deferring && begins(p, info)) {
 		p->deferring = true;
-		p->until = p->max < UINT64_MAX - now ? now + p->max : UINT64_MAX;
+		p->lost_at = now;
 		p->last_member = last_member;
 		return true;
 	}
-	if (p->deferring && is_loss(info->state) && now < p->until)
+	if (p->deferring && is_loss(info->state) && now < until(p))
 		return true;
 	bool kept = p->deferring && back && !info->gap;
 	p->deferring = false;
@@ -37,12 +43,12 @@ bool grace_defers(struct grace *p, const struct session_info *info, uint64_t now
 
 uint64_t grace_deadline(const struct grace *p)
 {
-	return p->deferring ? p->until : UINT64_MAX;
+	return p->deferring ? until(p) : UINT64_MAX;
 }
 
 bool grace_is_over(struct grace *p, uint64_t now)
 {
-	if (!p->deferring || now < p->until)
+	if (!p->deferring || now < until(p))
 		return false;
 	p->deferring = p->up = false;
 	return true;

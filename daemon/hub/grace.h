@@ -14,8 +14,8 @@
 struct grace {
 	uint64_t max;           /* ms; 0: every change is reported; UINT64_MAX: never over */
 	bool up;                /* "connected" was reported last */
-	bool deferring;             /* a loss is not reported yet to members up to last_member */
-	uint64_t until;         /* … until this time; UINT64_MAX: never */
+	bool deferring;         /* a loss is not reported yet to members up to last_member */
+	uint64_t lost_at;       /* … until `max` after this time */
 	/* the newest member when the link was lost; later ones got the state in the reply to hello */
 	uint64_t last_member;
 };

@@ -115,6 +115,72 @@ int hub_add_server(struct hub *h, struct slice name, bool is_default, struct ses
 	return 0;
 }
 
+static void end_request(struct request *r, struct slice why)
+{
+	struct member *member = r->member;
+	struct hub *h = r->hub;
+	uint64_t id = r->id;
+
+	if (r->n_items > 0) {
+		request_postpone(r);
+		return;
+	}
+	request_free(r);
+	hub_refuse(h, member, id, PROTOCOL_E_UNKNOWN_OUTCOME, why);
+}
+
+/* Whether the channel counts for the member of this subscription. */
+static bool is_first_holder(const struct subscription *s)
+{
+	return s->interest && s->interest->holders.next == &s->of_interest;
+}
+
+/* In the order in which the members came and subscribed. */
+static int want_all(struct hub *h, const struct hub_server *server, struct session *session)
+{
+	LIST_EACH(m, &h->member_list, struct member, link)
+		LIST_EACH(s, &m->subscriptions, struct subscription, of_member) {
+			bool wants = s->server == server && is_first_holder(s);
+			int r = wants ? session_want(session, s->pattern, m->id) : 0;
+
+			if (r)
+				return r;
+		}
+	return 0;
+}
+
+static void unwant_all(struct hub *h, const struct hub_server *server, struct session *session)
+{
+	LIST_EACH(m, &h->member_list, struct member, link)
+		LIST_EACH(s, &m->subscriptions, struct subscription, of_member)
+			if (s->server == server &&
+			    session_channel(session, s->pattern) != SESSION_CHANNEL_NONE)
+				session_unwant(session, s->pattern);
+}
+
+int hub_set_session(struct hub *h, struct hub_server *server, struct session *session)
+{
+	int r = want_all(h, server, session);
+
+	if (r) {
+		unwant_all(h, server, session);
+		return r;
+	}
+	server->session = session;
+	LIST_EACH_SAFE(request, &server->requests, struct request, of_server)
+		if (request->n_items == 0)
+			end_request(request, SLICE("the session was ended because its options "
+						   "changed, and no answer came"));
+		else if (!session_is_up(session))
+			request_postpone(request);
+	return 0;
+}
+
+void hub_set_default(struct hub_server *server, bool is_default)
+{
+	server->is_default = is_default;
+}
+
 void hub_set_grace(struct hub_server *server, uint64_t ms)
 {
 	server->grace.max = ms;
@@ -134,20 +200,6 @@ static void end_subscription(struct hub *h, struct subscription *s, struct slice
 	}
 	request_answer_all(s, REQUEST_FAILED, PROTOCOL_E_UNKNOWN_SERVER, error);
 	subscription_free(s);
-}
-
-static void end_request(struct request *r, struct slice why)
-{
-	struct member *member = r->member;
-	struct hub *h = r->hub;
-	uint64_t id = r->id;
-
-	if (r->n_items > 0) {
-		request_postpone(r);
-		return;
-	}
-	request_free(r);
-	hub_refuse(h, member, id, PROTOCOL_E_UNKNOWN_OUTCOME, why);
 }
 
 void hub_end_requests(struct hub *h, struct slice why)
@@ -173,6 +225,9 @@ void hub_remove_server(struct hub *h, struct hub_server *server)
 		end_request(r, SLICE("the server was taken out of the configuration"));
 	buf_fini(&error);
 	assert(trie_empty(server->trie) && server->interests.n == 0);
+	/* a member in its crowd would count for no other server */
+	hub_crowd_dismiss(server);
+	hub_set_paused(server, false, 0);
 	list_remove(&server->link);
 	server->session = NULL;
 }

@@ -57,8 +57,18 @@ void hub_free(struct hub *h);
 /* The caller keeps ownership of the session, which must outlive the server here. 0, -ENOMEM, -EEXIST. */
 int hub_add_server(struct hub *h, struct slice name, bool is_default, struct session *session,
 		   struct hub_server **ret);
+/*
+ * Exchanges the session of a server. The old one is stopped and its last events are taken; it stays the caller's.
+ * The new one gets the channels that members want, each for the member that wanted it first. A publish or call
+ * that still waits for the old one is answered unknown-outcome; a subscribe that waits for it is answered by the
+ * new one, or pending if that is not up. 0; -ENOMEM: nothing has changed, and the new session wants nothing.
+ */
+int hub_set_session(struct hub *h, struct hub_server *server, struct session *session);
+/* Whether requests that name no server are for this one; of several the first. */
+void hub_set_default(struct hub_server *server, bool is_default);
 /* The grace period of a lost link: the loss is reported to members only after it, and not at all if the
-   link is back before without a gap. 0: reported at once; UINT64_MAX: only a gap is reported. */
+   link is back before without a gap. 0: reported at once; UINT64_MAX: only a gap is reported. A loss that was not
+   reported yet follows the new value: look at hub_deadline() again. */
 void hub_set_grace(struct hub_server *server, uint64_t ms);
 /* Removes a server from the configuration. Stop the session first and handle its last events: requests
    still pending are then answered unknown-outcome. Subscriptions end with a `subscription` event (ok

@@ -13,6 +13,7 @@
 struct double_wish {
 	struct list link;
 	enum session_channel_status status;
+	uint64_t peer;
 	char channel[PROTOCOL_CHANNEL_MAX + 1];
 };
 
@@ -26,6 +27,14 @@ void session_double_init(struct session *s)
 void session_double_fini(struct session *s)
 {
 	assert_true(list_empty(&s->wishes));
+}
+
+void session_double_drop(struct session *s)
+{
+	LIST_EACH_SAFE(w, &s->wishes, struct double_wish, link) {
+		list_remove(&w->link);
+		free(w);
+	}
 }
 
 static struct double_wish *find(const struct session *s, struct slice channel)
@@ -56,6 +65,14 @@ bool session_double_wants(const struct session *s, const char *channel)
 	return find(s, slice_of(channel));
 }
 
+uint64_t session_double_peer(const struct session *s, const char *channel)
+{
+	const struct double_wish *w = find(s, slice_of(channel));
+
+	assert_non_null(w);
+	return w->peer;
+}
+
 const char *session_double_asked(struct session *s)
 {
 	static char copy[sizeof(s->asked)];
@@ -69,7 +86,6 @@ const char *session_double_asked(struct session *s)
 
 int session_want(struct session *s, struct slice channel, uint64_t peer)
 {
-	(void)peer;
 	struct double_wish *w;
 
 	if (find(s, channel))
@@ -80,6 +96,7 @@ int session_want(struct session *s, struct slice channel, uint64_t peer)
 	assert_true(channel.n < sizeof(w->channel));
 	memcpy(w->channel, channel.p, channel.n);
 	w->status = SESSION_CHANNEL_PENDING;
+	w->peer = peer;
 	list_append(&s->wishes, &w->link);
 	note(s, '+', channel);
 	return 0;

@@ -26,6 +26,10 @@ struct session {
 };
 
 void session_double_init(struct session *s);
+/* Forgets what is wanted. */
+void session_double_drop(struct session *s);
+/* For which peer this channel is wanted; it must be. */
+uint64_t session_double_peer(const struct session *s, const char *channel);
 /* Nothing may be wanted any more. */
 void session_double_fini(struct session *s);
 /* What session_channel() returns for this channel from now on; it must be wanted. */

@@ -172,6 +172,33 @@ static void unlimited_and_none(void **state)
 	assert_reported(w, 0, "unconnected", "false");
 }
 
+/* A loss that was not reported yet follows the new value; one that was, is not reported again. */
+static void another_value_holds_at_once(void **state)
+{
+	struct world *w = *state;
+
+	say_at(w, SESSION_UNCONNECTED, false, 10);
+	hub_set_grace(w->servers[0], UINT64_MAX);
+	assert_true(hub_deadline(w->servers[0]) == UINT64_MAX);
+	hub_tick(w->hub, w->servers[0], WORLD_NOW + 10 + MAX, WORLD_UNIX_MS);
+	assert_heard(w, 0, "");
+	hub_set_grace(w->servers[0], 2 * MAX);
+	assert_true(hub_deadline(w->servers[0]) == WORLD_NOW + 10 + 2 * MAX);
+	hub_set_grace(w->servers[0], 0);
+	assert_true(hub_deadline(w->servers[0]) == WORLD_NOW + 10);
+	hub_tick(w->hub, w->servers[0], WORLD_NOW + 20, WORLD_UNIX_MS);
+	assert_reported(w, 0, "unconnected", "false");
+	assert_true(hub_deadline(w->servers[0]) == UINT64_MAX);
+	hub_set_grace(w->servers[0], MAX);
+	say_at(w, SESSION_HANDSHAKING, false, 30);
+	assert_reported(w, 0, "unconnected", "false");
+	say_at(w, SESSION_CONNECTED, false, 40);
+	assert_reported(w, 0, "connected", "false");
+	/* set while it is connected: from the next loss on */
+	say_at(w, SESSION_UNCONNECTED, false, 50);
+	assert_heard(w, 0, "");
+}
+
 #define HUB_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -180,7 +207,7 @@ int main(void)
 		HUB_TEST(back_in_time_is_no_news), HUB_TEST(a_gap_is_always_reported),
 		HUB_TEST(a_long_loss_is_reported), HUB_TEST(a_late_loss_is_reported_too),
 		HUB_TEST(an_end_is_reported_at_once), HUB_TEST(new_members_get_later_states),
-		HUB_TEST(unlimited_and_none),
+		HUB_TEST(unlimited_and_none), HUB_TEST(another_value_holds_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

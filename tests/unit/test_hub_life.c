@@ -175,6 +175,24 @@ static void remove_and_add_again(struct life *l, unsigned m)
 	assert_int_equal(hub_add_member(l->w.hub, &l->w.members[m]), 0);
 }
 
+/* The server has another session, and then again the first, which knows nothing any more. */
+static void exchange(struct life *l)
+{
+	struct session *first = &l->w.sessions[0], other;
+	bool up = first->up;
+
+	session_double_init(&other);
+	other.up = up;
+	assert_int_equal(hub_set_session(l->w.hub, l->w.servers[0], &other), 0);
+	session_double_drop(first);
+	session_double_init(first);
+	first->up = up;
+	assert_int_equal(hub_set_session(l->w.hub, l->w.servers[0], first), 0);
+	session_double_drop(&other);
+	/* each publish that waited has its reply */
+	memset(l->cookie, 0, sizeof(l->cookie));
+}
+
 static void step(struct life *l)
 {
 	unsigned m = chance(MEMBERS);
@@ -207,6 +225,10 @@ static void step(struct life *l)
 		break;
 	case 7:
 		message(l);
+		break;
+	case 8:
+		if (chance(8) == 0)
+			exchange(l);
 		break;
 	default:
 		server_decides(l);
