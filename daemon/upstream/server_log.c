@@ -14,6 +14,12 @@ void server_log_init(struct server_log *l, const char *name, struct mask *mask)
 	outage_init(&l->outage);
 }
 
+void server_log_set_mask(struct server_log *l, struct mask *mask)
+{
+	l->mask = mask;
+	l->masked_generation = 0;
+}
+
 /* Copies words of the server or of libcurl, cut to fit, with secrets masked. */
 static struct slice masked(const struct server_log *l, struct slice words, char ret[SERVER_LOG_WORDS_MAX])
 {

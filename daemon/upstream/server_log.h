@@ -25,6 +25,8 @@ struct server_log {
 
 /* `name` and `mask` are the caller's and must outlive it. */
 void server_log_init(struct server_log *l, const char *name, struct mask *mask);
+/* Other options bring another mask. */
+void server_log_set_mask(struct server_log *l, struct mask *mask);
 
 /* The state may have changed: logs a loss or return, and masks the client id from now on. Returns
    whether it changed. */

@@ -8,16 +8,14 @@
 #include "base/clock.h"
 #include "base/errors.h"
 #include "base/log.h"
-#include "upstream/ext_files.h"
 #include "upstream/pace.h"
+#include "upstream/parts.h"
 #include "upstream/server_log.h"
-#include "upstream/sites.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 /* a timer that comes this late did not run: the machine slept, and the link is suspect */
 #define SUSPEND_MS 30000
@@ -46,17 +44,14 @@ struct turn {
 
 struct upstream {
 	char *name;
-	struct ext_files ext_files;
 	struct loop *loop;
+	struct curl_loop *curl;
 	struct hub *hub;
 	struct hub_server *server;
-	struct session *session;
-	struct http_client *client;
-	struct cookie_jar *cookies;     /* NULL: none but the session's */
-	struct auth *auth;              /* NULL: none */
+	struct parts *parts;            /* in use */
+	struct parts *next;             /* take their place when the session has ended; or NULL */
+	bool started;                   /* a session that takes the place of another is started, too */
 	struct auth_waiter waiter;
-	struct sites *sites;
-	char *subprotocol;              /* or NULL */
 	struct loop_timer *timer;
 	uint64_t timer_at;
 	bool tick_due;                  /* the timer fired */
@@ -67,6 +62,8 @@ struct upstream {
 	struct buf out;
 	struct server_log log;
 	struct wake changed;
+	void (*exchanged)(void *ctx);   /* due when the next parts are in use */
+	void *exchanged_ctx;
 	void (*stopped)(void *ctx);
 	void *stopped_ctx;
 };
@@ -88,11 +85,11 @@ static void note_state(struct upstream *u)
 {
 	struct session_info info;
 
-	session_info(u->session, &info);
+	session_info(u->parts->session, &info);
 	wake_up(&u->changed);
 	if (server_log_state(&u->log, loop_now(u->loop), &info) && info.state == SESSION_HANDSHAKING) {
-		ext_files_read(&u->ext_files, u->session);
-		cookie_jar_preset(u->cookies);
+		ext_files_read(&u->parts->ext_files, u->parts->session);
+		cookie_jar_preset(u->parts->cookies);
 	}
 }
 
@@ -102,7 +99,7 @@ static void log_when_due(struct upstream *u)
 
 	if (server_log_due(&u->log) > loop_now(u->loop))
 		return;
-	session_info(u->session, &info);
+	session_info(u->parts->session, &info);
 	server_log_tick(&u->log, loop_now(u->loop), &info);
 }
 
@@ -110,7 +107,7 @@ static void log_failure(struct upstream *u, const struct server_failure *f)
 {
 	struct session_info info;
 
-	session_info(u->session, &info);
+	session_info(u->parts->session, &info);
 	server_log_failure(&u->log, &info, f);
 }
 
@@ -119,7 +116,7 @@ static void take_event(struct upstream *u, const struct session_event *event)
 	if (event->kind == SESSION_EVENT_ABORT) {
 		/* the piece in hand goes away with the turn: the rest of it is looked at now */
 		u->turn.aborted = true;
-		sites_abort(u->sites, event->batch);
+		sites_abort(u->parts->sites, event->batch);
 		return;
 	}
 	if (event->kind == SESSION_EVENT_NOTE) {
@@ -128,8 +125,8 @@ static void take_event(struct upstream *u, const struct session_event *event)
 	}
 	if (event->kind == SESSION_EVENT_UNAUTHORIZED) {
 		if (event->text.n)
-			auth_invalidate(u->auth);
-		auth_get(u->auth, &u->waiter);
+			auth_invalidate(u->parts->auth);
+		auth_get(u->parts->auth, &u->waiter);
 		return;
 	}
 	if (event->kind == SESSION_EVENT_LOST)
@@ -160,8 +157,8 @@ static int pull(struct upstream *u)
 	struct session_event event;
 	int r = 0;
 
-	while (!is_spent(u) || u->turn.aborted || u->stopped) {
-		r = session_next(u->session, loop_now(u->loop), &event);
+	while (!is_spent(u) || u->turn.aborted || u->stopped || u->next) {
+		r = session_next(u->parts->session, loop_now(u->loop), &event);
 		if (r)
 			return r < 0 ? r : 0;
 		u->turn.events++;
@@ -183,9 +180,9 @@ static void on_credential(void *ctx, const char *why)
 	uint64_t now = loop_now(u->loop);
 
 	if (why)
-		session_not_yet_authorized(u->session, now, slice_of(why));
+		session_not_yet_authorized(u->parts->session, now, slice_of(why));
 	else
-		session_authorized(u->session, now);
+		session_authorized(u->parts->session, now);
 	come_round(u);
 }
 
@@ -201,7 +198,7 @@ static void on_heard(void *ctx, uint64_t batch)
 {
 	struct upstream *u = ctx;
 
-	session_bytes_arrived(u->session, loop_now(u->loop), batch);
+	session_bytes_arrived(u->parts->session, loop_now(u->loop), batch);
 }
 
 /* There is no memory for the bytes that arrived: abort the exchange. The server sends its messages again,
@@ -210,14 +207,14 @@ static void give_up_text(struct upstream *u, uint64_t batch)
 {
 	uint64_t now = loop_now(u->loop);
 
-	session_discard_text(u->session);
+	session_discard_text(u->parts->session);
 	if (batch) {
-		sites_abort(u->sites, batch);
-		session_batch_failed(u->session, now, batch, &short_of_memory);
+		sites_abort(u->parts->sites, batch);
+		session_batch_failed(u->parts->session, now, batch, &short_of_memory);
 	} else {
 		/* after an unreadable text messages would be missing unnoticed: open a new WebSocket */
-		sites_abort_websocket(u->sites);
-		session_closed(u->session, now, &short_of_memory);
+		sites_abort_websocket(u->parts->sites);
+		session_closed(u->parts->session, now, &short_of_memory);
 	}
 }
 
@@ -231,30 +228,67 @@ static bool send_one(struct upstream *u)
 	uint64_t now = loop_now(u->loop);
 
 	buf_clear(&u->out);
-	if (session_take_batch(u->session, now, &u->out, &batch))
+	if (session_take_batch(u->parts->session, now, &u->out, &batch))
 		return false;
-	int r = transport_send(sites_transport(u->sites, &batch), &batch, buf_slice(&u->out), why);
+	int r = transport_send(sites_transport(u->parts->sites, &batch), &batch, buf_slice(&u->out), why);
 	if (r) {
 		struct session_failure f = {.kind = SESSION_NOT_SENT,
 					    .reason = slice_of(*why ? why : strerror(-r))};
 		struct server_failure masked;
 		/* this batch alone: what else is on a WebSocket may have arrived, and would be
 		   sent again if it were said not to */
-		session_batch_failed(u->session, now, batch.id, server_log_mask(&u->log, &f, &masked));
+		session_batch_failed(u->parts->session, now, batch.id, server_log_mask(&u->log, &f, &masked));
 		log_failure(u, &masked);
 	}
 	return true;
 }
 
-static void tell_stopped(struct upstream *u)
+static bool is_off(const struct upstream *u)
 {
 	struct session_info info;
+
+	session_info(u->parts->session, &info);
+	return info.state == SESSION_OFF;
+}
+
+/*
+ * The session has ended, and all its events were handled: the next parts take the place of its parts. The old
+ * cookies are written before the new jar reads the file. 0 or -ENOMEM: tried again.
+ */
+static int exchange(struct upstream *u)
+{
+	struct parts *old = u->parts;
+	int r = hub_set_session(u->hub, u->server, u->next->session);
+
+	if (r)
+		return r;
+	session_succeed(u->next->session, old->session);
+	auth_cancel(&u->waiter);
+	u->parts = TAKE(u->next);
+	server_log_set_mask(&u->log, http_client_mask(u->parts->client));
+	parts_free(old);
+	cookie_jar_load(u->parts->cookies);
+	if (u->started)
+		session_start(u->parts->session, loop_now(u->loop));
+	come_round(u);
+	return 0;
+}
+
+static void report_exchanged(struct upstream *u)
+{
+	void (*exchanged)(void *ctx) = u->exchanged;
+
+	if (!exchanged || u->next)
+		return;
+	u->exchanged = NULL;
+	exchanged(u->exchanged_ctx);
+}
+
+static void tell_stopped(struct upstream *u)
+{
 	void (*stopped)(void *ctx) = u->stopped;
 
-	if (!stopped)
-		return;
-	session_info(u->session, &info);
-	if (info.state != SESSION_OFF)
+	if (!stopped || u->next || !is_off(u))
 		return;
 	u->stopped = NULL;
 	stopped(u->stopped_ctx);
@@ -263,7 +297,7 @@ static void tell_stopped(struct upstream *u)
 /* `least`: ms that must pass at least, `most`: at most */
 static void set_timer(struct upstream *u, uint64_t least, uint64_t most)
 {
-	uint64_t now = loop_now(u->loop), at = session_deadline(u->session);
+	uint64_t now = loop_now(u->loop), at = session_deadline(u->parts->session);
 
 	if (hub_deadline(u->server) < at)
 		at = hub_deadline(u->server);
@@ -286,27 +320,27 @@ static bool take_input(struct upstream *u)
 	struct transport_input in;
 	struct server_failure masked;
 
-	if (is_spent(u) || pace_is_paused(&u->pace, now) || sites_next(u->sites, &in))
+	if (is_spent(u) || pace_is_paused(&u->pace, now) || sites_next(u->parts->sites, &in))
 		return false;
 	u->turn.bytes += in.piece.n;
 	switch (in.kind) {
 	case TRANSPORT_PIECE:
 		u->piece_of = in.batch;
-		if (session_feed(u->session, now, in.batch, in.piece))
+		if (session_feed(u->parts->session, now, in.batch, in.piece))
 			give_up_text(u, in.batch);
 		break;
 	case TRANSPORT_TEXT_END:
-		session_text_end(u->session, now);
+		session_text_end(u->parts->session, now);
 		break;
 	case TRANSPORT_END:
-		session_batch_end(u->session, now, in.batch);
+		session_batch_end(u->parts->session, now, in.batch);
 		break;
 	case TRANSPORT_FAILED:
-		session_batch_failed(u->session, now, in.batch, server_log_mask(&u->log, in.failure, &masked));
+		session_batch_failed(u->parts->session, now, in.batch, server_log_mask(&u->log, in.failure, &masked));
 		log_failure(u, &masked);
 		break;
 	case TRANSPORT_CLOSED:
-		session_closed(u->session, now, server_log_mask(&u->log, in.failure, &masked));
+		session_closed(u->parts->session, now, server_log_mask(&u->log, in.failure, &masked));
 		log_failure(u, &masked);
 		break;
 	}
@@ -319,8 +353,8 @@ static void tick(struct upstream *u)
 
 	u->tick_due = false;
 	/* the server is not silent while we do not read */
-	sites_hold(u->sites);
-	session_tick(u->session, now);
+	sites_hold(u->parts->sites);
+	session_tick(u->parts->session, now);
 	hub_tick(u->hub, u->server, now, clock_unix_ms());
 }
 
@@ -335,7 +369,7 @@ static int work(struct upstream *u)
 		int r = pull(u);
 
 		/* without memory, the current piece must be dropped */
-		if (r < 0 && session_has_text(u->session))
+		if (r < 0 && session_has_text(u->parts->session))
 			give_up_text(u, u->piece_of);
 		else if (r)
 			return r;
@@ -353,18 +387,21 @@ static void on_turn_end(void *ctx)
 	struct upstream *u = ctx;
 	int r;
 
-	session_wall_clock(u->session, loop_now(u->loop), clock_unix_ms());
-	ext_files_refresh(&u->ext_files, u->session, loop_now(u->loop));
+	session_wall_clock(u->parts->session, loop_now(u->loop), clock_unix_ms());
+	ext_files_refresh(&u->parts->ext_files, u->parts->session, loop_now(u->loop));
 	pace_settle(&u->pace, loop_now(u->loop));
 	/* this may run more than once in a turn */
 	if (u->turn.number != loop_turns(u->loop) || u->turn.began == 0)
 		u->turn = (struct turn){.number = loop_turns(u->loop), .began = clock_boot_ms()};
 	r = work(u);
 	buf_clear(&u->out);
-	cookie_jar_touch(u->cookies);
+	cookie_jar_touch(u->parts->cookies);
 	log_when_due(u);
+	if (r == 0 && u->next && is_off(u))
+		r = exchange(u);
 	set_timer(u, r < 0 ? SHORTAGE_MS : 0,
-		  r == PULL_SPENT ? 0 : u->pace.paused ? PAUSE_TICK : UINT64_MAX);
+		  r == PULL_SPENT ? 0 : r < 0 ? SHORTAGE_MS : u->pace.paused ? PAUSE_TICK : UINT64_MAX);
+	report_exchanged(u);
 	tell_stopped(u);
 }
 
@@ -376,7 +413,7 @@ static void on_timer(void *ctx)
 	if (now - u->timer_at > SUSPEND_MS) {
 		log_msg(LOG_L_NOTICE, LOG_FIELDS({"server", slice_of(u->name)}),
 			"the machine was suspended: checking the connection");
-		session_probe(u->session, now);
+		session_probe(u->parts->session, now);
 	}
 	u->tick_due = true;
 	come_round(u);
@@ -389,121 +426,43 @@ static void on_wake(void *ctx)
 
 /* ---- birth and death ---- */
 
-/* what is said with each request of that kind */
-static int set_members(struct session *s, enum session_ext kind, const struct upstream_options *o)
-{
-	int r = 0;
+DEFINE_FREEP(upstream, upstream_free)
 
-	if (o->ext[kind])
-		r = session_set_ext(s, kind, slice_of(o->ext[kind]));
-	if (r == 0 && o->fields[kind])
-		r = session_set_fields(s, kind, slice_of(o->fields[kind]));
+static int make_parts(struct upstream *u, const struct upstream_options *o, char *why,
+		      size_t why_size, struct parts **ret)
+{
+	const struct parts_users users = {
+		.loop = u->loop, .curl = u->curl, .name = u->name, .session = {on_wake, u},
+		.transports = {on_ready, on_heard, u},
+	};
+	const char *reason = NULL;
+	int r = parts_new(&users, o, &reason, ret);
+
+	if (r)
+		snprintf(why, why_size, "server %s: %s", o->name, reason ? reason : strerror(-r));
 	return r;
 }
 
-static void mask_message(void *ctx, char *message, size_t n)
+/* Puts the server into the hub. */
+static int make(struct upstream *u, const struct upstream_options *o, char *why, size_t why_size)
 {
-	struct upstream *u = ctx;
+	int r = make_parts(u, o, why, why_size, &u->parts);
 
-	mask_messages(http_client_mask(u->client), message, n);
-}
-
-static int make_session(struct upstream *u, const struct upstream_options *o)
-{
-	struct session_options session = o->session;
-
-	session.credentials = u->auth != NULL;
-	session.urls = sites_shown(u->sites);
-	session.n_urls = sites_count(u->sites);
-	session.message_max = o->http.body_max;
-	session.mask = mask_message;
-	session.mask_ctx = u;
-	session.publish_apart = endpoints_publish_apart(&o->endpoints);
-	if (getrandom(&session.seed, sizeof(session.seed), 0) != sizeof(session.seed))
-		return -errno;
-	int r = session_new(&session, (struct wake){on_wake, u}, &u->session);
-	for (int i = 0; r == 0 && i < SESSION_EXTS; i++)
-		r = set_members(u->session, (enum session_ext)i, o);
-	return r;
-}
-
-static int make_transports(struct upstream *u, struct curl_loop *curl,
-			   const struct upstream_options *o)
-{
-	const struct transport_events events = {on_ready, on_heard, u};
-	struct transport_parts parts = {.loop = u->loop, .curl = curl, .client = u->client};
-
-	websocket_options_default(&parts.websocket);
-	parts.websocket.subprotocol = u->subprotocol;
-	parts.websocket.compression = o->websocket_compression;
-	parts.websocket.ping_interval = o->websocket_ping;
-	return sites_open(u->sites, &parts, &events);
-}
-
-static int add_url(void *ctx, const struct url *url)
-{
-	return cookie_jar_add_url(ctx, url);
-}
-
-static int make_cookies(struct upstream *u, const struct cookie_jar_options *o)
-{
-	int r;
-
-	if (!o->path && !o->preset_file && !o->presets.n)
-		return 0;
-	r = cookie_jar_new(u->loop, u->client, u->name, o, &u->cookies);
+	if (r)
+		return r;
+	cookie_jar_load(u->parts->cookies);
+	server_log_init(&u->log, u->name, http_client_mask(u->parts->client));
+	r = loop_timer_new(u->loop, on_timer, u, &u->timer);
 	if (r == 0)
-		r = sites_each_url(u->sites, add_url, u->cookies);
-	if (r == 0)
-		cookie_jar_load(u->cookies);
-	return r;
-}
-
-static int make(struct upstream *u, struct curl_loop *curl, const struct upstream_options *o,
-		const char **why)
-{
-	int r = sites_new(o->urls.v, o->urls.n, &o->endpoints, &u->sites);
-
-	if (r > 0) {
-		*why = url_fault_text(r);
-		return -EINVAL;
+		r = hub_add_server(u->hub, slice_of(u->name), o->is_default, u->parts->session,
+				   &u->server);
+	if (r) {
+		snprintf(why, why_size, "server %s: %s", o->name, strerror(-r));
+		return r;
 	}
-	if (r == 0)
-		r = http_client_new(&o->http, &u->client);
-	if (r == 0)
-		server_log_init(&u->log, u->name, http_client_mask(u->client));
-	if (r == -EINVAL)
-		*why = "a header is not of the form \"Name: value\", or is a header that the daemon sets itself";
-	if (r == 0 && u->auth)
-		http_client_set_credential(u->client, (struct http_credential){auth_header, u->auth});
-	if (r == 0)
-		r = make_cookies(u, &o->cookies);
-	if (r == 0)
-		r = make_session(u, o);
-	if (r == 0)
-		r = ext_files_secrets(&u->ext_files, o->ext[SESSION_EXT_HANDSHAKE], u->auth,
-				      http_client_mask(u->client));
-	if (r == 0)
-		r = make_transports(u, curl, o);
-	if (r == 0)
-		r = loop_timer_new(u->loop, on_timer, u, &u->timer);
-	if (r)
-		return r;
-	r = hub_add_server(u->hub, slice_of(u->name), o->is_default, u->session, &u->server);
-	if (r)
-		return r;
 	hub_set_grace(u->server, o->patience);
 	pace_init(&u->pace, u->server);
 	return 0;
-}
-
-DEFINE_FREEP(upstream, upstream_free)
-
-/* `text` may be NULL; false when there is no memory */
-static bool copy(const char *text, char **ret)
-{
-	*ret = text ? strdup(text) : NULL;
-	return *ret || !text;
 }
 
 int upstream_new(struct loop *loop, struct curl_loop *curl, struct hub *hub,
@@ -511,44 +470,85 @@ int upstream_new(struct loop *loop, struct curl_loop *curl, struct hub *hub,
 		 struct upstream **ret)
 {
 	CLEANUP(upstream_freep) struct upstream *u = calloc(1, sizeof(*u));
-	const char *reason = NULL;
 
 	if (!u) {
 		auth_free(o->auth);
 		return -ENOMEM;
 	}
-	u->auth = o->auth;
 	auth_waiter_init(&u->waiter, on_credential, u);
 	u->loop = loop;
+	u->curl = curl;
 	u->hub = hub;
 	u->changed = o->changed;
 	/* the handshake may have a secret in its ext */
 	buf_init_secret(&u->out, BATCH_MAX);
 	loop_hook_init(&u->hook, on_turn_end, u);
-	bool copied = copy(o->name, &u->name) &&
-		      ext_files_init(&u->ext_files, u->name, o->ext_files) == 0 &&
-		      copy(o->websocket_protocol, &u->subprotocol);
-	int r = copied ? make(u, curl, o, &reason) : -ENOMEM;
-	if (r) {
-		snprintf(why, why_size, "server %s: %s", o->name, reason ? reason : strerror(-r));
-		return r;
+	u->name = strdup(o->name);
+	if (!u->name) {
+		auth_free(o->auth);
+		return -ENOMEM;
 	}
+	int r = make(u, o, why, why_size);
+	if (r)
+		return r;
 	*ret = TAKE(u);
 	return 0;
 }
 
 void upstream_start(struct upstream *u)
 {
-	session_start(u->session, loop_now(u->loop));
+	u->started = true;
+	session_start(u->parts->session, loop_now(u->loop));
 	come_round(u);
+}
+
+void upstream_set_default(struct upstream *u, bool is_default)
+{
+	hub_set_default(u->server, is_default);
+}
+
+void upstream_set_grace(struct upstream *u, uint64_t ms)
+{
+	hub_set_grace(u->server, ms);
+	/* a loss that was not reported may be due now */
+	come_round(u);
+}
+
+int upstream_exchange(struct upstream *u, const struct upstream_options *o,
+		      void (*exchanged)(void *ctx), void *ctx, char *why, size_t why_size)
+{
+	struct parts *next;
+	int r = make_parts(u, o, why, why_size, &next);
+
+	if (r)
+		return r;
+	parts_free(u->next);
+	u->next = next;
+	u->exchanged = exchanged;
+	u->exchanged_ctx = ctx;
+	upstream_set_default(u, o->is_default);
+	upstream_set_grace(u, o->patience);
+	session_stop_because(u->parts->session, loop_now(u->loop),
+			     SLICE("its options changed; a new session follows"));
+	return 0;
 }
 
 void upstream_stop(struct upstream *u, void (*stopped)(void *ctx), void *ctx)
 {
+	parts_free(TAKE(u->next));
+	u->exchanged = NULL;
+	u->started = false;
 	u->stopped = stopped;
 	u->stopped_ctx = ctx;
-	session_stop(u->session, loop_now(u->loop));
+	session_stop(u->parts->session, loop_now(u->loop));
 	come_round(u);
+}
+
+void upstream_remove(struct upstream *u, void (*stopped)(void *ctx), void *ctx)
+{
+	session_stop_because(u->parts->session, loop_now(u->loop),
+			     SLICE("taken out of the configuration"));
+	upstream_stop(u, stopped, ctx);
 }
 
 void upstream_free(struct upstream *u)
@@ -556,22 +556,15 @@ void upstream_free(struct upstream *u)
 	if (!u)
 		return;
 	loop_hook_cancel(&u->hook);
-	if (u->sites)
-		sites_close(u->sites);
 	auth_cancel(&u->waiter);
 	loop_timer_free(u->timer);
 	if (u->server)
 		hub_remove_server(u->hub, u->server);
-	session_free(u->session);
-	/* the hub's farewell may have woken us */
+	parts_free(u->parts);
+	parts_free(u->next);
+	/* the hub may have woken us when it removed the server */
 	loop_hook_cancel(&u->hook);
-	cookie_jar_free(u->cookies);
-	http_client_free(u->client);
-	auth_free(u->auth);
-	sites_free(u->sites);
 	buf_fini(&u->out);
-	ext_files_fini(&u->ext_files);
-	free(u->subprotocol);
 	free(u->name);
 	free(u);
 }
@@ -583,5 +576,5 @@ const char *upstream_name(const struct upstream *u)
 
 const struct session *upstream_session(const struct upstream *u)
 {
-	return u->session;
+	return u->parts->session;
 }

@@ -45,7 +45,8 @@ struct upstream_options {
 void upstream_options_default(struct upstream_options *o);
 
 /*
- * Makes the session and puts its server into the hub; nothing is sent before upstream_start().
+ * Makes the session and puts its server into the hub; nothing is sent before upstream_start(). Peers that are
+ * connected already may use the server at once, and receive its first `state` after the start.
  * Copies what it needs of `o`. 0; -ENOMEM; -EEXIST for a name that is taken; -EINVAL for a URL or
  * a header that is none; with words in `why` when it is not 0.
  */
@@ -53,14 +54,43 @@ int upstream_new(struct loop *loop, struct curl_loop *curl, struct hub *hub,
 		 const struct upstream_options *o, char *why, size_t why_size,
 		 struct upstream **ret);
 void upstream_start(struct upstream *u);
-/* Says goodbye to the server; stopped(ctx) is called once, when that is done or given up (the
-   session sees to it within 2 seconds), never from within this call. */
+/*
+ * Says goodbye to the server; stopped(ctx) is called once, when that is done or given up (the session sees to it
+ * within 2 seconds), never from within this call. An exchange that has not taken place yet is cancelled, and its
+ * callback is not called.
+ */
 void upstream_stop(struct upstream *u, void (*stopped)(void *ctx), void *ctx);
-/* Ends everything at once; takes the server out of the hub. NULL is fine. Not from its own
-   callbacks. */
+/* The same for a server that is taken out of the configuration: peers see that as the reason of its last states.
+   upstream_free() follows, and ends their subscriptions (unknown-server). */
+void upstream_remove(struct upstream *u, void (*stopped)(void *ctx), void *ctx);
+/* Ends everything at once; takes the server out of the hub. NULL is fine. May be called from stopped(), but from
+   no other callback. */
 void upstream_free(struct upstream *u);
 
+/* ---- changes at run time ---- */
+
+/* These two hold at once and need no other session. */
+void upstream_set_default(struct upstream *u, bool is_default);
+void upstream_set_grace(struct upstream *u, uint64_t ms);
+
+/*
+ * Exchanges the options, except name and `changed`, which stay. The present session says goodbye, within 2
+ * seconds; then all that is made of the options is replaced, and another session begins if this one was started.
+ * The server stays in the hub: its peers keep their subscriptions, a publish or call that waits is answered, and
+ * the first `connected` reports a gap. May be called in any state, also again before it has taken place: then the
+ * options of the last call are used, and the callback of the earlier call is not called.
+ *
+ * Copies what it needs of `o`, and takes o->auth over, also on failure. 0; -ENOMEM or -EINVAL, with words in
+ * `why`: nothing has changed, and the present session goes on.
+ *
+ * exchanged(ctx) is called once, from the loop, when nothing uses the old options, their hooks and credentials any
+ * more; it must not free `u`, and may be NULL. When this returns 0, nothing uses those of an earlier call that was replaced.
+ */
+int upstream_exchange(struct upstream *u, const struct upstream_options *o,
+		      void (*exchanged)(void *ctx), void *ctx, char *why, size_t why_size);
+
 const char *upstream_name(const struct upstream *u);
+/* The present one: valid until the next turn of the loop. */
 const struct session *upstream_session(const struct upstream *u);
 
 #endif

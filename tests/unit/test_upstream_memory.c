@@ -152,11 +152,49 @@ static void test_allocations_websocket(void **state)
 	allocations_meanwhile(*state, true);
 }
 
+/*
+ * Any one allocation fails when the options are exchanged: then nothing has changed. Any one fails later: the other
+ * session begins nevertheless.
+ */
+static void test_exchange(void **state)
+{
+	struct world *w = *state;
+	bool more = true;
+	unsigned failed = 0;
+	uint64_t before;
+
+	use(w, SESSION_LONG_POLLING, 1);
+	start(w);
+	until_connected(w);
+	before = info_of(w).generation;
+	FAIL_EACH_ALLOCATION {
+		int r = upstream_exchange(w->u, &w->o, NULL, NULL, w->why, sizeof(w->why));
+
+		if (r == 0)
+			continue;
+		failed++;
+		assert_int_equal(r, -ENOMEM);
+		assert_true(is_in(w, SESSION_CONNECTED));
+	}
+	assert_true(failed > 10);
+	UNTIL(is_in(w, SESSION_CONNECTED) && info_of(w).generation > before);
+	for (unsigned n = 0; more; n++) {
+		replace_member(w);
+		until_connected(w);
+		before = info_of(w).generation;
+		assert_int_equal(upstream_exchange(w->u, &w->o, NULL, NULL, w->why, sizeof(w->why)), 0);
+		testing_fail_allocation(n);
+		UNTIL(is_in(w, SESSION_CONNECTED) && info_of(w).generation > before);
+		more = testing_allocation_failed();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		UPSTREAM_TEST(test_each_allocation),
 		UPSTREAM_TEST(test_neighbour),
+		UPSTREAM_TEST(test_exchange),
 		UPSTREAM_TEST(test_allocations_longpoll),
 		UPSTREAM_TEST(test_allocations_websocket),
 		UPSTREAM_TEST(test_opening_longpoll),
