@@ -22,6 +22,8 @@
 /* read at once; the larger once a frame is known to be long */
 #define READ_SMALL (16u << 10)
 #define READ_LARGE (64u << 10)
+/* more than some small requests have */
+#define SMALL_INPUT (8u << 10)
 /*
  * Bytes written in one turn: more than arrive for one peer in a turn, so that the queue of a reader that
  * keeps up shrinks, but not so many that other peers wait noticeably.
@@ -321,9 +323,15 @@ static void on_rest(void *ctx)
 
 static const struct work_functions work_functions = {on_step, on_rest};
 
+/* What is known to cost much waits after the small requests of others: a lot of input, and the end of a peer,
+   which may hold many subscriptions. */
 static void add_work(struct peer *p)
 {
-	if (p->state < PEER_CLOSING && !must_pause(p))
+	if (p->state >= PEER_CLOSING || must_pause(p))
+		return;
+	if ((p->suspended & PEER_SUSPEND_END) || frame_pending(&p->reader) > SMALL_INPUT)
+		work_queue_resume(p->queue, &p->work);
+	else
 		work_queue_add(p->queue, &p->work);
 }
 
@@ -334,7 +342,8 @@ static bool came(struct peer *p, ssize_t n)
 		p->counters.bytes_in += (uint64_t)n;
 		return true;
 	}
-	if (n == 0)
+	/* it left without reading all: like the end of input, so that a crowd that leaves takes turns */
+	if (n == 0 || errno == ECONNRESET)
 		suspend(p, PEER_SUSPEND_END);
 	else if (errno != EAGAIN && errno != EINTR)
 		peer_abort(p);
@@ -535,10 +544,12 @@ static void on_ready(void *ctx, unsigned events)
 {
 	struct peer *p = ctx;
 
-	if (events & LOOP_HANGUP) {
+	if ((events & LOOP_HANGUP) && p->state >= PEER_CLOSING) {
 		peer_abort(p);
 		return;
 	}
+	if (events & LOOP_HANGUP)
+		add_work(p);
 	if (events & LOOP_WRITE) {
 		p->blocked = false;
 		loop_at_end(p->loop, &p->flush);

@@ -61,6 +61,15 @@ static uint64_t pause_left(const struct work_queue *q, uint64_t now)
 	return end > now ? end - now : 0;
 }
 
+/* No heavy item pauses any longer because of this one. */
+static void stop_being_light(struct work_queue *q, const struct work_item *item)
+{
+	if (q->light_item != item)
+		return;
+	q->light_item = NULL;
+	q->light_until = 0;
+}
+
 /* Whether the item is heavy after this visit. Heavy ones pause, but none for its own requests when it was
    light itself. */
 static void weigh(struct work_queue *q, struct work_item *item, int64_t cost, bool more)
@@ -74,9 +83,8 @@ static void weigh(struct work_queue *q, struct work_item *item, int64_t cost, bo
 	if (!item->heavy) {
 		q->light_item = item;
 		q->light_until = clock_mono_us() + LIGHT_US;
-	} else if (q->light_item == item) {
-		q->light_item = NULL;
-		q->light_until = 0;
+	} else {
+		stop_being_light(q, item);
 	}
 }
 
@@ -235,6 +243,8 @@ void work_queue_add(struct work_queue *q, struct work_item *item)
 
 void work_queue_resume(struct work_queue *q, struct work_item *item)
 {
+	/* it would wait for itself */
+	stop_being_light(q, item);
 	add_to(q, &q->heavy, item);
 }
 

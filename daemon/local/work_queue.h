@@ -68,7 +68,7 @@ struct loop *work_queue_loop(const struct work_queue *q);
 void work_item_init(struct work_item *item, const struct work_functions *functions, void *ctx);
 /* Adds an item with work to do; its steps begin in this turn, after the descriptors. */
 void work_queue_add(struct work_queue *q, struct work_item *item);
-/* The same for an item that had to pause in the middle of its work: it does not count as idle. */
+/* The same for an item that had to pause in the middle of its work, or is known to cost much: it is not light. */
 void work_queue_resume(struct work_queue *q, struct work_item *item);
 /* No step and no rest() is called after it; required before the item is freed. May be called from its own
    functions. */

@@ -68,6 +68,8 @@ static void on_gone(void *ctx, struct peer *p)
 
 	assert_int_equal(w->closed, 0);
 	w->gone++;
+	if (w->gone_ms)
+		clock_fake(1, clock_boot_ms() + w->gone_ms);
 	w->code = peer_close_code(p);
 	/* a second reason does nothing */
 	peer_close(p, PROTOCOL_E_INTERNAL, SLICE("not this"), 0);

@@ -28,6 +28,7 @@ struct world {
 	struct frame_reader heard;      /* what the other end read */
 	char frames[4096];              /* "[body]" of each frame the handler got, cut */
 	unsigned n_frames, gone, closed;
+	uint64_t gone_ms;               /* how long its end takes the handler */
 	enum protocol_error code;
 };
 

@@ -223,6 +223,57 @@ static void test_many_small_frames_do_not_block_others(void **state)
 	assert_int_equal(other.closed, 1);
 }
 
+enum { CROWD = 20 };
+
+static unsigned count_gone(const struct world crowd[CROWD])
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < CROWD; i++)
+		n += crowd[i].closed;
+	return n;
+}
+
+/* The end of a peer with many subscriptions takes long: when a crowd leaves at once, one ends in a turn, and
+   the requests of others are handled in between. */
+static void test_a_crowd_that_leaves_takes_turns(void **state)
+{
+	struct world w, crowd[CROWD] = {{0}};
+	struct peer_options options;
+
+	(void)state;
+	for (unsigned half_closed = 0; half_closed < 2; half_closed++) {
+		world_open(&w);
+		peer_options_default(&options);
+		say(&w, "hello");
+		for (unsigned i = 0; i < CROWD; i++) {
+			crowd[i] = (struct world){.loop = w.loop, .work = w.work, .gone_ms = 2};
+			world_connect(&crowd[i], &options);
+			say(&crowd[i], "hello");
+			/* what it does not read makes its end a reset */
+			push(crowd[i].peer, 10);
+			if (half_closed)
+				shutdown(crowd[i].fd, SHUT_WR);
+		}
+		settle(&w);
+		for (unsigned i = 0; i < CROWD; i++)
+			close(crowd[i].fd);
+		while (count_gone(crowd) < CROWD) {
+			unsigned frames = w.n_frames, gone = count_gone(crowd);
+			char bytes[64];
+
+			say_raw(&w, bytes, put_frame(bytes, "x"));
+			assert_int_equal(loop_turn(w.loop, false), 0);
+			assert_int_equal(w.n_frames, frames + 1);
+			assert_in_range(count_gone(crowd), gone, gone + 1);
+			clock_fake(1, clock_boot_ms() + 30);
+		}
+		for (unsigned i = 0; i < CROWD; i++)
+			frame_reader_fini(&crowd[i].heard);
+		world_close(&w);
+	}
+}
+
 /* --- output --- */
 
 /* Many pieces that are not neighbours in memory: as much as the socket takes leaves in one turn. */
@@ -330,6 +381,7 @@ int main(void)
 		cmocka_unit_test(test_overrun_closes),
 		cmocka_unit_test(test_reading_stops_at_half),
 		cmocka_unit_test(test_many_small_frames_do_not_block_others),
+		cmocka_unit_test(test_a_crowd_that_leaves_takes_turns),
 		cmocka_unit_test(test_writes_until_the_socket_is_full),
 		cmocka_unit_test(test_one_large_reply_at_a_time),
 		cmocka_unit_test(test_postponed),
