@@ -297,7 +297,7 @@ int plugin_message_set_ext(struct cometd_extension_message *m, const char *name,
 	if (r == 0)
 		r = put_member(pm, pm->new_ext.value.p ? pm->new_ext.value : SLICE("{}"), &f);
 	if (r)
-		return wrong(pm, r, "what it sets in ext is no JSON, or nests too deeply");
+		return wrong(pm, r, "what it sets in ext is no JSON, or nested too deeply");
 	swap(&pm->new_ext.text, &pm->scratch);
 	pm->new_ext.value = buf_slice(&pm->new_ext.text);
 	pm->new_ext.changed = true;

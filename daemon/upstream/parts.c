@@ -94,7 +94,7 @@ static int make(struct parts *p, const struct parts_users *users, const struct u
 	if (r == 0)
 		r = http_client_new(&o->http, &p->client);
 	if (r == -EINVAL)
-		*why = "a header is not of the form \"Name: value\", or is not yours to set";
+		*why = "a header is not of the form \"Name: value\", or is a header that the daemon sets itself";
 	if (r == 0 && p->auth)
 		http_client_set_credential(p->client, (struct http_credential){auth_header, p->auth});
 	if (r == 0)

@@ -235,8 +235,8 @@ static void what_cannot_be_loaded(void **state)
 
 	(void)state;
 	world_configure(w, NULL, "extension = nowhere secret=canary\n", NULL);
-	/* the place of the server, whether it is to start or to be checked */
-	snprintf(expected, sizeof(expected), "error: %s:5: [server demo]: extension nowhere: ",
+	/* the line of the option, whether the daemon starts or only checks */
+	snprintf(expected, sizeof(expected), "error: %s:7: [server demo]: extension nowhere: ",
 		 w->config);
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(run(w, i ? "--check-config" : NULL, &err), 78);

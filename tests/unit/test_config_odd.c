@@ -30,7 +30,7 @@ static void test_odd_files(void **state)
 	assert_string_equal(server(c)->upstream.urls.v[0], "http://a/");
 	config_free(c);
 	/* a byte order mark anywhere else is no blank */
-	assert_text_wrong("\n\xef\xbb\xbf[server a]\nurl = http://a/\n", 2, "no section");
+	assert_text_wrong("\n\xef\xbb\xbf[server a]\nurl = http://a/\n", 2, "neither a section");
 	memset(text, '#', (1u << 20) + 1);
 	assert_text_wrong(text, 0, "larger than 1M");
 	free(text);

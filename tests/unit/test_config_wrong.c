@@ -50,7 +50,7 @@ static void test_bad_values(void **state)
 		{"server x", "transports = websocket long-polling", "commas"},
 		{"server x", "transports = websocket,", "no transport"},
 		{"server x", "header = no colon", "Name: value"},
-		{"server x", "header = Host: other", "only the daemon"},
+		{"server x", "header = Host: other", "the daemon sets itself"},
 		{"server x", "header-file = here", "no absolute path"},
 		{"server x", "cookie = name", "not NAME=VALUE"},
 		{"server x", "cookie = a b=c", "not NAME=VALUE"},
@@ -83,8 +83,8 @@ static void test_bad_values(void **state)
 		{"server x", "oauth-client-secret-file = here", "no absolute path"},
 		{"server x", "oauth-client-secret-systemd = a/b", "no name of a credential"},
 		{"server x", "oauth-client-auth = digest", "basic, body"},
-		{"server x", "oauth-parameter = resource", "no name=value"},
-		{"server x", "oauth-parameter = =x", "no name=value"},
+		{"server x", "oauth-parameter = resource", "not of the form name=value"},
+		{"server x", "oauth-parameter = =x", "not of the form name=value"},
 		{"server x", "oauth-parameter = client_secret=x", "an option of its own"},
 		{"server x", "oauth-jwt-lifetime = 1s", "10s to 1h"},
 		{"server x", "oauth-clientsecret-file = /x", "did you mean \"oauth-client-secret-file\""},
@@ -100,7 +100,7 @@ static void test_bad_values(void **state)
 		{"server x", "proxy-tls-ca = here", "no absolute path"},
 		{"server x", "no-proxy = *.example.com", ".example.com means all hosts below"},
 		{"server x", "no-proxy = here:80", "names a port"},
-		{"server x", "tls-pin = sha1//abc", "no public key's hash"},
+		{"server x", "tls-pin = sha1//abc", "not the hash of a public key"},
 		{"server x", "tls-min-version = 1.1", "1.2, 1.3"},
 		{"server x", "redirects = any", "none of: never, same-host"},
 		{"server x", "max-message = 1", "out of range"},
@@ -141,10 +141,10 @@ static void test_bad_values(void **state)
 		{"server x", "transport = websocket", "did you mean \"transports\""},
 		{"server x", "Socket = /tmp/x", "did you mean \"socket\" in [bridge]"},
 		{"server x", "colour = blue", "unknown option \"colour\" in [server]"},
-		{"bridge", "nothing", "no \"option = value\""},
-		{"bridge", "socket: /tmp/x", "no \"option = value\""},
+		{"bridge", "nothing", "nor \"option = value\""},
+		{"bridge", "socket: /tmp/x", "nor \"option = value\""},
 		{"bridge", "socket: = /tmp/x", "unknown option"},
-		{"bridge", "= /tmp/x", "no \"option = value\""},
+		{"bridge", "= /tmp/x", "nor \"option = value\""},
 		{"bridge", "socket = /tmp/x ; here", "\" ;\" would begin a comment"},
 		{"bridge", "socket = /tmp/\x01x", "control character"},
 		{"bridge", "socket = /tmp/\xff", "not UTF-8"},
@@ -203,7 +203,7 @@ static void test_bad_sections(void **state)
 	assert_text_wrong(MINIMAL "tls-key = /x\n", 1, "needs a tls-cert");
 	assert_text_wrong(MINIMAL "default = yes\n"
 				  "\n[server b]\nurl = http://b/\ndefault = yes\n", 5,
-			  "[server demo] is");
+			  "which is [server demo] already");
 }
 
 static void test_oauth(void **state)

@@ -273,8 +273,9 @@ static void test_every_way_to_disconnect(void **state)
 			arrange(&w, situation);
 			leave(&w, how);
 			settle(&w);
-			if (how == LEAVE_CLOSE || how == LEAVE_SHUT_BOTH || how == LEAVE_HALF_FRAME)
-				assert_int_equal(w.closed, 1);
+			/* the end of a peer may wait for the pause of heavy peers */
+			while (!w.closed && (how == LEAVE_CLOSE || how == LEAVE_SHUT_BOTH || how == LEAVE_HALF_FRAME))
+				assert_int_equal(loop_turn(w.loop, true), 0);
 			assert_sleeps(&w);
 			world_close(&w);
 		}

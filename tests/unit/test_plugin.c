@@ -155,8 +155,8 @@ static void servers(void **state)
 	assert_null(source);
 	s.credential_extension = nowhere;
 	assert_int_equal(plugin_config_credential(chain, &s, why, sizeof(why), &source), -EINVAL);
-	assert_string_equal(why, "/etc/x.conf:7: [server demo]: credential-extension nowhere: it is "
-				 "no extension of this server");
+	assert_string_equal(why, "/etc/x.conf:7: [server demo]: credential-extension nowhere: this "
+				 "server has no such extension");
 	plugin_chain_free(chain);
 	/* a server without any costs nothing */
 	s.extensions.n = 0;

@@ -75,18 +75,18 @@ static void faults_are_contained(void **state)
 		const char *channel, *reason;
 	} cases[] = {
 		{"/fail", "Input/output error"},
-		{"/odd", "no verdict"},
+		{"/odd", "an unknown verdict"},
 		{"/misuse/garbage-data", "data that it sets is not valid JSON"},
 		{"/misuse/two-values", "data that it sets is not valid JSON"},
 		{"/misuse/inject-data", "data that it sets is not valid JSON"},
 		{"/misuse/inject-same", "data that it sets is not valid JSON"},
 		{"/misuse/no-value", "data that it sets is not valid JSON"},
 		{"/misuse/bad-utf8", "data that it sets is not valid JSON"},
-		{"/misuse/deep-data", "nests too deeply"},
+		{"/misuse/deep-data", "nested too deeply"},
 		{"/misuse/garbage-ext", "in ext is no JSON"},
 		{"/misuse/inject-ext", "in ext is no JSON"},
 		{"/misuse/close-ext", "in ext is no JSON"},
-		{"/misuse/deep-ext", "nests too deeply"},
+		{"/misuse/deep-ext", "nested too deeply"},
 		{"/misuse/no-name", "it sets an invalid name in ext"},
 		{"/misuse/bad-name", "it sets an invalid name in ext"},
 		{"/misuse/reserved", "belongs to a built-in extension"},
@@ -105,7 +105,7 @@ static void faults_are_contained(void **state)
 		if (strcmp(publish(cases[i].channel, "1", NULL), UNTOUCHED) != 0)
 			fail_msg("%s: %s", cases[i].channel,
 				 publish(cases[i].channel, "1", NULL));
-		snprintf(line, sizeof(line), "goes without it server=demo extension=culprit "
+		snprintf(line, sizeof(line), "passed on unchanged server=demo extension=culprit "
 					     "channel=%s reason=", cases[i].channel);
 		assert_log(line);
 		assert_log(cases[i].reason);
@@ -192,7 +192,7 @@ static void required_ones(void **state)
 	assert_string_equal(event("/misuse/garbage-data", "1", NULL), "deleted  ");
 	assert_string_equal(pass(HOOK_CONNECT, false, "/fail", NULL, NULL), UNTOUCHED);
 	assert_int_equal(count_in_log("disabled"), 0);
-	assert_log("at a message, which is deleted server=demo extension=seal");
+	assert_log("at a message; the message is deleted server=demo extension=seal");
 }
 
 int main(void)
