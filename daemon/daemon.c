@@ -1,27 +1,26 @@
 /*
- * Owns the one instance of everything and the order in which it comes and
- * goes. Start: loop, hub, servers, then the socket, so that whoever gets in
- * finds all servers there. Stop: the socket closes, peers are told and drained,
- * sessions say goodbye, the loop ends; after three seconds it ends anyway.
- * Must never decide what a message means.
+ * Makes and ends everything in order. Start: loop, hub, servers, then the socket, so that the first
+ * local program finds all servers there. Stop: the socket closes, sessions say goodbye, peers are
+ * drained, the loop ends; after three seconds it ends anyway. Between the two, it reads the
+ * configuration again when it is asked to.
  */
 #include "daemon.h"
 
-#include "auth/auth.h"
 #include "base/clock.h"
 #include "base/errors.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "config/diff.h"
 #include "hub/hub.h"
 #include "local/introspect.h"
 #include "local/listener.h"
 #include "local/peer.h"
 #include "local/peer_ops.h"
 #include "net/curl_loop.h"
-#include "plugin_config.h"
+#include "servers/extensions.h"
+#include "servers/servers.h"
 #include "systemd.h"
-#include "upstream/upstream.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -34,23 +33,17 @@
 #define FULL_RETRY_MS 1000      /* when a peer that found no place should try again */
 #define PEERS_REFUSED_MAX 16    /* told "too-many" at the same time; beyond them just closed */
 
-struct server {
-	struct list link;               /* daemon::servers */
-	struct daemon *daemon;
-	struct upstream *upstream;
-	struct plugin_chain *plugins;   /* its extensions, which end behind it; or NULL */
-	bool stopped;
-};
-
 struct daemon {
-	const struct config *config;
+	struct config *config;
+	const char *path;               /* of its file */
+	char fault[512];                /* why the file as it is now is not used; "": it is */
 	struct loop *loop;
 	struct curl_loop *curl;
 	struct hub *hub;
 	struct work_queue *work;        /* of the peers */
 	struct introspect introspect;
 	struct peer_ops ops;
-	struct list servers;
+	struct servers *servers;
 	struct listener *listeners[SYSTEMD_SOCKETS_MAX];
 	size_t n_listeners;
 	struct list peers;              /* peer_link() */
@@ -60,19 +53,15 @@ struct daemon {
 	struct loop_timer *held;        /* log lines were held back */
 	struct loop_hook status;        /* the status line is to be told anew */
 	struct loop_hook farewell;      /* the peers are to be told that it ends */
-	bool stopping;
+	bool stopping, servers_stopped;
 };
 
 /* ---- peers ---- */
 
 static void stop_when_empty(struct daemon *d)
 {
-	if (!d->stopping || d->n_peers)
-		return;
-	LIST_EACH(s, &d->servers, struct server, link)
-		if (!s->stopped)
-			return;
-	loop_stop(d->loop);
+	if (d->stopping && d->servers_stopped && !d->n_peers)
+		loop_stop(d->loop);
 }
 
 static void on_peer_closed(void *ctx, struct peer *p)
@@ -113,27 +102,19 @@ static void tell_status(void *ctx)
 {
 	struct daemon *d = ctx;
 	char line[512];
-	size_t n = 0;
 
-	LIST_EACH(s, &d->servers, struct server, link) {
-		struct session_info info;
-
-		session_info(upstream_session(s->upstream), &info);
-		int k = snprintf(line + n, sizeof(line) - n, "%s%s: %s", n ? ", " : "",
-				 upstream_name(s->upstream), session_state_name(info.state));
-		if (k < 0 || (size_t)k >= sizeof(line) - n)
-			break;   /* the rest does not fit one line; status shows all */
-		n += (size_t)k;
-	}
-	line[n] = 0;
+	if (d->fault[0])
+		snprintf(line, sizeof(line), "wrong configuration, not used: %.400s", d->fault);
+	else
+		servers_states(d->servers, line, sizeof(line));
 	systemd_status(line);
 }
 
 static void on_server_changed(void *ctx)
 {
-	struct server *s = ctx;
+	struct daemon *d = ctx;
 
-	loop_at_end(s->daemon->loop, &s->daemon->status);
+	loop_at_end(d->loop, &d->status);
 }
 
 static void on_watchdog(void *ctx)
@@ -162,12 +143,12 @@ static void on_held_over(void *ctx)
 
 /* ---- stop ---- */
 
-static void on_server_stopped(void *ctx)
+static void on_servers_stopped(void *ctx)
 {
-	struct server *s = ctx;
+	struct daemon *d = ctx;
 
-	s->stopped = true;
-	stop_when_empty(s->daemon);
+	d->servers_stopped = true;
+	stop_when_empty(d);
 }
 
 static void on_stop_timeout(void *ctx)
@@ -209,82 +190,12 @@ static void on_stop_signal(void *ctx, int signo)
 	log_msg(LOG_L_NOTICE, LOG_FIELDS({"signal", slice_of(strsignal(signo))}), "stopping");
 	systemd_stopping();
 	close_listeners(d);
-	LIST_EACH(s, &d->servers, struct server, link)
-		upstream_stop(s->upstream, on_server_stopped, s);
+	servers_stop(d->servers);
 	loop_at_end(d->loop, &d->farewell);
 	loop_timer_at(d->stop_timer, loop_now(d->loop) + STOP_TIMEOUT_MS);
 }
 
 /* ---- start ---- */
-
-/* The source of its credential that is neither a file nor an extension. 0 or a negative errno. */
-static int make_source(struct daemon *d, const struct config_server *c, struct auth_source **ret)
-{
-	struct auth_oauth_options oauth = c->oauth;
-
-	if (c->credential_command)
-		return auth_command_new(d->loop, c->credential_command, c->credential_timeout, ret);
-	if (!oauth.url)
-		return 0;
-	oauth.timeout = c->credential_timeout;
-	oauth.http = &c->upstream.http;
-	return auth_oauth_new(d->loop, d->curl, &oauth, ret);
-}
-
-/* `source`: of an extension, taken over; or NULL. */
-static int make_auth(struct daemon *d, const struct config_server *c, struct auth_source *source,
-		     struct auth **ret)
-{
-	struct auth_options options = c->auth;
-	int r = 0;
-
-	if (c->auth.kind == AUTH_NONE)
-		return 0;
-	if (!source)
-		r = make_source(d, c, &source);
-	if (r)
-		return r;
-	options.name = c->name;
-	options.source = source;
-	options.backoff_min = c->upstream.session.backoff_min;
-	options.backoff_max = c->upstream.session.backoff_max;
-	return auth_new(d->loop, &options, ret);
-}
-
-static int add_server(struct daemon *d, const struct config_server *c, char *why, size_t why_size)
-{
-	struct server *s = calloc(1, sizeof(*s));
-	struct upstream_options options = c->upstream;
-	struct auth_source *source = NULL;      /* an extension */
-
-	if (!s)
-		return -ENOMEM;
-	s->daemon = d;
-	options.name = c->name;
-	options.changed = (struct wake){on_server_changed, s};
-	int r = plugin_config_make(d->loop, c, why, why_size, &s->plugins);
-	if (r == 0)
-		r = plugin_config_credential(s->plugins, c, why, why_size, &source);
-	if (r == 0)
-		r = make_auth(d, c, source, &options.auth);
-	if (r == 0 && s->plugins)
-		options.session.hooks = plugin_chain_hooks(s->plugins);
-	if (r == 0)
-		r = upstream_new(d->loop, d->curl, d->hub, &options, why, why_size, &s->upstream);
-	if (r) {
-		plugin_chain_free(s->plugins);
-		free(s);
-		return r;
-	}
-	list_append(&d->servers, &s->link);
-	if (c->upstream.http.insecure)
-		log_msg(LOG_L_WARNING, LOG_FIELDS({"server", slice_of(c->name)}),
-			c->upstream.http.pin ? "tls-insecure: the certificate is not checked, only its key "
-				     "(tls-pin)"
-				   : "tls-insecure: the certificate is not checked; an attacker on "
-				     "the network can impersonate this server");
-	return 0;
-}
 
 static int adopt_sockets(struct daemon *d, char *why, size_t why_size)
 {
@@ -323,12 +234,72 @@ static int listen_somewhere(struct daemon *d, char *why, size_t why_size)
 	return r > 0 ? -EADDRINUSE : r;
 }
 
-static void on_hangup_signal(void *ctx, int signo)
+/* ---- reading the configuration again ---- */
+
+static void on_difference(void *ctx, const struct config_difference *d)
 {
 	(void)ctx;
-	log_msg(LOG_L_WARNING, LOG_FIELDS({"signal", slice_of(strsignal(signo))}),
-		"the configuration is not read again while the daemon runs; restart it to use a "
-		"changed one");
+	log_msg(LOG_L_NOTICE, LOG_FIELDS({"option", slice_of(d->option)}), "%s is changed%s%s%s%s", d->option,
+		d->place ? " (" : ": it has its default", d->place ? d->place : "", d->place ? ")" : "",
+		d->change == CONFIG_RESTART ? "; this needs a restart of the daemon" : "");
+}
+
+static void use_limits(struct daemon *d)
+{
+	d->ops.limits = d->config->hub;
+	d->ops.outbox_max = d->config->peer.outbox_max;
+}
+
+static void follow(struct daemon *d, struct config *now)
+{
+	struct config *old = d->config;
+
+	config_diff_bridge(old, now, on_difference, NULL);
+	d->config = now;
+	log_set_level(now->log_level);
+	hub_set_options(d->hub, &now->hub);
+	use_limits(d);
+	servers_apply(d->servers, now);
+	config_free(old);
+	log_msg(LOG_L_NOTICE, LOG_FIELDS({"config", slice_of(d->path)}), "the configuration was read again");
+}
+
+static void log_report(const struct config_report *report)
+{
+	for (size_t i = 0; i < report->n_warnings; i++)
+		log_msg(LOG_L_WARNING, LOG_FIELDS({"config", slice_of(report->warnings[i])}), "configuration");
+	for (size_t i = 0; i < report->n_errors; i++)
+		log_msg(LOG_L_ERROR, LOG_FIELDS({"config", slice_of(report->errors[i])}), "configuration");
+}
+
+/* A configuration with an error changes nothing. */
+static void on_hangup_signal(void *ctx, int signo)
+{
+	struct daemon *d = ctx;
+	struct config_report report;
+	struct config *now = NULL;
+
+	(void)signo;
+	if (d->stopping)
+		return;
+	config_report_init(&report);
+	int r = config_load(d->path, &report, &now);
+	if (r == 0)
+		extensions_check(now, &report);
+	log_report(&report);
+	d->fault[0] = 0;
+	if (r == 0 && !config_report_has_errors(&report)) {
+		follow(d, now);
+	} else {
+		const char *why = report.n_errors ? report.errors[0] : strerror(r < 0 ? -r : ENOMEM);
+
+		config_free(now);
+		log_msg(LOG_L_ERROR, LOG_FIELDS({"config", slice_of(why)}),
+			"the configuration is wrong; the daemon goes on with the one it has");
+		snprintf(d->fault, sizeof(d->fault), "%s", why);
+	}
+	loop_at_end(d->loop, &d->status);
+	config_report_fini(&report);
 }
 
 static int make_timers(struct daemon *d)
@@ -366,34 +337,34 @@ static int build(struct daemon *d, char *why, size_t why_size)
 		r = make_timers(d);
 	if (r)
 		return r;
+	const struct servers_parts parts = {.loop = d->loop, .curl = d->curl, .hub = d->hub,
+					    .changed = {on_server_changed, d}, .stopped = {on_servers_stopped, d}};
 	d->introspect = (struct introspect){d->loop, d->hub, clock_unix_ms(), &d->ops.departures};
 	d->ops.loop = d->loop;
 	d->ops.hub = d->hub;
 	d->ops.introspect = &d->introspect;
-	d->ops.limits = d->config->hub;
-	d->ops.outbox_max = d->config->peer.outbox_max;
+	use_limits(d);
 	r = peer_ops_init(&d->ops);
+	if (r == 0)
+		r = servers_new(&parts, d->config, why, why_size, &d->servers);
 	if (r)
 		return r;
-	LIST_EACH(c, &d->config->servers, struct config_server, link) {
-		r = add_server(d, c, why, why_size);
-		if (r)
-			return r;
-	}
 	return listen_somewhere(d, why, why_size);
 }
 
 DEFINE_FREEP(daemon, daemon_free)
 
-int daemon_new(const struct config *config, struct daemon **ret, char *why, size_t why_size)
+int daemon_new(struct config *config, const char *path, struct daemon **ret, char *why, size_t why_size)
 {
 	CLEANUP(daemon_freep) struct daemon *d = calloc(1, sizeof(*d));
 
 	snprintf(why, why_size, "%s", "");
-	if (!d)
+	if (!d) {
+		config_free(config);
 		return -ENOMEM;
+	}
 	d->config = config;
-	list_init(&d->servers);
+	d->path = path;
 	list_init(&d->peers);
 	loop_hook_init(&d->status, tell_status, d);
 	loop_hook_init(&d->farewell, say_farewell, d);
@@ -409,8 +380,7 @@ int daemon_new(const struct config *config, struct daemon **ret, char *why, size
 
 int daemon_run(struct daemon *d)
 {
-	LIST_EACH(s, &d->servers, struct server, link)
-		upstream_start(s->upstream);
+	servers_start(d->servers);
 	log_msg(LOG_L_NOTICE, LOG_FIELDS({"socket", slice_of(listener_path(d->listeners[0]))}),
 		"serving");
 	systemd_ready(NULL);
@@ -424,12 +394,7 @@ void daemon_free(struct daemon *d)
 	close_listeners(d);
 	while (!list_empty(&d->peers))
 		peer_abort(peer_of_link(d->peers.next));
-	LIST_EACH_SAFE(s, &d->servers, struct server, link) {
-		upstream_free(s->upstream);
-		plugin_chain_free(s->plugins);
-		list_remove(&s->link);
-		free(s);
-	}
+	servers_free(d->servers);
 	loop_hook_cancel(&d->farewell);
 	loop_hook_cancel(&d->status);
 	log_on_held((struct wake){NULL, NULL});
@@ -445,5 +410,6 @@ void daemon_free(struct daemon *d)
 	hub_free(d->hub);
 	curl_loop_free(d->curl);
 	loop_free(d->loop);
+	config_free(d->config);
 	free(d);
 }

@@ -1,6 +1,6 @@
 /*
- * Assembly: builds the house from a configuration, runs it, and takes it down
- * in order. The only place that knows all the rooms; it knows the inside of none.
+ * Assembly: makes everything from a configuration, runs it, follows a changed configuration on
+ * SIGHUP, and ends it in order.
  */
 #ifndef DAEMON_DAEMON_H
 #define DAEMON_DAEMON_H
@@ -10,10 +10,10 @@
 struct daemon;
 
 /*
- * Builds everything and listens; the configuration must outlive the daemon. 0, or a negative errno
- * with one line for people in `why`.
+ * Makes everything and listens. Takes over `config`, also on failure; `path` is that of its file, read again on
+ * SIGHUP, and must stay. 0, or a negative errno with one line for people in `why`.
  */
-int daemon_new(const struct config *config, struct daemon **ret, char *why, size_t why_size);
+int daemon_new(struct config *config, const char *path, struct daemon **ret, char *why, size_t why_size);
 /* Serves until SIGTERM or SIGINT, then stops in order, within 3 seconds. 0 or a negative errno. */
 int daemon_run(struct daemon *d);
 /* NULL is fine. */

@@ -7,7 +7,7 @@
 #include "config/dump.h"
 #include "config/user_paths.h"
 #include "daemon.h"
-#include "plugin_config.h"
+#include "servers/extensions.h"
 #include "systemd.h"
 
 #include <errno.h>
@@ -35,12 +35,13 @@ struct arguments {
 	const char *config;
 	const char *user;       /* whose view of files is checked; NULL: our own */
 	bool check, dump;       /* instead of serving */
+	pid_t reload;           /* the daemon that is to read it again; 0: none */
 };
 
 static void usage(FILE *to)
 {
 	fputs("usage: cometd-bridged [--config FILE] [--check-config [--user NAME]]\n"
-	      "                      [--dump-config] [--version]\n"
+	      "                      [--dump-config] [--reload PID] [--version]\n"
 	      "\n"
 	      "Keeps one Bayeux session per configured server and shares it over a Unix socket.\n"
 	      "\n"
@@ -50,6 +51,8 @@ static void usage(FILE *to)
 	      "                      configuration, root uses " SERVICE_USER "\n"
 	      "      --dump-config   print the configuration in effect: each option with the file and\n"
 	      "                      line where it is set, and all defaults\n"
+	      "      --reload PID    check the configuration, and if it is valid, have the daemon with\n"
+	      "                      this process id read it again\n"
 	      "      --version       print the version, and exit\n"
 	      "  -h, --help          this text\n"
 	      "\n"
@@ -58,12 +61,22 @@ static void usage(FILE *to)
 	      to);
 }
 
+/* 0 for what is none. */
+static pid_t pid_of(const char *text)
+{
+	char *end;
+	long pid = strtol(text, &end, 10);
+
+	return *text && !*end && pid > 1 && pid <= INT_MAX ? (pid_t)pid : 0;
+}
+
 /* Returns an exit code when there is nothing more to do, else -1. */
 static int parse_arguments(int argc, char **argv, struct arguments *ret)
 {
 	static const struct option options[] = {
 		{"config", required_argument, NULL, 'c'}, {"check-config", no_argument, NULL, 'C'},
 		{"user", required_argument, NULL, 'U'},   {"dump-config", no_argument, NULL, 'D'},
+		{"reload", required_argument, NULL, 'R'},
 		{"version", no_argument, NULL, 'V'},      {"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
@@ -80,6 +93,12 @@ static int parse_arguments(int argc, char **argv, struct arguments *ret)
 		case 'D':
 			ret->dump = true;
 			break;
+		case 'R':
+			ret->reload = pid_of(optarg);
+			if (ret->reload)
+				break;
+			fprintf(stderr, "cometd-bridged: --reload %s: this is no process id\n", optarg);
+			return EXIT_BAD_USAGE;
 		case 'U':
 			ret->user = optarg;
 			break;
@@ -184,7 +203,7 @@ static int load(const char *path, bool check, struct config **ret)
 	config_report_init(&report);
 	int r = config_load(path, &report, ret);
 	if (r == 0)
-		plugin_config_check(*ret, &report);
+		extensions_check(*ret, &report);
 	if (r == 0 && config_report_has_errors(&report)) {
 		config_free(*ret);
 		r = CONFIG_E_INVALID;
@@ -239,14 +258,23 @@ static void prepare_process(void)
 	}
 }
 
-static int serve(const struct config *config)
+/* An exit code. */
+static int reload(pid_t pid)
+{
+	if (kill(pid, SIGHUP) == 0)
+		return EXIT_OK;
+	fprintf(stderr, "error: process %ld cannot be told to read the configuration again: %m\n", (long)pid);
+	return EXIT_FAILED;
+}
+
+static int serve(struct config *config, const char *path)
 {
 	char why[1024];
 	struct daemon *d;
 
 	systemd_log_init();
 	log_set_level(config->log_level);
-	int r = daemon_new(config, &d, why, sizeof(why));
+	int r = daemon_new(config, path, &d, why, sizeof(why));
 	if (r) {
 		log_msg(LOG_L_ERROR, LOG_FIELDS({"reason", slice_of(why)}), "cannot start");
 		return EXIT_FAILED;
@@ -278,20 +306,22 @@ int main(int argc, char **argv)
 		code = become_user(&arguments);
 	if (code > 0)
 		return code;
-	code = load(arguments.config, arguments.check || arguments.dump, &config);
+	code = load(arguments.config, arguments.check || arguments.dump || arguments.reload, &config);
 	if (code != EXIT_OK)
 		return code;
 	if (arguments.check) {
 		print_valid(arguments.config, config);
 	} else if (arguments.dump) {
 		code = print_config(config);
+	} else if (arguments.reload) {
+		code = reload(arguments.reload);
 	} else {
 		prepare_process();
 		/* a failure shows when the socket is made */
 		if (user_socket_path(geteuid(), own_socket) &&
 		    strcmp(config->listener.path, own_socket) == 0)
 			user_socket_directory(own_socket);
-		code = serve(config);
+		return serve(config, arguments.config);
 	}
 	config_free(config);
 	return code;

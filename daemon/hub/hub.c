@@ -39,6 +39,11 @@ static void server_free(struct hub *h, struct hub_server *s)
 	free(s);
 }
 
+void hub_set_options(struct hub *h, const struct hub_options *o)
+{
+	h->options = *o;
+}
+
 void hub_free(struct hub *h)
 {
 	struct strmap_node *node;

@@ -50,6 +50,8 @@ struct hub_options {
 };
 
 int hub_new(const struct hub_options *o, struct hub **ret);
+/* From now on; what exceeds a smaller limit stays. */
+void hub_set_options(struct hub *h, const struct hub_options *o);
 /* All members and servers must be removed before. */
 void hub_free(struct hub *h);
 

@@ -411,19 +411,17 @@ static void stopping_without_a_server_answers_too(void **state)
 	world_free(w);
 }
 
-/* A signal that asks for something which the daemon cannot do does not end it. */
+/* Signals that mean nothing to the daemon do not end it. */
 static void other_signals_change_nothing(void **state)
 {
-	static const int signals[] = {SIGUSR1, SIGUSR2, SIGALRM, SIGPIPE, SIGHUP};
+	static const int signals[] = {SIGUSR1, SIGUSR2, SIGALRM, SIGPIPE};
 	struct world *w = world_up(NULL, NULL);
 	struct wire *a = world_peer(w, "a");
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
 		assert_int_equal(kill(w->daemon, signals[i]), 0);
-	for (int i = 0; i < 10000 && !world_log_has(w, "restart it to use a changed one"); i++)
-		wire_ok(a, "ping", "%s", "");
-	assert_true(world_log_has(w, "restart it to use a changed one"));
+	wire_ok(a, "ping", "%s", "");
 	wire_close(a);
 	world_free(w);
 }

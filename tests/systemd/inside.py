@@ -269,6 +269,28 @@ def bad_configuration():
 
 
 @test
+def reload():
+    """A changed configuration is used without a restart; a wrong one fails the job and changes nothing."""
+    path = "/etc/cometd-bridge/cometd-bridge.conf"
+    with open(path, encoding="utf-8") as file:
+        good = file.read()
+    with Peer(PATH) as peer:
+        pid = peer.request("status")["pid"]
+        put(path, good + "\n[server second]\nurl = http://127.0.0.1:1/cometd\n", 0o644)
+        command("systemctl", "reload", SERVICE)
+        until(lambda: "second" in [s["server"] for s in peer.request("status")["servers"]], 20, journal)
+        put(path, good + "\n[server third]\nurl = nonsense\n", 0o644)
+        command("systemctl", "reload", SERVICE, check=False)
+        assert show("ReloadResult") == "exit-code", show("ReloadResult")
+        assert re.search(re.escape(path) + r":\d+: url: ", journal()), journal()
+        assert [s["server"] for s in peer.request("status")["servers"]][-1] == "second"
+        put(path, good, 0o644)
+        command("systemctl", "reload", SERVICE)
+        until(lambda: "second" not in [s["server"] for s in peer.request("status")["servers"]], 20, journal)
+        assert peer.request("status")["pid"] == pid
+
+
+@test
 def unit_of_a_slow_process():
     """The journal names the unit of a process of another user that reads too slowly: the sandbox does not
     hide it."""

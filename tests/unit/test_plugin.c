@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 #include "config/extension_option.h"
-#include "plugin_config.h"
+#include "servers/extensions.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -136,10 +136,10 @@ static void servers(void **state)
 	list_init(&config.servers);
 	list_append(&config.servers, &s.link);
 	config_report_init(&report);
-	plugin_config_check(&config, &report);
+	extensions_check(&config, &report);
 	assert_false(config_report_has_errors(&report));
 	s.extensions = (struct strings){wrong, 3};
-	plugin_config_check(&config, &report);
+	extensions_check(&config, &report);
 	assert_int_equal(report.n_errors, 2);
 	assert_string_equal(report.errors[0], "/etc/x.conf:7: [server demo]: extension plugin-good: "
 					      "/nowhere/at/all: No such file or directory");
@@ -147,21 +147,21 @@ static void servers(void **state)
 			    EXTENSION_DIRECTORY "/nowhere.so: No such file or directory");
 	config_report_fini(&report);
 	s.extensions = (struct strings){refused, 2};
-	assert_int_equal(plugin_config_make(world.loop, &s, why, sizeof(why), &chain), -EINVAL);
+	assert_int_equal(extensions_make(world.loop, &s, why, sizeof(why), &chain), -EINVAL);
 	assert_string_equal(why, "/etc/x.conf:7: [server demo]: extension plugin-good: as told");
 	s.extensions = (struct strings){fine, 1};
-	assert_int_equal(plugin_config_make(world.loop, &s, why, sizeof(why), &chain), 0);
-	assert_int_equal(plugin_config_credential(chain, &s, why, sizeof(why), &source), 0);
+	assert_int_equal(extensions_make(world.loop, &s, why, sizeof(why), &chain), 0);
+	assert_int_equal(extensions_credential(chain, &s, why, sizeof(why), &source), 0);
 	assert_null(source);
 	s.credential_extension = nowhere;
-	assert_int_equal(plugin_config_credential(chain, &s, why, sizeof(why), &source), -EINVAL);
+	assert_int_equal(extensions_credential(chain, &s, why, sizeof(why), &source), -EINVAL);
 	assert_string_equal(why, "/etc/x.conf:7: [server demo]: credential-extension nowhere: this "
 				 "server has no such extension");
 	plugin_chain_free(chain);
 	/* a server without any costs nothing */
 	s.extensions.n = 0;
 	chain = NULL;
-	assert_int_equal(plugin_config_make(world.loop, &s, why, sizeof(why), &chain), 0);
+	assert_int_equal(extensions_make(world.loop, &s, why, sizeof(why), &chain), 0);
 	assert_null(chain);
 }
 

@@ -1,10 +1,8 @@
 /*
- * Owns the way from the option "extension" to what runs. Guarantees that what can
- * be told without running an extension is told before anything starts, and
- * that its configuration, which may hold a secret, is wiped. Must never know what
- * an extension does.
+ * Loads and makes the extensions of a server. What can be found without running one is reported before
+ * anything starts; their configuration, which may hold a secret, is wiped after use.
  */
-#include "plugin_config.h"
+#include "servers/extensions.h"
 
 #include "base/file.h"
 #include "config/check.h"
@@ -80,7 +78,7 @@ static void check_one(const struct config_server *s, const char *line,
 	plugin_free(p);
 }
 
-void plugin_config_check(const struct config *c, struct config_report *report)
+void extensions_check(const struct config *c, struct config_report *report)
 {
 	LIST_EACH(s, &c->servers, struct config_server, link)
 		for (size_t i = 0; i < s->extensions.n; i++)
@@ -109,8 +107,8 @@ static int told(const struct config_server *s, const char *option, const char *n
 	return r > 0 ? -EINVAL : r;
 }
 
-int plugin_config_make(struct loop *loop, const struct config_server *s, char *why,
-		       size_t why_size, struct plugin_chain **ret)
+int extensions_make(struct loop *loop, const struct config_server *s, char *why,
+		    size_t why_size, struct plugin_chain **ret)
 {
 	CLEANUP(plugin_chain_freep) struct plugin_chain *chain = NULL;
 	struct extension_option option = {.name = ""};
@@ -125,8 +123,8 @@ int plugin_config_make(struct loop *loop, const struct config_server *s, char *w
 	return 0;
 }
 
-int plugin_config_credential(struct plugin_chain *c, const struct config_server *s, char *why,
-			     size_t why_size, struct auth_source **ret)
+int extensions_credential(struct plugin_chain *c, const struct config_server *s, char *why,
+			  size_t why_size, struct auth_source **ret)
 {
 	char reason[PLUGIN_WHY_MAX] = "";
 

@@ -1,0 +1,344 @@
+/* Makes, exchanges and ends servers, one at a time, as the configuration has them. */
+#include "servers/servers.h"
+
+#include "auth/auth.h"
+#include "base/errors.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "config/diff.h"
+#include "servers/extensions.h"
+#include "upstream/upstream.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct server {
+	struct list link;               /* servers::list */
+	struct servers *all;
+	struct upstream *upstream;
+	/* its extensions, which are freed after what uses them; or NULL. The later ones are those of an exchange
+	   that has not taken place yet */
+	struct plugin_chain *plugins, *later_plugins;
+	bool leaves;                    /* it is taken out of the configuration, and says goodbye */
+	bool stopped;
+};
+
+struct servers {
+	struct servers_parts parts;
+	const struct config *config;
+	struct list list;
+	bool stopping;
+};
+
+/* ---- making one ---- */
+
+/* The source of its credential that is neither a file nor an extension. 0 or a negative errno. */
+static int make_source(const struct servers *all, const struct config_server *c, struct auth_source **ret)
+{
+	struct auth_oauth_options oauth = c->oauth;
+
+	if (c->credential_command)
+		return auth_command_new(all->parts.loop, c->credential_command, c->credential_timeout, ret);
+	if (!oauth.url)
+		return 0;
+	oauth.timeout = c->credential_timeout;
+	oauth.http = &c->upstream.http;
+	return auth_oauth_new(all->parts.loop, all->parts.curl, &oauth, ret);
+}
+
+/* `source`: of an extension, taken over; or NULL. */
+static int make_auth(const struct servers *all, const struct config_server *c, struct auth_source *source,
+		     struct auth **ret)
+{
+	struct auth_options options = c->auth;
+	int r = 0;
+
+	if (c->auth.kind == AUTH_NONE)
+		return 0;
+	if (!source)
+		r = make_source(all, c, &source);
+	if (r)
+		return r;
+	options.name = c->name;
+	options.source = source;
+	options.backoff_min = c->upstream.session.backoff_min;
+	options.backoff_max = c->upstream.session.backoff_max;
+	return auth_new(all->parts.loop, &options, ret);
+}
+
+static void on_changed(void *ctx)
+{
+	struct server *s = ctx;
+
+	wake_up(&s->all->parts.changed);
+}
+
+/* What is not written in the configuration. On failure *plugins is to be freed all the same. */
+static int make_options(struct server *s, const struct config_server *c, struct upstream_options *o,
+			struct plugin_chain **plugins, char *why, size_t why_size)
+{
+	struct auth_source *source = NULL;      /* an extension */
+
+	*o = c->upstream;
+	o->name = c->name;
+	o->changed = (struct wake){on_changed, s};
+	int r = extensions_make(s->all->parts.loop, c, why, why_size, plugins);
+	if (r == 0)
+		r = extensions_credential(*plugins, c, why, why_size, &source);
+	if (r == 0)
+		r = make_auth(s->all, c, source, &o->auth);
+	if (r == 0 && *plugins)
+		o->session.hooks = plugin_chain_hooks(*plugins);
+	return r;
+}
+
+static void warn_of_certificate(const struct config_server *c)
+{
+	const struct http_options *http = &c->upstream.http;
+
+	if (http->insecure)
+		log_msg(LOG_L_WARNING, LOG_FIELDS({"server", slice_of(c->name)}),
+			http->pin ? "tls-insecure: the certificate is not checked, only its key (tls-pin)"
+				  : "tls-insecure: the certificate is not checked; an attacker on "
+				    "the network can impersonate this server");
+}
+
+static void server_free(struct server *s)
+{
+	upstream_free(s->upstream);
+	plugin_chain_free(s->later_plugins);
+	plugin_chain_free(s->plugins);
+	list_remove(&s->link);
+	free(s);
+}
+
+static int add(struct servers *all, const struct config_server *c, char *why, size_t why_size,
+	       struct server **ret)
+{
+	struct server *s = calloc(1, sizeof(*s));
+	struct upstream_options options;
+
+	if (!s)
+		return -ENOMEM;
+	s->all = all;
+	list_append(&all->list, &s->link);
+	int r = make_options(s, c, &options, &s->plugins, why, why_size);
+	if (r == 0)
+		r = upstream_new(all->parts.loop, all->parts.curl, all->parts.hub, &options, why, why_size,
+				 &s->upstream);
+	if (r) {
+		server_free(s);
+		return r;
+	}
+	warn_of_certificate(c);
+	*ret = s;
+	return 0;
+}
+
+static void on_exchanged(void *ctx)
+{
+	struct server *s = ctx;
+
+	plugin_chain_free(s->plugins);
+	s->plugins = TAKE(s->later_plugins);
+}
+
+/* The same server with a new session. */
+static int exchange(struct server *s, const struct config_server *c, char *why, size_t why_size)
+{
+	struct plugin_chain *plugins = NULL;
+	struct upstream_options options;
+	int r = make_options(s, c, &options, &plugins, why, why_size);
+
+	if (r == 0)
+		r = upstream_exchange(s->upstream, &options, on_exchanged, s, why, why_size);
+	if (r) {
+		plugin_chain_free(plugins);
+		return r;
+	}
+	plugin_chain_free(s->later_plugins);
+	s->later_plugins = plugins;
+	warn_of_certificate(c);
+	return 0;
+}
+
+static void log_failed(const char *name, const char *why, int r)
+{
+	log_msg(LOG_L_ERROR, LOG_FIELDS({"server", slice_of(name)}, {"reason", slice_of(*why ? why : strerror(-r))}),
+		"the changed configuration of this server cannot be used");
+}
+
+/* ---- following the configuration ---- */
+
+static struct server *find(const struct servers *all, const char *name)
+{
+	LIST_EACH(s, &all->list, struct server, link)
+		if (strcmp(upstream_name(s->upstream), name) == 0)
+			return s;
+	return NULL;
+}
+
+static void on_difference(void *ctx, const struct config_difference *d)
+{
+	bool *new_session = ctx;
+
+	*new_session |= d->change == CONFIG_NEW_SESSION;
+	log_msg(LOG_L_NOTICE, LOG_FIELDS({"server", slice_of(d->server->name)}, {"option", slice_of(d->option)}),
+		"%s is changed%s%s%s", d->option, d->place ? " (" : ": it has its default", d->place ? d->place : "",
+		d->place ? ")" : "");
+}
+
+static void follow(struct server *s, const struct config_server *old, const struct config_server *now)
+{
+	bool new_session = false;
+	char why[1024] = "";
+
+	config_diff_server(old, now, on_difference, &new_session);
+	int r = new_session ? exchange(s, now, why, sizeof(why)) : 0;
+	if (r)
+		log_failed(now->name, why, r);
+	upstream_set_grace(s->upstream, now->upstream.patience);
+	upstream_set_default(s->upstream, now->upstream.is_default);
+}
+
+static void add_and_start(struct servers *all, const struct config_server *c)
+{
+	char why[1024] = "";
+	struct server *s;
+	int r = add(all, c, why, sizeof(why), &s);
+
+	if (r) {
+		log_failed(c->name, why, r);
+		return;
+	}
+	log_msg(LOG_L_NOTICE, LOG_FIELDS({"server", slice_of(c->name)}), "added to the configuration");
+	upstream_start(s->upstream);
+}
+
+static bool all_have_stopped(const struct servers *all)
+{
+	LIST_EACH(s, &all->list, struct server, link)
+		if (!s->stopped)
+			return false;
+	return true;
+}
+
+/* A server of the same name may have been added again meanwhile. */
+static void on_left(void *ctx)
+{
+	struct server *s = ctx;
+	struct servers *all = s->all;
+	const struct config_server *c = config_find_server(all->config, upstream_name(s->upstream));
+
+	server_free(s);
+	if (all->stopping && all_have_stopped(all))
+		wake_up(&all->parts.stopped);
+	else if (!all->stopping && c)
+		add_and_start(all, c);
+	wake_up(&all->parts.changed);
+}
+
+static void leave(struct server *s)
+{
+	log_msg(LOG_L_NOTICE, LOG_FIELDS({"server", slice_of(upstream_name(s->upstream))}),
+		"removed from the configuration");
+	s->leaves = true;
+	upstream_remove(s->upstream, on_left, s);
+}
+
+void servers_apply(struct servers *all, const struct config *now)
+{
+	const struct config *old = all->config;
+
+	all->config = now;
+	LIST_EACH(s, &all->list, struct server, link) {
+		const char *name = upstream_name(s->upstream);
+		const struct config_server *before = config_find_server(old, name);
+		const struct config_server *c = config_find_server(now, name);
+
+		if (!s->leaves && c && before)
+			follow(s, before, c);
+		else if (!s->leaves && !c)
+			leave(s);
+	}
+	LIST_EACH(c, &now->servers, struct config_server, link)
+		if (!find(all, c->name))
+			add_and_start(all, c);
+	wake_up(&all->parts.changed);
+}
+
+/* ---- life ---- */
+
+DEFINE_FREEP(servers, servers_free)
+
+int servers_new(const struct servers_parts *parts, const struct config *config, char *why, size_t why_size,
+		struct servers **ret)
+{
+	CLEANUP(servers_freep) struct servers *all = calloc(1, sizeof(*all));
+
+	if (!all)
+		return -ENOMEM;
+	all->parts = *parts;
+	all->config = config;
+	list_init(&all->list);
+	LIST_EACH(c, &config->servers, struct config_server, link) {
+		struct server *s;
+		int r = add(all, c, why, why_size, &s);
+
+		if (r)
+			return r;
+	}
+	*ret = TAKE(all);
+	return 0;
+}
+
+void servers_start(struct servers *all)
+{
+	LIST_EACH(s, &all->list, struct server, link)
+		upstream_start(s->upstream);
+}
+
+static void on_stopped(void *ctx)
+{
+	struct server *s = ctx;
+
+	s->stopped = true;
+	if (all_have_stopped(s->all))
+		wake_up(&s->all->parts.stopped);
+}
+
+void servers_stop(struct servers *all)
+{
+	all->stopping = true;
+	LIST_EACH(s, &all->list, struct server, link)
+		if (!s->leaves)
+			upstream_stop(s->upstream, on_stopped, s);
+}
+
+void servers_free(struct servers *all)
+{
+	if (!all)
+		return;
+	LIST_EACH_SAFE(s, &all->list, struct server, link)
+		server_free(s);
+	free(all);
+}
+
+void servers_states(const struct servers *all, char *line, size_t size)
+{
+	size_t n = 0;
+
+	LIST_EACH(s, &all->list, struct server, link) {
+		struct session_info info;
+
+		session_info(upstream_session(s->upstream), &info);
+		int k = snprintf(line + n, size - n, "%s%s: %s", n ? ", " : "", upstream_name(s->upstream),
+				 session_state_name(info.state));
+		if (k < 0 || (size_t)k >= size - n)
+			break;   /* the rest does not fit one line; status shows all */
+		n += (size_t)k;
+	}
+	line[n] = 0;
+}

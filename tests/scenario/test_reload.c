@@ -1,0 +1,222 @@
+/*
+ * The configuration is read again on SIGHUP: servers are added, changed and removed while the others,
+ * and the local programs, go on; limits change at once; a wrong file changes nothing.
+ */
+#include "tests/scenario/world.h"
+
+#include "tests/unit/testing.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct two {
+	struct world *w;        /* with the server demo */
+	struct fake *other;
+	char section[256];      /* of the server other */
+};
+
+static void two_new(struct two *t)
+{
+	static const char *const long_connects[] = {"--timeout", "600000", "--max-interval", "600000", NULL};
+
+	t->w = world_new(NULL);
+	t->other = fake_start(long_connects);
+	snprintf(t->section, sizeof(t->section), "[server other]\nurl = http://127.0.0.1:%u/cometd\n",
+		 fake_port(t->other));
+}
+
+static void two_free(struct two *t)
+{
+	world_free(t->w);
+	fake_stop(t->other);
+}
+
+/* Waits until the log has this text. */
+static void reload(struct two *t, struct wire *a, const char *logged)
+{
+	assert_int_equal(kill(t->w->daemon, SIGHUP), 0);
+	for (int i = 0; i < 100000 && !world_log_has(t->w, logged); i++)
+		wire_ok(a, "ping", "%s", "");
+	assert_true(world_log_has(t->w, logged));
+}
+
+static void receive(struct wire *a, const char *channel, int n)
+{
+	char expected[128];
+
+	snprintf(expected, sizeof(expected), "{\"data\":%d,\"channel\":\"%s\"}", n, channel);
+	while (!slice_eq(wire_expect(a, PROTOCOL_OP_MESSAGE)->message, slice_of(expected)))
+		;
+}
+
+/* The server with another option gets a new session, which keeps the subscriptions and reports the gap. */
+static void one_server_changes(void **state)
+{
+	struct two t;
+
+	(void)state;
+	two_new(&t);
+	world_configure(t.w, NULL, NULL, t.section);
+	world_start(t.w);
+	struct wire *a = world_peer(t.w, "a");
+	wire_ok(a, "subscribe", ",\"channel\":\"/x\"");
+	wire_ok(a, "subscribe", ",\"channel\":\"/y\",\"server\":\"other\"");
+	fake_command(t.w->fake, "mark");
+	fake_command(t.other, "mark");
+	world_configure(t.w, NULL, "header = X-Tenant: north\n", t.section);
+	assert_int_equal(kill(t.w->daemon, SIGHUP), 0);
+	assert_true(wire_state(a, "demo", "connected")->gap);
+	fake_await(t.w->fake, "disconnect", NULL, 1);
+	fake_await(t.w->fake, "subscribe", "/x", 1);
+	fake_command(t.w->fake, "publish /x 1");
+	receive(a, "/x", 1);
+	fake_command(t.other, "publish /y 2");
+	receive(a, "/y", 2);
+	assert_int_equal(fake_count(t.other, "handshake", NULL), 0);
+	assert_int_equal(fake_count(t.other, "disconnect", NULL), 0);
+	assert_true(world_log_has(t.w, "header is changed"));
+	wire_close(a);
+	two_free(&t);
+}
+
+static void servers_come_and_go(void **state)
+{
+	struct two t;
+
+	(void)state;
+	two_new(&t);
+	world_configure(t.w, NULL, NULL, NULL);
+	world_start(t.w);
+	struct wire *a = world_peer(t.w, "a");
+	wire_ok(a, "subscribe", ",\"channel\":\"/x\"");
+	wire_assert_error(wire_ask(a, "subscribe", ",\"channel\":\"/y\",\"server\":\"other\""), "unknown-server");
+	world_configure(t.w, NULL, NULL, t.section);
+	assert_int_equal(kill(t.w->daemon, SIGHUP), 0);
+	wire_state(a, "other", "connected");
+	wire_ok(a, "subscribe", ",\"channel\":\"/y\",\"server\":\"other\"");
+	fake_command(t.other, "publish /y 1");
+	receive(a, "/y", 1);
+	world_configure(t.w, NULL, NULL, NULL);
+	assert_int_equal(kill(t.w->daemon, SIGHUP), 0);
+	const struct message *end = wire_expect(a, PROTOCOL_OP_SUBSCRIPTION);
+	assert_true(slice_eq(end->channel, SLICE("/y")));
+	assert_false(end->ok);
+	fake_await(t.other, "disconnect", NULL, 1);
+	wire_assert_error(wire_ask(a, "publish", ",\"channel\":\"/y\",\"data\":1,\"server\":\"other\""),
+			  "unknown-server");
+	fake_command(t.w->fake, "publish /x 3");
+	receive(a, "/x", 3);
+	assert_int_equal(fake_count(t.w->fake, "disconnect", NULL), 0);
+	wire_close(a);
+	two_free(&t);
+}
+
+/* Requests without a server go to the new default, and limits hold for connections there are. */
+static void options_used_at_once(void **state)
+{
+	struct two t;
+	char section[512];
+
+	(void)state;
+	two_new(&t);
+	world_configure(t.w, NULL, NULL, t.section);
+	world_start(t.w);
+	struct wire *a = world_peer(t.w, "a");
+	wire_state(a, "other", "connected");
+	wire_ok(a, "subscribe", ",\"channel\":\"/x\"");
+	snprintf(section, sizeof(section), "%sdefault = yes\n", t.section);
+	world_configure(t.w, "subscriptions-max = 2\n", NULL, section);
+	reload(&t, a, "was read again");
+	wire_ok(a, "subscribe", ",\"channel\":\"/y\"");
+	fake_await(t.other, "subscribe", "/y", 1);
+	wire_assert_error(wire_ask(a, "subscribe", ",\"channel\":\"/z\""), "too-many");
+	assert_int_equal(fake_count(t.w->fake, "disconnect", NULL), 0);
+	assert_int_equal(fake_count(t.other, "disconnect", NULL), 0);
+	wire_close(a);
+	two_free(&t);
+}
+
+static void a_wrong_file_changes_nothing(void **state)
+{
+	struct two t;
+	char pid[16], *out, *err, place[128];
+
+	(void)state;
+	two_new(&t);
+	world_configure(t.w, NULL, NULL, t.section);
+	world_start(t.w);
+	struct wire *a = world_peer(t.w, "a");
+	wire_ok(a, "subscribe", ",\"channel\":\"/x\"");
+	world_configure(t.w, "subscriptions-max = 1\n", "heder = X: 1\n", NULL);
+	reload(&t, a, "the configuration is wrong");
+	assert_true(world_log_has(t.w, "did you mean \\\"header\\\"") || world_log_has(t.w, "did you mean \"header\""));
+	wire_ok(a, "subscribe", ",\"channel\":\"/y\",\"server\":\"other\"");
+	fake_command(t.w->fake, "publish /x 1");
+	receive(a, "/x", 1);
+	/* what `systemctl reload` runs says why, and fails */
+	snprintf(pid, sizeof(pid), "%d", t.w->daemon);
+	snprintf(place, sizeof(place), "error: %s:", t.w->config);
+	assert_int_equal(world_command(t.w, &out, &err, "cometd-bridged", "--config", t.w->config, "--reload", pid,
+				       NULL), 78);
+	assert_non_null(strstr(err, place));
+	assert_non_null(strstr(err, "heder"));
+	free(out), free(err);
+	world_configure(t.w, NULL, NULL, t.section);
+	assert_int_equal(world_command(t.w, &out, &err, "cometd-bridged", "--config", t.w->config, "--reload", pid,
+				       NULL), 0);
+	assert_string_equal(err, "");
+	free(out), free(err);
+	reload(&t, a, "was read again");
+	assert_int_equal(fake_count(t.w->fake, "handshake", NULL), 1);
+	assert_int_equal(fake_count(t.other, "handshake", NULL), 1);
+	wire_close(a);
+	two_free(&t);
+}
+
+/* A second change while the first one is under way, and a stop while it is. */
+static void changes_in_a_row(void **state)
+{
+	struct two t;
+	char header[64];
+
+	(void)state;
+	two_new(&t);
+	world_configure(t.w, NULL, NULL, t.section);
+	world_start(t.w);
+	struct wire *a = world_peer(t.w, "a");
+	wire_ok(a, "subscribe", ",\"channel\":\"/x\"");
+	for (int i = 0; i < 20; i++) {
+		snprintf(header, sizeof(header), "header = X-Number: %d\n", i);
+		world_configure(t.w, NULL, header, i % 2 ? t.section : NULL);
+		assert_int_equal(kill(t.w->daemon, SIGHUP), 0);
+		wire_ok(a, "ping", "%s", "");
+	}
+	/* the newest is in effect: the last change is not lost */
+	world_configure(t.w, NULL, "header = X-Number: last\n", t.section);
+	fake_command(t.w->fake, "require-header X-Number last");
+	fake_command(t.w->fake, "mark");
+	assert_int_equal(kill(t.w->daemon, SIGHUP), 0);
+	fake_await(t.w->fake, "subscribe", "/x", 1);
+	fake_command(t.w->fake, "publish /x 1");
+	receive(a, "/x", 1);
+	world_configure(t.w, NULL, NULL, NULL);
+	assert_int_equal(kill(t.w->daemon, SIGHUP), 0);
+	assert_int_equal(world_stop(t.w), 0);
+	wire_close(a);
+	two_free(&t);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(one_server_changes),
+		cmocka_unit_test(servers_come_and_go),
+		cmocka_unit_test(options_used_at_once),
+		cmocka_unit_test(a_wrong_file_changes_nothing),
+		cmocka_unit_test(changes_in_a_row),
+	};
+
+	return scenario_run("reload", tests, NULL, NULL);
+}
