@@ -123,6 +123,14 @@ static void request_flush(struct websocket *w)
 	loop_at_end(w->loop, &w->flush);
 }
 
+static void watch_silence(struct websocket *w)
+{
+	if (w->pinged)
+		loop_timer_at(w->silence, w->pinged_at + w->o.pong_timeout);
+	else if (w->o.ping_interval)
+		loop_timer_at(w->silence, w->heard + w->o.ping_interval);
+}
+
 /* Call it when all bytes that were read are parsed. 0, -EAGAIN, or another negative errno that ends the
    connection. */
 static int read_more(struct websocket *w)
@@ -134,7 +142,11 @@ static int read_more(struct websocket *w)
 	if (r)
 		return r;
 	w->heard = loop_now(w->loop);
-	w->pinged = false;
+	/* the timer is set for the missing pong, which may be much later than the next ping */
+	if (w->pinged) {
+		w->pinged = false;
+		watch_silence(w);
+	}
 	return 0;
 }
 
@@ -360,14 +372,6 @@ static void on_again(void *ctx)
 }
 
 /* --- the silence --- */
-
-static void watch_silence(struct websocket *w)
-{
-	if (w->pinged)
-		loop_timer_at(w->silence, w->pinged_at + w->o.pong_timeout);
-	else if (w->o.ping_interval)
-		loop_timer_at(w->silence, w->heard + w->o.ping_interval);
-}
 
 static void ping(struct websocket *w)
 {

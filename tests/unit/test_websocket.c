@@ -339,6 +339,23 @@ static void test_silence(void **state)
 }
 
 /* "off" is off: nothing is asked, nothing ends; and what we refuse ends all the same */
+/* A short interval holds, although a pong may take longer. */
+static void test_silence_short(void **state)
+{
+	struct world *w = *state;
+	struct slice s;
+
+	w->options.ping_interval = 1000;
+	freeze(w);
+	open_ws(w);
+	for (unsigned i = 1; i < 5; i++) {
+		at(w, 1000 * i);
+		assert_int_equal(hear_frame(w, &s), FIN | PING);
+		say_frame(w, FIN | PONG, "", 0);
+		wire_settle(w->loop);
+	}
+}
+
 static void test_silence_unlimited(void **state)
 {
 	struct world *w = *state;
@@ -516,7 +533,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, ws_world_setup, ws_world_teardown)
 		T(sizes), T(burst), T(byte_by_byte), T(many_fragments), T(packed), T(packed_faults),
-		T(close_codes), T(cut), T(close_handshake), T(free_in_callbacks), T(silence), T(silence_unlimited), T(suspend),
+		T(close_codes), T(cut), T(close_handshake), T(free_in_callbacks), T(silence), T(silence_short),
+		T(silence_unlimited), T(suspend),
 		T(silence_blocked), T(many_refusals), T(each_allocation), T(allocations_meanwhile),
 	};
 
