@@ -1,6 +1,6 @@
 /*
  * Matches answers with calls, also after a call has ended. An answer is delivered to
- * the call it belongs to or not at all, as far as the server allows to tell. The memory
+ * the call it belongs to or not at all, as far as the server makes that possible. The memory
  * of ended calls is bounded.
  */
 #include "bayeux/calls.h"

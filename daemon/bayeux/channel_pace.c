@@ -1,6 +1,6 @@
 /*
- * Owns the times of the last batches with channels and of those without. Guarantees
- * that both kinds of commands get on while both are waiting.
+ * The times of the last batches with channels and of those without, so that neither kind
+ * of command blocks the other.
  */
 #include "bayeux/channel_pace.h"
 

@@ -1,7 +1,7 @@
 /*
- * Owns every publish and call. Guarantees that each has one outcome, reported in the order in which outcomes
- * become known; that the bytes held stay below the ceiling, with a share for every peer; and that peers take
- * turns while each keeps its own order.
+ * Publishes and calls. Each has one outcome, reported in the order in which outcomes become known; the bytes
+ * held stay below the ceiling, with a share for every peer; and peers take turns while each keeps its own
+ * order.
  */
 #include "bayeux/publish.h"
 

@@ -140,7 +140,7 @@ struct session_options {
 	size_t queue_max;
 	size_t message_max;           /* one message of the server (16 MiB): a larger one is skipped */
 	bool ack;                     /* offer the acknowledgement extension (true) */
-	/* "/{clientId}/…" stands for the channels that begin with our client id (false) */
+	/* "/{clientId}/…" is replaced by our client id in channel names (false) */
 	bool expand_client_id;
 	enum session_replay replay;   /* (NEW) */
 	enum session_replay_fallback replay_fallback;

@@ -94,7 +94,7 @@ struct session {
 	/* what it does next, and not before when */
 	enum session_due due;
 	uint64_t due_at;
-	bool due_probe;                 /* the connect says timeout 0 */
+	bool due_probe;                 /* the connect has timeout 0 */
 	struct backoff backoff, halt_backoff, command_backoff, suspicion, renewal,
 		unreadable_backoff;
 	struct jitter jitter;
@@ -125,7 +125,7 @@ struct session {
 	struct request handshake, connect, disconnect;
 	enum session_transport link_transport;  /* of the handshake or connect sent, or due */
 	uint64_t connect_sent_at;
-	bool connect_probes;            /* the outstanding one says timeout 0 */
+	bool connect_probes;            /* the outstanding one has timeout 0 */
 	uint64_t connect_events;        /* that came while it was outstanding */
 	uint64_t stale_connect;         /* id of one overtaken on the same WebSocket, 0 for none */
 	/* since the last good connect, a handshake that the server asked for was sent without a pause */
@@ -268,8 +268,8 @@ void text_note_piece(struct text *t, uint64_t now);
 bool text_has_ended(const struct session *s, uint64_t batch);
 
 /* ---- session_giveup.c ---- */
-/* The requests of an exchange whose replies nobody awaits; `sent`: they may have reached the
-   server. */
+/* Gives up the requests of an exchange whose replies are not awaited any more; `sent`: they may have
+   reached the server. */
 void giveup_requests(struct session *s, struct exchange *x, bool sent, const char *text);
 /* Makes the driver abort an HTTP exchange, or close the WebSocket with all exchanges on it. */
 void giveup_abort(struct session *s, const struct exchange *x);

@@ -1,10 +1,8 @@
 /*
- * Owns the order of reports: aborts first, then the results of replies, then
- * the next message of the current piece of text. Guarantees that each message
- * is reported before the next one is read, that an unreadable message affects
- * only itself, and that a message that was not read counts as not received.
- * What any of it means is decided in session_input.c, session_loss.c and
- * session_life.c.
+ * The order of reports: aborts first, then the results of replies, then the next message
+ * of the current piece of text. Each message is reported before the next one is read, an
+ * unreadable message affects only itself, and a message that was not read counts as not
+ * received.
  */
 #include "bayeux/session_core.h"
 

@@ -1,5 +1,5 @@
 /*
- * Owns the texts that are being read, each with its own reading position: over
+ * The texts that are being read, each with its own reading position: over
  * long-polling, the answers of several lanes arrive at the same time, in
  * interleaved pieces. Their contents do not matter here.
  */

@@ -1,8 +1,7 @@
 /*
- * Owns the table of wanted channels. Guarantees that whatever races between
- * wishes and replies, what the server is asked converges to what is wanted,
- * and that each change of a wanted channel's status is told once. Must never
- * know who wants, nor how a subscribe is written.
+ * The table of wanted channels. Whatever order changes and replies arrive in, the
+ * requests to the server converge to what is wanted, and each change of a wanted
+ * channel's status is reported once.
  *
  * Everything goes through ripple(): after any change of one record it looks at
  * that record and, when patterns may cover each other, at those above and below.
@@ -157,7 +156,7 @@ struct wanted *wanted_find(const struct wanted_table *t, struct slice channel)
 
 /* ---- who covers whom ---- */
 
-/* A guess is good enough to unsubscribe by, not to rely on. */
+/* A subscription in doubt is unsubscribed, but not relied on. */
 static bool is_on(const struct wanted *w)
 {
 	return w->upstream == WANTED_ON && !w->doubt;
@@ -219,7 +218,7 @@ static bool is_covered(const struct wanted_table *t, const struct wanted *w,
 	return false;
 }
 
-/* whether somebody whom `w` covers would lose messages if it were unsubscribed now */
+/* whether a channel covered by `w` would lose messages if `w` were unsubscribed now */
 static bool has_dependents(const struct wanted_table *t, const struct wanted *w)
 {
 	if (!t->covering || !channel_is_wild(name(w)))
@@ -231,7 +230,7 @@ static bool has_dependents(const struct wanted_table *t, const struct wanted *w)
 	return false;
 }
 
-/* ---- what to ask, what to tell ---- */
+/* ---- what to request, what to report ---- */
 
 bool wanted_subscribes(const struct wanted_table *t, const struct wanted *w)
 {
@@ -273,7 +272,7 @@ static void report_deferred(struct wanted_table *t, struct wanted *w, const stru
 	tell(t, w, e, text);
 }
 
-/* Back to pending is no news by itself: the session's state says that, or a text does. */
+/* A change back to pending is not reported by itself: the session's state or a text reports it. */
 static void compare(struct wanted_table *t, struct wanted *w, const struct envelope *e,
 		    const char *text)
 {
@@ -331,7 +330,7 @@ static void ripple(struct wanted_table *t, struct wanted *w, const struct envelo
 		wanted_free(t, w);
 }
 
-/* ---- wishes ---- */
+/* ---- wanted channels ---- */
 
 static int wanted_new(struct wanted_table *t, struct slice channel, struct asker *asker,
 		      struct wanted **ret)
@@ -451,7 +450,7 @@ void wanted_accepted(struct wanted_table *t, struct wanted *w, const struct enve
 	ripple(t, w, e, "");
 }
 
-/* To refuse an unsubscribe is to say that there is none: CometD Java does so (bayeux.md 1.6). */
+/* A refused unsubscribe means that there is no subscription, as with CometD Java (bayeux.md 1.6). */
 void wanted_refused(struct wanted_table *t, struct wanted *w, const struct envelope *e,
 		    const char *text)
 {

@@ -1,13 +1,13 @@
 /*
- * The channels somebody wants, and what the server has been asked about each.
- * Wishes come from above, replies from the server; out of both this table says
- * what to ask next and what to tell the owners. It lives longer than any
- * session with the server: wanted_reset() makes it ask everything again.
+ * The wanted channels, and the state of each at the server. From changes of the wanted
+ * set and from replies this table determines which request to send next and what to
+ * report. It outlives every session with the server: wanted_reset() subscribes all
+ * channels again.
  *
  * Covering (bayeux.md 2.6): for servers that send one copy per matching
  * subscription, only patterns that no other wanted one covers are asked for.
- * A child is subscribed before its parent goes, a parent is active before its
- * children go, and a parent that is refused leaves its children to themselves.
+ * A child is subscribed before its parent is unsubscribed, a parent is active before
+ * its children are unsubscribed, and if a parent is refused its children are subscribed.
  * While both are subscribed such a server sends a copy too many: wanted_copies().
  */
 #ifndef BAYEUX_WANTED_H
@@ -39,7 +39,7 @@ struct wanted {
 	struct request request;         /* its subscribe or unsubscribe in flight */
 	struct asker *asker;
 	struct strmap_node node;        /* by channel */
-	struct list all;                /* in the order of the wishes */
+	struct list all;                /* in the order in which they were wanted */
 	struct list link;               /* in asker::waiting, later or a batch in the making, or in none */
 	struct list news;
 	bool wanted;
@@ -74,7 +74,7 @@ struct wanted_table {
 	size_t n_renewed;               /* of those that wait */
 	struct list later;              /* to be asked at their retry_at */
 	uint64_t later_at;              /* not after the earliest of those */
-	struct list news;               /* status changed, not yet told */
+	struct list news;               /* status changed, not reported yet */
 	bool covering;
 	size_t n;                       /* wanted ones */
 	uint64_t backoff_min, backoff_max;
@@ -91,7 +91,7 @@ enum session_channel_status wanted_status(const struct wanted_table *t, struct s
 /* whether its subscribe failed temporarily and is sent again after a pause */
 bool wanted_is_deferred(const struct wanted_table *t, struct slice channel);
 
-/* A new session, in which the server knows of no channel. Pending ones are told when answered. */
+/* A new session, in which the server has no subscription. Pending channels are reported when answered. */
 void wanted_reset(struct wanted_table *t, bool covering);
 
 /* ---- asking ---- */
@@ -106,7 +106,7 @@ struct wanted *wanted_next(const struct wanted_table *t, bool renewed);
 bool wanted_subscribes(const struct wanted_table *t, const struct wanted *w);
 /* It becomes the last of `batch`, and its asker has had its turn. */
 void wanted_take(struct wanted_table *t, struct wanted *w, struct list *batch);
-/* The batch is not sent: all of it goes back to where it was. */
+/* The batch is not sent: its channels are put back where they were. */
 void wanted_put_back(struct wanted_table *t, struct list *batch);
 /* Sends it as part of `x`, as the subscribe or unsubscribe that its request states; the request is in
    pending already. */
@@ -118,7 +118,7 @@ void wanted_refused(struct wanted_table *t, struct wanted *w, const struct envel
 		    const char *text);
 /* Its subscribe, which waits, is not to be sent in this session. `text` is static. */
 void wanted_deleted(struct wanted_table *t, struct wanted *w, const char *text);
-/* No session will ever ask again: whatever is wanted is refused, also what was on. */
+/* There will be no further session: all wanted channels are refused, also active ones. */
 void wanted_end(struct wanted_table *t, const char *text);
 /*
  * The server answered as if it did not know the session; `connects` is the number of successful
@@ -131,7 +131,7 @@ bool wanted_session_is_known(const struct wanted *w, uint64_t connects);
 /* Not now: the server is busy, or has forgotten us. Asked again after a pause. */
 void wanted_deferred(struct wanted_table *t, struct wanted *w, uint64_t now,
 		     const struct envelope *e, const char *text);
-/* The exchange failed: asked again as soon as may be; `sent` says whether it may have arrived. */
+/* The exchange failed: requested again as soon as possible; `sent`: it may have arrived. */
 void wanted_broken(struct wanted_table *t, struct wanted *w, bool sent);
 /* What is subscribed is asked for once more, also what is being subscribed: the server repeats what
    got lost (replay). */
@@ -150,7 +150,8 @@ unsigned wanted_copies(const struct wanted_table *t, struct slice channel);
 /* ---- time and news ---- */
 /* Has what waited until `now` asked. Whether there was any. */
 bool wanted_tick(struct wanted_table *t, uint64_t now);
-/* The next channel whose status changed, or NULL; told, envelope and text say to what and why. */
+/* The next channel whose status changed, or NULL; `told`, `envelope` and `text` are the new status and
+   its reason. */
 const struct wanted *wanted_next_news(struct wanted_table *t);
 
 struct wanted *wanted_find(const struct wanted_table *t, struct slice channel);
