@@ -15,7 +15,8 @@ void publishes_init(struct publishes *p, struct pending *pending, size_t max, ui
 {
 	*p = (struct publishes){.pending = pending, .pause = *pause};
 	shares_init(&p->shares, max);
-	list_init(&p->turns);
+	list_init(&p->light);
+	list_init(&p->bulk);
 	list_init(&p->kept_back);
 	p->back_at = UINT64_MAX;
 	list_init(&p->sent);
@@ -98,12 +99,19 @@ static struct slice copy(char **to, struct slice s)
 	return at;
 }
 
+static struct list *turns_of(struct publishes *p, const struct share *share)
+{
+	if (share->back_at)
+		return &p->kept_back;
+	return share->busy ? &p->bulk : &p->light;
+}
+
 /* The peer has something waiting: queue it for its turn, or keep it back. */
 static void give_turn(struct publishes *p, struct share *share)
 {
 	if (list_linked(&share->turn))
 		return;
-	list_append(share->back_at ? &p->kept_back : &p->turns, &share->turn);
+	list_append(turns_of(p, share), &share->turn);
 	if (share->back_at && share->back_at < p->back_at)
 		p->back_at = share->back_at;
 }
@@ -124,6 +132,26 @@ static void resume_pause(const struct publishes *p, struct share *share)
 		return;
 	share->back_at = p->suspects[i].back_at;
 	share->back_for = SHARE_BACK_TIME;
+}
+
+/* The peer has so many publishes under way now: its turn is among others like it. */
+static void set_open(struct publishes *p, struct share *share, size_t n)
+{
+	const struct list *before = turns_of(p, share);
+	share->n_open = n;
+	share->busy = n > 1 || (n == 1 && share->busy);
+	if (!list_linked(&share->turn) || turns_of(p, share) == before)
+		return;
+	list_remove(&share->turn);
+	give_turn(p, share);
+}
+
+/* It is answered, or given up. */
+static void close_one(struct publishes *p, struct publish *pub)
+{
+	p->ended = true;
+	p->light_ended |= !pub->share->busy;
+	set_open(p, pub->share, pub->share->n_open - 1);
 }
 
 int publish_new(struct publishes *p, uint64_t id, const struct publish_request *req)
@@ -150,23 +178,25 @@ int publish_new(struct publishes *p, uint64_t id, const struct publish_request *
 	pending_put(p->pending, &pub->request.pending, id, req->deadline);
 	resume_pause(p, share);
 	list_append(&share->waiting, &pub->link);
+	set_open(p, share, share->n_open + 1);
 	give_turn(p, share);
 	return 0;
 }
 
 /* ---- whose turn it is ---- */
 
-struct publish *publishes_next(const struct publishes *p)
+struct publish *publishes_next(const struct publishes *p, bool bulk)
 {
-	if (list_empty(&p->turns))
+	const struct list *turns = bulk ? &p->bulk : &p->light;
+	if (list_empty(turns))
 		return NULL;
-	const struct share *share = LIST_FIRST(&p->turns, struct share, turn);
+	const struct share *share = LIST_FIRST(turns, struct share, turn);
 	return LIST_FIRST(&share->waiting, struct publish, link);
 }
 
-static struct publish *next_of(const struct publishes *p, bool call)
+static struct publish *next_of(const struct list *turns, bool call)
 {
-	LIST_EACH(share, &p->turns, struct share, turn) {
+	LIST_EACH(share, turns, struct share, turn) {
 		struct publish *pub = LIST_FIRST(&share->waiting, struct publish, link);
 		if (pub->call == call && share->on_call == 0 && (!call || share->on_command == 0))
 			return pub;
@@ -174,22 +204,29 @@ static struct publish *next_of(const struct publishes *p, bool call)
 	return NULL;
 }
 
-struct publish *publishes_next_command(const struct publishes *p)
+struct publish *publishes_next_command(const struct publishes *p, bool bulk)
 {
-	return next_of(p, false);
+	return next_of(bulk ? &p->bulk : &p->light, false);
 }
 
 struct publish *publishes_next_call(const struct publishes *p)
 {
-	return next_of(p, true);
+	struct publish *pub = next_of(&p->light, true);
+	return pub ? pub : next_of(&p->bulk, true);
+}
+
+static struct publish *next_idle(const struct list *turns)
+{
+	LIST_EACH(share, turns, struct share, turn)
+		if (share->on_call == 0 && share->on_command == 0)
+			return LIST_FIRST(&share->waiting, struct publish, link);
+	return NULL;
 }
 
 struct publish *publishes_next_idle(const struct publishes *p)
 {
-	LIST_EACH(share, &p->turns, struct share, turn)
-		if (share->on_call == 0 && share->on_command == 0)
-			return LIST_FIRST(&share->waiting, struct publish, link);
-	return NULL;
+	struct publish *pub = next_idle(&p->light);
+	return pub ? pub : next_idle(&p->bulk);
 }
 
 void publish_sent(struct publishes *p, struct publish *pub, struct exchange *x)
@@ -199,7 +236,7 @@ void publish_sent(struct publishes *p, struct publish *pub, struct exchange *x)
 	list_append(&p->sent, &pub->link);
 	if (list_linked(&share->turn)) {
 		list_remove(&share->turn);
-		list_append(&p->turns, &share->turn);
+		give_turn(p, share);
 	}
 	pub->session = p->calls.session;
 	request_enter(&pub->request, x);
@@ -224,7 +261,7 @@ void publish_unsent(struct publishes *p, struct publish *pub)
 		return;
 	/* it has not had its turn */
 	list_remove(&pub->share->turn);
-	list_prepend(&p->turns, &pub->share->turn);
+	list_prepend(turns_of(p, pub->share), &pub->share->turn);
 }
 
 void publish_keep_back(struct publishes *p, struct publish *pub, uint64_t until,
@@ -337,7 +374,8 @@ void publishes_tick(struct publishes *p, uint64_t now)
 {
 	if (p->any_left) {
 		p->any_left = false;
-		cut_short(p, &p->turns, now + SESSION_LEFT_MS);
+		cut_short(p, &p->light, now + SESSION_LEFT_MS);
+		cut_short(p, &p->bulk, now + SESSION_LEFT_MS);
 		cut_short(p, &p->kept_back, now + SESSION_LEFT_MS);
 	}
 	if (now < p->back_at)
@@ -362,16 +400,18 @@ static void end_all(struct publishes *p, struct list *turns, const char *text)
 
 void publishes_end_waiting(struct publishes *p, const char *text)
 {
-	end_all(p, &p->turns, text);
+	end_all(p, &p->light, text);
+	end_all(p, &p->bulk, text);
 	end_all(p, &p->kept_back, text);
 }
 
 /* ---- what becomes of it ---- */
 
-void publish_delivered(struct publish *pub)
+void publish_delivered(struct publishes *p, struct publish *pub)
 {
 	leave_exchange(pub);
 	pub->delivered = true;
+	close_one(p, pub);
 }
 
 void publish_done(struct publishes *p, struct publish *pub, enum session_outcome outcome,
@@ -380,6 +420,8 @@ void publish_done(struct publishes *p, struct publish *pub, enum session_outcome
 	leave_exchange(pub);
 	pending_remove(p->pending, &pub->request.pending);
 	leave_list(pub);
+	if (!pub->delivered)
+		close_one(p, pub);
 	list_append(&p->done, &pub->link);
 	pub->outcome = outcome;
 	pub->envelope = e;

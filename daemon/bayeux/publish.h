@@ -51,8 +51,10 @@ struct publishes {
 	struct suspect suspects[PUBLISH_SUSPECTS_MAX];  /* the one that failed longest ago first */
 	size_t n_suspects;
 	struct backoff pause;           /* where that of a suspect begins */
-	/* share::turn of the peers with something to send, in round-robin order */
-	struct list turns;
+	/* share::turn of the peers with something to send, in round-robin order: of those that wait for the
+	   outcome of each publish, and of those that do not */
+	struct list light, bulk;
+	bool ended, light_ended;        /* some publish, and a light one, since the caller cleared it */
 	struct list kept_back;          /* share::turn of the peers that wait for their back_at */
 	bool any_left;                  /* share::left of some */
 	uint64_t back_at;               /* not after the earliest of those */
@@ -79,22 +81,27 @@ struct publish_request {
 int publish_new(struct publishes *p, uint64_t id, const struct publish_request *req);
 
 /*
- * The publish to send next, or NULL. Peers take turns, so a flood from one delays the others by one publish
- * per turn only; the publishes of one peer keep their order.
+ * The publish to send next, of the light or of the bulk ones, or NULL. Peers take turns, so a flood from one
+ * delays the others by one publish per turn only; the publishes of one peer keep their order. A publish is
+ * light if its peer had no other under way, and bulk from the second one on until all have an outcome.
  */
-struct publish *publishes_next(const struct publishes *p);
+struct publish *publishes_next(const struct publishes *p, bool bulk);
+static inline bool publish_is_bulk(const struct publish *pub)
+{
+	return pub->share->busy;
+}
 /*
  * The same over long-polling, for the lane of commands: the next one whose peer has nothing under way
  * elsewhere; and for one of calls: a call whose peer has nothing under way at all. Where the lane of commands is
  * slow, also anything else of such a peer.
  */
-struct publish *publishes_next_command(const struct publishes *p);
+struct publish *publishes_next_command(const struct publishes *p, bool bulk);
 struct publish *publishes_next_call(const struct publishes *p);
 struct publish *publishes_next_idle(const struct publishes *p);
 /* whether any waits to be sent, now or later */
 static inline bool publishes_wait(const struct publishes *p)
 {
-	return !list_empty(&p->turns) || !list_empty(&p->kept_back);
+	return !list_empty(&p->light) || !list_empty(&p->bulk) || !list_empty(&p->kept_back);
 }
 
 /* The next one is sent as part of `x`, and its peer has had its turn. */
@@ -125,7 +132,7 @@ bool publishes_suspects(const struct publishes *p, uint64_t peer);
 /* Ends everything that waits to be sent as not sent; `text` is static. */
 void publishes_end_waiting(struct publishes *p, const char *text);
 /* The server has taken a call and will answer it by an event. */
-void publish_delivered(struct publish *pub);
+void publish_delivered(struct publishes *p, struct publish *pub);
 /* The outcome, returned by the next publishes_next_done(). `text` is static. */
 void publish_done(struct publishes *p, struct publish *pub, enum session_outcome outcome,
 		  const struct envelope *e, const char *text);

@@ -13,6 +13,10 @@
 #include <stdlib.h>
 
 #define STOP_MS 2000u
+/* so many times as long as it takes the server, other requests have it to themselves: after channels, and
+   after the publishes of busy peers */
+#define CHANNEL_PAUSE_TIMES 10u
+#define PUBLISH_PAUSE_TIMES 5u
 /* what a publish has around its channel, data and ext at least */
 #define PUBLISH_LEAST (sizeof("[{'channel':'','id':'1','clientId':'','data':}]") - 1)
 #define CLIENT_ID_MAX 4096u
@@ -82,7 +86,8 @@ static void init_tools(struct session *s)
 	urls_init(&s->urls, o);
 	pending_init(&s->pending);
 	exchanges_init(&s->exchanges);
-	channel_pace_init(&s->pace);
+	bulk_pace_init(&s->channel_pace, CHANNEL_PAUSE_TIMES);
+	bulk_pace_init(&s->publish_pace, PUBLISH_PAUSE_TIMES);
 	publishes_init(&s->publishes, &s->pending, o->queue_max, o->network_delay,
 		       &s->command_backoff);
 	wanted_init(&s->wanted, &s->pending, &s->jitter, o->backoff_min, o->backoff_max);

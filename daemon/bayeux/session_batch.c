@@ -1,7 +1,8 @@
 /*
  * Decides which batch is next, on which lane, and which requests it contains. Invariants: a handshake and a
  * connect travel alone; nothing follows a batch that must be answered first; channels leave publishes most of
- * the time; peers take turns while each keeps its order; a batch that could not be written leaves no trace.
+ * the time, and so do the publishes of busy peers to those of others; peers take turns while each keeps its
+ * order; a batch that could not be written leaves no trace.
  */
 #include "bayeux/session_core.h"
 
@@ -128,11 +129,14 @@ struct plan {
 	struct list batch;              /* wanted::link: its channels */
 	size_t channels;                /* so many */
 	size_t publishes;               /* which are part of the exchange already */
+	size_t bulk;                    /* of the publishes */
+	bool has_call;                  /* whose answer comes when its service has it */
 	bool suspect;                   /* the only one in it is of a suspect */
 	size_t subscribes;              /* of the channels */
 	size_t room;                    /* further requests allowed */
 	size_t channel_room;            /* further channels allowed, unless they are renewed */
 	size_t channel_bytes;           /* as well */
+	size_t bulk_room;               /* bulk publishes allowed */
 	size_t start;                   /* of the batch in out */
 	uint64_t id;                    /* for the next subscribe: publishes have theirs */
 };
@@ -181,11 +185,27 @@ static bool has_lanes(const struct session *s)
 	return s->transport == SESSION_LONG_POLLING;
 }
 
-/* the next publish for the lane of commands */
-static struct publish *next_command(const struct session *s)
+/* the next light or bulk publish for the lane of commands */
+static struct publish *next_command(const struct session *s, bool bulk)
 {
-	return has_lanes(s) ? publishes_next_command(&s->publishes)
-			    : publishes_next(&s->publishes);
+	return has_lanes(s) ? publishes_next_command(&s->publishes, bulk)
+			    : publishes_next(&s->publishes, bulk);
+}
+
+static bool has_command(const struct session *s)
+{
+	return next_command(s, false) || next_command(s, true);
+}
+
+/* Light and bulk publishes alternate while both may be sent. */
+static struct publish *next_planned(const struct session *s, const struct plan *plan)
+{
+	bool may_bulk = plan->bulk < plan->bulk_room;
+	bool bulk = may_bulk && plan->bulk * 2 <= plan->publishes;
+	struct publish *pub = next_command(s, bulk);
+	if (!pub && (bulk || may_bulk))
+		pub = next_command(s, !bulk);
+	return pub;
 }
 
 /* A suspect has a batch to itself. */
@@ -200,7 +220,7 @@ static struct publish *next_on_lane(const struct session *s, const struct plan *
 				    const struct exchange *x)
 {
 	if (plan->lane == SESSION_LANE_COMMAND) {
-		struct publish *pub = next_command(s);
+		struct publish *pub = next_planned(s, plan);
 		return pub && may_share(s, plan, pub) ? pub : NULL;
 	}
 	if (plan->channels)
@@ -220,15 +240,25 @@ static struct publish *next_on_lane(const struct session *s, const struct plan *
 static void limit_channels(const struct session *s, uint64_t now, struct plan *plan)
 {
 	bool apart = s->o.publish_apart && s->transport == SESSION_LONG_POLLING;
-	bool waits = next_command(s) != NULL;
+	bool waits = has_command(s);
 	plan->channel_room = plan->room;
 	plan->channel_bytes = SIZE_MAX;
 	if (waits && !apart)
 		plan->channel_room = (plan->room + 1) / 2, plan->channel_bytes = s->batch_max / 2;
-	if ((waits || channel_pace_applies(&s->pace, now)) && plan->channel_room > s->pace.room)
-		plan->channel_room = s->pace.room;
-	if (channel_pace_at(&s->pace) > now)
+	if ((waits || bulk_pace_applies(&s->channel_pace, now)) &&
+	    plan->channel_room > s->channel_pace.room)
+		plan->channel_room = s->channel_pace.room;
+	if (bulk_pace_at(&s->channel_pace) > now)
 		plan->channel_room = 0;
+}
+
+/* Bulk publishes go at their pace while light ones are sent. */
+static void limit_publishes(const struct session *s, uint64_t now, struct plan *plan)
+{
+	bool applies = next_command(s, false) || bulk_pace_applies(&s->publish_pace, now);
+	plan->bulk_room = applies ? s->publish_pace.room : plan->room;
+	if (bulk_pace_at(&s->publish_pace) > now)
+		plan->bulk_room = 0;
 }
 
 /* whether channels that are not renewed may be in it */
@@ -248,7 +278,8 @@ static bool may_overtake(const struct session *s)
 /* While requests go one by one, those of channels and publishes alternate. */
 static bool has_turn(const struct session *s, uint64_t now, const struct plan *plan)
 {
-	bool publishes_first = s->isolate_left && s->isolate_left % 2 == 0 && next_command(s);
+	bool publishes_first = s->isolate_left && s->isolate_left % 2 == 0 &&
+			       next_planned(s, plan);
 	if (s->channels_at > now)
 		return false;
 	return plan->lane == SESSION_LANE_COMMAND ? !publishes_first : plan->aside && may_overtake(s);
@@ -301,6 +332,8 @@ static int plan_publishes(struct session *s, uint64_t now, struct plan *plan, st
 		if (r)
 			return r;
 		plan->suspect = publishes_suspects(&s->publishes, pub->share->peer);
+		plan->bulk += publish_is_bulk(pub);
+		plan->has_call |= pub->call;
 		publish_sent(&s->publishes, pub, x);
 		plan->publishes++;
 	}
@@ -334,6 +367,23 @@ static void cancel(struct session *s, struct plan *plan, struct exchange *x)
 	exchange_free(x);
 }
 
+/* Calls have lanes of their own over long-polling, on which they delay no other request. What was sent together
+   with a call is not timed, because the exchange may last as long as the service takes. */
+static void note_pace(struct session *s, uint64_t now, const struct plan *plan,
+		      const struct exchange *x)
+{
+	if (plan->lane != SESSION_LANE_COMMAND && plan->channels == 0) {
+		if (plan->aside)
+			bulk_pace_note_light(&s->channel_pace, now);
+		return;
+	}
+	bulk_pace_sent(&s->channel_pace, now, x->batch.id, plan->channels,
+		       plan->publishes || has_command(s), !plan->has_call);
+	bulk_pace_sent(&s->publish_pace, now, x->batch.id, plan->has_call ? 0 : plan->bulk,
+		       next_command(s, false),
+		       plan->publishes && !plan->has_call && !s->channel_pace.bulk.id);
+}
+
 /* The batch is written: its channels leave their queue, in the order of the plan. */
 static void commit(struct session *s, uint64_t now, struct plan *plan, struct exchange *x)
 {
@@ -354,8 +404,7 @@ static void commit(struct session *s, uint64_t now, struct plan *plan, struct ex
 		wanted_sent(w, x);
 	}
 	list_splice(&x->requests, &publishes);
-	channel_pace_sent(&s->pace, now, x->batch.id, plan->channels,
-			  plan->publishes || next_command(s));
+	note_pace(s, now, plan, x);
 	if (s->isolate_left)
 		s->isolate_left--;
 }
@@ -385,6 +434,7 @@ static int take_commands(struct session *s, uint64_t now, enum session_lane lane
 	plan.aside = lane != SESSION_LANE_COMMAND && !publishes_next_call(&s->publishes);
 	list_init(&plan.batch);
 	limit_channels(s, now, &plan);
+	limit_publishes(s, now, &plan);
 	r = plan_channels(s, now, &plan, out);
 	if (r == 0 && !must_follow(s, &plan))
 		r = plan_publishes(s, now, &plan, x, out);
@@ -430,7 +480,15 @@ static uint64_t channels_at(const struct session *s)
 {
 	if (!wanted_waits(&s->wanted))
 		return SESSION_NEVER;
-	return due_later(s->channels_at, wanted_next(&s->wanted, true) ? 0 : channel_pace_at(&s->pace));
+	return due_later(s->channels_at,
+			 wanted_next(&s->wanted, true) ? 0 : bulk_pace_at(&s->channel_pace));
+}
+
+static uint64_t publishes_at(const struct session *s)
+{
+	if (next_command(s, false))
+		return 0;
+	return next_command(s, true) ? bulk_pace_at(&s->publish_pace) : SESSION_NEVER;
 }
 
 /* The lane on which something waits to go out, and when it may, or SESSION_LANES. */
@@ -439,16 +497,18 @@ static enum session_lane ready_lane(const struct session *s, uint64_t *ret_at)
 	const struct exchange *x = exchange_on_lane(&s->exchanges, SESSION_LANE_COMMAND);
 	enum session_lane lane = free_call_lane(s);
 	uint64_t channels = may_overtake(s) ? channels_at(s) : SESSION_NEVER;
+	uint64_t publishes = x ? SESSION_NEVER : publishes_at(s);
 	*ret_at = 0;
-	if (!x && (channels == 0 || next_command(s)))
+	if (!x && (channels == 0 || publishes == 0))
 		return SESSION_LANE_COMMAND;
 	if (lane != SESSION_LANES && publishes_next_call(&s->publishes))
 		return lane;
 	if (x && publishes_next_idle(&s->publishes))
 		channels = 0;
-	if (channels == SESSION_NEVER)
+	uint64_t at = channels < publishes ? channels : publishes;
+	if (at == SESSION_NEVER)
 		return SESSION_LANES;
-	*ret_at = x ? due_later(channels, x->sent_at + SLOW_MS) : channels;
+	*ret_at = x ? due_later(at, x->sent_at + SLOW_MS) : at;
 	return x ? lane : SESSION_LANE_COMMAND;
 }
 
@@ -460,11 +520,21 @@ uint64_t batch_commands_at(const struct session *s)
 	return due_later(at, due_later(s->commands_at, doubt_ends(s)));
 }
 
-/* An exchange ends in several places, and at the same time others follow: so it is asked for here. */
-static void time_exchange(struct session *s, uint64_t now, struct timed_batch *batch)
+/* An exchange ends in several places, and others follow at the same time: so it is looked up here. */
+static void time_exchange(struct session *s, uint64_t now, struct bulk_pace *pace,
+			  struct timed_batch *batch)
 {
 	if (batch->id && !exchange_find(&s->exchanges, batch->id))
-		channel_pace_ended(&s->pace, now, batch);
+		bulk_pace_ended(pace, now, batch);
+}
+
+static void time_exchanges(struct session *s, uint64_t now, struct bulk_pace *pace, bool *ended)
+{
+	time_exchange(s, now, pace, &pace->bulk);
+	time_exchange(s, now, pace, &pace->light);
+	if (*ended)
+		bulk_pace_note_light(pace, now);
+	*ended = false;
 }
 
 /* ---- which is next ---- */
@@ -493,8 +563,8 @@ static int take_due(struct session *s, uint64_t now, struct buf *out, struct ses
 int batch_take(struct session *s, uint64_t now, struct buf *out, struct session_batch *ret)
 {
 	uint64_t at;
-	time_exchange(s, now, &s->pace.channels);
-	time_exchange(s, now, &s->pace.publishes);
+	time_exchanges(s, now, &s->channel_pace, &s->publishes.ended);
+	time_exchanges(s, now, &s->publish_pace, &s->publishes.light_ended);
 	int r = take_due(s, now, out, ret);
 	if (r == SESSION_E_NONE && batch_commands_at(s) <= now)
 		r = take_commands(s, now, ready_lane(s, &at), out, ret);

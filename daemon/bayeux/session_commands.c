@@ -149,7 +149,7 @@ int commands_publish_reply(struct session *s, uint64_t now, const struct envelop
 		if (reply_is_session_unknown(e))
 			life_suspect(s, now);
 	} else if (pub->call) {
-		publish_delivered(pub);
+		publish_delivered(&s->publishes, pub);
 	} else {
 		s->published++;
 		publish_done(&s->publishes, pub, SESSION_OK, e, "");

@@ -24,7 +24,7 @@
 
 #include "base/backoff.h"
 #include "bayeux/advice.h"
-#include "bayeux/channel_pace.h"
+#include "bayeux/bulk_pace.h"
 #include "bayeux/elements.h"
 #include "bayeux/exchange.h"
 #include "bayeux/ext.h"
@@ -149,7 +149,7 @@ struct session {
 	bool batch_doubt;
 	/* send this many requests one per batch, to find the one that the server rejects */
 	size_t isolate_left;
-	struct channel_pace pace;
+	struct bulk_pace channel_pace, publish_pace;
 	uint64_t quiet_since;           /* the last batch that was no connect was sent */
 	bool websocket;                 /* sent something on a WebSocket that is not known to be closed */
 	uint64_t websocket_received_at;    /* bytes arrived on it */

@@ -34,9 +34,12 @@ struct share {
 	struct strmap_node by_peer;
 	uint64_t peer;
 	size_t held;
-	/* for publish.h: the publishes that wait to be sent, the place among the peers with something
-	   waiting, and until when they are kept back (0: they are not) */
-	struct list waiting, turn;
+	/* for publish.h: the publishes that wait to be sent, the number of those waiting or in flight, the
+	   place among the peers with something waiting, and until when they are kept back (0: they are not) */
+	struct list waiting;
+	size_t n_open;
+	bool busy;                      /* there were several of those since there was none */
+	struct list turn;
 	uint64_t back_at;
 	enum share_back back_for;
 	bool left;                      /* the peer has disconnected; publishes_tick() handles that */

@@ -244,9 +244,9 @@ static void end_one(struct publishes *p, struct exchanges *all, uint64_t id, con
 	assert_int_equal(publish_new(p, id, &request), 0);
 	assert_int_equal(exchange_new(all, &batch, &x), 0);
 	x->kept = true;
-	struct publish *pub = publishes_next(p);
+	struct publish *pub = publishes_next(p, false);
 	publish_sent(p, pub, x);
-	publish_delivered(pub);
+	publish_delivered(p, pub);
 	publish_done(p, pub, SESSION_OUTCOME_TIMEOUT, NULL, "");
 	assert_ptr_equal(publishes_next_done(p), pub);
 	publishes_free_done(p, 500);

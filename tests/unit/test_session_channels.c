@@ -292,18 +292,21 @@ static void channels_and_publishes_share(void **state)
 #define PUBLISHED(cookie) "> publish " #cookie " /q 9000 " #cookie, "< commands %'data':" #cookie "}]", \
 		"> reply command [{'channel':'/q','successful':true}]", "< outcome " #cookie " ok"
 
-/* A batch with channels that took long is followed by none for five times as long, while one publishes;
+/* A batch with channels that took long is followed by none for ten times as long, while one publishes;
    it is the time by which it took longer than a publish that counts. */
 static void channels_leave_time_for_publishes(void **state)
 {
 	(void)state;
 	PLAY(&options, UP, "> publish 1 /q 9000 1", "< commands %", "> wait 40",
 	     "> reply command [{'channel':'/q','successful':true}]", "< outcome 1 ok",
-	     "> want /c1", "< commands %'/c1'}]", "> want /c2", "> wait 60",
+	     "> publish 1 /q 9000 1", "< commands %", "> wait 40",
+	     "> reply command [{'channel':'/q','successful':true}]", "< outcome 1 ok",
+	     "> want /c1", "< commands %'/c1'}]", "> want /c2", "> wait 50",
 	     "> reply command [" C(1) "]", ACTIVE(1),
-	     PUBLISHED(2), "> wait 50", PUBLISHED(3), "> wait 50", PUBLISHED(4),
+	     PUBLISHED(2), "> wait 19", PUBLISHED(3), "> wait 19", PUBLISHED(4), "> wait 19",
+	     PUBLISHED(5), "> wait 19", PUBLISHED(6), "> wait 19", PUBLISHED(7), "> wait 5",
 	     "> wait 1", "< commands %'/c2'}]", "> want /c3", "> reply command [" C(2) "]",
-	     ACTIVE(2), PUBLISHED(5), "> wait 1", "< commands %'/c3'}]");
+	     ACTIVE(2), PUBLISHED(8), "> wait 1", "< commands %'/c3'}]");
 	/* over a WebSocket, too, one at a time */
 	options.transports[0] = SESSION_WEBSOCKET;
 	PLAY(&options, W_UP, "> publish 1 /q 9000 1", "< commands %",
@@ -311,11 +314,46 @@ static void channels_leave_time_for_publishes(void **state)
 	     "> want /c1", "< commands %'/c1'}]", "> want /c2", "> want /c3",
 	     "> publish 2 /q 9000 2", "< commands %'data':2}]", "> wait 10",
 	     "> frame [" C(1) ",{'channel':'/q','id':'6','successful':true}]", ACTIVE(1),
-	     "< outcome 2 ok", "> publish 3 /q 9000 3", "< commands %'data':3}]", "> wait 50",
+	     "< outcome 2 ok", "> publish 3 /q 9000 3", "< commands %'data':3}]", "> wait 100",
 	     "> wait 1", "< commands websocket [{%'/c2'}]");
 }
 
-/* Without publishes there is no pause, and after the last one it ends soon. */
+/* The publishes of a peer that sends many pause in the same way while another waits for each of its own. */
+static void bulk_leaves_time_for_light_publishes(void **state)
+{
+	(void)state;
+#define LIGHT(cookie, reply)                                                                       \
+	"> peer 2", "> publish " #cookie " /q 9000 " #cookie, "< commands %'data':" #cookie "}]",  \
+		reply "[{'channel':'/q','successful':true}]", "< outcome " #cookie " ok"
+#define BULK(n) "> peer 1", "> publish " #n " /p 9000 " #n
+#define PAUSE(reply) LIGHT(2, reply), "> wait 19", LIGHT(3, reply), "> wait 6", LIGHT(4, reply), "> wait 1"
+#define P_OK "{'channel':'/p','successful':true}"
+	PLAY(&options, UP, LIGHT(1, "> reply command "), BULK(11), "< commands %'data':11}]", BULK(12),
+	     BULK(13), "> reply command [" P_OK "]", "< outcome 11 ok", "< commands %'data':12}%'data':13}]",
+	     BULK(14), "> wait 5", "> reply command [" P_OK "," P_OK "]", "< outcome 12 ok",
+	     "< outcome 13 ok", PAUSE("> reply command "), "< commands %'data':14}]");
+	options.transports[0] = SESSION_WEBSOCKET;
+	PLAY(&options, W_UP, LIGHT(1, "> frame "), BULK(11), "< commands %'data':11}]", BULK(12),
+	     "< commands %'data':12}]", BULK(13), "> wait 5", "> frame [" P_OK "," P_OK "]",
+	     "< outcome 11 ok", "< outcome 12 ok", PAUSE("> frame "), "< commands %'data':13}]");
+	/* a call that its service does not answer delays nothing */
+	PLAY(&options, W_UP, LIGHT(1, "> frame "), BULK(11), "< commands %'data':11}]", "> call 12 /s 9000 12",
+	     "< commands %'data':12}]", BULK(13), "< commands %'data':13}]");
+}
+
+/* A peer alone never waits for itself, however it begins. */
+static void bulk_alone_does_not_pause(void **state)
+{
+	(void)state;
+	options.transports[0] = SESSION_WEBSOCKET;
+	PLAY(&options, W_UP, "> publish 1 /q 9000 1", "< commands %'data':1}]", "> publish 2 /q 9000 2",
+	     "< commands %'data':2}]", "> publish 3 /q 9000 3", "< commands %'data':3}]", "> wait 10",
+	     "> frame [{'channel':'/q','successful':true}]", "< outcome 1 ok", "> publish 4 /q 9000 4",
+	     "< commands %'data':4}]");
+}
+
+/* Without publishes there is no pause, and after the last one it ends soon. One batch is under way at a time a
+   second longer. */
 static void channels_alone_do_not_pause(void **state)
 {
 	(void)state;
@@ -323,7 +361,9 @@ static void channels_alone_do_not_pause(void **state)
 	     "> reply command [" C(1) "]", ACTIVE(1), "< commands %'/c2'}]", "> wait 5000",
 	     "> reply command [" C(2) "]", ACTIVE(2), "> wait 1000", PUBLISHED(1), "> want /c3",
 	     "< commands %'/c3'}]", "> want /c4", "> wait 900", "> reply command [" C(3) "]",
-	     ACTIVE(3), "> sleep 1000", "< +100..100", "< commands %'/c4'}]");
+	     ACTIVE(3), "< commands %'/c4'}]", "> reply command [" C(4) "]", ACTIVE(4), PUBLISHED(2),
+	     "> want /c5", "> wait 1", "< commands %'/c5'}]", "> want /c6", "> wait 10",
+	     "> reply command [" C(5) "]", ACTIVE(5), "> sleep 1000", "< +89..89", "< commands %'/c6'}]");
 }
 
 /* … with their channels, too, in a new session as well. */
@@ -479,6 +519,8 @@ int main(void)
 		cmocka_unit_test_setup(publishes_go_apart, setup),
 		cmocka_unit_test_setup(channels_and_publishes_share, setup),
 		cmocka_unit_test_setup(channels_leave_time_for_publishes, setup),
+		cmocka_unit_test_setup(bulk_leaves_time_for_light_publishes, setup),
+		cmocka_unit_test_setup(bulk_alone_does_not_pause, setup),
 		cmocka_unit_test_setup(channels_alone_do_not_pause, setup),
 		cmocka_unit_test_setup(askers_take_turns, setup),
 		cmocka_unit_test_setup(peers_take_turns, setup),
