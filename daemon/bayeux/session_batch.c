@@ -185,6 +185,28 @@ static bool has_lanes(const struct session *s)
 	return s->transport == SESSION_LONG_POLLING;
 }
 
+/* how many requests the next batch of commands may have */
+static size_t command_room(const struct session *s)
+{
+	if (s->isolate_left)
+		return 1;
+	if (s->transport == SESSION_LONG_POLLING)
+		return REQUESTS_MAX;
+	/* the connect does not count: it is always there */
+	size_t in_flight = s->exchanges.n_requests - (s->connect.exchange != NULL);
+	size_t room = in_flight < s->o.in_flight_max ? s->o.in_flight_max - in_flight : 0;
+	return room < REQUESTS_MAX ? room : REQUESTS_MAX;
+}
+
+/* A part of what may be in flight on a WebSocket is kept for light publishes, because a busy peer may call a
+   service that never answers. */
+static size_t bulk_room(const struct session *s)
+{
+	size_t room = command_room(s);
+	size_t kept = has_lanes(s) || s->isolate_left ? 0 : s->o.in_flight_max / 4;
+	return room > kept ? room - kept : 0;
+}
+
 /* the next light or bulk publish for the lane of commands */
 static struct publish *next_command(const struct session *s, bool bulk)
 {
@@ -256,7 +278,9 @@ static void limit_channels(const struct session *s, uint64_t now, struct plan *p
 static void limit_publishes(const struct session *s, uint64_t now, struct plan *plan)
 {
 	bool applies = next_command(s, false) || bulk_pace_applies(&s->publish_pace, now);
-	plan->bulk_room = applies ? s->publish_pace.room : plan->room;
+	plan->bulk_room = bulk_room(s);
+	if (applies && plan->bulk_room > s->publish_pace.room)
+		plan->bulk_room = s->publish_pace.room;
 	if (bulk_pace_at(&s->publish_pace) > now)
 		plan->bulk_room = 0;
 }
@@ -409,19 +433,6 @@ static void commit(struct session *s, uint64_t now, struct plan *plan, struct ex
 		s->isolate_left--;
 }
 
-/* how many requests the next batch of commands may have */
-static size_t command_room(const struct session *s)
-{
-	if (s->isolate_left)
-		return 1;
-	if (s->transport == SESSION_LONG_POLLING)
-		return REQUESTS_MAX;
-	/* the connect does not count: it is always there */
-	size_t in_flight = s->exchanges.n_requests - (s->connect.exchange != NULL);
-	size_t room = in_flight < s->o.in_flight_max ? s->o.in_flight_max - in_flight : 0;
-	return room < REQUESTS_MAX ? room : REQUESTS_MAX;
-}
-
 static int take_commands(struct session *s, uint64_t now, enum session_lane lane, struct buf *out,
 			 struct session_batch *ret)
 {
@@ -488,7 +499,7 @@ static uint64_t publishes_at(const struct session *s)
 {
 	if (next_command(s, false))
 		return 0;
-	return next_command(s, true) ? bulk_pace_at(&s->publish_pace) : SESSION_NEVER;
+	return next_command(s, true) && bulk_room(s) ? bulk_pace_at(&s->publish_pace) : SESSION_NEVER;
 }
 
 /* The lane on which something waits to go out, and when it may, or SESSION_LANES. */

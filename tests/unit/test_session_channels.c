@@ -341,6 +341,17 @@ static void bulk_leaves_time_for_light_publishes(void **state)
 	     "< commands %'data':12}]", BULK(13), "< commands %'data':13}]");
 }
 
+/* Requests of a busy peer that the server never answers leave room for those of others. */
+static void bulk_leaves_room_for_light_publishes(void **state)
+{
+	(void)state;
+	options.transports[0] = SESSION_WEBSOCKET;
+	options.in_flight_max = 4;
+	PLAY(&options, W_UP, "> peer 1", "> call 11 /s 9000 11", "< commands %'data':11}]", "> call 12 /s 9000 12",
+	     "< commands %'data':12}]", "> call 13 /s 9000 13", "< commands %'data':13}]",
+	     "> call 14 /s 9000 14", LIGHT(1, "> frame "), LIGHT(2, "> frame "));
+}
+
 /* A peer alone never waits for itself, however it begins. */
 static void bulk_alone_does_not_pause(void **state)
 {
@@ -520,6 +531,7 @@ int main(void)
 		cmocka_unit_test_setup(channels_and_publishes_share, setup),
 		cmocka_unit_test_setup(channels_leave_time_for_publishes, setup),
 		cmocka_unit_test_setup(bulk_leaves_time_for_light_publishes, setup),
+		cmocka_unit_test_setup(bulk_leaves_room_for_light_publishes, setup),
 		cmocka_unit_test_setup(bulk_alone_does_not_pause, setup),
 		cmocka_unit_test_setup(channels_alone_do_not_pause, setup),
 		cmocka_unit_test_setup(askers_take_turns, setup),
