@@ -62,6 +62,7 @@ static void one_server_changes(void **state)
 	world_start(t.w);
 	struct wire *a = world_peer(t.w, "a");
 	wire_ok(a, "subscribe", ",\"channel\":\"/x\"");
+	fake_await(t.other, "held", NULL, 1);
 	wire_ok(a, "subscribe", ",\"channel\":\"/y\",\"server\":\"other\"");
 	fake_command(t.w->fake, "mark");
 	fake_command(t.other, "mark");
@@ -124,7 +125,7 @@ static void options_used_at_once(void **state)
 	world_configure(t.w, NULL, NULL, t.section);
 	world_start(t.w);
 	struct wire *a = world_peer(t.w, "a");
-	wire_state(a, "other", "connected");
+	fake_await(t.other, "held", NULL, 1);
 	wire_ok(a, "subscribe", ",\"channel\":\"/x\"");
 	snprintf(section, sizeof(section), "%sdefault = yes\n", t.section);
 	world_configure(t.w, "subscriptions-max = 2\n", NULL, section);
@@ -148,6 +149,7 @@ static void a_wrong_file_changes_nothing(void **state)
 	world_configure(t.w, NULL, NULL, t.section);
 	world_start(t.w);
 	struct wire *a = world_peer(t.w, "a");
+	fake_await(t.other, "held", NULL, 1);
 	wire_ok(a, "subscribe", ",\"channel\":\"/x\"");
 	world_configure(t.w, "subscriptions-max = 1\n", "heder = X: 1\n", NULL);
 	reload(&t, a, "the configuration is wrong");
@@ -187,6 +189,9 @@ static void changes_in_a_row(void **state)
 	world_start(t.w);
 	struct wire *a = world_peer(t.w, "a");
 	wire_ok(a, "subscribe", ",\"channel\":\"/x\"");
+	/* the server lets only the last one in, so that the subscription is known to be that one's */
+	fake_command(t.w->fake, "require-header X-Number last");
+	fake_command(t.w->fake, "mark");
 	for (int i = 0; i < 20; i++) {
 		snprintf(header, sizeof(header), "header = X-Number: %d\n", i);
 		world_configure(t.w, NULL, header, i % 2 ? t.section : NULL);
@@ -195,8 +200,6 @@ static void changes_in_a_row(void **state)
 	}
 	/* the newest is in effect: the last change is not lost */
 	world_configure(t.w, NULL, "header = X-Number: last\n", t.section);
-	fake_command(t.w->fake, "require-header X-Number last");
-	fake_command(t.w->fake, "mark");
 	assert_int_equal(kill(t.w->daemon, SIGHUP), 0);
 	fake_await(t.w->fake, "subscribe", "/x", 1);
 	fake_command(t.w->fake, "publish /x 1");
