@@ -474,10 +474,6 @@ static void connections_leak_nothing(void **state)
 /* However many connect, the session with the server can be made again. */
 static void many_peers_leave_descriptors_to_the_session(void **state)
 {
-	if (getenv("DAEMON_WRAPPER")) {
-		print_message("SKIPPED: valgrind has limits of its own\n");
-		skip();
-	}
 	struct world *w = world_up(NULL, "transports = long-polling\nbackoff-min = 50ms\n");
 	struct wire *a = world_peer(w, "a");
 	struct rlimit few;
@@ -486,7 +482,9 @@ static void many_peers_leave_descriptors_to_the_session(void **state)
 	(void)state;
 	assert_int_equal(prlimit(w->daemon, RLIMIT_NOFILE, NULL, &few), 0);
 	few.rlim_cur = world_daemon_fds(w) + 60;
-	assert_int_equal(prlimit(w->daemon, RLIMIT_NOFILE, &few, NULL), 0);
+	/* valgrind has descriptors of its own beyond the limit: it sees the same conversation without one */
+	if (!getenv("DAEMON_WRAPPER"))
+		assert_int_equal(prlimit(w->daemon, RLIMIT_NOFILE, &few, NULL), 0);
 	for (int i = 0; i < 100; i++) {
 		struct sockaddr_un address = {.sun_family = AF_UNIX};
 		snprintf(address.sun_path, sizeof(address.sun_path), "%s", w->socket);
@@ -498,7 +496,8 @@ static void many_peers_leave_descriptors_to_the_session(void **state)
 	fake_command(w->fake, "cut all");
 	fake_await(w->fake, "held", NULL, 1);
 	wire_ok(a, "publish", ",\"channel\":\"/a\",\"data\":1");
-	assert_true(world_log_has(w, "too many are open"));
+	if (!getenv("DAEMON_WRAPPER"))
+		assert_true(world_log_has(w, "too many are open"));
 	for (int i = 0; i < 100; i++)
 		close(crowd[i]);
 	struct wire *b = world_peer(w, "b");
