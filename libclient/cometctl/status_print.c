@@ -363,11 +363,11 @@ static int print_disabled(void *user, const struct cometd_json *name)
 static void print_next_try(const struct status_view *view, const struct cometd_json *row, bool trying)
 {
 	char text[128] = "";
-	uint64_t tries, retry;
+	uint64_t tries = 0, retry;
 	bool tried = number_of(row, "tries", &tries) && tries > trying;
 
-	tries -= tried && trying;
-
+	if (tried && trying)
+		tries--;
 	if (tried)
 		snprintf(text, sizeof(text), "%llu %s without success", (unsigned long long)tries,
 			 tries == 1 ? "try" : "tries");
