@@ -335,7 +335,7 @@ static const struct config_row table[] = {
 	  "no message can have been missed, it is not reported at all. Messages that may have been "
 	  "missed are always reported, and status always shows the real state",
 	  "10s", false, "0s", "24h", "unlimited"},
-	 &config_kind_duration, SERVER(upstream.patience), UINT64_MAX, CONFIG_LIVE},
+	 &config_kind_duration, SERVER(upstream.grace), UINT64_MAX, CONFIG_LIVE},
 	{{"server", "network-delay", "duration", "10s",
 	  "How long the server may stay silent while a reply is awaited, in addition to the time "
 	  "for which it holds a connect. An answer that arrives slowly, but without such a pause, "

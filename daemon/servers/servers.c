@@ -199,7 +199,7 @@ static void follow(struct server *s, const struct config_server *old, const stru
 	int r = new_session ? exchange(s, now, why, sizeof(why)) : 0;
 	if (r)
 		log_failed(now->name, why, r);
-	upstream_set_grace(s->upstream, now->upstream.patience);
+	upstream_set_grace(s->upstream, now->upstream.grace);
 	upstream_set_default(s->upstream, now->upstream.is_default);
 }
 

@@ -460,7 +460,7 @@ static int make(struct upstream *u, const struct upstream_options *o, char *why,
 		snprintf(why, why_size, "server %s: %s", o->name, strerror(-r));
 		return r;
 	}
-	hub_set_grace(u->server, o->patience);
+	hub_set_grace(u->server, o->grace);
 	pace_init(&u->pace, u->server);
 	return 0;
 }
@@ -527,7 +527,7 @@ int upstream_exchange(struct upstream *u, const struct upstream_options *o,
 	u->exchanged = exchanged;
 	u->exchanged_ctx = ctx;
 	upstream_set_default(u, o->is_default);
-	upstream_set_grace(u, o->patience);
+	upstream_set_grace(u, o->grace);
 	session_stop_because(u->parts->session, loop_now(u->loop),
 			     SLICE("its options changed; a new session follows"));
 	return 0;

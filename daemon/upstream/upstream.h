@@ -39,7 +39,7 @@ struct upstream_options {
 	const char *websocket_protocol; /* ws_subprotocol_valid(); NULL: none is offered */
 	uint64_t websocket_ping;        /* ms of silence before a ping is sent (25 s); 0: never */
 	/* how long a lost link is kept from local programs, as hub_set_grace() has it */
-	uint64_t patience;
+	uint64_t grace;
 	struct wake changed;            /* the state of the session changed */
 };
 void upstream_options_default(struct upstream_options *o);

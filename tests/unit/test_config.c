@@ -164,7 +164,7 @@ static void test_every_option(void **state)
 	assert_true(s->upstream.session.url_retry == UINT64_MAX);
 	assert_int_equal(s->upstream.session.url_return, SESSION_URL_BREAK);
 	assert_true(s->upstream.session.url_shared);
-	assert_true(s->upstream.patience == UINT64_MAX);
+	assert_true(s->upstream.grace == UINT64_MAX);
 	assert_int_equal(s->upstream.session.sent_max, 65536);
 	assert_int_equal(s->upstream.session.request_timeout, 3000);
 	assert_int_equal(s->upstream.session.wanted_timeout, 25000);

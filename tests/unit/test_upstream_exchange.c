@@ -488,7 +488,7 @@ static void test_grace(void **state)
 {
 	struct world *w = *state;
 
-	w->o.patience = UINT64_MAX;
+	w->o.grace = UINT64_MAX;
 	begin(w, SESSION_LONG_POLLING);
 	fake_command(w->fake, "stop-listening");
 	fake_command(w->fake, "cut all rst");
