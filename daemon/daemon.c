@@ -239,9 +239,12 @@ static int listen_somewhere(struct daemon *d, char *why, size_t why_size)
 static void on_difference(void *ctx, const struct config_difference *d)
 {
 	(void)ctx;
-	log_msg(LOG_L_NOTICE, LOG_FIELDS({"option", slice_of(d->option)}), "%s is changed%s%s%s%s", d->option,
-		d->place ? " (" : ": it has its default", d->place ? d->place : "", d->place ? ")" : "",
-		d->change == CONFIG_RESTART ? "; this needs a restart of the daemon" : "");
+	log_msg_limited_by_caller(LOG_L_NOTICE,
+				  LOG_FIELDS({"option", slice_of(d->option)},
+					     {"place", slice_of(d->place ? d->place : "default")}),
+				  d->change == CONFIG_RESTART
+					  ? "an option is changed, which needs a restart of the daemon"
+					  : "an option is changed");
 }
 
 static void use_limits(struct daemon *d)
@@ -267,9 +270,11 @@ static void follow(struct daemon *d, struct config *now)
 static void log_report(const struct config_report *report)
 {
 	for (size_t i = 0; i < report->n_warnings; i++)
-		log_msg(LOG_L_WARNING, LOG_FIELDS({"config", slice_of(report->warnings[i])}), "configuration");
+		log_msg_limited_by_caller(LOG_L_WARNING, LOG_FIELDS({"warning", slice_of(report->warnings[i])}),
+					  "a warning about the configuration");
 	for (size_t i = 0; i < report->n_errors; i++)
-		log_msg(LOG_L_ERROR, LOG_FIELDS({"config", slice_of(report->errors[i])}), "configuration");
+		log_msg_limited_by_caller(LOG_L_ERROR, LOG_FIELDS({"fault", slice_of(report->errors[i])}),
+					  "the configuration has an error");
 }
 
 /* A configuration with an error changes nothing. */
@@ -294,7 +299,7 @@ static void on_hangup_signal(void *ctx, int signo)
 		const char *why = report.n_errors ? report.errors[0] : strerror(r < 0 ? -r : ENOMEM);
 
 		config_free(now);
-		log_msg(LOG_L_ERROR, LOG_FIELDS({"config", slice_of(why)}),
+		log_msg(LOG_L_ERROR, LOG_FIELDS({"config", slice_of(d->path)}),
 			"the configuration is wrong; the daemon goes on with the one it has");
 		snprintf(d->fault, sizeof(d->fault), "%s", why);
 	}

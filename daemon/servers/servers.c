@@ -21,6 +21,7 @@ struct server {
 	/* its extensions, which are freed after what uses them; or NULL. The later ones are those of an exchange
 	   that has not taken place yet */
 	struct plugin_chain *plugins, *later_plugins;
+	bool outdated;                  /* it could not be made again of changed options: to be tried again */
 	bool leaves;                    /* it is taken out of the configuration, and says goodbye */
 	bool stopped;
 };
@@ -185,18 +186,21 @@ static void on_difference(void *ctx, const struct config_difference *d)
 	bool *new_session = ctx;
 
 	*new_session |= d->change == CONFIG_NEW_SESSION;
-	log_msg(LOG_L_NOTICE, LOG_FIELDS({"server", slice_of(d->server->name)}, {"option", slice_of(d->option)}),
-		"%s is changed%s%s%s", d->option, d->place ? " (" : ": it has its default", d->place ? d->place : "",
-		d->place ? ")" : "");
+	/* there are no more lines than options */
+	log_msg_limited_by_caller(LOG_L_NOTICE,
+				  LOG_FIELDS({"server", slice_of(d->server->name)}, {"option", slice_of(d->option)},
+					     {"place", slice_of(d->place ? d->place : "default")}),
+				  "an option is changed");
 }
 
 static void follow(struct server *s, const struct config_server *old, const struct config_server *now)
 {
-	bool new_session = false;
+	bool new_session = s->outdated;
 	char why[1024] = "";
 
 	config_diff_server(old, now, on_difference, &new_session);
 	int r = new_session ? exchange(s, now, why, sizeof(why)) : 0;
+	s->outdated = r != 0;
 	if (r)
 		log_failed(now->name, why, r);
 	upstream_set_grace(s->upstream, now->upstream.grace);

@@ -33,7 +33,8 @@ void servers_start(struct servers *s);
  * The configuration is `now`, which replaces the one before: that may be freed afterwards. A server that is not in
  * it any more says goodbye and is taken out of the hub; one with other options that need it gets a new
  * session, after the goodbye of the old one; a new one is started. Each change is logged. A server that cannot be
- * made or changed is logged as an error; the one there was goes on.
+ * made or changed is logged as an error; the one there was goes on, and the next
+ * call tries again.
  */
 void servers_apply(struct servers *s, const struct config *now);
 

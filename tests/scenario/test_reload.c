@@ -42,6 +42,15 @@ static void reload(struct two *t, struct wire *a, const char *logged)
 	assert_true(world_log_has(t->w, logged));
 }
 
+static void write_file(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "we");
+
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+}
+
 static void receive(struct wire *a, const char *channel, int n)
 {
 	char expected[128];
@@ -77,7 +86,7 @@ static void one_server_changes(void **state)
 	receive(a, "/y", 2);
 	assert_int_equal(fake_count(t.other, "handshake", NULL), 0);
 	assert_int_equal(fake_count(t.other, "disconnect", NULL), 0);
-	assert_true(world_log_has(t.w, "header is changed"));
+	assert_true(world_log_has(t.w, "an option is changed server=demo option=header"));
 	wire_close(a);
 	two_free(&t);
 }
@@ -177,6 +186,35 @@ static void a_wrong_file_changes_nothing(void **state)
 	two_free(&t);
 }
 
+/* The session goes on when its extension does not want the new configuration; the next reload tries again,
+   although the files that are compared are the same. */
+static void what_failed_is_tried_again(void **state)
+{
+	struct two t;
+	char server[512], file[128];
+
+	(void)state;
+	two_new(&t);
+	world_configure(t.w, NULL, NULL, NULL);
+	world_start(t.w);
+	struct wire *a = world_peer(t.w, "a");
+	wire_ok(a, "subscribe", ",\"channel\":\"/x\"");
+	snprintf(file, sizeof(file), "%s/tenant", t.w->dir);
+	write_file(file, "colour=red");
+	snprintf(server, sizeof(server), "extension = %s/.libs/tenant.so @%s\n", getenv("top_builddir"), file);
+	world_configure(t.w, NULL, server, NULL);
+	reload(&t, a, "the changed configuration of this server cannot be used");
+	assert_int_equal(fake_count(t.w->fake, "disconnect", NULL), 0);
+	fake_command(t.w->fake, "publish /x 1");
+	receive(a, "/x", 1);
+	write_file(file, "tenant=north");
+	assert_int_equal(kill(t.w->daemon, SIGHUP), 0);
+	assert_true(wire_state(a, "demo", "connected")->gap);
+	fake_await(t.w->fake, "disconnect", NULL, 1);
+	wire_close(a);
+	two_free(&t);
+}
+
 /* A second change while the first one is under way, and a stop while it is. */
 static void changes_in_a_row(void **state)
 {
@@ -218,6 +256,7 @@ int main(void)
 		cmocka_unit_test(servers_come_and_go),
 		cmocka_unit_test(options_used_at_once),
 		cmocka_unit_test(a_wrong_file_changes_nothing),
+		cmocka_unit_test(what_failed_is_tried_again),
 		cmocka_unit_test(changes_in_a_row),
 	};
 
