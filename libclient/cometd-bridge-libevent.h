@@ -30,7 +30,7 @@
 #define COMETD_LIBEVENT_INLINE static inline
 #endif
 
-/* Must stay at the same address from attach to detach; its fields are private. */
+/* Must stay at the same address from attach to detach. Private to cometd-bridge-libevent.h. */
 struct cometd_libevent {
 	struct cometd *c;           /* NULL: detached, or freed by a callback */
 	struct event *ready, *later;

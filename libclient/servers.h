@@ -17,6 +17,7 @@
 
 struct server;
 
+/* Private to servers.c. */
 struct servers {
 	struct server *v;
 	size_t n;

@@ -14,6 +14,7 @@ enum frame_result {
 	FRAME_E_TOO_LARGE,       /* length above the limit: the stream is broken */
 };
 
+/* Private to frame.c. */
 struct frame_reader {
 	struct buf in;
 	size_t limit;    /* of one frame's body */

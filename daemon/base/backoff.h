@@ -19,7 +19,7 @@ struct backoff {
 	uint64_t paused;        /* sum of the pauses since the reset, before jitter */
 };
 
-/* of a daemon's own randomness, one per session: 1..2^64-1, never 0 */
+/* Of a daemon's own randomness, one per session: 1..2^64-1, never 0. Private to backoff.c. */
 struct jitter {
 	uint64_t state;
 };

@@ -66,7 +66,7 @@ bool log_wants(enum log_level level);
 /* bytes of the name of a subject that count */
 #define LOG_SUBJECT_MAX 64
 
-/* the lines of one call site about one subject */
+/* The lines of one call site about one subject. Private to log.c. */
 struct log_limit {
 	const char *kind;       /* name of the field that names the subject; NULL: there is none */
 	char subject[LOG_SUBJECT_MAX + 1];

@@ -6,6 +6,7 @@
 #ifndef BASE_WAKE_H
 #define BASE_WAKE_H
 
+/* Private to wake.c. */
 struct wake {
 	void (*fn)(void *ctx);
 	void *ctx;

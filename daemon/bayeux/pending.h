@@ -19,6 +19,7 @@ struct pending_node {
 	size_t place;               /* in the heap, counted from 1; 0 when not in the table */
 };
 
+/* Private to pending.c. */
 struct pending {
 	struct pending_node **slots;   /* by id; a power of two of them, or none */
 	struct pending_node **heap;    /* earliest deadline on top, from index 1 */

@@ -38,6 +38,7 @@ struct publish {
 /* so many publishes of a suspect succeed alone at most, before it is sent together with others again */
 #define PUBLISH_PROOFS_MAX 1024u
 
+/* Private to publish.c. */
 struct suspect {
 	uint64_t peer;
 	unsigned needed;                /* publishes that had to succeed alone after the last failure */

@@ -46,6 +46,7 @@ struct share {
 	size_t on_command, on_call;     /* publishes in flight over long-polling, by lane */
 };
 
+/* Private to shares.c. */
 struct shares {
 	struct strmap by_peer;          /* peers that use some of it */
 	size_t held, max;               /* of all */

@@ -8,6 +8,7 @@
 
 #include "bayeux/session.h"
 
+/* Private to transports.c. */
 struct transports {
 	enum session_transport order[SESSION_TRANSPORTS];
 	size_t n;

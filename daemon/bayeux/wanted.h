@@ -26,7 +26,7 @@ enum wanted_upstream {
 };
 
 /* Who asked for channels first. Askers take turns: however many channels one has waiting, the next
-   to be sent is another's. */
+   to be sent is another's. Private to wanted.c. */
 struct asker {
 	struct strmap_node by_peer;
 	uint64_t peer;

@@ -9,6 +9,7 @@
 #include "base/blob.h"
 #include "protocol/message.h"
 
+/* Private to chunk.c. */
 struct chunk {
 	struct blob *blob;      /* the one being filled, or NULL */
 };

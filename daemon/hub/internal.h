@@ -9,6 +9,7 @@
 #include "hub/grace.h"
 #include "hub/trie.h"
 
+/* Private to hub/. */
 struct hub {
 	struct hub_options options;
 	struct strmap members;          /* member::by_id */
@@ -25,7 +26,7 @@ struct hub {
 /*
  * A configured server. Outboxes refer to its name, so a removed one is kept, empty,
  * until the hub is freed. A server added again with that name continues its seq: a seq
- * never identifies two messages.
+ * never identifies two messages. Private to hub/.
  */
 struct hub_server {
 	struct strmap_node by_name;     /* hub::servers */

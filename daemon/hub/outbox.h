@@ -32,12 +32,12 @@ enum outbox_overflow {
 	OUTBOX_DISCONNECT,       /* the first loss overruns the peer */
 };
 
-/* dropped messages of one server that are reported in one frame */
+/* Dropped messages of one server that are reported in one frame. Private to outbox.c. */
 struct outbox_loss {
 	uint64_t count, first, last;
 };
 
-/* What the queue keeps of one server. */
+/* What the queue keeps of one server. Private to outbox.c. */
 struct outbox_lane {
 	struct list link;               /* outbox::lanes */
 	struct slice server;

@@ -16,7 +16,7 @@
 struct trie;
 struct trie_node;
 
-/* A member of struct subscription. */
+/* A member of struct subscription. Private to trie.c. */
 struct trie_entry {
 	struct list link;               /* trie_node::entries */
 	struct trie_node *node;         /* NULL when in no trie */

@@ -14,6 +14,7 @@
 
 #include <stdint.h>
 
+/* Private to introspect.c. */
 struct introspect {
 	struct loop *loop;
 	struct hub *hub;

@@ -23,7 +23,7 @@ struct departed {
 	uint64_t delivered, lost;
 };
 
-/* the last of them; all zero at first */
+/* The last of them; all zero at first. Private to peer_log.c. */
 struct departures {
 	struct departed ring[DEPARTED_MAX];
 	size_t begin, n;                /* the oldest, and how many */

@@ -17,6 +17,7 @@
  * The answer to `status`, shared by all peers that ask in the same turn. Its cost grows with the number of
  * peers, so after it was made, the next one is made only after a pause of ten times the time that it took.
  * Requests that come earlier wait until then, so no peer gets an answer that is older than its request.
+ * Private to peer_ops.c.
  */
 struct status_cache {
 	struct blob *answer;            /* with the closing brace of the frame; NULL: none */

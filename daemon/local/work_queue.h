@@ -49,6 +49,7 @@ struct work_functions {
 	void (*rest)(void *ctx);
 };
 
+/* Private to work_queue.c. */
 struct work_item {
 	struct list link;               /* one of the queue's lists */
 	const struct work_functions *functions;

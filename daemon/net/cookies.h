@@ -37,7 +37,7 @@ int cookies_take(CURL *easy, const struct url *url, struct slice set_cookie, uin
 
 /* Which cookies were in the jar after the last answer: a hash of domain, path and name of each. All
    zero at the beginning. libcurl lists a jar in no order that could say so (since 8.x, a cookie with
-   a new value is the last one). */
+   a new value is the last one). Private to cookies.c. */
 struct cookies_known {
 	uint64_t ids[COOKIES_MAX];
 	size_t n;

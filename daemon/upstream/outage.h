@@ -21,6 +21,7 @@
 
 enum outage_phase { OUTAGE_OFF, OUTAGE_DOWN, OUTAGE_UP };
 
+/* Private to outage.c. */
 struct outage {
 	enum outage_phase phase, logged;        /* as seen last, as the log has it */
 	uint64_t down_at;               /* when it was lost or started; valid while down */

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
+/* Private to outlet.c. */
 struct outlet {
 	FILE *to;                   /* print here; never NULL after outlet_init() */
 	char *text;                 /* to's */
