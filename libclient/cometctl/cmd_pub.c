@@ -11,8 +11,10 @@
 #include <string.h>
 #include <unistd.h>
 
-/* messages on their way at once: enough to fill a batch, few enough to stop soon */
+/* What is on its way at once: enough to fill a batch, little enough to stop soon and to leave most of
+   the daemon's queue to others. One message may be larger. */
 #define WINDOW 256
+#define WINDOW_BYTES (1 << 20)
 /* the longest line: no payload of this size fits into a frame */
 #define LINE_MAX_BYTES (4 << 20)
 
@@ -29,6 +31,7 @@ struct lines {
 	size_t head, tail, cap;
 	unsigned long line;         /* read so far */
 	unsigned in_flight;
+	size_t bytes_in_flight;
 	bool end;                   /* nothing more is read */
 	bool full;                  /* a whole line waits here for room in the library */
 	int code;                   /* of the first failure */
@@ -124,6 +127,7 @@ static void fail(struct lines *l, unsigned long line, int error, const struct co
 struct sent {
 	struct lines *lines;
 	unsigned long line;
+	size_t n;
 };
 
 static void on_result(struct cometd *c, const struct cometd_result *result, void *user)
@@ -132,6 +136,7 @@ static void on_result(struct cometd *c, const struct cometd_result *result, void
 
 	(void)c;
 	sent->lines->in_flight--;
+	sent->lines->bytes_in_flight -= sent->n;
 	if (result->error) {
 		fail(sent->lines, sent->line, result->error, result);
 	} else {
@@ -139,6 +144,11 @@ static void on_result(struct cometd *c, const struct cometd_result *result, void
 		print_outcome(sent->lines->ctl, sent->line, 0, result);
 	}
 	free(sent);
+}
+
+static bool has_room(const struct lines *l)
+{
+	return l->in_flight < WINDOW && l->bytes_in_flight < WINDOW_BYTES;
 }
 
 static bool blank(const char *p, size_t n)
@@ -173,24 +183,26 @@ static bool publish_line(struct lines *l, const char *p, size_t n)
 	sent = malloc(sizeof(*sent));
 	if (!sent)
 		return false;
-	*sent = (struct sent){l, l->line + 1};
+	*sent = (struct sent){l, l->line + 1, n};
 	int error = submit(l, p, n, sent);
 	if (error)
 		free(sent);
 	if (error == COMETD_E_TOO_MANY && l->in_flight > 0)
 		return false;
 	l->line++;
-	if (error)
+	if (error) {
 		fail(l, l->line, error, NULL);
-	else
+	} else {
 		l->in_flight++;
+		l->bytes_in_flight += n;
+	}
 	return true;
 }
 
 static void publish_lines(struct lines *l, bool eof)
 {
 	l->full = false;
-	while (!l->end && l->in_flight < WINDOW && l->head < l->tail) {
+	while (!l->end && has_room(l) && l->head < l->tail) {
 		char *p = l->buf + l->head, *end = memchr(p, '\n', l->tail - l->head);
 		size_t n = end ? (size_t)(end - p) : l->tail - l->head;
 
@@ -245,7 +257,7 @@ static bool read_input(struct lines *l)
 
 static void turn(struct lines *l, bool *eof)
 {
-	bool want = !*eof && !l->end && !l->full && l->in_flight < WINDOW;
+	bool want = !*eof && !l->end && !l->full && has_room(l);
 	struct pollfd p[] = {
 		{.fd = cometd_get_fd(l->ctl->c), .events = (short)cometd_get_events(l->ctl->c)},
 		{.fd = want ? STDIN_FILENO : -1, .events = POLLIN},

@@ -281,34 +281,52 @@ static void test_pub_as_it_comes(void **state)
 	daemon_end(d);
 }
 
-/* More than may wait in the library at once, and than a buffer of lines may hold: while the first
-   ones are not answered, the sixth waits, and is not taken for one that is too long. */
+/* No more than a certain number of bytes is on its way at once: the rest of a large input is neither
+   read nor sent until there is room, so it does not fill the daemon's queue. Here the first line is
+   refused, so what was not sent yet never is. */
 static void test_pub_much(void **state)
 {
-	static char line[3 << 20];
-	struct daemon *d = daemon_start(SCRIPT(GREET, PUB(2, ""), PUB(3, ""), PUB(4, ""),
-	PUB(5, ""),
-		PUB(6, ""), {D_WAIT, 0, 0}, D_OK(2), D_OK(3), D_OK(4), D_OK(5), D_OK(6), PUB(7, ""), PUB(8, ""),
-		D_OK(7), D_OK(8), END));
+	static char line[600 << 10];
+	struct daemon *d = daemon_start(SCRIPT(GREET, PUB(2, ""), PUB(3, ""), {D_WAIT, 0, 0},
+		D_REFUSE(2, "refused", "no"), D_OK(3), END));
 	struct run r;
 
 	(void)state;
 	memset(line, '7', sizeof(line) - 2);
 	line[sizeof(line) - 2] = '\n';
 	start(&r, daemon_path(d), "pub /a - --timeout 600");
-	for (int i = 0; i < 6; i++)
-		feed(&r, line);
 	pid_t child = fork();
 	if (child == 0) {
-		for (ssize_t n, at = 0; at < (ssize_t)strlen(line); at += n)
-			if ((n = write(r.in, line + at, strlen(line) - (size_t)at)) <= 0)
-				_exit(1);
+		for (int i = 0; i < 3; i++)
+			for (ssize_t n, at = 0; at < (ssize_t)strlen(line); at += n)
+				if ((n = write(r.in, line + at, strlen(line) - (size_t)at)) <= 0)
+					_exit(1);
 		_exit(0);
 	}
-	/* it reads no more of them; otherwise it would have printed an error by now */
+	/* a third line would be sent by now, and an error printed */
 	assert_int_equal(poll(&(struct pollfd){.fd = r.err, .events = POLLIN}, 1, 300), 0);
 	daemon_go(d);
+	finish(&r);
+	assert_non_null(strstr(r.text[1], "line 1: refused by the server: no"));
+	assert_non_null(strstr(r.text[1], "1 acknowledged, 1 refused (from line 1); the input after that"));
+	assert_int_equal(WEXITSTATUS(r.status), 5);
 	assert_int_equal(waitpid(child, NULL, 0), child);
+	daemon_end(d);
+}
+
+/* A line larger than all that may be on its way is sent alone. */
+static void test_pub_large(void **state)
+{
+	static char line[3 << 20];
+	struct daemon *d = daemon_start(SCRIPT(GREET, PUB(2, ""), D_OK(2), PUB(3, ""), D_OK(3), END));
+	struct run r;
+
+	(void)state;
+	memset(line, '7', sizeof(line) - 2);
+	line[sizeof(line) - 2] = '\n';
+	start(&r, daemon_path(d), "pub /a - --timeout 600");
+	feed(&r, line);
+	feed(&r, line);
 	finish(&r);
 	assert_string_equal(r.text[1], "");
 	assert_int_equal(r.status, 0);
@@ -350,6 +368,7 @@ int main(void)
 		cmocka_unit_test(test_full_disk),
 		cmocka_unit_test(test_pub_as_it_comes),
 		cmocka_unit_test(test_pub_much),
+		cmocka_unit_test(test_pub_large),
 		cmocka_unit_test(test_no_permission),
 	};
 
