@@ -172,7 +172,7 @@ static uint64_t earliest(uint64_t a, uint64_t b)
 
 void session_start(struct session *s, uint64_t now)
 {
-	if (s->state != SESSION_OFF)
+	if (report_state(&s->report) != SESSION_OFF)
 		return;
 	due_first_url(s);
 	if (s->o.credentials) {
@@ -180,7 +180,7 @@ void session_start(struct session *s, uint64_t now)
 	} else {
 		s->due = DUE_HANDSHAKE;
 		s->due_at = now;
-		state_set(s, now, SESSION_HANDSHAKING, NULL);
+		report_set_state(&s->report, now, SESSION_HANDSHAKING, NULL);
 	}
 	wake_up(&s->wake);
 }
@@ -189,7 +189,7 @@ static const char stopped[] = "the session with the server was stopped";
 
 void session_stop(struct session *s, uint64_t now)
 {
-	if (s->state == SESSION_OFF || s->state == SESSION_DISCONNECTING)
+	if (report_state(&s->report) == SESSION_OFF || report_state(&s->report) == SESSION_DISCONNECTING)
 		return;
 	giveup_waiting(s, stopped);
 	if (buf_len(&s->client_id) == 0 || s->due == DUE_HANDSHAKE) {
@@ -202,15 +202,15 @@ void session_stop(struct session *s, uint64_t now)
 		s->stop_at = now + STOP_MS;
 		s->due = DUE_DISCONNECT;
 		s->due_at = now;
-		state_set(s, now, SESSION_DISCONNECTING, NULL);
+		report_set_state(&s->report, now, SESSION_DISCONNECTING, NULL);
 	}
 	wake_up(&s->wake);
 }
 
 void session_stop_because(struct session *s, uint64_t now, struct slice why)
 {
-	if (s->state != SESSION_OFF)
-		state_reason(s, "%.*s", SLICE_ARG(why));
+	if (report_state(&s->report) != SESSION_OFF)
+		report_set_reason(&s->report, "%.*s", SLICE_ARG(why));
 	session_stop(s, now);
 }
 
@@ -225,17 +225,8 @@ static size_t find_url(const struct session *s, const char *url)
 
 void session_succeed(struct session *s, struct session *before)
 {
-	s->since = before->since;
-	s->losses = before->losses;
-	s->generation = before->generation;
-	s->gap_next = before->gap_next;
-	s->handshakes = before->handshakes;
-	s->connects = before->connects;
-	s->published = before->published;
-	s->received = before->received;
-	s->deleted = before->deleted;
-	s->failures = before->failures;
-	s->late_answers = before->late_answers;
+	report_succeed(&s->report, &before->report);
+	s->counts = before->counts;
 	if (s->o.urls && before->o.urls)
 		s->home = find_url(s, before->o.urls[before->home]);
 	/* the positions of another server mean nothing to this one */
@@ -262,9 +253,9 @@ void session_not_yet_authorized(struct session *s, uint64_t now, struct slice wh
 	(void)now;
 	if (!s->unauthorized)
 		return;
-	state_reason(s, "waiting for credentials: %.*s", SLICE_ARG(why));
+	report_set_reason(&s->report, "waiting for credentials: %.*s", SLICE_ARG(why));
 	/* a source that fails for a week fails in the same words each time: they are no news */
-	s->state_news |= s->reason_news;
+	report_new_reason(&s->report);
 	wake_up(&s->wake);
 }
 
@@ -319,7 +310,7 @@ bool session_channel_is_deferred(const struct session *s, struct slice channel)
 
 bool session_is_up(const struct session *s)
 {
-	return state_is_up(s);
+	return report_is_up(&s->report);
 }
 
 int session_publish(struct session *s, uint64_t now, struct slice channel, struct slice data,
@@ -334,7 +325,7 @@ int session_publish(struct session *s, uint64_t now, struct slice channel, struc
 	if (r)
 		return r;
 	s->next_id++;
-	if (s->state == SESSION_DISCONNECTING)
+	if (report_state(&s->report) == SESSION_DISCONNECTING)
 		giveup_waiting(s, stopped);
 	else if (life_is_ended(s))
 		life_refuse(s);
@@ -352,7 +343,7 @@ void session_peer_left(struct session *s, uint64_t peer)
 
 int session_take_batch(struct session *s, uint64_t now, struct buf *out, struct session_batch *ret)
 {
-	if (events_waiting(s) || s->state == SESSION_OFF)
+	if (events_waiting(s) || report_state(&s->report) == SESSION_OFF)
 		return SESSION_E_NONE;
 	ext_text(&s->exts, s->next_text);
 	int r = batch_take(s, now, out, ret);
@@ -402,7 +393,7 @@ uint64_t session_deadline(const struct session *s)
 	at = earliest(at, alive_at(s));
 	if (first)
 		at = earliest(at, first->deadline);
-	if (s->state == SESSION_DISCONNECTING)
+	if (report_state(&s->report) == SESSION_DISCONNECTING)
 		at = earliest(at, s->stop_at);
 	return at < s->short_until ? s->short_until : at;
 }
@@ -416,7 +407,7 @@ static void expire_exchanges(struct session *s, uint64_t now)
 	struct exchange *x;
 	while ((x = exchange_first_due(&s->exchanges, NULL)) && x->deadline <= now) {
 		/* not while the session is being stopped */
-		if (s->state != SESSION_DISCONNECTING && x->received_at + request_time(s) > now)
+		if (report_state(&s->report) != SESSION_DISCONNECTING && x->received_at + request_time(s) > now)
 			x->deadline = x->received_at + request_time(s);
 		else
 			loss_by_deadline(s, now, x);
@@ -489,7 +480,7 @@ void session_tick(struct session *s, uint64_t now)
 	wanted_tick(&s->wanted, now);
 	publishes_tick(&s->publishes, now);
 	alive_tick(s, now);
-	if (s->state == SESSION_DISCONNECTING && s->stop_at <= now)
+	if (report_state(&s->report) == SESSION_DISCONNECTING && s->stop_at <= now)
 		life_off(s, now);
 	wake_up(&s->wake);
 }
@@ -498,28 +489,17 @@ void session_tick(struct session *s, uint64_t now)
 
 void session_info(const struct session *s, struct session_info *ret)
 {
-	bool waits = s->state == SESSION_UNCONNECTED || s->state == SESSION_HALTED;
+	enum session_state state = report_state(&s->report);
+	bool waits = state == SESSION_UNCONNECTED || state == SESSION_HALTED;
 	*ret = (struct session_info){
-		.state = s->state,
 		.transport = s->transport,
 		.url = s->o.urls ? slice_of(s->o.urls[s->urls.current]) : SLICE_NULL,
-		.since = s->since,
-		.tries = s->tries,
-		.losses = s->losses,
 		.retry_at = waits && s->due != DUE_NOTHING ? s->due_at : SESSION_NEVER,
-		.generation = s->generation,
 		.client_id = buf_slice(&s->client_id),
-		.gap = s->state == SESSION_CONNECTED ? s->gap : s->gap_next,
-		.reason = slice_of(s->reason),
 		.wanted = s->wanted.n,
-		.handshakes = s->handshakes,
-		.connects = s->connects,
-		.published = s->published,
-		.received = s->received,
-		.failures = s->failures,
-		.deleted = s->deleted,
-		.late_answers = s->late_answers,
+		.counts = s->counts,
 	};
+	report_info(&s->report, ret);
 	if (s->timesync)
 		ext_timesync_estimate(s->timesync, session_time(s, 0), &ret->timesync);
 }

@@ -419,6 +419,13 @@ struct session_timesync {
 	int64_t offset;              /* to be added to our time of day */
 };
 
+struct session_counts {
+	uint64_t handshakes, connects;   /* handshakes sent, connects answered well */
+	uint64_t published, received, failures;
+	uint64_t deleted;            /* by hooks, of events, publishes and subscribes */
+	uint64_t late_answers;       /* to calls that had ended: skipped */
+};
+
 struct session_info {
 	enum session_state state;
 	enum session_transport transport;
@@ -435,9 +442,7 @@ struct session_info {
 	struct slice reason;         /* of the last failure; empty when there is none */
 	size_t wanted;               /* channels */
 	struct session_timesync timesync;
-	uint64_t handshakes, connects, published, received, failures;  /* counts */
-	uint64_t deleted;            /* by hooks, of events, publishes and subscribes */
-	uint64_t late_answers;       /* to calls that had ended: skipped */
+	struct session_counts counts;
 };
 void session_info(const struct session *s, struct session_info *ret);
 /* session_hooks.disabled(), or NULL where there is none. */

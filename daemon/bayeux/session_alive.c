@@ -11,7 +11,7 @@
 
 uint64_t alive_at(const struct session *s)
 {
-	if (!s->o.keep_alive || !state_is_up(s) || publishes_wait(&s->publishes))
+	if (!s->o.keep_alive || !report_is_up(&s->report) || publishes_wait(&s->publishes))
 		return SESSION_NEVER;
 	return s->quiet_since + s->o.keep_alive;
 }

@@ -85,8 +85,8 @@ static int take_handshake(struct session *s, uint64_t now, struct buf *out,
 	/* the old advice must not outlive its session (bayeux.md 0, 7) */
 	advice_reset(&s->advice);
 	s->transport = s->link_transport;
-	s->handshakes++;
-	state_try(s);
+	s->counts.handshakes++;
+	report_try(&s->report);
 	s->handshaken = true;
 	s->handshake_at = now;
 	s->due = DUE_NOTHING;
@@ -102,7 +102,7 @@ static int take_connect(struct session *s, uint64_t now, struct buf *out,
 			    now + s->o.network_delay + hold, out, ret);
 	if (r)
 		return r;
-	state_try(s);
+	report_try(&s->report);
 	s->connects_unrefreshed = write_refreshes(s) && !s->due_probe ? 0 : s->connects_unrefreshed + 1;
 	s->connect_sent_at = now;
 	s->connect_probes = s->due_probe;
@@ -175,7 +175,7 @@ static int delete_subscribe(struct session *s, const struct plan *plan, struct w
 {
 	if (plan->channels == 0) {
 		wanted_deleted(&s->wanted, w, HOOK_DELETED);
-		s->deleted++;
+		s->counts.deleted++;
 	}
 	return SESSION_E_NONE;
 }
@@ -344,7 +344,7 @@ static int plan_publishes(struct session *s, uint64_t now, struct plan *plan, st
 		int r = plan_message(s, now, plan, &m, out);
 		if (r == PLAN_DELETED) {
 			publish_done(&s->publishes, pub, SESSION_REFUSED, NULL, HOOK_DELETED);
-			s->deleted++;
+			s->counts.deleted++;
 			continue;
 		}
 		if (r == -EMSGSIZE) {
@@ -526,7 +526,7 @@ static enum session_lane ready_lane(const struct session *s, uint64_t *ret_at)
 uint64_t batch_commands_at(const struct session *s)
 {
 	uint64_t at;
-	if (!state_is_up(s) || command_room(s) == 0 || ready_lane(s, &at) == SESSION_LANES)
+	if (!report_is_up(&s->report) || command_room(s) == 0 || ready_lane(s, &at) == SESSION_LANES)
 		return SESSION_NEVER;
 	return due_later(at, due_later(s->commands_at, doubt_ends(s)));
 }
@@ -556,7 +556,7 @@ static int take_due(struct session *s, uint64_t now, struct buf *out, struct ses
 		return SESSION_E_NONE;
 	switch (s->due) {
 	case DUE_HANDSHAKE:
-		return s->state == SESSION_HANDSHAKING ? take_handshake(s, now, out, ret)
+		return report_state(&s->report) == SESSION_HANDSHAKING ? take_handshake(s, now, out, ret)
 						       : SESSION_E_NONE;
 	case DUE_CONNECT:
 		/* over a WebSocket, its reply may have arrived before the rest of the same text */

@@ -57,9 +57,9 @@ static void note_answer(struct session *s, struct request *r)
 /* The server no longer retains the place to go on from: messages since then may be missed. */
 static void begin_elsewhere(struct session *s, struct wanted *w, const struct envelope *e)
 {
-	state_note(s, "%.*s starts at another position: %.*s", SLICE_ARG(slice_take(w->node.key, 100)),
+	report_note(&s->report, "%.*s starts at another position: %.*s", SLICE_ARG(slice_take(w->node.key, 100)),
 		  SLICE_ARG(slice_take(e->error, 120)));
-	state_missed(s);
+	exts_missed(s);
 	wanted_broken(&s->wanted, w, false);
 }
 
@@ -84,7 +84,7 @@ int commands_subscription_reply(struct session *s, uint64_t now, const struct en
 		return 0;
 	int result = reply_failure_reason(e, &why);
 	bool forgotten = !reply_is_ok(e) && reply_is_session_unknown(e) &&
-			 !wanted_session_is_known(wanted_of(r), s->connects);
+			 !wanted_session_is_known(wanted_of(r), s->counts.connects);
 	bool later = forgotten || (!reply_is_ok(e) && reply_is_temporary(e, why));
 	if (result == 0 && subscribe)
 		result = notify_extensions(s, wanted_of(r)->node.key, e, later);
@@ -96,7 +96,7 @@ int commands_subscription_reply(struct session *s, uint64_t now, const struct en
 	} else if (reply_is_ok(e)) {
 		wanted_accepted(&s->wanted, wanted_of(r), e);
 	} else if (forgotten) {
-		wanted_session_unknown(&s->wanted, wanted_of(r), now, s->connects, e);
+		wanted_session_unknown(&s->wanted, wanted_of(r), now, s->counts.connects, e);
 		life_suspect(s, now);
 	} else if (later) {
 		wanted_deferred(&s->wanted, wanted_of(r), now, e,
@@ -117,8 +117,8 @@ static bool is_session_unknown(const struct session *s, const struct publish *pu
 			const struct envelope *e)
 {
 	bool clear = envelope_error_parse(e->error).code == 402;
-	bool unfounded = s->suspected && s->connects > s->suspected_after && now < s->suspect_at;
-	bool is_alive = pub->unknown_replies && pub->unknown_in == pub->session && s->connects > pub->unknown_after;
+	bool unfounded = s->suspected && s->counts.connects > s->suspected_after && now < s->suspect_at;
+	bool is_alive = pub->unknown_replies && pub->unknown_in == pub->session && s->counts.connects > pub->unknown_after;
 	bool again = is_alive && pub->unknown_replies >= (clear ? SESSION_UNKNOWN_MAX : 1);
 	return reply_is_session_unknown(e) && !again && (clear || !unfounded);
 }
@@ -127,9 +127,9 @@ static void publish_session_unknown(struct session *s, struct publish *pub, uint
 {
 	if (pub->unknown_in != pub->session)
 		pub->unknown_replies = 0;
-	pub->unknown_replies += pub->unknown_replies == 0 || s->connects > pub->unknown_after;
+	pub->unknown_replies += pub->unknown_replies == 0 || s->counts.connects > pub->unknown_after;
 	pub->unknown_in = pub->session;
-	pub->unknown_after = s->connects;
+	pub->unknown_after = s->counts.connects;
 	publish_unsent(&s->publishes, pub);
 	publish_keep_back(&s->publishes, pub, now + s->o.backoff_min, SHARE_BACK_CONNECT);
 	life_suspect(s, now);
@@ -151,7 +151,7 @@ int commands_publish_reply(struct session *s, uint64_t now, const struct envelop
 	} else if (pub->call) {
 		publish_delivered(&s->publishes, pub);
 	} else {
-		s->published++;
+		s->counts.published++;
 		publish_done(&s->publishes, pub, SESSION_OK, e, "");
 	}
 	return 0;
@@ -163,7 +163,7 @@ static void end_call(struct session *s, struct publish *call, const struct envel
 	bool failed = e->successful == JSON_FALSE;
 	if (call->request.exchange)
 		note_answer(s, &call->request);
-	s->published += !failed;
+	s->counts.published += !failed;
 	if (deleted)
 		publish_done(&s->publishes, call, SESSION_REFUSED, NULL, HOOK_DELETED);
 	else
@@ -173,8 +173,8 @@ static void end_call(struct session *s, struct publish *call, const struct envel
 
 static void late_answer(struct session *s, const struct envelope *e)
 {
-	s->late_answers++;
-	state_note(s, "an answer on %.*s came when its call was over",
+	s->counts.late_answers++;
+	report_note(&s->report, "an answer on %.*s came when its call was over",
 		  SLICE_ARG(slice_take(e->channel, 150)));
 }
 

@@ -15,9 +15,7 @@
  *     session_events.c   reading texts, and the order of events
  *     session.c          the other public functions
  *
- * What is to be reported is stored in the records it concerns (publishes, wanted
- * channels, flags here) until session_next() returns it: reporting allocates nothing, so
- * no outcome is lost for lack of memory.
+ * Its parts are structs with files of their own: report (bayeux/report.h).
  */
 #ifndef BAYEUX_SESSION_CORE_H
 #define BAYEUX_SESSION_CORE_H
@@ -30,14 +28,13 @@
 #include "bayeux/ext.h"
 #include "bayeux/own_segment.h"
 #include "bayeux/publish.h"
+#include "bayeux/report.h"
 #include "bayeux/session.h"
 #include "bayeux/transports.h"
 #include "bayeux/urls.h"
 #include "bayeux/wanted.h"
 
 #define SESSION_NEVER UINT64_MAX
-#define SESSION_NOTES 4
-#define SESSION_REASON_MAX 256
 
 enum session_due { DUE_NOTHING, DUE_HANDSHAKE, DUE_CONNECT, DUE_DISCONNECT };
 
@@ -69,7 +66,7 @@ struct text {
 	/* It contains the server's own disconnect, whose meaning depends on the reply after it, or on the
 	   end */
 	bool kicked;
-	char kick_reason[SESSION_REASON_MAX];
+	char kick_reason[REPORT_TEXT_MAX];
 };
 
 struct session {
@@ -78,18 +75,11 @@ struct session {
 
 	uint64_t unix_ahead;            /* what to add to `now` for ms since 1970 */
 
-	/* the state as reported */
-	enum session_state state;
-	uint64_t since;                 /* it was connected, lost, or stopped */
-	uint64_t tries;                 /* handshakes, and connects to resume, of the present or last outage */
-	uint64_t losses;                /* how often it was connected and then was not */
+	struct report report;
+	struct session_counts counts;
 	struct buf client_id;
-	uint64_t generation;
 	enum session_transport transport;
 	struct advice advice;
-	char reason[SESSION_REASON_MAX];
-	bool gap;                       /* as reported with the current state */
-	bool gap_next;                  /* to be reported when connected again */
 
 	/* what it does next, and not before when */
 	enum session_due due;
@@ -188,17 +178,9 @@ struct session {
 	bool repeat_due;                /* when next connected, have what got lost replayed */
 
 	/* to be reported */
-	bool state_news;
-	bool reason_news;               /* the reason differs from that of the last state event */
 	bool unauthorized_news;
-	const struct envelope *state_envelope;
-	uint64_t aborts[SESSION_LANES]; /* by lane */
-	bool abort_all;
-	char notes[SESSION_NOTES][SESSION_REASON_MAX];
-	unsigned notes_first, notes_n;
 
 	uint64_t short_until;           /* memory was short: ask no sooner */
-	uint64_t handshakes, connects, published, received, deleted, failures, late_answers;
 };
 
 static inline struct ext_time session_time(const struct session *s, uint64_t now)
@@ -230,6 +212,19 @@ int exts_write_fields(const struct session *s, enum request_kind kind, struct bu
 
 /* Commands went out, all exchanges but `without` (may be NULL) go on, or time passed. */
 void exts_note_commands(struct session *s, uint64_t now, const struct exchange *without);
+
+bool exts_ack_in_effect(const struct session *s);
+/* A connection broke, and messages may be lost, which is reported when connected again; a server with
+   replay sends them again. */
+void exts_lost_connection(struct session *s);
+/* The same for an answer, while the session continues: reported now, and each time. */
+void exts_lost_messages(struct session *s);
+/* The same for an answer that is no longer awaited, and whose loss is reported otherwise. */
+void exts_lost_answer(struct session *s);
+/* … where nothing can be sent again */
+void exts_missed(struct session *s);
+/* Requests the events to be repeated, once it is connected. */
+void exts_have_repeated(struct session *s);
 
 /* ---- session_hooks.c ---- */
 /*
@@ -279,31 +274,6 @@ void giveup_connect(struct session *s);
 void giveup_session(struct session *s);
 /* Queued publishes end as not sent; `text`, static, is the reason. */
 void giveup_waiting(struct session *s, const char *text);
-
-/* ---- session_state.c ---- */
-void state_note(struct session *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void state_reason(struct session *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* Writes the reason in a reply: its error without arguments, which may name our clientId. */
-void state_write_reason(char ret[SESSION_REASON_MAX], const struct envelope *e, const char *what);
-void state_reason_of_reply(struct session *s, const struct envelope *e, const char *what);
-/* The only function that changes the state. `e`: the message that caused it, or NULL. */
-void state_set(struct session *s, uint64_t now, enum session_state state,
-	       const struct envelope *e);
-bool state_is_up(const struct session *s);
-/* A handshake, or a connect to resume, is about to go out. */
-void state_try(struct session *s);
-bool state_ack_in_effect(const struct session *s);
-/* A connection broke, and messages may be lost, which is reported when connected again; a server with
-   replay sends them again. */
-void state_lost_connection(struct session *s);
-/* The same for an answer, while the session continues: reported now, and each time. */
-void state_lost_messages(struct session *s);
-/* The same for an answer that is no longer awaited, and whose loss is reported otherwise. */
-void state_lost_answer(struct session *s);
-/* … where nothing can be sent again */
-void state_missed(struct session *s);
-/* Requests the events to be repeated, once it is connected. */
-void state_have_repeated(struct session *s);
 
 /* ---- session_due.c ---- */
 void due_set(struct session *s, enum session_due due, uint64_t at);

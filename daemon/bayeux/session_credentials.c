@@ -14,32 +14,31 @@ bool credentials_are_rejected(const struct session *s, const struct exchange *x,
 	   outcome of one command does not apply to the others: see commands_lost() */
 	if (x && (x->credential != s->credential || exchange_of_commands(x)))
 		return false;
-	return s->o.credentials && !s->unauthorized && s->state != SESSION_OFF &&
-	       s->state != SESSION_DISCONNECTING &&
+	return s->o.credentials && !s->unauthorized && report_state(&s->report) != SESSION_OFF &&
+	       report_state(&s->report) != SESSION_DISCONNECTING &&
 	       (f->http_status == 401 || f->http_status == 403);
 }
 
 static void wait_for_credentials(struct session *s, uint64_t now, const struct envelope *e,
 				 bool rejected)
 {
-	char why[SESSION_REASON_MAX];
-	snprintf(why, sizeof(why), "%s", s->reason);
-	state_reason(s, "waiting for credentials%s%s", rejected ? ": " : "", rejected ? why : "");
+	char why[REPORT_TEXT_MAX];
+	snprintf(why, sizeof(why), "%s", report_reason(&s->report));
+	report_set_reason(&s->report, "waiting for credentials%s%s", rejected ? ": " : "", rejected ? why : "");
 	s->unauthorized = true;
 	/* a request for credentials is under way already */
 	s->unauthorized_news |= !s->renewing;
 	s->renewing = false;
 	s->rejected = rejected;
-	state_set(s, now, SESSION_UNCONNECTED, e);
+	report_set_state(&s->report, now, SESSION_UNCONNECTED, e);
 	/* also when it tried to resume, and is in this state already */
-	s->state_news = true;
-	s->state_envelope = e;
+	report_state_again(&s->report, e);
 }
 
 void credentials_await(struct session *s, uint64_t now, const struct envelope *e, bool rejected)
 {
-	s->failures += rejected;
-	s->gap_next |= s->generation > 0;
+	s->counts.failures += rejected;
+	report_gap_later(&s->report);
 	s->spin = 0;
 	giveup_session(s);
 	due_set(s, DUE_HANDSHAKE, SESSION_NEVER);
@@ -53,7 +52,7 @@ void credentials_rejected(struct session *s, uint64_t now)
 		credentials_await(s, now, NULL, true);
 		return;
 	}
-	state_lost_connection(s);
+	exts_lost_connection(s);
 	ext_lost(&s->exts);
 	due_connect_failed(s, now);
 	giveup_connect(s);

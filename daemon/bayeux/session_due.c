@@ -36,8 +36,7 @@ uint64_t due_retry_after(const struct session_failure *f)
 void due_handshake(struct session *s, uint64_t now, uint64_t delay, const struct envelope *e)
 {
 	uint64_t at = now + delay;
-	if (s->generation)
-		s->gap_next = true;
+	report_gap_later(&s->report);
 	if (s->handshaken)
 		at = due_later(at, s->handshake_at + s->o.backoff_min);
 	giveup_connect(s);
@@ -45,7 +44,7 @@ void due_handshake(struct session *s, uint64_t now, uint64_t delay, const struct
 	if (at <= now && s->exchanges.n_requests)
 		at = now + GRACE_MS;
 	due_set(s, DUE_HANDSHAKE, at);
-	state_set(s, now, SESSION_UNCONNECTED, e);
+	report_set_state(&s->report, now, SESSION_UNCONNECTED, e);
 }
 
 /* What is known about transports and pauses belongs to another server. */
@@ -79,12 +78,12 @@ enum urls_verdict due_blame_url(struct session *s, uint64_t now, enum session_tr
 
 bool due_start_handshake(struct session *s, uint64_t now)
 {
-	if (s->due != DUE_HANDSHAKE || s->due_at > now || s->state == SESSION_HANDSHAKING)
+	if (s->due != DUE_HANDSHAKE || s->due_at > now || report_state(&s->report) == SESSION_HANDSHAKING)
 		return false;
 	giveup_session(s);
 	if (urls_first_due(&s->urls, now))
 		due_first_url(s);
-	state_set(s, now, SESSION_HANDSHAKING, NULL);
+	report_set_state(&s->report, now, SESSION_HANDSHAKING, NULL);
 	return true;
 }
 
@@ -104,8 +103,9 @@ void due_resume(struct session *s, uint64_t now, uint64_t delay, const struct en
 	}
 	due_connect(s, now + delay, true);
 	/* an attempt to resume does not change the state, but why it failed may be new */
-	s->state_news |= s->state == SESSION_UNCONNECTED && s->reason_news;
-	state_set(s, now, SESSION_UNCONNECTED, e);
+	if (report_state(&s->report) == SESSION_UNCONNECTED)
+		report_new_reason(&s->report);
+	report_set_state(&s->report, now, SESSION_UNCONNECTED, e);
 }
 
 void due_proven(struct session *s)
@@ -122,13 +122,13 @@ void due_proven(struct session *s)
  */
 static bool has_lasted(const struct session *s, uint64_t now)
 {
-	return s->state == SESSION_CONNECTED && !s->kept_after_reject && !s->rejected_before &&
-	       now - s->since > due_later(s->backoff.next, s->backoff.min);
+	return report_state(&s->report) == SESSION_CONNECTED && !s->kept_after_reject && !s->rejected_before &&
+	       now - report_since(&s->report) > due_later(s->backoff.next, s->backoff.min);
 }
 
 void due_connect_failed(struct session *s, uint64_t now)
 {
-	s->failures++;
+	s->counts.failures++;
 	s->spin = 0;
 	if (has_lasted(s, now))
 		due_proven(s);

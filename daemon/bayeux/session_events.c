@@ -16,17 +16,9 @@
 
 /* ---- reporting ---- */
 
-static bool has_aborts(const struct session *s)
-{
-	bool any = s->abort_all;
-	for (int lane = 0; lane < SESSION_LANES; lane++)
-		any |= s->aborts[lane] != 0;
-	return any;
-}
-
 static bool has_news(const struct session *s)
 {
-	return has_aborts(s) || s->state_news || s->unauthorized_news || s->notes_n ||
+	return report_waits(&s->report) || s->unauthorized_news ||
 	       !list_empty(&s->publishes.done) || !list_empty(&s->wanted.news);
 }
 
@@ -43,30 +35,6 @@ static bool has_input(const struct session *s)
 bool events_waiting(const struct session *s)
 {
 	return has_news(s) || has_input(s);
-}
-
-static int next_abort(struct session *s, struct session_event *ret)
-{
-	*ret = (struct session_event){.kind = SESSION_EVENT_ABORT};
-	if (s->abort_all) {
-		s->abort_all = false;
-		memset(s->aborts, 0, sizeof(s->aborts));
-		return 0;
-	}
-	unsigned lane = 0;
-	while (!s->aborts[lane])
-		lane++;
-	ret->batch = s->aborts[lane];
-	s->aborts[lane] = 0;
-	return 0;
-}
-
-static int next_state(struct session *s, struct session_event *ret)
-{
-	s->state_news = s->reason_news = false;
-	*ret = (struct session_event){.kind = SESSION_EVENT_STATE, .envelope = s->state_envelope};
-	s->state_envelope = NULL;
-	return 0;
 }
 
 static int next_outcome(struct session *s, struct session_event *ret)
@@ -89,19 +57,10 @@ static int next_channel(struct session *s, struct session_event *ret)
 	return 0;
 }
 
-static int next_note(struct session *s, struct session_event *ret)
-{
-	*ret = (struct session_event){.kind = SESSION_EVENT_NOTE,
-				      .text = slice_of(s->notes[s->notes_first])};
-	s->notes_first = (s->notes_first + 1) % SESSION_NOTES;
-	s->notes_n--;
-	return 0;
-}
-
 static int next_unauthorized(struct session *s, struct session_event *ret)
 {
 	const char *why = !s->unauthorized ? "HTTP status 401 to a request"
-			: s->rejected	   ? s->reason : "";
+			: s->rejected	   ? report_reason(&s->report) : "";
 	*ret = (struct session_event){.kind = SESSION_EVENT_UNAUTHORIZED,
 				      .text = slice_of(why)};
 	s->unauthorized_news = false;
@@ -110,17 +69,15 @@ static int next_unauthorized(struct session *s, struct session_event *ret)
 
 static int next_report(struct session *s, struct session_event *ret)
 {
-	if (has_aborts(s))
-		return next_abort(s, ret);
-	if (s->state_news)
-		return next_state(s, ret);
+	if (report_next_state(&s->report, ret))
+		return 0;
 	if (s->unauthorized_news)
 		return next_unauthorized(s, ret);
 	if (!list_empty(&s->publishes.done))
 		return next_outcome(s, ret);
 	if (!list_empty(&s->wanted.news))
 		return next_channel(s, ret);
-	return s->notes_n ? next_note(s, ret) : SESSION_E_NONE;
+	return report_next_note(&s->report, ret) ? 0 : SESSION_E_NONE;
 }
 
 /* ---- input ---- */
@@ -159,7 +116,7 @@ static void settle_text(struct session *s, uint64_t now, struct text *t)
 	bool reply_unreadable = t->reply_unreadable;
 	uint64_t batch = t->batch;
 	if (t->skipped)
-		state_note(s, "left out of an answer, because it is not Bayeux: %u element%s",
+		report_note(&s->report, "left out of an answer, because it is not Bayeux: %u element%s",
 			   t->skipped, t->skipped == 1 ? "" : "s");
 	input_text_end(s, now, t);
 	text_free(t);
@@ -184,7 +141,7 @@ static void text_fault(struct session *s, uint64_t now, struct text *t)
 				    .reason = slice_of(why)};
 	struct exchange *x = exchange_of(s, t);
 	bool websocket = t->batch == 0;
-	state_note(s, "left out of an answer, because it is not Bayeux: all from here on (%s)", json_fault_text(JSON_E_SYNTAX));
+	report_note(&s->report, "left out of an answer, because it is not Bayeux: all from here on (%s)", json_fault_text(JSON_E_SYNTAX));
 	if (x)
 		giveup_abort(s, x);
 	text_free(t);
@@ -234,11 +191,11 @@ static void forget(struct session *s, struct text *t)
 }
 
 static struct slice explain_stall(const struct session *s, uint64_t now, const struct text *t,
-				  char text[SESSION_REASON_MAX])
+				  char text[REPORT_TEXT_MAX])
 {
 	if (text_must_go_on(s, t) && t->fed_at + s->o.network_delay <= now)
 		return SLICE("the answer broke off in the middle");
-	snprintf(text, SESSION_REASON_MAX,
+	snprintf(text, REPORT_TEXT_MAX,
 		 "the server sent bytes, but no complete message for %g s; if it holds a connect longer, "
 		 "raise network-delay", (double)(now - t->message_at) / 1000);
 	return slice_of(text);
@@ -246,7 +203,7 @@ static struct slice explain_stall(const struct session *s, uint64_t now, const s
 
 void events_text_stalled(struct session *s, uint64_t now, struct text *t)
 {
-	char text[SESSION_REASON_MAX];
+	char text[REPORT_TEXT_MAX];
 	const struct session_failure stalled = {.kind = SESSION_BROKEN,
 						.reason = explain_stall(s, now, t, text)};
 	struct exchange *x = exchange_of(s, t);
@@ -455,7 +412,7 @@ static int look_at_input(struct session *s, uint64_t now, struct session_event *
 /* whether a text from there is still accepted */
 static bool is_awaited(const struct session *s, uint64_t batch)
 {
-	if (s->state == SESSION_OFF)
+	if (report_state(&s->report) == SESSION_OFF)
 		return false;
 	return batch ? exchange_find(&s->exchanges, batch) != NULL : s->websocket;
 }

@@ -1,5 +1,6 @@
 /*
- * Creates the built-in extensions of a session by its options.
+ * The built-in extensions of a session, which of them are in effect, and what is done for messages that the
+ * session may have missed: a server with replay sends them again, else a gap is reported.
  */
 #include "bayeux/ext_ack.h"
 #include "bayeux/ext_replay.h"
@@ -123,4 +124,52 @@ void exts_note_commands(struct session *s, uint64_t now, const struct exchange *
 	s->hold_until = last && !slow ? last->sent_at + HOLD_MS : SESSION_NEVER;
 	ext_busy(&s->exts, !last ? EXT_IDLE : slow ? EXT_BUSY_FOR_LONG : EXT_BUSY);
 	s->release_due |= !last || slow;
+}
+
+/* ---- messages that may have been missed ---- */
+
+bool exts_ack_in_effect(const struct session *s)
+{
+	return s->ack && ext_ack_in_effect(s->ack);
+}
+
+void exts_missed(struct session *s)
+{
+	if (!exts_ack_in_effect(s))
+		report_gap(&s->report);
+}
+
+/*
+ * With replay the server repeats events after the last one received when the channels are subscribed
+ * again. It is not required to do so within a session, so the gap is reported, too.
+ */
+void exts_have_repeated(struct session *s)
+{
+	if (!s->repeat_due || report_state(&s->report) != SESSION_CONNECTED)
+		return;
+	s->repeat_due = false;
+	wanted_repeat(&s->wanted);
+}
+
+void exts_lost_answer(struct session *s)
+{
+	if (!s->replay || !ext_replay_in_effect(s->replay) || exts_ack_in_effect(s))
+		return;
+	s->repeat_due = true;
+	/* from now on: the next connect may bring what is newer than what got lost */
+	ext_missed(&s->exts);
+}
+
+void exts_lost_connection(struct session *s)
+{
+	if (!exts_ack_in_effect(s))
+		report_gap_later(&s->report);
+	exts_lost_answer(s);
+}
+
+void exts_lost_messages(struct session *s)
+{
+	exts_missed(s);
+	exts_lost_answer(s);
+	exts_have_repeated(s);
 }

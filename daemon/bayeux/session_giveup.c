@@ -45,7 +45,7 @@ void giveup_abort(struct session *s, const struct exchange *x)
 {
 	/* a complete answer needs no ending */
 	if (!text_has_ended(s, x->batch.id))
-		s->aborts[x->batch.lane] = x->batch.id;
+		report_abort(&s->report, &x->batch);
 }
 
 static bool is_anything_open(const struct session *s)
@@ -64,7 +64,7 @@ void giveup_connect(struct session *s)
 	if (x->batch.transport == SESSION_LONG_POLLING) {
 		giveup_abort(s, x);
 		/* its answer may be on the way, with older events than other answers brought */
-		state_lost_answer(s);
+		exts_lost_answer(s);
 	}
 	give_up_exchange(s, x, true, "");
 }
@@ -72,7 +72,7 @@ void giveup_connect(struct session *s)
 void giveup_session(struct session *s)
 {
 	if (is_anything_open(s))
-		s->abort_all = true;
+		report_abort_all(&s->report);
 	giveup_connect(s);
 	s->websocket = false;
 	s->handshake_events = 0;

@@ -33,18 +33,18 @@ static int read_reply_advice(struct session *s, const struct envelope *e, enum a
 {
 	struct advice advice = s->advice;
 	*ret = ADVICE_ABSENT;
-	if (!e->advice.p || s->state == SESSION_DISCONNECTING)
+	if (!e->advice.p || report_state(&s->report) == SESSION_DISCONNECTING)
 		return 0;
 	advice.reconnect = ADVICE_ABSENT;
 	int r = advice_read(&advice, e->advice, session_transport_name(s->link_transport));
 	if (r)
 		return r;
 	if (advice.multiple_clients && !s->advice.multiple_clients)
-		state_note(s, "the server holds another session with the same cookie instead of "
+		report_note(&s->report, "the server holds another session with the same cookie instead of "
 			     "this one (multiple-clients)");
 	if (advice.hosts && !s->hosts_noted) {
 		s->hosts_noted = true;
-		state_note(s, "the server advises other hosts (hosts); only those named by url are "
+		report_note(&s->report, "the server advises other hosts (hosts); only those named by url are "
 			     "gone to");
 	}
 	s->advice = advice;
@@ -98,7 +98,7 @@ static int read_handshake(struct session *s, const struct envelope *e, struct ty
 /* Servers that do not share sessions do not share event ids either, so extensions start again. */
 static void note_home_url(struct session *s)
 {
-	if (s->generation && s->home != s->urls.current && !s->o.url_shared)
+	if (report_generation(&s->report) && s->home != s->urls.current && !s->o.url_shared)
 		ext_moved(&s->exts);
 	s->home = s->urls.current;
 }
@@ -116,11 +116,11 @@ static int handshake_done(struct session *s, uint64_t now, const struct envelope
 		return r;
 	settle(s, &s->handshake);
 	if (reconnect == ADVICE_NONE) {
-		state_reason(s, "the server forbids to connect");
+		report_set_reason(&s->report, "the server forbids to connect");
 		life_handshake_forbidden(s, now, e);
 	} else if (!types.ours ||
 		   !transports_negotiate(&s->transports, types.ours, now, &s->transport)) {
-		state_reason(s, "no transport in common: the server offers %.*s",
+		report_set_reason(&s->report, "no transport in common: the server offers %.*s",
 			    SLICE_ARG(slice_take(e->connection_types, 150)));
 		life_halt(s, now, e);
 	} else {
@@ -147,9 +147,9 @@ static int handshake_refused(struct session *s, uint64_t now, const struct envel
 	if (r)
 		return r;
 	settle(s, &s->handshake);
-	state_reason_of_reply(s, e, "handshake refused");
+	report_set_reason_of_reply(&s->report, e, "handshake refused");
 	if (why.n)
-		state_reason(s, "handshake refused: %.*s", SLICE_ARG(why));
+		report_set_reason(&s->report, "handshake refused: %.*s", SLICE_ARG(why));
 	if (is_rejection(s, e, why))
 		credentials_await(s, now, e, true);
 	else if (reconnect == ADVICE_NONE)
@@ -179,10 +179,10 @@ static int connect_done(struct session *s, uint64_t now, const struct envelope *
 	if (r < 0)
 		return r;
 	settle(s, &s->connect);
-	if (s->state == SESSION_DISCONNECTING)
+	if (report_state(&s->report) == SESSION_DISCONNECTING)
 		return 0;
 	if (reconnect == ADVICE_NONE) {
-		state_reason(s, "the server ended the session");
+		report_set_reason(&s->report, "the server ended the session");
 		life_kicked(s, now, e);
 	} else {
 		life_connect_done(s, now, e, reconnect);
@@ -200,15 +200,15 @@ static int connect_refused(struct session *s, uint64_t now, const struct envelop
 	if (r)
 		return r;
 	settle(s, &s->connect);
-	if (s->state == SESSION_DISCONNECTING)
+	if (report_state(&s->report) == SESSION_DISCONNECTING)
 		return 0;
-	state_reason_of_reply(s, e, "connect refused");
+	report_set_reason_of_reply(&s->report, e, "connect refused");
 	if (is_rejection(s, e, why)) {
 		credentials_await(s, now, e, true);
 		return 0;
 	}
-	if (s->state == SESSION_CONNECTING && reply_is_session_unknown(e))
-		state_note(s, "the server forgot the session right after the handshake: do its "
+	if (report_state(&s->report) == SESSION_CONNECTING && reply_is_session_unknown(e))
+		report_note(&s->report, "the server forgot the session right after the handshake: do its "
 			     "cookies get lost, or does a balancer lead elsewhere?");
 	if (reconnect == ADVICE_ABSENT)
 		reconnect = reply_reconnect(e);
@@ -227,7 +227,7 @@ static void server_disconnects(struct session *s, const struct envelope *e)
 {
 	struct text *t = s->in_text;
 	if (!t->kicked)
-		state_write_reason(t->kick_reason, e, "the server ended the session");
+		report_write_reason(t->kick_reason, e, "the server ended the session");
 	t->kicked = true;
 }
 
@@ -236,10 +236,10 @@ void input_text_end(struct session *s, uint64_t now, struct text *t)
 	if (!t->kicked)
 		return;
 	t->kicked = false;
-	if (s->state == SESSION_OFF || s->state == SESSION_DISCONNECTING ||
+	if (report_state(&s->report) == SESSION_OFF || report_state(&s->report) == SESSION_DISCONNECTING ||
 	    buf_len(&s->client_id) == 0 || s->due == DUE_HANDSHAKE)
 		return;
-	state_reason(s, "%s", t->kick_reason);
+	report_set_reason(&s->report, "%s", t->kick_reason);
 	life_kicked(s, now, NULL);
 }
 
@@ -291,7 +291,7 @@ static int connect_reply(struct session *s, uint64_t now, const struct envelope 
 
 static int disconnect_reply(struct session *s, uint64_t now, const struct envelope *e)
 {
-	if (s->state == SESSION_DISCONNECTING) {
+	if (report_state(&s->report) == SESSION_DISCONNECTING) {
 		if (answered(s, &s->disconnect, e)) {
 			settle(s, &s->disconnect);
 			life_off(s, now);
@@ -331,12 +331,12 @@ static unsigned copies_before(const struct session *s, uint64_t mark)
 static int pass_on(struct session *s, uint64_t now, const struct envelope *e, bool deleted,
 		   struct session_event *ret)
 {
-	s->deleted += deleted;
+	s->counts.deleted += deleted;
 	if (commands_call_answer(s, now, e, deleted))
 		return SESSION_E_NONE;
 	if (deleted)
 		return SESSION_E_NONE;
-	s->received++;
+	s->counts.received++;
 	*ret = (struct session_event){.kind = SESSION_EVENT_MESSAGE, .envelope = e,
 				      .channel = e->channel, .binary = s->o.binary};
 	return 0;
@@ -412,7 +412,7 @@ static int unreadable_reply(struct session *s, const struct envelope *e)
 {
 	s->in_text->reply_unreadable = true;
 	s->in_kept = true;
-	state_note(s, "a reply on %.*s cannot be read, and is left out",
+	report_note(&s->report, "a reply on %.*s cannot be read, and is left out",
 		   SLICE_ARG(slice_take(e->channel, 100)));
 	return SESSION_E_NONE;
 }
@@ -461,7 +461,7 @@ int input_message(struct session *s, uint64_t now, struct envelope *message,
 		r = commands_publish_reply(s, now, e);
 		break;
 	case ENVELOPE_UNKNOWN:
-		state_note(s, "message without data on %.*s left out", SLICE_ARG(e->channel));
+		report_note(&s->report, "message without data on %.*s left out", SLICE_ARG(e->channel));
 		break;
 	}
 	return r < 0 ? r : SESSION_E_NONE;

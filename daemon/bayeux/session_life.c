@@ -19,17 +19,17 @@
 
 void life_halt(struct session *s, uint64_t now, const struct envelope *e)
 {
-	s->failures++;
+	s->counts.failures++;
 	giveup_session(s);
 	due_set(s, DUE_HANDSHAKE, now + backoff_next(&s->halt_backoff, &s->jitter));
-	state_set(s, now, SESSION_HALTED, e);
+	report_set_state(&s->report, now, SESSION_HALTED, e);
 }
 
 void life_handshake_done(struct session *s, uint64_t now, const struct envelope *e)
 {
 	s->unreadable = 0;
 	s->kept_after_reject = false;
-	s->gap_next = s->generation++ > 0;
+	report_new_session(&s->report);
 	s->repeat_due = false;
 	s->unconnected_since = 0;
 	s->handshake_events = 0;
@@ -40,19 +40,19 @@ void life_handshake_done(struct session *s, uint64_t now, const struct envelope 
 	if (s->websocket && s->transport != SESSION_WEBSOCKET) {
 		/* the socket has done its part: the server wants the rest another way */
 		s->websocket = false;
-		s->abort_all = true;
+		report_abort_all(&s->report);
 	}
-	if (state_ack_in_effect(s) && s->link_transport == SESSION_WEBSOCKET && e->x_messages) {
+	if (exts_ack_in_effect(s) && s->link_transport == SESSION_WEBSOCKET && e->x_messages) {
 		/* acknowledge them with the first connect, rather than have them twice */
 		s->handshake_events = e->x_messages;
 		s->due_at += HANDSHAKE_EVENTS_MS;
 	}
-	state_set(s, now, SESSION_CONNECTING, e);
+	report_set_state(&s->report, now, SESSION_CONNECTING, e);
 }
 
 void life_handshake_refused(struct session *s, uint64_t now, const struct envelope *e)
 {
-	s->failures++;
+	s->counts.failures++;
 	due_handshake(s, now, backoff_next(&s->backoff, &s->jitter) + s->advice.interval, e);
 }
 
@@ -111,7 +111,7 @@ static void handshake_as_advised(struct session *s, uint64_t now, const struct e
 void life_connect_done(struct session *s, uint64_t now, const struct envelope *e,
 		       enum advice_reconnect reconnect)
 {
-	s->connects++;
+	s->counts.connects++;
 	publishes_go_on(&s->publishes, SHARE_BACK_CONNECT);
 	s->unreadable = 0;
 	bool proof = is_proof(s, now);
@@ -127,15 +127,15 @@ void life_connect_done(struct session *s, uint64_t now, const struct envelope *e
 	s->unconnected_since = 0;
 	s->transport = s->link_transport;
 	urls_good(&s->urls);
-	state_set(s, now, SESSION_CONNECTED, e);
-	state_have_repeated(s);
+	report_set_state(&s->report, now, SESSION_CONNECTED, e);
+	exts_have_repeated(s);
 	if (reconnect == ADVICE_HANDSHAKE) {
-		state_reason(s, "the server asks for a new handshake");
+		report_set_reason(&s->report, "the server asks for a new handshake");
 		handshake_as_advised(s, now, e);
 		return;
 	}
 	if (s->o.url_return == SESSION_URL_BREAK && urls_first_due(&s->urls, now)) {
-		state_reason(s, "going back to the first URL");
+		report_set_reason(&s->report, "going back to the first URL");
 		due_handshake(s, now, 0, e);
 		return;
 	}
@@ -147,11 +147,11 @@ void life_connect_done(struct session *s, uint64_t now, const struct envelope *e
 void life_event(struct session *s, uint64_t now)
 {
 	/* over a WebSocket it comes beside the held connect, which the server need not answer for long */
-	if (s->connect_events++ == 0 && s->state == SESSION_CONNECTED)
+	if (s->connect_events++ == 0 && report_state(&s->report) == SESSION_CONNECTED)
 		due_proven(s);
 	if (s->handshake_events && --s->handshake_events == 0 && s->due == DUE_CONNECT)
 		s->due_at = now;
-	if (s->spin && s->due == DUE_CONNECT && s->state == SESSION_CONNECTED) {
+	if (s->spin && s->due == DUE_CONNECT && report_state(&s->report) == SESSION_CONNECTED) {
 		/* Faye writes the connect's reply in front of its events: it was not empty
 		   after all */
 		s->spin = 0;
@@ -196,7 +196,7 @@ void life_connect_refused(struct session *s, uint64_t now, const struct envelope
 
 bool life_is_ended(const struct session *s)
 {
-	return s->state == SESSION_HALTED && s->due == DUE_NOTHING;
+	return report_state(&s->report) == SESSION_HALTED && s->due == DUE_NOTHING;
 }
 
 /* No request is left waiting, because there will be no session. */
@@ -209,15 +209,15 @@ void life_refuse(struct session *s)
 
 static void end_for_good(struct session *s, uint64_t now, const struct envelope *e)
 {
-	char why[SESSION_REASON_MAX];
-	snprintf(why, sizeof(why), "%s", s->reason);
-	state_reason(s, "not tried again: %s", why);
-	s->failures++;
-	s->gap_next |= s->generation > 0;
+	char why[REPORT_TEXT_MAX];
+	snprintf(why, sizeof(why), "%s", report_reason(&s->report));
+	report_set_reason(&s->report, "not tried again: %s", why);
+	s->counts.failures++;
+	report_gap_later(&s->report);
 	giveup_session(s);
 	life_refuse(s);
 	due_set(s, DUE_NOTHING, SESSION_NEVER);
-	state_set(s, now, SESSION_HALTED, e);
+	report_set_state(&s->report, now, SESSION_HALTED, e);
 }
 
 /* Applies the policy. Whether it demands anything else than to try again. */
@@ -270,9 +270,9 @@ uint64_t life_unreadable_pause(struct session *s, uint64_t now)
 
 void life_connect_cut(struct session *s, uint64_t now, const struct session_failure *f)
 {
-	if (!state_is_up(s) || s->due != DUE_CONNECT)
+	if (!report_is_up(&s->report) || s->due != DUE_CONNECT)
 		return;
-	state_lost_messages(s);
+	exts_lost_messages(s);
 	if (f->unreadable)
 		s->due_at = due_later(s->due_at, now + life_unreadable_pause(s, now));
 }
@@ -286,15 +286,15 @@ void life_connect_lost(struct session *s, uint64_t now, enum session_transport t
 	if (transport != s->transport) {
 		/* it was only a try of the preferred transport: the old one continues */
 		if (sent)
-			state_lost_messages(s);
+			exts_lost_messages(s);
 		ext_lost(&s->exts);
 		transports_set_aside(&s->transports, transport, now);
-		s->reason[0] = '\0';
+		report_clear_reason(&s->report);
 		due_connect(s, now, true);
 		return;
 	}
 	if (sent)
-		state_lost_connection(s);
+		exts_lost_connection(s);
 	ext_lost(&s->exts);
 	due_connect_failed(s, now);
 	if (give_up_url(s, now, transport, f))
@@ -325,7 +325,7 @@ void life_probe(struct session *s, uint64_t now)
 			s->due_at = due_later(now, s->handshake_at + s->o.backoff_min);
 		return;
 	}
-	if (s->handshake.exchange || s->state == SESSION_OFF || s->state == SESSION_DISCONNECTING)
+	if (s->handshake.exchange || report_state(&s->report) == SESSION_OFF || report_state(&s->report) == SESSION_DISCONNECTING)
 		return;
 	if (x && s->connect_probes)
 		return;
@@ -334,7 +334,7 @@ void life_probe(struct session *s, uint64_t now)
 		   is not lost */
 		s->stale_connect = s->connect.pending.id;
 	} else if (x) {
-		state_lost_messages(s);
+		exts_lost_messages(s);
 		ext_lost(&s->exts);
 	}
 	giveup_connect(s);
@@ -348,11 +348,11 @@ void life_probe(struct session *s, uint64_t now)
  */
 void life_suspect(struct session *s, uint64_t now)
 {
-	if (!state_is_up(s) || now < s->suspect_at)
+	if (!report_is_up(&s->report) || now < s->suspect_at)
 		return;
 	s->suspect_at = now + backoff_next(&s->suspicion, &s->jitter);
 	s->suspected = true;
-	s->suspected_after = s->connects;
+	s->suspected_after = s->counts.connects;
 	life_probe(s, now);
 }
 
@@ -363,6 +363,6 @@ void life_off(struct session *s, uint64_t now)
 	giveup_session(s);
 	s->unauthorized = s->unauthorized_news = s->renewing = false;
 	due_set(s, DUE_NOTHING, SESSION_NEVER);
-	s->gap_next = s->generation > 0;
-	state_set(s, now, SESSION_OFF, NULL);
+	report_gap_later(&s->report);
+	report_set_state(&s->report, now, SESSION_OFF, NULL);
 }

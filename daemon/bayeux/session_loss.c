@@ -217,13 +217,13 @@ static void commands_lost(struct session *s, uint64_t now, struct exchange *x,
 static void reason_of_failure(struct session *s, const struct session_failure *f)
 {
 	if (f->reason.n)
-		state_reason(s, "%.*s", SLICE_ARG(f->reason));
+		report_set_reason(&s->report, "%.*s", SLICE_ARG(f->reason));
 	else if (f->http_status)
-		state_reason(s, "HTTP status %u%s", f->http_status,
+		report_set_reason(&s->report, "HTTP status %u%s", f->http_status,
 			     f->http_status == 404 || f->http_status == 405 ?
 				     ": there may be no Bayeux service at this url" : "");
 	else
-		state_reason(s, "the connection failed");
+		report_set_reason(&s->report, "the connection failed");
 }
 
 /*
@@ -245,7 +245,7 @@ void loss_of_exchange(struct session *s, uint64_t now, struct exchange *x,
 	if (exchange_of_commands(x)) {
 		commands_lost(s, now, x, f);
 		if (is_answer_lost(x, f))
-			state_lost_messages(s);
+			exts_lost_messages(s);
 		exts_note_commands(s, now, x);
 		exchange_free(x);
 		return;
@@ -253,7 +253,7 @@ void loss_of_exchange(struct session *s, uint64_t now, struct exchange *x,
 	bool awaited = !list_empty(&x->requests);
 	giveup_requests(s, x, true, "");
 	exchange_free(x);
-	if (s->state == SESSION_OFF)
+	if (report_state(&s->report) == SESSION_OFF)
 		return;
 	if (!awaited) {
 		if (batch.kind == SESSION_BATCH_CONNECT && f->kind == SESSION_BROKEN)
@@ -262,12 +262,12 @@ void loss_of_exchange(struct session *s, uint64_t now, struct exchange *x,
 	}
 	if (batch.kind == SESSION_BATCH_DISCONNECT) {
 		life_off(s, now);
-	} else if (s->state != SESSION_DISCONNECTING) {
+	} else if (report_state(&s->report) != SESSION_DISCONNECTING) {
 		reason_of_failure(s, f);
 		if (batch.kind == SESSION_BATCH_CONNECT) {
 			life_connect_lost(s, now, batch.transport, f);
 		} else {
-			s->failures++;
+			s->counts.failures++;
 			life_handshake_lost(s, now, batch.transport, f);
 		}
 	}
@@ -275,16 +275,16 @@ void loss_of_exchange(struct session *s, uint64_t now, struct exchange *x,
 
 /* Names the option that set the deadline. */
 static struct slice explain_silence(const struct session *s, const struct exchange *x,
-				    char text[SESSION_REASON_MAX])
+				    char text[REPORT_TEXT_MAX])
 {
 	uint64_t delay = s->o.network_delay;
 	if (x->batch.kind == SESSION_BATCH_CONNECT && !s->connect_probes)
-		snprintf(text, SESSION_REASON_MAX,
+		snprintf(text, REPORT_TEXT_MAX,
 			 "the server did not answer in time: it sent nothing for %g s after the %g s "
 			 "that it may hold a connect; if it holds longer, raise network-delay",
 			 (double)delay / 1000, (double)connect_hold(s) / 1000);
 	else
-		snprintf(text, SESSION_REASON_MAX,
+		snprintf(text, REPORT_TEXT_MAX,
 			 "the server did not answer in time: it sent nothing for %g s (%s)",
 			 (double)(x->batch.kind == SESSION_BATCH_CONNECT ? delay : request_time(s)) / 1000,
 			 x->batch.kind == SESSION_BATCH_CONNECT || !s->o.request_timeout
@@ -294,7 +294,7 @@ static struct slice explain_silence(const struct session *s, const struct exchan
 
 void loss_by_deadline(struct session *s, uint64_t now, struct exchange *x)
 {
-	char text[SESSION_REASON_MAX];
+	char text[REPORT_TEXT_MAX];
 	const struct session_failure no_reply = {.kind = SESSION_BROKEN,
 						 .reason = explain_silence(s, x, text)};
 	giveup_abort(s, x);
@@ -361,11 +361,11 @@ void loss_of_websocket(struct session *s, uint64_t now, const struct session_fai
 	}
 	struct exchange *link = lose_commands(s, now, culprit, f);
 	s->commands_at = now;
-	if (s->state == SESSION_DISCONNECTING && s->transport == SESSION_WEBSOCKET) {
+	if (report_state(&s->report) == SESSION_DISCONNECTING && s->transport == SESSION_WEBSOCKET) {
 		life_off(s, now);
 	} else if (link) {
 		loss_of_exchange(s, now, link, &rest);
-	} else if (s->transport == SESSION_WEBSOCKET && state_is_up(s)) {
+	} else if (s->transport == SESSION_WEBSOCKET && report_is_up(&s->report)) {
 		/* between two connects */
 		reason_of_failure(s, f);
 		life_connect_lost(s, now, SESSION_WEBSOCKET, &rest);
@@ -394,13 +394,14 @@ void loss_by_rejection(struct session *s, uint64_t now, struct exchange *x,
 
 void loss_by_fault(struct session *s, uint64_t now, const struct session_failure *f)
 {
-	s->abort_all = true;
+	struct exchange *of_websocket = NULL;
 	LIST_EACH(x, &s->exchanges.list, struct exchange, link)
-		if (x->batch.transport == SESSION_WEBSOCKET) {
-			s->abort_all = false;
-			giveup_abort(s, x);
-			break;
-		}
+		if (!of_websocket && x->batch.transport == SESSION_WEBSOCKET)
+			of_websocket = x;
+	if (of_websocket)
+		giveup_abort(s, of_websocket);
+	else
+		report_abort_all(&s->report);
 	loss_of_websocket(s, now, f);
 }
 

@@ -72,16 +72,16 @@ static void put_server(struct json_write *w, struct hub_server *server, uint64_t
 	put_u64(w, "channels", info.wanted);
 	if (info.timesync.samples)
 		put_timesync(w, &info.timesync);
-	put_u64(w, "received", info.received);
-	put_u64(w, "published", info.published);
-	put_u64(w, "handshakes", info.handshakes);
-	put_u64(w, "connects", info.connects);
-	put_u64(w, "failures", info.failures);
+	put_u64(w, "received", info.counts.received);
+	put_u64(w, "published", info.counts.published);
+	put_u64(w, "handshakes", info.counts.handshakes);
+	put_u64(w, "connects", info.counts.connects);
+	put_u64(w, "failures", info.counts.failures);
 	put_u64(w, "left_out", hub_server_left_out(server));
 	put_u64(w, "tries", info.tries);
 	put_u64(w, "losses", info.losses);
-	put_u64(w, "deleted", info.deleted);
-	put_u64(w, "late_answers", info.late_answers);
+	put_u64(w, "deleted", info.counts.deleted);
+	put_u64(w, "late_answers", info.counts.late_answers);
 	put_paused(w, server);
 	put_disabled(w, hub_server_session(server));
 	json_object_end(w);

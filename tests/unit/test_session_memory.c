@@ -173,7 +173,7 @@ static void nothing_is_missing(void **state)
 			converse(&t);
 			session_info(t.s, &info);
 			assert_int_equal(info.state, SESSION_OFF);
-			assert_int_equal(info.failures, 0);
+			assert_int_equal(info.counts.failures, 0);
 			assert_int_equal(t.connected, 1);
 			assert_int_equal(t.active, 1);
 			assert_int_equal(t.refused, 1);

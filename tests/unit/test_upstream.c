@@ -376,7 +376,7 @@ static void test_log_failure_once(void **state)
 	fake_command(w->fake, "stop-listening");
 	use(w, SESSION_LONG_POLLING, 1);
 	start(w);
-	UNTIL(is_in(w, SESSION_UNCONNECTED) && info_of(w).failures >= 5);
+	UNTIL(is_in(w, SESSION_UNCONNECTED) && info_of(w).counts.failures >= 5);
 	assert_int_equal(count(&w->log, "<4>"), 1);
 	assert_true(has(&w->log, "<4> cannot connect: "));
 	assert_true(has(&w->log, "Connection refused; trying again "));
@@ -386,7 +386,7 @@ static void test_log_failure_once(void **state)
 	/* news again, as it was well meanwhile */
 	fake_command(w->fake, "stop-listening");
 	fake_command(w->fake, "cut all rst");
-	UNTIL(is_in(w, SESSION_UNCONNECTED) && info_of(w).failures >= 8);
+	UNTIL(is_in(w, SESSION_UNCONNECTED) && info_of(w).counts.failures >= 8);
 	assert_in_range(count(&w->log, "<4>"), 2, 3);
 	assert_int_equal(count(&w->log, "<4> connection lost: "), 1);
 }

@@ -115,8 +115,8 @@ static void exchange_connected(struct world *w, enum session_transport first,
 	assert_non_null(strstr(text, "\"gap\":true"));
 	/* messages are counted on, and counters, too */
 	assert_non_null(strstr(text, "\"seq\":101,"));
-	assert_int_equal(info_of(w).received, 101);
-	assert_int_equal(info_of(w).handshakes, 2);
+	assert_int_equal(info_of(w).counts.received, 101);
+	assert_int_equal(info_of(w).counts.handshakes, 2);
 }
 
 static void test_longpoll(void **state)

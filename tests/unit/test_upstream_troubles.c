@@ -27,7 +27,7 @@ static void test_troubles(void **state)
 		UNTIL(seen(w, "rule", NULL, 2));
 		until_connected(w);
 		await(w, "held", NULL, 1);
-		assert_true(info_of(w).failures >= 1);
+		assert_true(info_of(w).counts.failures >= 1);
 		upstream_free(w->u);
 		w->u = NULL;
 	}
@@ -96,7 +96,7 @@ static void test_late_server(void **state)
 
 	fake_command(w->fake, "stop-listening");
 	start(w);
-	UNTIL(is_in(w, SESSION_UNCONNECTED) && info_of(w).failures >= 3);
+	UNTIL(is_in(w, SESSION_UNCONNECTED) && info_of(w).counts.failures >= 3);
 	assert_true(is_reason(w, "Connection refused"));
 	fake_command(w->fake, "listen");
 	until_connected(w);
@@ -112,7 +112,7 @@ static void test_header_file_missing(void **state)
 	for (int kind = 0; kind < SESSION_TRANSPORTS; kind++) {
 		use(w, (enum session_transport)kind, 1);
 		start(w);
-		UNTIL(is_in(w, SESSION_UNCONNECTED) && info_of(w).failures >= 3);
+		UNTIL(is_in(w, SESSION_UNCONNECTED) && info_of(w).counts.failures >= 3);
 		assert_true(is_reason(w, "/nowhere/at/all"));
 		assert_int_equal(fake_count(w->fake, "request", NULL), 0);
 		upstream_free(w->u);
