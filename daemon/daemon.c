@@ -12,12 +12,15 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "config/diff.h"
+#include "config/dump.h"
 #include "hub/hub.h"
 #include "local/introspect.h"
 #include "local/listener.h"
 #include "local/peer.h"
 #include "local/peer_ops.h"
 #include "net/curl_loop.h"
+#include "protocol/json_write.h"
+#include "protocol/utf8.h"
 #include "servers/extensions.h"
 #include "servers/servers.h"
 #include "systemd.h"
@@ -31,12 +34,13 @@
 
 #define STOP_TIMEOUT_MS 3000
 #define FULL_RETRY_MS 1000      /* when a peer that found no place should try again */
+#define RELOAD_RESULT_MAX (1u << 20)
 #define PEERS_REFUSED_MAX 16    /* told "too-many" at the same time; beyond them just closed */
 
 struct daemon {
 	struct config *config;
 	const char *path;               /* of its file */
-	char fault[512];                /* why the file as it is now is not used; "": it is */
+	char fault[512];                /* why the last reload failed; "": it did not */
 	struct loop *loop;
 	struct curl_loop *curl;
 	struct hub *hub;
@@ -104,7 +108,7 @@ static void tell_status(void *ctx)
 	char line[512];
 
 	if (d->fault[0])
-		snprintf(line, sizeof(line), "wrong configuration, not used: %.400s", d->fault);
+		snprintf(line, sizeof(line), "the last reload failed: %.400s", d->fault);
 	else
 		servers_states(d->servers, line, sizeof(line));
 	systemd_status(line);
@@ -236,15 +240,52 @@ static int listen_somewhere(struct daemon *d, char *why, size_t why_size)
 
 /* ---- reading the configuration again ---- */
 
-static void on_difference(void *ctx, const struct config_difference *d)
+/* What a reload changes, for the log and for the party that asked for it. */
+struct changes {
+	struct json_write out;
+	char failed[512];       /* what is not in effect, and why; "": nothing */
+};
+
+static const char *const effects[] = {
+	[CONFIG_NEW_SESSION] = "new-session", [CONFIG_LIVE] = "used",       [CONFIG_RESTART] = "restart",
+	[CONFIG_ADDED] = "added",             [CONFIG_REMOVED] = "removed",
+};
+
+static void log_option(const struct config_difference *d)
 {
-	(void)ctx;
+	/* there are no more lines than options */
 	log_msg_limited_by_caller(LOG_L_NOTICE,
-				  LOG_FIELDS({"option", slice_of(d->option)},
+				  LOG_FIELDS({"server", slice_of(d->server)}, {"option", slice_of(d->option)},
 					     {"place", slice_of(d->place ? d->place : "default")}),
 				  d->change == CONFIG_RESTART
 					  ? "an option is changed, which needs a restart of the daemon"
 					  : "an option is changed");
+}
+
+static void put_member(struct json_write *w, const char *key, const char *text)
+{
+	if (!text)
+		return;
+	json_key(w, key);
+	json_put_str(w, text);
+}
+
+static void on_difference(void *ctx, const struct config_difference *d)
+{
+	struct changes *changes = ctx;
+
+	if (d->option)
+		log_option(d);
+	if (d->change == CONFIG_FAILED) {
+		snprintf(changes->failed, sizeof(changes->failed), "%s", d->reason);
+		return;
+	}
+	json_object_begin(&changes->out);
+	put_member(&changes->out, "server", d->server);
+	put_member(&changes->out, "option", d->option);
+	put_member(&changes->out, "place", d->place);
+	put_member(&changes->out, "effect", effects[d->change]);
+	json_object_end(&changes->out);
 }
 
 static void use_limits(struct daemon *d)
@@ -253,16 +294,16 @@ static void use_limits(struct daemon *d)
 	d->ops.outbox_max = d->config->peer.outbox_max;
 }
 
-static void follow(struct daemon *d, struct config *now)
+static void follow(struct daemon *d, struct config *now, struct changes *changes)
 {
 	struct config *old = d->config;
 
-	config_diff_bridge(old, now, on_difference, NULL);
+	config_diff_bridge(old, now, on_difference, changes);
 	d->config = now;
 	log_set_level(now->log_level);
 	hub_set_options(d->hub, &now->hub);
 	use_limits(d);
-	servers_apply(d->servers, now);
+	servers_apply(d->servers, now, on_difference, changes);
 	config_free(old);
 	log_msg(LOG_L_NOTICE, LOG_FIELDS({"config", slice_of(d->path)}), "the configuration was read again");
 }
@@ -277,34 +318,74 @@ static void log_report(const struct config_report *report)
 					  "the configuration has an error");
 }
 
-/* A configuration with an error changes nothing. */
-static void on_hangup_signal(void *ctx, int signo)
+/* A configuration with an error changes nothing, and leaves its first error in changes->failed. */
+static void read_again(struct daemon *d, struct changes *changes)
 {
-	struct daemon *d = ctx;
 	struct config_report report;
 	struct config *now = NULL;
 
-	(void)signo;
-	if (d->stopping)
-		return;
 	config_report_init(&report);
 	int r = config_load(d->path, &report, &now);
 	if (r == 0)
 		extensions_check(now, &report);
 	log_report(&report);
-	d->fault[0] = 0;
 	if (r == 0 && !config_report_has_errors(&report)) {
-		follow(d, now);
+		follow(d, now, changes);
 	} else {
 		const char *why = report.n_errors ? report.errors[0] : strerror(r < 0 ? -r : ENOMEM);
 
 		config_free(now);
 		log_msg(LOG_L_ERROR, LOG_FIELDS({"config", slice_of(d->path)}),
 			"the configuration is wrong; the daemon goes on with the one it has");
-		snprintf(d->fault, sizeof(d->fault), "%s", why);
+		snprintf(changes->failed, sizeof(changes->failed), "%s", why);
 	}
-	loop_at_end(d->loop, &d->status);
 	config_report_fini(&report);
+}
+
+/* peer_ops_admin::reload */
+static int reload(void *ctx, struct buf *result, char *why, size_t why_size)
+{
+	struct daemon *d = ctx;
+	struct changes changes = {.failed = ""};
+
+	json_write_init(&changes.out, result);
+	json_object_begin(&changes.out);
+	json_key(&changes.out, "changes");
+	json_array_begin(&changes.out);
+	read_again(d, &changes);
+	json_array_end(&changes.out);
+	json_object_end(&changes.out);
+	snprintf(d->fault, sizeof(d->fault), "%s", changes.failed);
+	d->fault[utf8_whole(slice_of(d->fault))] = 0;
+	if (!utf8_valid(slice_of(d->fault)))
+		snprintf(d->fault, sizeof(d->fault), "an error in a file whose name is not UTF-8; the log has it");
+	d->introspect.reloaded = clock_unix_ms();
+	d->introspect.reload_fault = d->fault[0] ? d->fault : NULL;
+	loop_at_end(d->loop, &d->status);
+	snprintf(why, why_size, "%s", d->fault);
+	/* more changes than fit into a reply are in the log */
+	int r = json_write_done(&changes.out) ? buf_put_str(result, "{}") : 0;
+	return d->fault[0] ? 1 : r;
+}
+
+/* peer_ops_admin::config */
+static int dump(void *ctx, struct buf *text)
+{
+	struct daemon *d = ctx;
+
+	return config_dump(d->config, text);
+}
+
+static void on_hangup_signal(void *ctx, int signo)
+{
+	struct daemon *d = ctx;
+	CLEANUP(buf_fini) struct buf result;
+	char why[sizeof(d->fault)];
+
+	(void)signo;
+	buf_init(&result, RELOAD_RESULT_MAX);
+	if (!d->stopping)
+		reload(d, &result, why, sizeof(why));
 }
 
 static int make_timers(struct daemon *d)
@@ -344,10 +425,11 @@ static int build(struct daemon *d, char *why, size_t why_size)
 		return r;
 	const struct servers_parts parts = {.loop = d->loop, .curl = d->curl, .hub = d->hub,
 					    .changed = {on_server_changed, d}, .stopped = {on_servers_stopped, d}};
-	d->introspect = (struct introspect){d->loop, d->hub, clock_unix_ms(), &d->ops.departures};
+	d->introspect = (struct introspect){d->loop, d->hub, clock_unix_ms(), &d->ops.departures, 0, NULL};
 	d->ops.loop = d->loop;
 	d->ops.hub = d->hub;
 	d->ops.introspect = &d->introspect;
+	d->ops.admin = (struct peer_ops_admin){reload, dump, d};
 	use_limits(d);
 	r = peer_ops_init(&d->ops);
 	if (r == 0)

@@ -285,6 +285,20 @@ int cometd_status_detail_async(struct cometd *c, int timeout_ms, cometd_result_f
 	return submit(c, &o, &(struct request_parts){.binary = false});
 }
 
+int cometd_reload_async(struct cometd *c, int timeout_ms, cometd_result_fn fn, void *user)
+{
+	const struct order o = {PROTOCOL_OP_RELOAD, 0, timeout_ms, fn, user};
+
+	return submit(c, &o, &(struct request_parts){.binary = false});
+}
+
+int cometd_config_async(struct cometd *c, int timeout_ms, cometd_result_fn fn, void *user)
+{
+	const struct order o = {PROTOCOL_OP_CONFIG, 0, timeout_ms, fn, user};
+
+	return submit(c, &o, &(struct request_parts){.binary = false});
+}
+
 int cometd_ping_async(struct cometd *c, int timeout_ms, cometd_result_fn fn, void *user)
 {
 	const struct order o = {PROTOCOL_OP_PING, 0, timeout_ms, fn, user};

@@ -144,6 +144,7 @@ enum cometd_error {
 	COMETD_E_TOO_MANY = -46,        /* a limit, of this library or of the daemon, is reached */
 	COMETD_E_INTERNAL = -47,        /* the daemon failed */
 	COMETD_E_UNREADABLE = -48,      /* the server sent a message that cannot be read */
+	COMETD_E_BAD_CONFIG = -49,      /* the daemon's configuration has an error and is not used */
 	/* outcomes of requests to the server */
 	COMETD_E_REFUSED = -60,         /* the server refused */
 	COMETD_E_NOT_SENT = -61,        /* not sent to the server; safe to send again */
@@ -539,6 +540,19 @@ COMETD_API int cometd_status_detail(struct cometd *c, int timeout_ms,
 				    const struct cometd_result **ret);
 COMETD_API int cometd_status_detail_async(struct cometd *c, int timeout_ms, cometd_result_fn fn,
 					  void *user);
+
+/*
+ * Has the daemon read its configuration again, for root and the user of the daemon (others:
+ * COMETD_E_DENIED). 0, with what changed in result->json (PROTOCOL.md); COMETD_E_BAD_CONFIG, with
+ * file, line and reason in result->text.
+ */
+COMETD_API int cometd_reload(struct cometd *c, int timeout_ms, const struct cometd_result **ret);
+COMETD_API int cometd_reload_async(struct cometd *c, int timeout_ms, cometd_result_fn fn,
+				   void *user);
+/* The configuration in effect, for the same users: result->json is {"config":"TEXT"}. */
+COMETD_API int cometd_config(struct cometd *c, int timeout_ms, const struct cometd_result **ret);
+COMETD_API int cometd_config_async(struct cometd *c, int timeout_ms, cometd_result_fn fn,
+				   void *user);
 
 /* A round trip to the daemon, after all requests made before. */
 COMETD_API int cometd_ping(struct cometd *c, int timeout_ms);

@@ -287,6 +287,26 @@ int cometd_status_detail(struct cometd *c, int timeout_ms, const struct cometd_r
 	return finish(c, r, &a, ret);
 }
 
+int cometd_reload(struct cometd *c, int timeout_ms, const struct cometd_result **ret)
+{
+	struct answer a = {0};
+	int r = begin(c, ret);
+
+	if (!r)
+		r = cometd_reload_async(c, timeout_ms, on_result, &a);
+	return finish(c, r, &a, ret);
+}
+
+int cometd_config(struct cometd *c, int timeout_ms, const struct cometd_result **ret)
+{
+	struct answer a = {0};
+	int r = begin(c, ret);
+
+	if (!r)
+		r = cometd_config_async(c, timeout_ms, on_result, &a);
+	return finish(c, r, &a, ret);
+}
+
 int cometd_ping(struct cometd *c, int timeout_ms)
 {
 	struct answer a = {0};

@@ -109,6 +109,10 @@
 	  "ask a service channel; the answer goes to this peer alone")                             \
 	X(STATUS, "status", PROTOCOL_FROM_PEER, PROTOCOL_F(ID), PROTOCOL_F(DETAIL),                \
 	  "a snapshot of the daemon")                                                              \
+	X(RELOAD, "reload", PROTOCOL_FROM_PEER, PROTOCOL_F(ID), 0,                                \
+	  "read the configuration again; replied when it is in effect, or not used")               \
+	X(CONFIG, "config", PROTOCOL_FROM_PEER, PROTOCOL_F(ID), 0,                                \
+	  "the configuration in effect, as text")                                                  \
 	X(PING, "ping", PROTOCOL_FROM_PEER, PROTOCOL_F(ID), 0, "a round trip")                     \
 	X(REPLY, "reply", PROTOCOL_FROM_DAEMON | PROTOCOL_OPEN,                                    \
 	  PROTOCOL_F(ID) | PROTOCOL_F(OK), PROTOCOL_F(RESULT) | PROTOCOL_F(ERROR),                 \
@@ -157,6 +161,7 @@
 	X(TIMEOUT, "timeout", "the call was not answered in time")                                 \
 	X(OVERFLOW, "overflow", "the peer reads too slowly")                                       \
 	X(UNREADABLE, "unreadable", "a message of the server cannot be read")                      \
+	X(BAD_CONFIG, "bad-config", "the configuration has an error and is not used")              \
 	X(SHUTDOWN, "shutdown", "the daemon stops")                                                \
 	X(INTERNAL, "internal", "the daemon failed, for example out of memory")
 

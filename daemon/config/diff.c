@@ -15,7 +15,7 @@ static bool is_same(const struct config_source *a, const struct config_source *b
 	return true;
 }
 
-static void diff(const char *section, const struct config_server *server, const struct config_source *old,
+static void diff(const char *section, const char *server, const struct config_source *old,
 		 const struct config_source *now,
 		 void (*changed)(void *ctx, const struct config_difference *d), void *ctx)
 {
@@ -39,7 +39,7 @@ void config_diff_bridge(const struct config *old, const struct config *now,
 void config_diff_server(const struct config_server *old, const struct config_server *now,
 			void (*changed)(void *ctx, const struct config_difference *d), void *ctx)
 {
-	diff("server", now, old->sources, now->sources, changed, ctx);
+	diff("server", now->name, old->sources, now->sources, changed, ctx);
 }
 
 struct config_server *config_find_server(const struct config *c, const char *name)

@@ -9,11 +9,12 @@
 
 #include <stdbool.h>
 
-/* One option that is set otherwise than before, and what that needs. */
+/* One option that is set otherwise than before, and what that needs; or a server as a whole. */
 struct config_difference {
-	const struct config_server *server;     /* of the new configuration; NULL: of [bridge] */
-	const char *option;
-	const char *place;                      /* where it is set now; NULL: not any more */
+	const char *server;     /* NULL: of [bridge] */
+	const char *option;     /* NULL: of the server as a whole */
+	const char *place;      /* where it is set now; NULL: not any more */
+	const char *reason;     /* CONFIG_FAILED: words for people */
 	enum config_change change;
 };
 

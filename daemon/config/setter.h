@@ -31,6 +31,10 @@ enum config_change {
 	CONFIG_NEW_SESSION,     /* of its server */
 	CONFIG_LIVE,            /* nothing: it is used at once */
 	CONFIG_RESTART,         /* of the daemon */
+	/* of the server as a whole */
+	CONFIG_ADDED,
+	CONFIG_REMOVED,
+	CONFIG_FAILED,          /* it cannot be made or changed */
 };
 
 struct config_row {

@@ -164,6 +164,20 @@ static void put_departed(struct json_write *w, const struct departed *d)
 	json_object_end(w);
 }
 
+static void put_reload(struct json_write *w, const struct introspect *i)
+{
+	json_key(w, "reload");
+	json_object_begin(w);
+	put_u64(w, "at", i->reloaded);
+	json_key(w, "ok");
+	json_put_bool(w, !i->reload_fault);
+	if (i->reload_fault) {
+		json_key(w, "error");
+		json_put_str(w, i->reload_fault);
+	}
+	json_object_end(w);
+}
+
 int introspect_status(const struct introspect *i, bool detail, struct buf *out)
 {
 	uint64_t now = loop_now(i->loop), unix_ms = clock_unix_ms();
@@ -176,6 +190,8 @@ int introspect_status(const struct introspect *i, bool detail, struct buf *out)
 	json_key(&w, "pid");
 	json_put_i64(&w, getpid());
 	put_u64(&w, "started", i->started);
+	if (i->reloaded)
+		put_reload(&w, i);
 	json_key(&w, "servers");
 	json_array_begin(&w);
 	for (struct hub_server *s = hub_next_server(i->hub, NULL); s; s = hub_next_server(i->hub, s))

@@ -20,6 +20,8 @@ struct introspect {
 	struct hub *hub;
 	uint64_t started;        /* of the daemon, ms since 1970 */
 	const struct departures *departures;
+	uint64_t reloaded;       /* last request to read the configuration again, ms since 1970; 0: none */
+	const char *reload_fault;       /* what was wrong then; NULL: nothing */
 };
 
 /* Appends the result of `status` (PROTOCOL.md), with the channels of each peer where `detail` is set.

@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #define STATUS_MAX (6u << 20)   /* ceiling of one status reply: some 10,000 peers, and their channels */
 /* the pause after making it, as a multiple of the time it took: at most a tenth of all time goes into it */
@@ -20,6 +21,7 @@
 /* result of an op: the request is to be handled again later */
 enum { OPS_E_LATER = 1 };
 #define HELLO_REPLY_MAX (256u << 10)
+#define CONFIG_REPLY_MAX (8u << 20)
 
 typedef int op_handler(struct peer_ops *ops, struct peer *p, const struct message *m);
 
@@ -201,6 +203,71 @@ static int on_status(struct peer_ops *ops, struct peer *p, const struct message 
 	return 0;
 }
 
+/* ---- for administrators ---- */
+
+/* Refuses a request of another user. */
+static bool check_administrator(struct peer_ops *ops, struct peer *p, const struct message *m)
+{
+	uid_t uid = peer_identity(p)->uid;
+	char why[96];
+
+	if (uid == 0 || uid == geteuid())
+		return true;
+	snprintf(why, sizeof(why), "only root and the user of the daemon (uid %u) may do this",
+		 (unsigned)geteuid());
+	hub_refuse(ops->hub, peer_member(p), m->id, PROTOCOL_E_DENIED, slice_of(why));
+	return false;
+}
+
+static int on_reload(struct peer_ops *ops, struct peer *p, const struct message *m)
+{
+	CLEANUP(buf_fini) struct buf result;
+	char why[512] = "";
+
+	buf_init(&result, CONFIG_REPLY_MAX);
+	if (!check_administrator(ops, p, m))
+		return 0;
+	int r = ops->admin.reload(ops->admin.ctx, &result, why, sizeof(why));
+	if (r == 0)
+		hub_reply(ops->hub, peer_member(p), m->id, buf_slice(&result));
+	else if (r > 0)
+		hub_refuse(ops->hub, peer_member(p), m->id, PROTOCOL_E_BAD_CONFIG, slice_of(why));
+	return r < 0 ? r : 0;
+}
+
+static int put_config(struct peer_ops *ops, struct buf *out)
+{
+	CLEANUP(buf_fini) struct buf text;
+	struct json_write w;
+
+	buf_init_secret(&text, CONFIG_REPLY_MAX);
+	int r = ops->admin.config(ops->admin.ctx, &text);
+	if (r)
+		return r;
+	json_write_init(&w, out);
+	json_object_begin(&w);
+	json_key(&w, "config");
+	json_put_text(&w, buf_slice(&text));
+	json_object_end(&w);
+	return json_write_done(&w);
+}
+
+static int on_config(struct peer_ops *ops, struct peer *p, const struct message *m)
+{
+	CLEANUP(buf_fini) struct buf result;
+
+	buf_init_secret(&result, CONFIG_REPLY_MAX);
+	if (!check_administrator(ops, p, m))
+		return 0;
+	int r = put_config(ops, &result);
+	if (r == 0)
+		hub_reply(ops->hub, peer_member(p), m->id, buf_slice(&result));
+	else if (r == -EMSGSIZE)
+		hub_refuse(ops->hub, peer_member(p), m->id, PROTOCOL_E_TOO_LARGE,
+			   SLICE("the configuration does not fit into a reply"));
+	return r == -EMSGSIZE ? 0 : r;
+}
+
 static int on_ping(struct peer_ops *ops, struct peer *p, const struct message *m)
 {
 	hub_reply(ops->hub, peer_member(p), m->id, SLICE_NULL);
@@ -214,6 +281,8 @@ static op_handler *const handlers[PROTOCOL_OPS_END] = {
 	[PROTOCOL_OP_PUBLISH] = on_publish,
 	[PROTOCOL_OP_CALL] = on_call,
 	[PROTOCOL_OP_STATUS] = on_status,
+	[PROTOCOL_OP_RELOAD] = on_reload,
+	[PROTOCOL_OP_CONFIG] = on_config,
 	[PROTOCOL_OP_PING] = on_ping,
 };
 

@@ -27,12 +27,23 @@ struct status_cache {
 	struct loop_timer *timer;
 };
 
+/* What only an administrator may ask for: root, or the user of this process. */
+struct peer_ops_admin {
+	/* Reads the configuration again. 0 with the result appended as a JSON object; positive when it is not
+	   used, or not all of it, with words in `why`; -ENOMEM. */
+	int (*reload)(void *ctx, struct buf *result, char *why, size_t why_size);
+	/* Appends the configuration as text. 0, -ENOMEM, -EMSGSIZE. */
+	int (*config)(void *ctx, struct buf *text);
+	void *ctx;
+};
+
 struct peer_ops {
 	struct loop *loop;
 	struct hub *hub;
 	const struct introspect *introspect;
 	struct hub_options limits;      /* told in the reply to hello */
 	size_t outbox_max;              /* likewise */
+	struct peer_ops_admin admin;
 	struct status_cache status[2];  /* without and with detail */
 	struct departures departures;   /* of peers that missed messages, for status */
 };

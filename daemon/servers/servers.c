@@ -5,7 +5,6 @@
 #include "base/errors.h"
 #include "base/list.h"
 #include "base/log.h"
-#include "config/diff.h"
 #include "servers/extensions.h"
 #include "upstream/upstream.h"
 
@@ -30,6 +29,9 @@ struct servers {
 	struct servers_parts parts;
 	const struct config *config;
 	struct list list;
+	/* of the servers_apply() at hand; NULL: none */
+	void (*note)(void *ctx, const struct config_difference *d);
+	void *note_ctx;
 	bool stopping;
 };
 
@@ -165,12 +167,6 @@ static int exchange(struct server *s, const struct config_server *c, char *why, 
 	return 0;
 }
 
-static void log_failed(const char *name, const char *why, int r)
-{
-	log_msg(LOG_L_ERROR, LOG_FIELDS({"server", slice_of(name)}, {"reason", slice_of(*why ? why : strerror(-r))}),
-		"the changed configuration of this server cannot be used");
-}
-
 /* ---- following the configuration ---- */
 
 static struct server *find(const struct servers *all, const char *name)
@@ -181,28 +177,44 @@ static struct server *find(const struct servers *all, const char *name)
 	return NULL;
 }
 
+/* Reports what became of a server as a whole. */
+static void note_server(const struct servers *all, const char *name, enum config_change change, const char *reason)
+{
+	const struct config_difference d = {.server = name, .change = change, .reason = reason};
+
+	if (change == CONFIG_FAILED)
+		log_msg(LOG_L_ERROR, LOG_FIELDS({"server", slice_of(name)}, {"reason", slice_of(reason)}),
+			"the changed configuration of this server cannot be used");
+	else
+		log_msg(LOG_L_NOTICE, LOG_FIELDS({"server", slice_of(name)}),
+			change == CONFIG_ADDED ? "added to the configuration" : "removed from the configuration");
+	if (all->note)
+		all->note(all->note_ctx, &d);
+}
+
+struct following {
+	const struct servers *all;
+	bool new_session;
+};
+
 static void on_difference(void *ctx, const struct config_difference *d)
 {
-	bool *new_session = ctx;
+	struct following *f = ctx;
 
-	*new_session |= d->change == CONFIG_NEW_SESSION;
-	/* there are no more lines than options */
-	log_msg_limited_by_caller(LOG_L_NOTICE,
-				  LOG_FIELDS({"server", slice_of(d->server->name)}, {"option", slice_of(d->option)},
-					     {"place", slice_of(d->place ? d->place : "default")}),
-				  "an option is changed");
+	f->new_session |= d->change == CONFIG_NEW_SESSION;
+	f->all->note(f->all->note_ctx, d);
 }
 
 static void follow(struct server *s, const struct config_server *old, const struct config_server *now)
 {
-	bool new_session = s->outdated;
+	struct following f = {s->all, s->outdated};
 	char why[1024] = "";
 
-	config_diff_server(old, now, on_difference, &new_session);
-	int r = new_session ? exchange(s, now, why, sizeof(why)) : 0;
+	config_diff_server(old, now, on_difference, &f);
+	int r = f.new_session ? exchange(s, now, why, sizeof(why)) : 0;
 	s->outdated = r != 0;
 	if (r)
-		log_failed(now->name, why, r);
+		note_server(s->all, now->name, CONFIG_FAILED, *why ? why : strerror(-r));
 	upstream_set_grace(s->upstream, now->upstream.grace);
 	upstream_set_default(s->upstream, now->upstream.is_default);
 }
@@ -213,12 +225,9 @@ static void add_and_start(struct servers *all, const struct config_server *c)
 	struct server *s;
 	int r = add(all, c, why, sizeof(why), &s);
 
-	if (r) {
-		log_failed(c->name, why, r);
-		return;
-	}
-	log_msg(LOG_L_NOTICE, LOG_FIELDS({"server", slice_of(c->name)}), "added to the configuration");
-	upstream_start(s->upstream);
+	note_server(all, c->name, r ? CONFIG_FAILED : CONFIG_ADDED, *why ? why : strerror(-r));
+	if (r == 0)
+		upstream_start(s->upstream);
 }
 
 static bool all_have_stopped(const struct servers *all)
@@ -246,17 +255,19 @@ static void on_left(void *ctx)
 
 static void leave(struct server *s)
 {
-	log_msg(LOG_L_NOTICE, LOG_FIELDS({"server", slice_of(upstream_name(s->upstream))}),
-		"removed from the configuration");
+	note_server(s->all, upstream_name(s->upstream), CONFIG_REMOVED, NULL);
 	s->leaves = true;
 	upstream_remove(s->upstream, on_left, s);
 }
 
-void servers_apply(struct servers *all, const struct config *now)
+void servers_apply(struct servers *all, const struct config *now,
+		   void (*changed)(void *ctx, const struct config_difference *d), void *ctx)
 {
 	const struct config *old = all->config;
 
 	all->config = now;
+	all->note = changed;
+	all->note_ctx = ctx;
 	LIST_EACH(s, &all->list, struct server, link) {
 		const char *name = upstream_name(s->upstream);
 		const struct config_server *before = config_find_server(old, name);
@@ -270,6 +281,7 @@ void servers_apply(struct servers *all, const struct config *now)
 	LIST_EACH(c, &now->servers, struct config_server, link)
 		if (!find(all, c->name))
 			add_and_start(all, c);
+	all->note = NULL;
 	wake_up(&all->parts.changed);
 }
 

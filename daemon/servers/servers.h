@@ -8,6 +8,7 @@
 #include "base/loop.h"
 #include "base/wake.h"
 #include "config/config.h"
+#include "config/diff.h"
 #include "hub/hub.h"
 #include "net/curl_loop.h"
 
@@ -32,11 +33,12 @@ void servers_start(struct servers *s);
 /*
  * The configuration is `now`, which replaces the one before: that may be freed afterwards. A server that is not in
  * it any more says goodbye and is taken out of the hub; one with other options that need it gets a new
- * session, after the goodbye of the old one; a new one is started. Each change is logged. A server that cannot be
- * made or changed is logged as an error; the one there was goes on, and the next
- * call tries again.
+ * session, after the goodbye of the old one; a new one is started. A server that cannot be made or changed is logged
+ * as an error; the one there was goes on, and the next call tries again. Calls changed(ctx, …) for each change, within
+ * this call.
  */
-void servers_apply(struct servers *s, const struct config *now);
+void servers_apply(struct servers *s, const struct config *now,
+		   void (*changed)(void *ctx, const struct config_difference *d), void *ctx);
 
 /* All say goodbye; parts.stopped follows, not from within this call. There is at least one. */
 void servers_stop(struct servers *s);

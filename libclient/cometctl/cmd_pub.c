@@ -279,6 +279,8 @@ static void report_summary(const struct lines *l, bool all_read)
 		[EXIT_NO_DAEMON] = "without a daemon", [EXIT_DENIED] = "denied",
 		[EXIT_REFUSED] = "refused", [EXIT_TIMEOUT] = "timed out",
 		[EXIT_UNKNOWN_OUTCOME] = "sent without an answer", [EXIT_NOT_SENT] = "not sent",
+		/* of reload alone */
+		[EXIT_BAD_CONFIG] = "failed",
 	};
 	char text[512];
 	int n = snprintf(text, sizeof(text), "%lu line%s read", l->line, l->line == 1 ? "" : "s");

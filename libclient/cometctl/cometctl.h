@@ -21,8 +21,9 @@ enum exit_code {
 	EXIT_TIMEOUT = 6,
 	EXIT_UNKNOWN_OUTCOME = 7,   /* sent, but no answer came: do not just repeat */
 	EXIT_NOT_SENT = 8,          /* never sent: safe to repeat */
+	EXIT_BAD_CONFIG = 9,        /* the daemon's configuration has an error */
 };
-#define EXIT_CODES 9
+#define EXIT_CODES 10
 
 /* The session with a server, as the daemon reported it last. */
 struct ctl_server {
@@ -65,6 +66,8 @@ int cmd_pub_binary(struct ctl *ctl);
 int cmd_call(struct ctl *ctl);
 int cmd_wait(struct ctl *ctl);
 int cmd_status(struct ctl *ctl);
+int cmd_reload(struct ctl *ctl);
+int cmd_config(struct ctl *ctl);
 int cmd_help(struct ctl *ctl);
 
 /* ---- the connection (ctl.c) --------------------------------------------- */

@@ -31,6 +31,8 @@ int exit_code_of(int error)
 		return EXIT_UNKNOWN_OUTCOME;
 	case COMETD_E_NOT_SENT:
 		return EXIT_NOT_SENT;
+	case COMETD_E_BAD_CONFIG:
+		return EXIT_BAD_CONFIG;
 	case COMETD_E_NOMEM:
 	case COMETD_E_IN_CALLBACK:
 	case COMETD_E_BACKLOG:

@@ -12,6 +12,8 @@ static const char summary[] =
 	"  call CHANNEL JSON    ask a service channel and print the answer\n"
 	"  wait                 wait until the session with the server is connected\n"
 	"  status               servers, connected programs, and what each of them missed\n"
+	"  reload               have the daemon read its configuration again\n"
+	"  config               the configuration in effect\n"
 	"  help [VERB]          this, or more about a verb\n"
 	"options of all verbs, before or after the verb:\n"
 	"  -s, --server NAME    a configured server (else the default one)\n"
@@ -27,7 +29,8 @@ static const char summary[] =
 	"  -h, --help           help, with a verb about that one\n"
 	"  -V, --version        the version\n"
 	"exit status: 0 done, 1 failure, 2 usage, 3 no daemon, 4 denied, 5 refused by the\n"
-	"             server, 6 timed out, 7 outcome unknown, 8 not sent\n";
+	"             server, 6 timed out, 7 outcome unknown, 8 not sent, 9 wrong\n"
+	"             configuration\n";
 
 static const struct {
 	const char *verb, *text;
@@ -79,6 +82,15 @@ static const struct {
 	 "Prints the servers and the programs that are connected to the daemon.\n"
 	 "  -s, --server NAME    only these servers\n"
 	 "  -v                   and who wants which channel\n"},
+	{"reload",
+	 "usage: cometctl reload [--json[=pretty]]\n"
+	 "Has the daemon read its configuration again, and prints what changed. With an\n"
+	 "error in it (exit status 9), the daemon goes on with the one it has. For root and\n"
+	 "the user of the daemon.\n"},
+	{"config",
+	 "usage: cometctl config [--json[=pretty]]\n"
+	 "Prints the configuration in effect: each option with the file and the line where\n"
+	 "it is set, and all defaults. For root and the user of the daemon.\n"},
 	{"help", "usage: cometctl help [VERB]\n"},
 };
 

@@ -79,6 +79,8 @@ static const struct verb {
 	{"call", cmd_call, 2, 2, OPT_TIMEOUT | OPT_EXT | OPT_FILE | OPT_TEXT, true, true},
 	{"wait", cmd_wait, 0, 0, OPT_STATE | OPT_TIMEOUT, false, false},
 	{"status", cmd_status, 0, 0, OPT_TIMEOUT, true, false},
+	{"reload", cmd_reload, 0, 0, OPT_TIMEOUT, true, false},
+	{"config", cmd_config, 0, 0, OPT_TIMEOUT, true, false},
 	{"help", cmd_help, 0, 1, 0, false, false},
 };
 #define N_VERBS (int)(sizeof(verbs) / sizeof(*verbs))

@@ -454,6 +454,22 @@ static void print_peer_details(const struct status_view *view, const struct come
 		print_detail(view, "and more channels, which are left out here");
 }
 
+/* ---- the last reload --------------------------------------------------------------- */
+
+static void print_reload(const struct status_view *view, const struct cometd_json *status)
+{
+	char age[32], error[TEXT_MAX], text[2 * TEXT_MAX];
+	struct cometd_json reload;
+	uint64_t at;
+
+	if (cometd_json_get(status, "reload", &reload) || !number_of(&reload, "at", &at) || is_true(&reload, "ok"))
+		return;
+	put_age(at, view->now_ms, age, sizeof(age));
+	text_of(&reload, "error", error, sizeof(error));
+	snprintf(text, sizeof(text), "the reload of the configuration %s ago failed: %s", age, error);
+	print_detail(view, text);
+}
+
 /* ---- all of it ------------------------------------------------------------------- */
 
 void print_status(const struct cometd_json *status, const struct status_view *view)
@@ -478,6 +494,7 @@ void print_status(const struct cometd_json *status, const struct status_view *vi
 		printf(", up %s", up);
 	}
 	putchar('\n');
+	print_reload(view, status);
 	print_table(&servers, status, "servers", "no server");
 	print_table(&peers, status, "peers", "no other program is connected");
 	print_table(&departed, status, "departed", NULL);

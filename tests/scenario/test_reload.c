@@ -249,6 +249,47 @@ static void changes_in_a_row(void **state)
 	two_free(&t);
 }
 
+static void command(struct two *t, const char *verb, int code, const char *out_has, const char *err_has)
+{
+	char *out, *err;
+
+	assert_int_equal(world_command(t->w, &out, &err, "cometctl", verb, NULL), code);
+	if (!strstr(out, out_has) || !strstr(err, err_has))
+		fail_msg("cometctl %s printed \"%s\" and \"%s\"", verb, out, err);
+	free(out), free(err);
+}
+
+/* It returns when the new configuration is in effect; a failure is remembered until one succeeds. */
+static void by_request(void **state)
+{
+	struct two t;
+	char text[1024];
+
+	(void)state;
+	two_new(&t);
+	world_configure(t.w, NULL, NULL, NULL);
+	world_start(t.w);
+	struct wire *a = world_peer(t.w, "a");
+	command(&t, "reload", 0, "nothing changed\n", "");
+	world_configure(t.w, "subscriptions-max = 1\nsocket-mode = 0600\n", "header = X: 1\n", t.section);
+	command(&t, "reload", 0, "subscriptions-max", "");
+	wire_state(a, "other", "connected");
+	world_configure(t.w, "subscriptions-max = 1\n", "heder = X: 1\n", NULL);
+	snprintf(text, sizeof(text), "reload: the daemon does not use the configuration: %s:", t.w->config);
+	command(&t, "reload", 9, "", text);
+	command(&t, "status", 0, "the reload of the configuration ", "");
+	command(&t, "status", 0, "heder", "");
+	command(&t, "config", 0, "header = X: 1\n", "");
+	world_configure(t.w, "subscriptions-max = 1\n", NULL, NULL);
+	command(&t, "reload", 0, "demo: header (default): its server gets a new session\nother: removed\n", "");
+	char *out, *err;
+	assert_int_equal(world_command(t.w, &out, &err, "cometctl", "status", NULL), 0);
+	assert_null(strstr(out, "the reload of the configuration"));
+	free(out), free(err);
+	wire_close(a);
+	two_free(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -258,6 +299,7 @@ int main(void)
 		cmocka_unit_test(a_wrong_file_changes_nothing),
 		cmocka_unit_test(what_failed_is_tried_again),
 		cmocka_unit_test(changes_in_a_row),
+		cmocka_unit_test(by_request),
 	};
 
 	return scenario_run("reload", tests, NULL, NULL);

@@ -19,7 +19,7 @@ expect() {
 	[ "$got" = "$wanted" ] || fail "cometctl $*: \"$got\" instead of \"$wanted\""
 }
 
-expect 'sub pub call wait status help' ''
+expect 'sub pub call wait status reload config help' ''
 expect 'sub status' s
 expect 'pub' help p
 expect '' sub /a
@@ -32,7 +32,7 @@ expect 'handshaking halted' wait --state h
 options() {
 	grep -oE -- '--[a-z-]+' | sort -u
 }
-for verb in sub pub call wait status help; do
+for verb in sub pub call wait status reload config help; do
 	{ "$top_builddir/cometctl" help; "$top_builddir/cometctl" help $verb; } | options >completion.help.$$
 	completes $verb -- | options >completion.got.$$
 	# --timeout is explained in the summary; help has no use for it

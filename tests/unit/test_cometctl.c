@@ -284,6 +284,30 @@ static const struct example examples[] = {
 	 "cometctl: demo: connected\n"},
 	{"status -s x -s nosuch", "", SCRIPT(GREET, STATUS(TWO_SERVERS), END), 2, "",
 	 "nosuch: no such server; cometctl status lists the servers\n"},
+	{"status", "", SCRIPT(GREET, STATUS("{'reload':{'at':1,'ok':true}}"), END), 0,
+	 "cometd-bridged -, process -\n", ""},
+	/* reload, config */
+	{"reload", "", SCRIPT(GREET, {D_HEAR, "{'op':'reload','id':2}", 0},
+		{D_SAY, "{'op':'reply','id':2,'ok':true,'result':{'changes':["
+			"{'option':'socket','place':'/f:1','effect':'restart'},"
+			"{'server':'a','option':'header','place':'/f:7','effect':'new-session'},"
+			"{'server':'a','option':'default','effect':'used'},{'server':'b','effect':'added'},"
+			"{'server':'c','effect':'later'}]}}", 0}, END), 0,
+	 "socket (/f:1): in effect after a restart of the daemon\n"
+	 "a: header (/f:7): its server gets a new session\na: default (default): in effect\nb: added\nc: later\n", ""},
+	{"reload", "", SCRIPT(GREET, {D_HEAR, "{'op':'reload','id':2}", 0},
+		{D_SAY, "{'op':'reply','id':2,'ok':true,'result':{'changes':[]}}", 0}, END), 0, "nothing changed\n", ""},
+	{"reload --json", "", SCRIPT(GREET, {D_HEAR, "{'op':'reload','id':2}", 0},
+		{D_SAY, "{'op':'reply','id':2,'ok':true,'result':{}}", 0}, END), 0, "{}\n", ""},
+	{"reload", "", SCRIPT(GREET, {D_HEAR, "{'op':'reload','id':2}", 0}, D_REFUSE(2, "bad-config", "/f:3: wrong"), END),
+	 9, "", "reload: the daemon does not use the configuration: /f:3: wrong\n"},
+	{"reload", "", SCRIPT(GREET, {D_HEAR, "{'op':'reload','id':2}", 0}, D_REFUSE(2, "denied", "only root"), END),
+	 4, "", "reload: the daemon's access rules forbid it: only root\n"},
+	{"config", "", SCRIPT(GREET, {D_HEAR, "{'op':'config','id':2}", 0},
+		{D_SAY, "{'op':'reply','id':2,'ok':true,'result':{'config':'[bridge]\\n# /f:1\\n\\u001b\\n'}}", 0}, END),
+	 0, "[bridge]\n# /f:1\n\\u001b\n", ""},
+	{"config", "", SCRIPT(GREET, {D_HEAR, "{'op':'config','id':2}", 0}, D_REFUSE(2, "denied", "only root"), END),
+	 4, "", "no configuration: the daemon's access rules forbid it: only root\n"},
 	/* sub */
 	{"sub /a /b -n 2", "", SCRIPT(GREET, D_SUBSCRIBE(2, "/a"), D_SUBSCRIBE(3, "/b"),
 		D_MESSAGE(1, "/a", "{'n':\n1}"), D_MESSAGE(2, "/b\\u0009\\u009b", "'x'"),

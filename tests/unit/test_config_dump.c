@@ -90,7 +90,7 @@ static void note(void *ctx, const struct config_difference *d)
 	size_t n = strlen(seen);
 
 	(void)ctx;
-	snprintf(seen + n, sizeof(seen) - n, "%s.%s %s%s; ", d->server ? d->server->name : "bridge",
+	snprintf(seen + n, sizeof(seen) - n, "%s.%s %s%s; ", d->server ? d->server : "bridge",
 		 d->option, needs[d->change], d->place ? "" : " (default)");
 }
 

@@ -10,6 +10,7 @@
 #include "tests/unit/session_double.h"
 #include "tests/unit/testing.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -96,7 +97,8 @@ static void world_open(struct world *w)
 	session_double_init(&w->session);
 	w->session.info.since = 4000;
 	assert_int_equal(hub_add_server(w->hub, SLICE("one"), true, &w->session, &w->server), 0);
-	w->introspect = (struct introspect){w->loop, w->hub, UNIX_MS - 77, &w->ops.departures};
+	w->introspect = (struct introspect){.loop = w->loop, .hub = w->hub, .started = UNIX_MS - 77,
+					    .departures = &w->ops.departures};
 	w->ops = (struct peer_ops){w->loop, w->hub, &w->introspect, limits, .outbox_max = 1 << 16};
 	assert_int_equal(peer_ops_init(&w->ops), 0);
 	ops_handler = peer_ops_handler(&w->ops);
@@ -531,6 +533,74 @@ static void test_unit_of_a_process(void **state)
 	}
 }
 
+static int reload(void *ctx, struct buf *result, char *why, size_t why_size)
+{
+	const int *r = ctx;
+
+	snprintf(why, why_size, "%s", *r > 0 ? "/f:1: wrong" : "");
+	return *r ? *r : buf_put_str(result, "{\"changes\":[]}");
+}
+
+static int config(void *ctx, struct buf *text)
+{
+	const int *r = ctx;
+
+	return *r < 0 ? *r : buf_put_str(text, "[bridge]\n");
+}
+
+static void administer(struct world *w, int *r)
+{
+	w->ops.admin = (struct peer_ops_admin){reload, config, r};
+}
+
+static void test_administrators(void **state)
+{
+	struct world w;
+	int r = 0;
+
+	(void)state;
+	greet(&w);
+	administer(&w, &r);
+	assert_answered(&w, "{'op':'reload','id':2}", "{'op':'reply','id':2,'ok':true,'result':{'changes':[]}}\n");
+	assert_answered(&w, "{'op':'config','id':3}",
+			"{'op':'reply','id':3,'ok':true,'result':{'config':'[bridge]\\n'}}\n");
+	r = 1;
+	assert_answered(&w, "{'op':'reload','id':4}", REFUSED(4, "bad-config", "/f:1: wrong"));
+	r = -EMSGSIZE;
+	assert_answered(&w, "{'op':'config','id':5}",
+			REFUSED(5, "too-large", "the configuration does not fit into a reply"));
+	w.introspect.reloaded = UNIX_MS;
+	w.introspect.reload_fault = "/f:1: wrong";
+	say(&w, "{'op':'status','id':6}");
+	assert_non_null(strstr(hear(&w), "'reload':{'at':1700000000000,'ok':false,'error':'/f:1: wrong'}"));
+	world_close(&w);
+	greet(&w);
+	administer(&w, &r);
+	r = -ENOMEM;
+	assert_answered(&w, "{'op':'reload','id':2}", CLOSING("internal", "the daemon is out of memory"));
+	world_close(&w);
+}
+
+/* Only root can make a connection of another user. */
+static void test_other_users_are_no_administrators(void **state)
+{
+	struct world w;
+	int r = 0;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(seteuid(65534), 0);
+	greet(&w);
+	assert_int_equal(seteuid(0), 0);
+	administer(&w, &r);
+	assert_answered(&w, "{'op':'reload','id':2}",
+			REFUSED(2, "denied", "only root and the user of the daemon (uid 0) may do this"));
+	assert_answered(&w, "{'op':'config','id':3}",
+			REFUSED(3, "denied", "only root and the user of the daemon (uid 0) may do this"));
+	world_close(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -545,6 +615,8 @@ int main(void)
 		cmocka_unit_test(test_status_names_the_departed),
 		cmocka_unit_test(test_ring_of_the_departed),
 		cmocka_unit_test(test_unit_of_a_process),
+		cmocka_unit_test(test_administrators),
+		cmocka_unit_test(test_other_users_are_no_administrators),
 		cmocka_unit_test(test_no_memory),
 	};
 
