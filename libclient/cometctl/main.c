@@ -317,24 +317,43 @@ static int run(struct ctl *ctl, const struct verb *verb)
 	return code;
 }
 
+/* "sub: too few arguments", and where its usage is described */
+static int usage_of(const struct verb *verb, const char *words, const char *option)
+{
+	char what[64];
+
+	snprintf(what, sizeof(what), "%s: ", verb->name);
+	report(what, words, option, NULL);
+	report("try cometctl help ", verb->name, NULL);
+	return EXIT_USAGE;
+}
+
+static const char *name_of_option(unsigned bit)
+{
+	for (int i = 0; i < N_OPTIONS; i++)
+		if (options[i].option & bit)
+			return options[i].name;
+	return "";
+}
+
 static int check(const struct ctl *ctl, const struct verb *verb, unsigned given)
 {
-	unsigned instead = given & (OPT_BINARY | OPT_FILE);
+	unsigned instead = given & (OPT_BINARY | OPT_FILE), extra = given & ~(verb->options | OPT_ALWAYS);
 
-	if (given & ~(verb->options | OPT_ALWAYS))
-		return usage("an option that is not for ", verb->name);
+	if (extra)
+		return usage_of(verb, "there is no option --", name_of_option(extra));
 	if (verb->request && ctl->timeout_ms > COMETD_TIMEOUT_MAX)
-		return usage("no more than 3600 seconds for ", verb->name);
+		return usage_of(verb, "--timeout: at most 3600 seconds", NULL);
 	if (verb->one_server && ctl->n_servers > 1)
-		return usage("only one server for ", verb->name);
+		return usage_of(verb, "only one --server", NULL);
 	if (given & OPT_BINARY && given & (OPT_FILE | OPT_TEXT))
-		return usage("--binary replaces --file and --text", "");
+		return usage_of(verb, "--binary replaces --file and --text", NULL);
 	if (ctl->json && ctl->format)
-		return usage("--json replaces --format and --data-only", "");
+		return usage_of(verb, "--json replaces --format and --data-only", NULL);
 	if (ctl->n_args < verb->min_args - (instead != 0))
-		return usage("too few arguments for ", verb->name);
+		return usage_of(verb, "too few arguments", NULL);
 	if (ctl->n_args > verb->max_args - (instead != 0))
-		return usage("too many arguments for ", verb->name);
+		return usage_of(verb, "too many arguments", NULL);
 	return EXIT_OK;
 }
 
