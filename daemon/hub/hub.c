@@ -1,7 +1,7 @@
 /*
  * The members and servers of the hub, by id and by name. Removing one removes all its
  * subscriptions, interests and requests. Requests of members are in ops.c, events of
- * sessions in session_events.c.
+ * sessions in events.c.
  */
 #include "hub/hub.h"
 

@@ -32,7 +32,7 @@ struct member {
 	struct list subscriptions;      /* subscription::of_member */
 	struct strmap by_pattern;       /* the same, by server and pattern */
 	size_t n_subscriptions;
-	struct strmap requests;         /* by request id: those without a reply */
+	struct strmap requests;         /* by tag: those without an answer */
 	struct strmap_node by_id;       /* hub's map */
 	struct list link;               /* hub's list, in order of arrival */
 	struct list crowded;            /* hub_server::crowd */
@@ -125,16 +125,39 @@ struct member *hub_find_member(struct hub *h, uint64_t id);
 struct member *hub_next_member(struct hub *h, struct member *after);   /* NULL: first */
 
 /*
- * Requests. Each checks everything before it changes anything and answers by a frame in the
- * member's outbox: at once, or when the server has answered. `m` is a decoded message of that op.
- * 0, or -ENOMEM, after which the member still got its reply (internal) or is overrun.
+ * Requests. Each checks everything before it changes anything, and is answered once, by the member's `tag` for
+ * it: at once, or when the server has answered. The slices are views for the duration of the call; a server of
+ * SLICE_NULL is the default one. 0, or -ENOMEM, after which the member still got its answer (internal) or is
+ * overrun.
  */
-int hub_subscribe(struct hub *h, struct member *member, const struct message *m);
-int hub_unsubscribe(struct hub *h, struct member *member, const struct message *m);
-int hub_publish(struct hub *h, struct member *member, const struct message *m, uint64_t now);
-int hub_call(struct hub *h, struct member *member, const struct message *m, uint64_t now);
-/* Whether a request with this id still waits for its reply: no other may have the id till then. */
-bool hub_id_in_use(const struct member *member, uint64_t id);
+struct hub_channels {
+	const struct slice *names;      /* 1 to PROTOCOL_CHANNELS_MAX, not yet checked */
+	size_t n;
+};
+
+struct hub_subscribe {
+	uint64_t tag;
+	struct slice server;
+	struct hub_channels channels;
+	bool local_only;                /* receive what arrives anyway, ask the server for nothing */
+	enum outbox_overflow overflow;
+};
+
+struct hub_publish {
+	uint64_t tag;
+	bool unanswered;                /* no answer, and no tag */
+	bool call;                      /* the server's answer goes to this member alone */
+	struct slice server, channel;
+	struct slice data, ext;         /* raw JSON; ext may be SLICE_NULL */
+	uint64_t timeout;               /* ms */
+};
+
+int hub_subscribe(struct hub *h, struct member *member, const struct hub_subscribe *s);
+int hub_unsubscribe(struct hub *h, struct member *member, uint64_t tag, struct slice server,
+		    const struct hub_channels *channels);
+int hub_publish(struct hub *h, struct member *member, const struct hub_publish *p, uint64_t now);
+/* Whether a request with this tag still waits for its answer: no other may have the tag till then. */
+bool hub_tag_in_use(const struct member *member, uint64_t tag);
 
 /* ---- replies, for the ops that need nothing of the hub ---- */
 /* {"op":"reply","id":…,"ok":true,"result":…}; `result` raw JSON object or SLICE_NULL. */

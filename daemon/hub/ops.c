@@ -7,7 +7,6 @@
 
 #include "bayeux/channel.h"
 #include "hub/internal.h"
-#include "hub/payload.h"
 #include "hub/request.h"
 #include "hub/send.h"
 #include "hub/subscription.h"
@@ -72,26 +71,24 @@ static int bad_channel(struct refusal *no, struct slice channel, int fault)
 		      channel_fault_text(fault));
 }
 
-/* Ends an op: replies with the error if it failed. */
-static int conclude(struct hub *h, struct member *member, const struct message *m, int r,
+/* Ends an op: replies with the error if it failed. `tag` is NULL for a request without an answer. */
+static int conclude(struct hub *h, struct member *member, const uint64_t *tag, int r,
 		    const struct refusal *no)
 {
-	if (r && message_has(m, PROTOCOL_FIELD_ID)) {
+	if (r && tag) {
 		if (r == OPS_E_REFUSED)
-			hub_refuse(h, member, m->id, no->code, slice_of(no->text));
+			hub_refuse(h, member, *tag, no->code, slice_of(no->text));
 		else
-			hub_refuse(h, member, m->id, PROTOCOL_E_INTERNAL, SLICE("out of memory"));
+			hub_refuse(h, member, *tag, PROTOCOL_E_INTERNAL, SLICE("out of memory"));
 	}
 	return r == OPS_E_REFUSED ? 0 : r;
 }
 
-/* What every op needs: an id that is free, a server that is there. */
-static int check_request(struct hub *h, const struct member *member, const struct message *m,
-			 struct hub_server **ret, struct refusal *no)
+/* What every op needs: a tag that is free, a server that is there. */
+static int check_request(struct hub *h, const struct member *member, const uint64_t *tag,
+			 struct slice name, struct hub_server **ret, struct refusal *no)
 {
-	struct slice name = message_has(m, PROTOCOL_FIELD_SERVER) ? m->server : SLICE_NULL;
-
-	if (message_has(m, PROTOCOL_FIELD_ID) && hub_id_in_use(member, m->id))
+	if (tag && hub_tag_in_use(member, *tag))
 		return refuse(no, PROTOCOL_E_ID_IN_USE,
 			      "a request with this id waits for its reply");
 	*ret = hub_find_server(h, name);
@@ -111,58 +108,10 @@ static int check_room(const struct hub *h, const struct member *member, struct r
 		      member->requests.n);
 }
 
-/* ---- channels of a subscribe or unsubscribe ---- */
-
-struct channels {
-	struct slice names[PROTOCOL_CHANNELS_MAX];
-	size_t n;
-	struct buf scratch;     /* of names that had escapes */
-};
-
-static int read_channels(const struct message *m, struct channels *c, struct refusal *no)
-{
-	bool one = message_has(m, PROTOCOL_FIELD_CHANNEL);
-	int r;
-
-	if (one == message_has(m, PROTOCOL_FIELD_CHANNELS))
-		return refuse(no, PROTOCOL_E_BAD_REQUEST, "either \"channel\" or \"channels\"");
-	if (one) {
-		c->names[c->n++] = m->channel;
-		return 0;
-	}
-	r = message_strings(m->channels, &c->scratch, c->names, PROTOCOL_CHANNELS_MAX, &c->n);
-	if (r < 0)
-		return r;
-	if (r || c->n == 0)
-		return refuse(no, PROTOCOL_E_BAD_REQUEST, "\"channels\" must hold 1 to %d texts",
-			      PROTOCOL_CHANNELS_MAX);
-	return 0;
-}
-
 /* ---- subscribe ---- */
 
-struct subscribe {
-	struct hub_server *server;
-	struct channels channels;
-	bool upstream;
-	enum outbox_overflow overflow;
-};
-
-static int read_options(const struct message *m, struct subscribe *s, struct refusal *no)
-{
-	s->upstream = !message_has(m, PROTOCOL_FIELD_UPSTREAM) || m->upstream;
-	s->overflow = OUTBOX_DROP_OLDEST;
-	if (!message_has(m, PROTOCOL_FIELD_OVERFLOW) || slice_eq(m->overflow, SLICE("drop-oldest")))
-		return 0;
-	if (!slice_eq(m->overflow, SLICE("disconnect")))
-		return refuse(no, PROTOCOL_E_BAD_REQUEST,
-			      "\"overflow\" must be drop-oldest or disconnect");
-	s->overflow = OUTBOX_DISCONNECT;
-	return 0;
-}
-
 /* whether the i-th is one of those before it: it will be held once */
-static bool named_before(const struct channels *c, size_t i)
+static bool named_before(const struct hub_channels *c, size_t i)
 {
 	for (size_t j = 0; j < i; j++)
 		if (slice_eq(c->names[j], c->names[i]))
@@ -171,17 +120,17 @@ static bool named_before(const struct channels *c, size_t i)
 }
 
 static int check_patterns(const struct hub *h, const struct member *member,
-			  const struct subscribe *s, struct refusal *no)
+			  const struct hub_server *server, const struct hub_channels *c,
+			  struct refusal *no)
 {
 	size_t n = member->n_subscriptions;
 
-	for (size_t i = 0; i < s->channels.n; i++) {
-		int fault = channel_check_pattern(s->channels.names[i]);
+	for (size_t i = 0; i < c->n; i++) {
+		int fault = channel_check_pattern(c->names[i]);
 
 		if (fault)
-			return bad_channel(no, s->channels.names[i], fault);
-		if (!subscription_find(member, s->server, s->channels.names[i]) &&
-		    !named_before(&s->channels, i))
+			return bad_channel(no, c->names[i], fault);
+		if (!subscription_find(member, server, c->names[i]) && !named_before(c, i))
 			n++;
 	}
 	if (n > h->options.subscriptions_max)
@@ -196,21 +145,21 @@ struct joined {
 	bool created, wants;
 };
 
-static bool asks_upstream(const struct subscribe *s, struct slice channel)
+static bool asks_upstream(const struct hub_subscribe *s, struct slice channel)
 {
 	/* a service channel has no subscribers at the server; one that asked would be refused */
-	return s->upstream && !channel_is_service(channel);
+	return !s->local_only && !channel_is_service(channel);
 }
 
-static int join(const struct subscribe *s, struct member *member, struct slice channel,
-		struct joined *j)
+static int join(const struct hub_subscribe *s, struct hub_server *server, struct member *member,
+		struct slice channel, struct joined *j)
 {
 	int r;
 
 	j->created = j->wants = false;
-	j->subscription = subscription_find(member, s->server, channel);
+	j->subscription = subscription_find(member, server, channel);
 	if (!j->subscription) {
-		r = subscription_new(s->server, member, channel, &j->subscription);
+		r = subscription_new(server, member, channel, &j->subscription);
 		if (r)
 			return r;
 		j->created = true;
@@ -233,10 +182,11 @@ static void leave(const struct joined *j)
 }
 
 /* All of it or nothing. */
-static int join_all(const struct subscribe *s, struct member *member, struct joined *joined)
+static int join_all(const struct hub_subscribe *s, struct hub_server *server,
+		    struct member *member, struct joined *joined)
 {
 	for (size_t i = 0; i < s->channels.n; i++) {
-		int r = join(s, member, s->channels.names[i], &joined[i]);
+		int r = join(s, server, member, s->channels.names[i], &joined[i]);
 
 		if (r) {
 			while (i-- > 0)
@@ -248,9 +198,10 @@ static int join_all(const struct subscribe *s, struct member *member, struct joi
 }
 
 /* From here nothing fails: the options are the new ones, and the item is answered or waits. */
-static void settle(const struct subscribe *s, struct subscription *sub, struct request_item *item)
+static void settle(const struct hub_subscribe *s, struct subscription *sub,
+		   struct request_item *item)
 {
-	struct session *session = s->server->session;
+	struct session *session = sub->server->session;
 
 	sub->overflow = s->overflow;
 	if (!asks_upstream(s, sub->pattern)) {
@@ -285,16 +236,16 @@ static void explain_pending(struct hub *h, struct subscription *s)
 	s->postponed = true;
 }
 
-static int subscribe_checked(struct hub *h, struct member *member, uint64_t id,
-			     const struct subscribe *s)
+static int subscribe_checked(struct hub *h, struct member *member, struct hub_server *server,
+			     const struct hub_subscribe *s)
 {
 	struct joined joined[PROTOCOL_CHANNELS_MAX];
 	struct request *request;
-	int r = request_new(h, member, s->server, id, s->channels.names, s->channels.n, &request);
+	int r = request_new(h, member, server, s->tag, s->channels.names, s->channels.n, &request);
 
 	if (r)
 		return r;
-	r = join_all(s, member, joined);
+	r = join_all(s, server, member, joined);
 	if (r) {
 		request_free(request);
 		return r;
@@ -309,33 +260,25 @@ static int subscribe_checked(struct hub *h, struct member *member, uint64_t id,
 	return 0;
 }
 
-int hub_subscribe(struct hub *h, struct member *member, const struct message *m)
+int hub_subscribe(struct hub *h, struct member *member, const struct hub_subscribe *s)
 {
-	struct subscribe s = {0};
+	struct hub_server *server;
 	struct refusal no;
-	int r;
+	int r = check_request(h, member, &s->tag, s->server, &server, &no);
 
-	buf_init(&s.channels.scratch, PROTOCOL_REQUEST_MAX);
-	r = check_request(h, member, m, &s.server, &no);
 	if (!r)
 		r = check_room(h, member, &no);
 	if (!r)
-		r = read_options(m, &s, &no);
+		r = check_patterns(h, member, server, &s->channels, &no);
 	if (!r)
-		r = read_channels(m, &s.channels, &no);
-	if (!r)
-		r = check_patterns(h, member, &s, &no);
-	if (!r)
-		r = subscribe_checked(h, member, m->id, &s);
-	r = conclude(h, member, m, r, &no);
-	buf_fini(&s.channels.scratch);
-	return r;
+		r = subscribe_checked(h, member, server, s);
+	return conclude(h, member, &s->tag, r, &no);
 }
 
 /* ---- unsubscribe ---- */
 
 static int check_subscribed(const struct member *member, const struct hub_server *server,
-		      const struct channels *c, struct refusal *no)
+			    const struct hub_channels *c, struct refusal *no)
 {
 	for (size_t i = 0; i < c->n; i++) {
 		struct slice name = shown(c->names[i]);
@@ -347,7 +290,8 @@ static int check_subscribed(const struct member *member, const struct hub_server
 	return 0;
 }
 
-static void end_all(struct member *member, struct hub_server *server, const struct channels *c)
+static void end_all(struct member *member, struct hub_server *server,
+		    const struct hub_channels *c)
 {
 	for (size_t i = 0; i < c->n; i++) {
 		struct subscription *s = subscription_find(member, server, c->names[i]);
@@ -360,56 +304,38 @@ static void end_all(struct member *member, struct hub_server *server, const stru
 	}
 }
 
-int hub_unsubscribe(struct hub *h, struct member *member, const struct message *m)
+int hub_unsubscribe(struct hub *h, struct member *member, uint64_t tag, struct slice name,
+		    const struct hub_channels *c)
 {
-	struct channels c = {0};
 	struct hub_server *server;
 	struct refusal no;
-	int r;
+	int r = check_request(h, member, &tag, name, &server, &no);
 
-	buf_init(&c.scratch, PROTOCOL_REQUEST_MAX);
-	r = check_request(h, member, m, &server, &no);
 	if (!r)
-		r = read_channels(m, &c, &no);
-	if (!r)
-		r = check_subscribed(member, server, &c, &no);
+		r = check_subscribed(member, server, c, &no);
 	if (!r) {
-		end_all(member, server, &c);
-		hub_reply(h, member, m->id, SLICE_NULL);
+		end_all(member, server, c);
+		hub_reply(h, member, tag, SLICE_NULL);
 	}
-	r = conclude(h, member, m, r, &no);
-	buf_fini(&c.scratch);
-	return r;
+	return conclude(h, member, &tag, r, &no);
 }
 
 /* ---- publish and call ---- */
 
-static int read_timeout(const struct message *m, uint64_t *ret, struct refusal *no)
-{
-	*ret = PROTOCOL_TIMEOUT_DEFAULT_MS;
-	if (!message_has(m, PROTOCOL_FIELD_TIMEOUT))
-		return 0;
-	if (m->timeout > PROTOCOL_TIMEOUT_MAX_MS)
-		return refuse(no, PROTOCOL_E_BAD_REQUEST, "\"timeout\" may be %d at most",
-			      PROTOCOL_TIMEOUT_MAX_MS);
-	*ret = m->timeout;
-	return 0;
-}
-
-/* Without an id there is no reply: cookie 0, which no answer finds. */
+/* Without an answer: cookie 0, which no outcome finds. */
 static int new_publish(struct hub *h, struct member *member, struct hub_server *server,
-		       const struct message *m, bool call, struct request **ret)
+		       const struct hub_publish *p, struct request **ret)
 {
 	struct request *request;
 	int r;
 
 	*ret = NULL;
-	if (!message_has(m, PROTOCOL_FIELD_ID))
+	if (p->unanswered)
 		return 0;
-	r = request_new(h, member, server, m->id, NULL, 0, &request);
+	r = request_new(h, member, server, p->tag, NULL, 0, &request);
 	if (r)
 		return r;
-	request->call = call;
+	request->call = p->call;
 	r = request_cookie(request);
 	if (r)
 		request_free(request);
@@ -419,22 +345,14 @@ static int new_publish(struct hub *h, struct member *member, struct hub_server *
 }
 
 static int hand_over(struct hub *h, struct member *member, struct hub_server *server,
-		     const struct message *m, bool call, uint64_t deadline, uint64_t now,
-		     struct refusal *no)
+		     const struct hub_publish *p, uint64_t now, struct refusal *no)
 {
-	struct request *request = NULL;
-	struct payload payload;
-	const char *why;
-	int r = payload_read(m, &payload, &why);
+	struct request *request;
+	int r = new_publish(h, member, server, p, &request);
 
-	if (r == PAYLOAD_E_REQUEST)
-		r = refuse(no, PROTOCOL_E_BAD_REQUEST, "%s", why);
-	else if (!r)
-		r = new_publish(h, member, server, m, call, &request);
 	if (!r)
-		r = session_publish(server->session, now, m->channel, payload.data, payload.ext,
-				    call, deadline, member->id, request ? request->cookie : 0);
-	payload_fini(&payload);
+		r = session_publish(server->session, now, p->channel, p->data, p->ext, p->call,
+				    now + p->timeout, member->id, request ? request->cookie : 0);
 	if (r)
 		request_free(request);
 	if (r == SESSION_E_FULL)
@@ -459,31 +377,18 @@ static int check_channel(struct slice channel, bool call, struct refusal *no)
 	return 0;
 }
 
-static int publish(struct hub *h, struct member *member, const struct message *m, bool call,
-		   uint64_t now)
+int hub_publish(struct hub *h, struct member *member, const struct hub_publish *p, uint64_t now)
 {
+	const uint64_t *tag = p->unanswered ? NULL : &p->tag;
 	struct hub_server *server;
 	struct refusal no;
-	uint64_t timeout;
-	int r = check_request(h, member, m, &server, &no);
+	int r = check_request(h, member, tag, p->server, &server, &no);
 
-	if (!r && message_has(m, PROTOCOL_FIELD_ID))
+	if (!r && tag)
 		r = check_room(h, member, &no);
 	if (!r)
-		r = check_channel(m->channel, call, &no);
+		r = check_channel(p->channel, p->call, &no);
 	if (!r)
-		r = read_timeout(m, &timeout, &no);
-	if (!r)
-		r = hand_over(h, member, server, m, call, now + timeout, now, &no);
-	return conclude(h, member, m, r, &no);
-}
-
-int hub_publish(struct hub *h, struct member *member, const struct message *m, uint64_t now)
-{
-	return publish(h, member, m, false, now);
-}
-
-int hub_call(struct hub *h, struct member *member, const struct message *m, uint64_t now)
-{
-	return publish(h, member, m, true, now);
+		r = hand_over(h, member, server, p, now, &no);
+	return conclude(h, member, tag, r, &no);
 }

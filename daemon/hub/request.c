@@ -76,9 +76,9 @@ void request_free(struct request *r)
 	free(r);
 }
 
-bool hub_id_in_use(const struct member *member, uint64_t id)
+bool hub_tag_in_use(const struct member *member, uint64_t tag)
 {
-	return strmap_get(&member->requests, key_of(&id));
+	return strmap_get(&member->requests, key_of(&tag));
 }
 
 int request_cookie(struct request *r)

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/errors.h"
 #include "base/log.h"
+#include "local/wire_in.h"
 #include "protocol/json_write.h"
 
 #include <errno.h>
@@ -126,24 +127,9 @@ static int on_hello(struct peer_ops *ops, struct peer *p, const struct message *
 	return greet(ops, p, m);
 }
 
-static int on_subscribe(struct peer_ops *ops, struct peer *p, const struct message *m)
+static int on_request(struct peer_ops *ops, struct peer *p, const struct message *m)
 {
-	return hub_subscribe(ops->hub, peer_member(p), m);
-}
-
-static int on_unsubscribe(struct peer_ops *ops, struct peer *p, const struct message *m)
-{
-	return hub_unsubscribe(ops->hub, peer_member(p), m);
-}
-
-static int on_publish(struct peer_ops *ops, struct peer *p, const struct message *m)
-{
-	return hub_publish(ops->hub, peer_member(p), m, loop_now(ops->loop));
-}
-
-static int on_call(struct peer_ops *ops, struct peer *p, const struct message *m)
-{
-	return hub_call(ops->hub, peer_member(p), m, loop_now(ops->loop));
+	return wire_in_request(ops->hub, peer_member(p), m, loop_now(ops->loop));
 }
 
 static int make_status(struct peer_ops *ops, bool detail)
@@ -276,10 +262,10 @@ static int on_ping(struct peer_ops *ops, struct peer *p, const struct message *m
 
 static op_handler *const handlers[PROTOCOL_OPS_END] = {
 	[PROTOCOL_OP_HELLO] = on_hello,
-	[PROTOCOL_OP_SUBSCRIBE] = on_subscribe,
-	[PROTOCOL_OP_UNSUBSCRIBE] = on_unsubscribe,
-	[PROTOCOL_OP_PUBLISH] = on_publish,
-	[PROTOCOL_OP_CALL] = on_call,
+	[PROTOCOL_OP_SUBSCRIBE] = on_request,
+	[PROTOCOL_OP_UNSUBSCRIBE] = on_request,
+	[PROTOCOL_OP_PUBLISH] = on_request,
+	[PROTOCOL_OP_CALL] = on_request,
 	[PROTOCOL_OP_STATUS] = on_status,
 	[PROTOCOL_OP_RELOAD] = on_reload,
 	[PROTOCOL_OP_CONFIG] = on_config,

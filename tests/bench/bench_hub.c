@@ -86,37 +86,29 @@ static void free_hub(void)
 
 static void subscribe(struct member *m, const char *channel, bool upstream)
 {
-	struct message message;
+	const struct slice name = slice_of(channel);
+	const struct hub_subscribe s = {
+		.tag = 1, .channels = {&name, 1}, .local_only = !upstream,
+	};
 
-	message_init(&message, PROTOCOL_OP_SUBSCRIBE);
-	message.id = 1;
-	message.channel = slice_of(channel);
-	message.upstream = upstream;
-	message.has = PROTOCOL_F(ID) | PROTOCOL_F(CHANNEL) | PROTOCOL_F(UPSTREAM);
-	must(hub_subscribe(hub, m, &message));
+	must(hub_subscribe(hub, m, &s));
 }
 
 static void unsubscribe(struct member *m, const char *channel)
 {
-	struct message message;
+	const struct slice name = slice_of(channel);
 
-	message_init(&message, PROTOCOL_OP_UNSUBSCRIBE);
-	message.id = 1;
-	message.channel = slice_of(channel);
-	message.has = PROTOCOL_F(ID) | PROTOCOL_F(CHANNEL);
-	must(hub_unsubscribe(hub, m, &message));
+	must(hub_unsubscribe(hub, m, 1, SLICE_NULL, &(struct hub_channels){&name, 1}));
 }
 
-static void publish(struct member *m, uint64_t id)
+static void publish(struct member *m, uint64_t tag)
 {
-	struct message message;
+	const struct hub_publish p = {
+		.tag = tag, .channel = SLICE("/a"), .data = SLICE("1"),
+		.timeout = PROTOCOL_TIMEOUT_DEFAULT_MS,
+	};
 
-	message_init(&message, PROTOCOL_OP_PUBLISH);
-	message.id = id;
-	message.channel = SLICE("/a");
-	message.data = SLICE("1");
-	message.has = PROTOCOL_F(ID) | PROTOCOL_F(CHANNEL) | PROTOCOL_F(DATA);
-	must(hub_publish(hub, m, &message, 0));
+	must(hub_publish(hub, m, &p, 0));
 }
 
 static void say(const char *channel)

@@ -11,6 +11,7 @@
  * the end nothing is left.
  */
 #include "hub/hub.h"
+#include "local/wire_in.h"
 #include "protocol/frame.h"
 #include "protocol/json_read.h"
 #include "protocol/utf8.h"
@@ -376,14 +377,7 @@ static void ask_hub(struct play *play, struct player *p, const struct message *m
 {
 	if (message_has(m, PROTOCOL_FIELD_ID))
 		p->waiting[m->id]++;
-	if (m->op == PROTOCOL_OP_SUBSCRIBE)
-		FUZZ_CHECK(hub_subscribe(play->hub, &p->member, m) == 0);
-	else if (m->op == PROTOCOL_OP_UNSUBSCRIBE)
-		FUZZ_CHECK(hub_unsubscribe(play->hub, &p->member, m) == 0);
-	else if (m->op == PROTOCOL_OP_PUBLISH)
-		FUZZ_CHECK(hub_publish(play->hub, &p->member, m, play->now) == 0);
-	else
-		FUZZ_CHECK(hub_call(play->hub, &p->member, m, play->now) == 0);
+	FUZZ_CHECK(wire_in_request(play->hub, &p->member, m, play->now) == 0);
 }
 
 /* Any request of a member, decoded as a peer does it. Of subscribes only those that must fail go to
@@ -432,7 +426,7 @@ static bool may_subscribe(const struct player *p, struct slice letters, unsigned
 		}
 	for (int c = 0; c < CHANNELS; c++)
 		n += held[c];
-	return named > 0 && n <= SUBSCRIPTIONS_MAX && !hub_id_in_use(&p->member, id) &&
+	return named > 0 && n <= SUBSCRIPTIONS_MAX && !hub_tag_in_use(&p->member, id) &&
 	       p->member.requests.n < REQUESTS_MAX;
 }
 
@@ -474,7 +468,7 @@ static bool may_unsubscribe(const struct player *p, struct slice letters, unsign
 			return false;
 		named++;
 	}
-	return named > 0 && !hub_id_in_use(&p->member, id);
+	return named > 0 && !hub_tag_in_use(&p->member, id);
 }
 
 static void unsubscribe(struct play *play, struct player *p, struct slice text)

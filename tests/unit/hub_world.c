@@ -4,6 +4,7 @@
  */
 #include "tests/unit/hub_world.h"
 
+#include "local/wire_in.h"
 #include "protocol/frame.h"
 
 #include <stdio.h>
@@ -67,22 +68,7 @@ int ask(struct world *w, unsigned m, const char *json)
 			       sizeof(why));
 
 	if (r == 0)
-		switch (message.op) {
-		case PROTOCOL_OP_SUBSCRIBE:
-			r = hub_subscribe(w->hub, member, &message);
-			break;
-		case PROTOCOL_OP_UNSUBSCRIBE:
-			r = hub_unsubscribe(w->hub, member, &message);
-			break;
-		case PROTOCOL_OP_PUBLISH:
-			r = hub_publish(w->hub, member, &message, WORLD_NOW);
-			break;
-		case PROTOCOL_OP_CALL:
-			r = hub_call(w->hub, member, &message, WORLD_NOW);
-			break;
-		default:
-			fail_msg("not an op of the hub");
-		}
+		r = wire_in_request(w->hub, member, &message, WORLD_NOW);
 	message_fini(&message);
 	return r;
 }

@@ -186,6 +186,39 @@ static void test_answer_too_large(void **state)
 	world_drop(w);
 }
 
+/* Without the local wire: by the arguments of hub.h alone. */
+static void test_plain_arguments(void **state)
+{
+	static const struct slice names[] = {{"/a", 2}, {"/b", 2}};
+	const struct hub_channels both = {names, 2}, first = {names, 1};
+	const struct hub_subscribe s = {
+		.tag = 1, .server = SLICE("two"), .channels = both, .local_only = true,
+		.overflow = OUTBOX_DISCONNECT,
+	};
+	const struct hub_publish p = {
+		.tag = 7, .channel = SLICE("/a"), .data = SLICE("1"), .timeout = 70,
+	};
+	struct world *w = world_new();
+	struct member *m = &w->members[0];
+
+	(void)state;
+	assert_int_equal(hub_subscribe(w->hub, m, &s), 0);
+	assert_string_equal(session_double_asked(&w->sessions[1]), "");
+	assert_heard(w, 0, CHANNELS(1, "{'channel':'/a','ok':true},{'channel':'/b','ok':true}"));
+	assert_int_equal(hub_unsubscribe(w->hub, m, 2, SLICE("two"), &first), 0);
+	assert_heard(w, 0, DONE(2));
+	assert_int_equal(hub_unsubscribe(w->hub, m, 3, SLICE_NULL, &both), 0);
+	assert_heard(w, 0, REFUSED(3, "not-subscribed", "not subscribed to \\'/a\\'"));
+	assert_int_equal(hub_publish(w->hub, m, &p, WORLD_NOW), 0);
+	assert_true(hub_tag_in_use(m, 7));
+	assert_string_equal(w->sessions[0].publish, "/a 1 ");
+	assert_int_equal(w->sessions[0].deadline, WORLD_NOW + 70);
+	assert_int_equal(hub_publish(w->hub, m, &p, WORLD_NOW), 0);
+	assert_heard(w, 0, REFUSED(7, "id-in-use", "a request with this id waits for its reply"));
+	assert_int_equal(w->sessions[0].published, 1);
+	world_drop(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -197,6 +230,7 @@ int main(void)
 		cmocka_unit_test(test_end_of_requests),
 		cmocka_unit_test(test_queue_full),
 		cmocka_unit_test(test_answer_too_large),
+		cmocka_unit_test(test_plain_arguments),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,10 +17,10 @@ static void test_waits_for_the_server(void **state)
 		     REFUSED(1, "id-in-use", "a request with this id waits for its reply"));
 	confirm(w, "/b");
 	assert_heard(w, 0, "");
-	assert_true(hub_id_in_use(&w->members[0], 1));
+	assert_true(hub_tag_in_use(&w->members[0], 1));
 	confirm(w, "/a");
 	assert_heard(w, 0, CHANNELS(1, "{'channel':'/a','ok':true},{'channel':'/b','ok':true}"));
-	assert_false(hub_id_in_use(&w->members[0], 1));
+	assert_false(hub_tag_in_use(&w->members[0], 1));
 	/* what is confirmed twice, or was never asked for, is no news */
 	confirm(w, "/a");
 	confirm(w, "/c");

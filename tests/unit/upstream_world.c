@@ -5,6 +5,7 @@
 #include "tests/unit/upstream_world.h"
 
 #include "base/log.h"
+#include "local/wire_in.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -227,19 +228,7 @@ void ask(struct world *w, const char *json)
 	char why[128];
 
 	assert_int_equal(message_decode(slice_of(json), PROTOCOL_FROM_PEER, &m, why, sizeof(why)), 0);
-	switch (m.op) {
-	case PROTOCOL_OP_SUBSCRIBE:
-		assert_int_equal(hub_subscribe(w->hub, &w->member, &m), 0);
-		break;
-	case PROTOCOL_OP_PUBLISH:
-		assert_int_equal(hub_publish(w->hub, &w->member, &m, loop_now(w->loop)), 0);
-		break;
-	case PROTOCOL_OP_CALL:
-		assert_int_equal(hub_call(w->hub, &w->member, &m, loop_now(w->loop)), 0);
-		break;
-	default:
-		fail_msg("not an op of the hub");
-	}
+	assert_int_equal(wire_in_request(w->hub, &w->member, &m, loop_now(w->loop)), 0);
 	message_fini(&m);
 }
 

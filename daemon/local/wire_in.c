@@ -1,0 +1,147 @@
+/*
+ * Fields of requests as arguments of the hub. Each request that is refused here gets its reply, if it has
+ * an id.
+ */
+#include "local/wire_in.h"
+
+#include "bayeux/binary.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+/* Replies with bad-request. Returns 0: the request is done. */
+__attribute__((format(printf, 4, 5)))
+static int refuse(struct hub *h, struct member *member, const struct message *m,
+		  const char *format, ...)
+{
+	char text[256];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	if (message_has(m, PROTOCOL_FIELD_ID))
+		hub_refuse(h, member, m->id, PROTOCOL_E_BAD_REQUEST, slice_of(text));
+	return 0;
+}
+
+static int fail(struct hub *h, struct member *member, const struct message *m, int r)
+{
+	if (message_has(m, PROTOCOL_FIELD_ID))
+		hub_refuse(h, member, m->id, PROTOCOL_E_INTERNAL, SLICE("out of memory"));
+	return r;
+}
+
+static struct slice server_of(const struct message *m)
+{
+	return message_has(m, PROTOCOL_FIELD_SERVER) ? m->server : SLICE_NULL;
+}
+
+/* ---- subscribe and unsubscribe ---- */
+
+static int subscribe(struct hub *h, struct member *member, const struct message *m,
+		     struct hub_channels channels)
+{
+	struct hub_subscribe s = {
+		.tag = m->id, .server = server_of(m), .channels = channels,
+		.local_only = message_has(m, PROTOCOL_FIELD_UPSTREAM) && !m->upstream,
+	};
+
+	if (message_has(m, PROTOCOL_FIELD_OVERFLOW)) {
+		if (slice_eq(m->overflow, SLICE("disconnect")))
+			s.overflow = OUTBOX_DISCONNECT;
+		else if (!slice_eq(m->overflow, SLICE("drop-oldest")))
+			return refuse(h, member, m, "\"overflow\" must be drop-oldest or disconnect");
+	}
+	return hub_subscribe(h, member, &s);
+}
+
+/* One channel, or the texts of an array; those that had escapes are in `scratch`. */
+static int on_channels(struct hub *h, struct member *member, const struct message *m,
+		       struct buf *scratch)
+{
+	struct slice names[PROTOCOL_CHANNELS_MAX] = {m->channel};
+	bool one = message_has(m, PROTOCOL_FIELD_CHANNEL);
+	size_t n = 1;
+	int r = 0;
+
+	if (one == message_has(m, PROTOCOL_FIELD_CHANNELS))
+		return refuse(h, member, m, "either \"channel\" or \"channels\"");
+	if (!one)
+		r = message_strings(m->channels, scratch, names, PROTOCOL_CHANNELS_MAX, &n);
+	if (r < 0)
+		return fail(h, member, m, r);
+	if (r || n == 0)
+		return refuse(h, member, m, "\"channels\" must hold 1 to %d texts",
+			      PROTOCOL_CHANNELS_MAX);
+	const struct hub_channels channels = {names, n};
+
+	if (m->op == PROTOCOL_OP_SUBSCRIBE)
+		return subscribe(h, member, m, channels);
+	return hub_unsubscribe(h, member, m->id, server_of(m), &channels);
+}
+
+/* ---- publish and call ---- */
+
+/*
+ * Exactly one of data, which is passed on unchanged, and binary, from which `data` and `ext` are made.
+ * BINARY_E_OBJECT with a description; 0 or -ENOMEM. Z85 is shorter than the base64 it is made from, so the
+ * limit of the frame is sufficient.
+ */
+static int read_payload(const struct message *m, struct hub_publish *p, struct buf *data,
+			struct buf *ext, const char **ret_why)
+{
+	bool json = message_has(m, PROTOCOL_FIELD_DATA);
+	int r;
+
+	p->data = m->data;
+	if (message_has(m, PROTOCOL_FIELD_EXT))
+		p->ext = m->ext;
+	*ret_why = json ? "data and binary; a message carries one of them"
+			: "data is missing, and so is binary";
+	if (json == message_has(m, PROTOCOL_FIELD_BINARY))
+		return BINARY_E_OBJECT;
+	if (json)
+		return 0;
+	r = binary_from_wire(m->binary, p->ext, data, ext, ret_why);
+	p->data = buf_slice(data);
+	p->ext = buf_slice(ext);
+	return r;
+}
+
+static int on_publish(struct hub *h, struct member *member, const struct message *m,
+		      struct buf *data, struct buf *ext, uint64_t now)
+{
+	struct hub_publish p = {
+		.tag = m->id, .unanswered = !message_has(m, PROTOCOL_FIELD_ID),
+		.call = m->op == PROTOCOL_OP_CALL, .server = server_of(m), .channel = m->channel,
+		.timeout = message_has(m, PROTOCOL_FIELD_TIMEOUT) ? m->timeout
+								  : PROTOCOL_TIMEOUT_DEFAULT_MS,
+	};
+	const char *why;
+	int r;
+
+	if (p.timeout > PROTOCOL_TIMEOUT_MAX_MS)
+		return refuse(h, member, m, "\"timeout\" may be %d at most", PROTOCOL_TIMEOUT_MAX_MS);
+	r = read_payload(m, &p, data, ext, &why);
+	if (r == BINARY_E_OBJECT)
+		return refuse(h, member, m, "%s", why);
+	return r ? fail(h, member, m, r) : hub_publish(h, member, &p, now);
+}
+
+int wire_in_request(struct hub *h, struct member *member, const struct message *m, uint64_t now)
+{
+	struct buf made[2];
+	int r;
+
+	buf_init(&made[0], PROTOCOL_REQUEST_MAX);
+	buf_init(&made[1], PROTOCOL_REQUEST_MAX);
+	if (m->op == PROTOCOL_OP_SUBSCRIBE || m->op == PROTOCOL_OP_UNSUBSCRIBE)
+		r = on_channels(h, member, m, &made[0]);
+	else
+		r = on_publish(h, member, m, &made[0], &made[1], now);
+	buf_fini(&made[0]);
+	buf_fini(&made[1]);
+	return r;
+}
