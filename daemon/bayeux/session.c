@@ -20,8 +20,6 @@
 /* what a publish has around its channel, data and ext at least */
 #define PUBLISH_LEAST (sizeof("[{'channel':'','id':'1','clientId':'','data':}]") - 1)
 #define CLIENT_ID_MAX 4096u
-/* some events at a time, or a single one of any size */
-#define RELEASED_MAX (2u << 30)
 /* after a shortage of memory: when to look again */
 #define SHORTAGE_MS 100u
 /* on a WebSocket with other traffic, the reply to a subscribe is awaited this many times as long as on a
@@ -91,14 +89,8 @@ static void init_tools(struct session *s)
 	publishes_init(&s->publishes, &s->pending, o->queue_max, o->network_delay,
 		       &s->command_backoff);
 	wanted_init(&s->wanted, &s->pending, &s->jitter, o->backoff_min, o->backoff_max);
-	envelope_batch_init(&s->in);
-	buf_init(&s->in_hidden, 0);
-	buf_init(&s->in_masked, 0);
-	buf_init(&s->in_channel, 8 * GLIMPSE_TEXT);
-	list_init(&s->texts);
-	s->next_text = 1;
+	inbox_init(&s->inbox, o, &s->exts, &s->client_id);
 	buf_init(&s->client_id, CLIENT_ID_MAX);
-	buf_init(&s->released, RELEASED_MAX);
 	list_init(&s->exts);
 	request_init(&s->handshake, REQUEST_HANDSHAKE);
 	request_init(&s->connect, REQUEST_CONNECT);
@@ -120,8 +112,6 @@ int session_new(const struct session_options *o, struct wake wake, struct sessio
 	init_tools(s);
 	s->transport = s->link_transport = transports_first(&s->transports, 0);
 	int r = exts_make(s);
-	if (r == 0)
-		r = text_new(RELEASED_MAX, 0, &s->released_text);
 	if (r)
 		return r;
 	*ret = TAKE(s);
@@ -150,16 +140,9 @@ void session_free(struct session *s)
 	wanted_fini(&s->wanted);
 	pending_fini(&s->pending);
 	exts_free(s);
-	envelope_batch_fini(&s->in);
-	buf_fini(&s->in_hidden);
-	buf_fini(&s->in_masked);
-	buf_fini(&s->in_channel);
-	LIST_EACH_SAFE(t, &s->texts, struct text, link)
-		text_free(t);
-	text_free(s->released_text);
+	inbox_fini(&s->inbox);
 	buf_fini(&s->changed_text);
 	buf_fini(&s->client_id);
-	buf_fini(&s->released);
 	free(s);
 }
 
@@ -293,7 +276,7 @@ void session_unwant(struct session *s, struct slice channel)
 {
 	if (is_wanted(s, channel))
 		ext_unwant(&s->exts, channel);
-	s->release_due = true;
+	inbox_release(&s->inbox);
 	wanted_unwant(&s->wanted, channel);
 	wake_up(&s->wake);
 }
@@ -345,7 +328,7 @@ int session_take_batch(struct session *s, uint64_t now, struct buf *out, struct 
 {
 	if (events_waiting(s) || report_state(&s->report) == SESSION_OFF)
 		return SESSION_E_NONE;
-	ext_text(&s->exts, s->next_text);
+	ext_text(&s->exts, inbox_next_number(&s->inbox));
 	int r = batch_take(s, now, out, ret);
 	s->short_until = r < 0 ? now + SHORTAGE_MS : 0;
 	return r;
@@ -363,7 +346,7 @@ static uint64_t due_deadline(const struct session *s)
 	case DUE_HANDSHAKE:
 		return s->due_at;
 	case DUE_CONNECT:
-		return busy || text_of_connect(s) ? SESSION_NEVER : s->due_at;
+		return busy || inbox_of_connect(&s->inbox) ? SESSION_NEVER : s->due_at;
 	case DUE_DISCONNECT:
 		return busy ? SESSION_NEVER : s->due_at;
 	case DUE_NOTHING:
@@ -383,10 +366,10 @@ uint64_t session_deadline(const struct session *s)
 	if (events_waiting(s) || s->publishes.any_left)
 		return 0;
 	const struct pending_node *first = pending_first(&s->pending);
-	const struct text *text = text_first_due(s);
+	const struct text *text = inbox_first_due(&s->inbox, connect_hold(s));
 	uint64_t at = earliest(due_deadline(s), batch_commands_at(s));
 	at = earliest(at, exchange_deadline(s));
-	at = earliest(at, text ? text_deadline(s, text) : SESSION_NEVER);
+	at = earliest(at, text ? inbox_deadline(&s->inbox, text, connect_hold(s)) : SESSION_NEVER);
 	at = earliest(at, s->hold_until);
 	at = earliest(at, s->wanted.later_at);
 	at = earliest(at, s->publishes.back_at);
@@ -438,8 +421,8 @@ static uint64_t later_deadline(const struct session *s, const struct request *r)
 
 static void expire_text(struct session *s, uint64_t now)
 {
-	struct text *t = text_first_due(s);
-	if (t && t != s->in_text && text_deadline(s, t) <= now)
+	struct text *t = inbox_first_due(&s->inbox, connect_hold(s));
+	if (t && t != inbox_text(&s->inbox) && inbox_deadline(&s->inbox, t, connect_hold(s)) <= now)
 		events_text_stalled(s, now, t);
 }
 
@@ -461,7 +444,7 @@ static void expire_requests(struct session *s, uint64_t now)
 void session_bytes_arrived(struct session *s, uint64_t now, uint64_t batch)
 {
 	struct exchange *x = batch ? exchange_find(&s->exchanges, batch) : NULL;
-	struct text *t = text_find(s, batch);
+	struct text *t = inbox_find(&s->inbox, batch);
 	if (t)
 		t->fed_at = now;
 	if (x)

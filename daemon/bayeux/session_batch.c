@@ -560,7 +560,7 @@ static int take_due(struct session *s, uint64_t now, struct buf *out, struct ses
 						       : SESSION_E_NONE;
 	case DUE_CONNECT:
 		/* over a WebSocket, its reply may have arrived before the rest of the same text */
-		return exchange_on_lane(&s->exchanges, SESSION_LANE_CONNECT) || text_of_connect(s)
+		return exchange_on_lane(&s->exchanges, SESSION_LANE_CONNECT) || inbox_of_connect(&s->inbox)
 			? SESSION_E_NONE : take_connect(s, now, out, ret);
 	case DUE_DISCONNECT:
 		return exchange_first_due(&s->exchanges, NULL)

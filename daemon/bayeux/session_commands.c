@@ -12,7 +12,7 @@
 /* The first publish on this channel in the exchange whose answer is being read, or NULL. */
 static struct publish *publish_of_text(const struct session *s, struct slice channel)
 {
-	struct exchange *x = exchange_find(&s->exchanges, s->in_text->batch);
+	struct exchange *x = exchange_find(&s->exchanges, inbox_text(&s->inbox)->batch);
 	if (x)
 		LIST_EACH(r, &x->requests, struct request, link)
 			if (r->kind == REQUEST_PUBLISH && slice_eq(publish_of(r)->channel, channel))

@@ -3,7 +3,6 @@
  * only those before it:
  *
  *     session_exts.c     which extensions there are
- *     session_texts.c    which texts are being read
  *     session_hooks.c    changes of messages by external hooks
  *     session_giveup.c   the end of what is in flight
  *     session_life.c     reactions to success and failure of handshake and connect
@@ -15,7 +14,8 @@
  *     session_events.c   reading texts, and the order of events
  *     session.c          the other public functions
  *
- * Its parts are structs with files of their own: report (bayeux/report.h).
+ * Its parts are structs with files of their own: report (bayeux/report.h),
+ * inbox (bayeux/inbox.h).
  */
 #ifndef BAYEUX_SESSION_CORE_H
 #define BAYEUX_SESSION_CORE_H
@@ -23,12 +23,11 @@
 #include "base/backoff.h"
 #include "bayeux/advice.h"
 #include "bayeux/bulk_pace.h"
-#include "bayeux/elements.h"
 #include "bayeux/exchange.h"
 #include "bayeux/ext.h"
+#include "bayeux/inbox.h"
 #include "bayeux/own_segment.h"
 #include "bayeux/publish.h"
-#include "bayeux/report.h"
 #include "bayeux/session.h"
 #include "bayeux/transports.h"
 #include "bayeux/urls.h"
@@ -37,37 +36,6 @@
 #define SESSION_NEVER UINT64_MAX
 
 enum session_due { DUE_NOTHING, DUE_HANDSHAKE, DUE_CONNECT, DUE_DISCONNECT };
-
-/* reading state of the current piece */
-enum input_state {
-	INPUT_NEXT,             /* the next element is to be found */
-	INPUT_FOUND,            /* it is in_element and must be parsed */
-	INPUT_READ,             /* it is parsed and must be handled */
-	INPUT_LOOKED,           /* it was handled and must be counted as delivered */
-};
-
-/* A text that is being read: an answer over HTTP, or a message over the WebSocket. */
-struct text {
-	struct list link;               /* session::texts; not that of what was released */
-	uint64_t number, batch;         /* batch 0: WebSocket */
-	struct elements elements;
-	bool ended;                     /* no further pieces follow */
-	uint64_t last_event;            /* hash of the previous message if it was an event, else 0 */
-	unsigned copies;                /* identical copies among the events up to that one */
-	unsigned skipped;               /* elements that were not messages */
-	bool reply_unreadable;
-	bool replied;                   /* it holds the reply to the connect: the next connect waits for its
-					   end */
-	uint64_t fed_at;                /* its last piece came */
-	uint64_t message_at;            /* its last message was complete, or it began */
-	/* the same, and a millisecond later for each byte of the message that is being read: one that is
-	   large takes long, one that drips or is too large does not */
-	uint64_t progress_at;
-	/* It contains the server's own disconnect, whose meaning depends on the reply after it, or on the
-	   end */
-	bool kicked;
-	char kick_reason[REPORT_TEXT_MAX];
-};
 
 struct session {
 	struct session_options o;
@@ -150,30 +118,12 @@ struct session {
 	struct ext *replay;             /* the same */
 	const struct ext *timesync;     /* the same */
 
-	/* input not yet looked at */
-	struct list texts;              /* from the driver, not completely read yet */
-	struct text *in_text;           /* the text of the current piece, or NULL */
-	enum input_state in_state;      /* of that piece */
-	struct element in_element;
-	struct envelope_batch in;       /* the parsed message, or none */
-	struct envelope in_unreadable;  /* … when it cannot be read */
-	struct envelope *in_message;    /* one of these two */
-	char in_replay_id[24];          /* of one that cannot be read */
-	struct buf in_channel;          /* its channel, decoded */
-	struct buf in_hidden;           /* the element after our client id was removed, if it had one */
-	struct buf in_masked;           /* a copy without secrets, if it may contain any */
-	uint64_t next_text;             /* number of the next text that begins */
-	bool in_kept;                   /* an event that an extension keeps back */
-	enum session_loss in_loss;      /* why it is unreadable */
+	struct inbox inbox;
 
 	/* the event reported last, if hooks changed it, and its text */
 	struct envelope changed;
 	struct buf changed_text;
 
-	/* events that an extension kept and releases: handled when there is no other input */
-	struct buf released;
-	struct text *released_text;     /* the text as which they are handled */
-	bool release_due;               /* there may be some */
 	uint64_t hold_until;            /* events are kept for answers to commands */
 	bool repeat_due;                /* when next connected, have what got lost replayed */
 
@@ -238,29 +188,6 @@ int hooks_incoming(struct session *s, const struct envelope **e);
  */
 int hooks_outgoing(struct session *s, struct hook_message *m, const struct ext_fixed *fixed,
 		   struct hook_change *ret);
-
-/* ---- session_texts.c ---- */
-/* The text of that batch (0: WebSocket) that is being read, or NULL. */
-struct text *text_find(const struct session *s, uint64_t batch);
-/* Begins a text; `max` limits an element. 0 or -ENOMEM. */
-int text_new(size_t max, uint64_t batch, struct text **ret);
-/* Frees it; it must not be the current one. NULL is allowed. */
-void text_free(struct text *t);
-/* The text that holds the reply to the connect and is not complete yet, or NULL. */
-struct text *text_of_connect(const struct session *s);
-/* Whether it is incomplete, so that its next piece must arrive soon. */
-bool text_must_go_on(const struct session *s, const struct text *t);
-/* When it is given up if no more of it arrives, or none of its messages becomes complete.
-   SESSION_NEVER: it has ended. */
-uint64_t text_deadline(const struct session *s, const struct text *t);
-/* The one that is given up first, or NULL. */
-struct text *text_first_due(const struct session *s);
-/* A message of it is complete. */
-void text_note_message(struct text *t, uint64_t now);
-/* A piece was read to its end. */
-void text_note_piece(struct text *t, uint64_t now);
-/* Whether the driver has fed all pieces of the text of this batch. */
-bool text_has_ended(const struct session *s, uint64_t batch);
 
 /* ---- session_giveup.c ---- */
 /* Gives up the requests of an exchange whose replies are not awaited any more; `sent`: they may have

@@ -1,16 +1,11 @@
 /*
- * The order of reports: aborts first, then the results of replies, then the next message
- * of the current piece of text. Each message is reported before the next one is read, an
- * unreadable message affects only itself, and a message that was not read counts as not
- * received.
+ * The order of reports: aborts first, then the results of replies, then the next message.
+ * Each message is reported before the next one is read.
  */
 #include "bayeux/session_core.h"
 
-#include <stdio.h>
-
 #include "base/errors.h"
-#include "bayeux/channel.h"
-#include "protocol/utf8.h"
+#include "protocol/json_read.h"
 
 #include <errno.h>
 
@@ -22,19 +17,9 @@ static bool has_news(const struct session *s)
 	       !list_empty(&s->publishes.done) || !list_empty(&s->wanted.news);
 }
 
-static bool has_text(const struct session *s)
-{
-	return s->in_text != NULL;
-}
-
-static bool has_input(const struct session *s)
-{
-	return has_text(s) || s->release_due;
-}
-
 bool events_waiting(const struct session *s)
 {
-	return has_news(s) || has_input(s);
+	return has_news(s) || inbox_waits(&s->inbox);
 }
 
 static int next_outcome(struct session *s, struct session_event *ret)
@@ -100,16 +85,6 @@ static struct exchange *exchange_of(const struct session *s, const struct text *
 	return t->batch ? exchange_find(&s->exchanges, t->batch) : NULL;
 }
 
-/* Makes this text the current one. */
-static void enter_text(struct session *s, struct text *t)
-{
-	s->in_text = t;
-	s->in_state = INPUT_NEXT;
-	s->in_kept = false;
-	if (t != s->released_text)
-		ext_text(&s->exts, t->number);
-}
-
 /* All messages of the text were read, and it was complete: extensions may count it as delivered. */
 static void settle_text(struct session *s, uint64_t now, struct text *t)
 {
@@ -119,13 +94,13 @@ static void settle_text(struct session *s, uint64_t now, struct text *t)
 		report_note(&s->report, "left out of an answer, because it is not Bayeux: %u element%s",
 			   t->skipped, t->skipped == 1 ? "" : "s");
 	input_text_end(s, now, t);
-	text_free(t);
+	inbox_remove(&s->inbox, t);
 	/* handling a disconnect may have ended it */
 	struct exchange *x = batch ? exchange_find(&s->exchanges, batch) : NULL;
 	if (x && exchange_of_commands(x))
 		exts_note_commands(s, now, x);
 	ext_settled(&s->exts);
-	s->release_due = true;
+	inbox_release(&s->inbox);
 	if (x)
 		end_exchange(s, now, x, reply_unreadable);
 }
@@ -144,73 +119,32 @@ static void text_fault(struct session *s, uint64_t now, struct text *t)
 	report_note(&s->report, "left out of an answer, because it is not Bayeux: all from here on (%s)", json_fault_text(JSON_E_SYNTAX));
 	if (x)
 		giveup_abort(s, x);
-	text_free(t);
-	ext_lost(&s->exts);
+	inbox_forget(&s->inbox, t);
 	if (x)
 		loss_of_exchange(s, now, x, &f);
 	else if (websocket && s->websocket)
 		loss_by_fault(s, now, &f);
 }
 
-/* No further pieces of the text will be fed. */
-static void end_text(struct session *s, uint64_t now, struct text *t)
+/* No further pieces of the text will be fed, or it ends here; `result`: of inbox_end(). */
+static void end_text(struct session *s, uint64_t now, struct text *t, int result)
 {
-	enter_text(s, t);
-	s->in_text = NULL;
-	if (elements_end(&t->elements))
+	if (result == INBOX_TEXT_FAULT)
 		text_fault(s, now, t);
 	else
 		settle_text(s, now, t);
-}
-
-/* All messages that extensions released were read. */
-static void end_released(struct session *s)
-{
-	s->in_text = NULL;
-	buf_clear(&s->released);
-}
-
-static void end_piece(struct session *s, uint64_t now)
-{
-	struct text *t = s->in_text;
-	s->in_text = NULL;
-	text_note_piece(t, now);
-	if (t == s->released_text)
-		end_released(s);
-	else if (t->ended)
-		end_text(s, now, t);
-}
-
-/* A text that does not end: messages that were not read must not be acknowledged. */
-static void forget(struct session *s, struct text *t)
-{
-	if (t == s->in_text)
-		s->in_text = NULL;
-	text_free(t);
-	ext_lost(&s->exts);
-}
-
-static struct slice explain_stall(const struct session *s, uint64_t now, const struct text *t,
-				  char text[REPORT_TEXT_MAX])
-{
-	if (text_must_go_on(s, t) && t->fed_at + s->o.network_delay <= now)
-		return SLICE("the answer broke off in the middle");
-	snprintf(text, REPORT_TEXT_MAX,
-		 "the server sent bytes, but no complete message for %g s; if it holds a connect longer, "
-		 "raise network-delay", (double)(now - t->message_at) / 1000);
-	return slice_of(text);
 }
 
 void events_text_stalled(struct session *s, uint64_t now, struct text *t)
 {
 	char text[REPORT_TEXT_MAX];
 	const struct session_failure stalled = {.kind = SESSION_BROKEN,
-						.reason = explain_stall(s, now, t, text)};
+						.reason = inbox_explain_stall(&s->inbox, now, t, text)};
 	struct exchange *x = exchange_of(s, t);
 	bool websocket = t->batch == 0;
 	if (x)
 		giveup_abort(s, x);
-	forget(s, t);
+	inbox_forget(&s->inbox, t);
 	if (x)
 		loss_of_exchange(s, now, x, &stalled);
 	else if (websocket)
@@ -219,269 +153,79 @@ void events_text_stalled(struct session *s, uint64_t now, struct text *t)
 
 bool session_has_text(const struct session *s)
 {
-	return s->in_text && s->in_text != s->released_text;
+	return inbox_has_piece(&s->inbox);
 }
 
 void session_discard_text(struct session *s)
 {
-	/* what was released is no text of the driver's */
-	if (s->in_text && s->in_text != s->released_text)
-		forget(s, s->in_text);
+	if (inbox_has_piece(&s->inbox))
+		inbox_forget(&s->inbox, inbox_text(&s->inbox));
 }
 
-/* Who asks for the next event has done with the one before. 0, or -ENOMEM and to be tried again. */
-static int count_delivered(struct session *s)
+/* Reads the next message and reports it, or ends a text. 0, SESSION_E_NONE, -ENOMEM: call again. */
+static int read_input(struct session *s, uint64_t now, struct session_event *ret)
 {
-	const struct envelope *e = s->in_message;
-	bool is_event = e->kind == ENVELOPE_EVENT || e->kind == ENVELOPE_UNREADABLE;
-	int r = is_event && !s->in_kept ? ext_delivered(&s->exts, e) : 0;
-	if (r == 0) {
-		s->in_state = INPUT_NEXT;
-		s->in_kept = false;
-	}
-	return r;
-}
-
-/* ---- one element ---- */
-
-/* The client id must not be visible, and channels that begin with it must not change with each session. */
-static int hide_client_id(struct session *s, struct slice *text)
-{
-	struct slice id = buf_slice(&s->client_id);
-	if (!s->o.expand_client_id || !own_segment_possible(id) || !own_segment_found(*text, id))
-		return 0;
-	buf_fini(&s->in_hidden);
-	/* in the worst case, four bytes grow to thirteen */
-	buf_init(&s->in_hidden, 4 * text->n);
-	int r = own_segment_replace(*text, id, OWN_SEGMENT, &s->in_hidden);
-	if (r == 0)
-		*text = buf_slice(&s->in_hidden);
-	return r;
-}
-
-/* Replies of a server may repeat a secret; the data of events is passed on unchanged. */
-static bool may_contain_secrets(const struct envelope *e)
-{
-	return e->kind != ENVELOPE_EVENT || e->successful == JSON_FALSE || e->error.n;
-}
-
-/* Reads a copy, for the bytes are the driver's. */
-static int read_masked(struct session *s, struct slice raw)
-{
-	char *copy;
-	buf_fini(&s->in_masked);
-	buf_init(&s->in_masked, raw.n);
-	int r = buf_room(&s->in_masked, raw.n, &copy);
+	struct envelope *message;
+	struct text *text;
+	int r = inbox_next(&s->inbox, now, &message, &text);
+	if (r == INBOX_TEXT_END || r == INBOX_TEXT_FAULT)
+		end_text(s, now, text, r);
 	if (r)
-		return r;
-	memcpy(copy, raw.p, raw.n);
-	buf_grown(&s->in_masked, raw.n);
-	s->o.mask(s->o.mask_ctx, copy, raw.n);
-	return envelope_parse(&s->in, buf_slice(&s->in_masked));
-}
-
-/* Stores its name, decoded, in s->in_channel if it is valid. 0, -ENOMEM. */
-static int channel_of(struct session *s, const struct glimpse *g, struct slice *ret)
-{
-	struct json_value v = {JSON_STRING, glimpse_channel(g)};
-	struct slice name = SLICE_NULL;
-	char *copy;
-	int r = v.raw.n ? hide_client_id(s, &v.raw) : 0;
-	buf_clear(&s->in_channel);
-	/* as written and decoded, so that nothing moves */
-	if (r == 0)
-		r = buf_room(&s->in_channel, 2 * v.raw.n, &copy);
-	if (r)
-		return r;
-	if (v.raw.n)
-		memcpy(copy, v.raw.p, v.raw.n);
-	buf_grown(&s->in_channel, v.raw.n);
-	v.raw = buf_slice(&s->in_channel);
-	if (json_text(&v, &s->in_channel, &name))
-		return 0;
-	name = channel_normal(name);
-	if (utf8_valid(name) && (channel_is_meta(name) || channel_check_name(name) == 0))
-		*ret = name;
-	return 0;
-}
-
-static int see_unreadable(struct session *s, const struct element *element, int fault)
-{
-	struct envelope *e = &s->in_unreadable;
-	struct glimpse whole;
-	const struct glimpse *g = element->glimpse;
-	if (!g) {
-		glimpse_init(&whole);
-		glimpse_feed(&whole, element->raw);
-		g = &whole;
-	}
-	struct slice id = glimpse_replay_id(g);
-	*e = (struct envelope){.kind = ENVELOPE_UNREADABLE, .raw = element->raw,
-			       .size = element->size,
-			       .successful = g->successful ? JSON_TRUE : JSON_ABSENT};
-	memcpy(s->in_replay_id, id.n ? id.p : "", id.n);
-	e->replay_id = slice_make(s->in_replay_id, id.n);
-	s->in_loss = element->glimpse ? SESSION_LOSS_TOO_LARGE : SESSION_LOSS_UNREADABLE;
-	e->error = element->glimpse ? SLICE("larger than max-message")
-				    : slice_of(json_fault_text(fault));
-	s->in_message = e;
-	return channel_of(s, g, &e->channel);
-}
-
-/* Reads the element. 0: s->in_message is set; SESSION_E_NONE: it is not a message; -ENOMEM. */
-static int read_element(struct session *s, const struct element *element)
-{
-	struct slice raw = element->raw;
-	/* a number or an array is no message, whether it is readable or not */
-	if (raw.p[0] != '{') {
-		s->in_text->skipped++;
-		return SESSION_E_NONE;
-	}
-	if (element->glimpse)
-		return see_unreadable(s, element, 0);
-	int r = hide_client_id(s, &raw);
-	if (r == 0)
-		r = envelope_parse(&s->in, raw);
-	if (r == 0 && s->o.mask && s->in.n && may_contain_secrets(s->in.items))
-		r = read_masked(s, raw);
-	if (r > 0)
-		return see_unreadable(s, element, r);
-	if (r < 0)
-		return r;
-	s->in_text->skipped += s->in.skipped;
-	s->in_message = s->in.items;
-	return s->in.n ? 0 : SESSION_E_NONE;
-}
-
-/* Finds and reads the next element of the piece, or ends it. 0: there is one; SESSION_E_NONE;
-   -ENOMEM: to be tried again. */
-static int next_element(struct session *s, uint64_t now)
-{
-	if (s->in_state == INPUT_NEXT) {
-		int r = elements_next(&s->in_text->elements, &s->in_element);
-		if (r == ELEMENTS_MORE)
-			end_piece(s, now);
-		if (r == ELEMENTS_FAULT)
-			text_fault(s, now, TAKE(s->in_text));
-		if (r)
-			return r < 0 ? r : SESSION_E_NONE;
-		s->in_state = INPUT_FOUND;
-	}
-	int r = read_element(s, &s->in_element);
-	if (r == 0)
-		text_note_message(s->in_text, now);
+		return r < 0 ? r : SESSION_E_NONE;
+	r = input_message(s, now, message, ret);
 	if (r >= 0)
-		s->in_state = r ? INPUT_NEXT : INPUT_READ;
-	return r;
-}
-
-/* What extensions kept for a while becomes a text to be looked at. 0 or -errno. */
-static int take_released(struct session *s)
-{
-	int r = buf_len(&s->released) ? 0 : ext_release(&s->exts, &s->released);
-	if (r)
-		return r;
-	if (buf_len(&s->released) == 0) {
-		s->release_due = false;
-		return 0;
-	}
-	elements_begin(&s->released_text->elements);
-	elements_feed(&s->released_text->elements, buf_slice(&s->released));
-	enter_text(s, s->released_text);
-	return 0;
-}
-
-/* Reports one message, or ends the piece. 0, SESSION_E_NONE, -ENOMEM: call again. */
-static int look_at_input(struct session *s, uint64_t now, struct session_event *ret)
-{
-	int r = has_text(s) ? 0 : take_released(s);
-	if (r || !has_text(s))
-		return r ? r : SESSION_E_NONE;
-	if (s->in_state == INPUT_LOOKED)
-		r = count_delivered(s);
-	if (r == 0 && s->in_state != INPUT_READ)
-		r = next_element(s, now);
-	if (r)
-		return r;
-	r = input_message(s, now, s->in_message, ret);
-	if (r >= 0)
-		s->in_state = INPUT_LOOKED;
+		inbox_handled(&s->inbox);
 	return r;
 }
 
 /* whether a text from there is still accepted */
-static bool is_awaited(const struct session *s, uint64_t batch)
+static bool is_awaited(const void *session, uint64_t batch)
 {
+	const struct session *s = session;
 	if (report_state(&s->report) == SESSION_OFF)
 		return false;
 	return batch ? exchange_find(&s->exchanges, batch) != NULL : s->websocket;
-}
-
-/* Frees texts of exchanges that were aborted: their end is not reported. */
-static void free_abandoned_texts(struct session *s)
-{
-	LIST_EACH_SAFE(t, &s->texts, struct text, link)
-		if (t != s->in_text && !is_awaited(s, t->batch))
-			text_free(t);
 }
 
 int session_next(struct session *s, uint64_t now, struct session_event *ret)
 {
 	publishes_free_done(&s->publishes, now);
 	int r = next_report(s, ret);
-	while (r == SESSION_E_NONE && has_input(s)) {
-		r = look_at_input(s, now, ret);
+	while (r == SESSION_E_NONE && inbox_waits(&s->inbox)) {
+		r = read_input(s, now, ret);
 		if (r == SESSION_E_NONE)
 			r = next_report(s, ret);
 	}
 	if (r == SESSION_E_NONE && due_start_handshake(s, now))
 		r = next_report(s, ret);
 	if (r == SESSION_E_NONE)
-		free_abandoned_texts(s);
+		inbox_remove_abandoned(&s->inbox, is_awaited, s);
 	return r;
-}
-
-static int find_text(struct session *s, uint64_t now, uint64_t batch, struct text **ret)
-{
-	*ret = text_find(s, batch);
-	if (*ret)
-		return 0;
-	int r = text_new(s->o.message_max, batch, ret);
-	if (r)
-		return r;
-	(*ret)->number = s->next_text++;
-	text_note_message(*ret, now);
-	list_append(&s->texts, &(*ret)->link);
-	return 0;
 }
 
 int session_feed(struct session *s, uint64_t now, uint64_t batch, struct slice piece)
 {
-	struct text *t;
-	if (has_text(s))
+	if (inbox_text(&s->inbox))
 		return -EBUSY;
 	/* keep-alives of Faye; as an HTTP body it has no reply, which its end will notice */
 	if (!is_awaited(s, batch) || piece.n == 0)
 		return 0;
-	int r = find_text(s, now, batch, &t);
-	if (r)
-		return r;
-	elements_feed(&t->elements, piece);
-	t->fed_at = now;
-	enter_text(s, t);
-	wake_up(&s->wake);
-	return 0;
+	const struct exchange *x = batch ? exchange_find(&s->exchanges, batch) : NULL;
+	int r = inbox_feed(&s->inbox, now, batch, !x || x->batch.lane == SESSION_LANE_CONNECT, piece);
+	if (r == 0)
+		wake_up(&s->wake);
+	return r;
 }
 
 /* Ends the text of the batch, at once or after its last piece was read; false: it has none. */
 static bool end_text_of(struct session *s, uint64_t now, uint64_t batch)
 {
-	struct text *t = text_find(s, batch);
+	struct text *t = inbox_find(&s->inbox, batch);
 	if (!t)
 		return false;
 	t->ended = true;
-	if (t != s->in_text)
-		end_text(s, now, t);
+	if (t != inbox_text(&s->inbox))
+		end_text(s, now, t, inbox_end(&s->inbox, t));
 	return true;
 }
 
@@ -503,10 +247,10 @@ void session_batch_failed(struct session *s, uint64_t now, uint64_t batch,
 			  const struct session_failure *f)
 {
 	struct exchange *x = exchange_find(&s->exchanges, batch);
-	struct text *t = batch ? text_find(s, batch) : NULL;
+	struct text *t = batch ? inbox_find(&s->inbox, batch) : NULL;
 	/* it was cut in the middle */
 	if (t)
-		forget(s, t);
+		inbox_forget(&s->inbox, t);
 	if (!x)
 		return;
 	if (credentials_are_rejected(s, x, f))
@@ -518,9 +262,9 @@ void session_batch_failed(struct session *s, uint64_t now, uint64_t batch,
 
 void session_closed(struct session *s, uint64_t now, const struct session_failure *f)
 {
-	struct text *t = text_find(s, 0);
+	struct text *t = inbox_find(&s->inbox, 0);
 	if (t)
-		forget(s, t);
+		inbox_forget(&s->inbox, t);
 	if (s->websocket && credentials_are_rejected(s, NULL, f))
 		loss_by_rejection(s, now, NULL, f);
 	else

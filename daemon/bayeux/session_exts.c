@@ -123,7 +123,8 @@ void exts_note_commands(struct session *s, uint64_t now, const struct exchange *
 	bool slow = last && now - last->sent_at >= HOLD_MS;
 	s->hold_until = last && !slow ? last->sent_at + HOLD_MS : SESSION_NEVER;
 	ext_busy(&s->exts, !last ? EXT_IDLE : slow ? EXT_BUSY_FOR_LONG : EXT_BUSY);
-	s->release_due |= !last || slow;
+	if (!last || slow)
+		inbox_release(&s->inbox);
 }
 
 /* ---- messages that may have been missed ---- */

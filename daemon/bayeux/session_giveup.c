@@ -43,8 +43,9 @@ static void give_up_all(struct session *s, const char *text)
 
 void giveup_abort(struct session *s, const struct exchange *x)
 {
+	const struct text *t = inbox_find(&s->inbox, x->batch.id);
 	/* a complete answer needs no ending */
-	if (!text_has_ended(s, x->batch.id))
+	if (!t || !t->ended)
 		report_abort(&s->report, &x->batch);
 }
 

@@ -225,7 +225,7 @@ static int connect_refused(struct session *s, uint64_t now, const struct envelop
  */
 static void server_disconnects(struct session *s, const struct envelope *e)
 {
-	struct text *t = s->in_text;
+	struct text *t = inbox_text(&s->inbox);
 	if (!t->kicked)
 		report_write_reason(t->kick_reason, e, "the server ended the session");
 	t->kicked = true;
@@ -248,13 +248,13 @@ void input_text_end(struct session *s, uint64_t now, struct text *t)
 static int is_kicked(struct session *s, const struct envelope *e)
 {
 	struct slice why = SLICE_NULL;
-	if (!s->in_text->kicked)
+	if (!inbox_text(&s->inbox)->kicked)
 		return 0;
 	int r = reply_is_ok(e) ? 0 : reply_failure_reason(e, &why);
 	if (r < 0)
 		return r;
 	if (!reply_is_ok(e) && is_rejection(s, e, why)) {
-		s->in_text->kicked = false;
+		inbox_text(&s->inbox)->kicked = false;
 		return 0;
 	}
 	return 1;
@@ -279,11 +279,11 @@ static int connect_reply(struct session *s, uint64_t now, const struct envelope 
 	if (kicked < 0)
 		return kicked;
 	if (kicked) {
-		input_text_end(s, now, s->in_text);
+		input_text_end(s, now, inbox_text(&s->inbox));
 		return 0;
 	}
 	int r = reply_is_ok(e) ? connect_done(s, now, e) : connect_refused(s, now, e);
-	s->in_text->replied |= r == 0;
+	inbox_text(&s->inbox)->replied |= r == 0;
 	return r;
 }
 
@@ -323,7 +323,7 @@ static uint64_t mark_of(const struct session *s, const struct envelope *e)
 /* how many events right before this one are its very copies */
 static unsigned copies_before(const struct session *s, uint64_t mark)
 {
-	const struct text *t = s->in_text;
+	const struct text *t = inbox_text(&s->inbox);
 	return mark && t->last_event == mark ? t->copies + 1 : 0;
 }
 
@@ -347,8 +347,8 @@ static int event(struct session *s, uint64_t now, const struct envelope *e,
 		 struct session_event *ret)
 {
 	const struct envelope *was = e;
-	struct text *t = s->in_text;
-	bool wire = t != s->released_text;
+	struct text *t = inbox_text(&s->inbox);
+	bool wire = !inbox_is_released(&s->inbox);
 	uint64_t mark = mark_of(s, e);
 	unsigned copies = copies_before(s, mark);
 	int r = wire ? ext_look(&s->exts, EXT_EVENT, e, session_time(s, now)) : 0;
@@ -361,7 +361,8 @@ static int event(struct session *s, uint64_t now, const struct envelope *e,
 	if (wire) {
 		ext_accepted(&s->exts, EXT_EVENT, was);
 		life_event(s, now);
-		s->in_kept = dropped;
+		if (dropped)
+			inbox_keep(&s->inbox);
 	}
 	t->last_event = mark;
 	if (!dropped)
@@ -397,7 +398,7 @@ static int meta(struct session *s, uint64_t now, const struct envelope *e)
  */
 static bool is_reply_with_data(const struct session *s, const struct envelope *e)
 {
-	if (e->kind != ENVELOPE_EVENT || e->successful == JSON_ABSENT || s->in_text == s->released_text)
+	if (e->kind != ENVELOPE_EVENT || e->successful == JSON_ABSENT || inbox_is_released(&s->inbox))
 		return false;
 	const struct pending_node *node = pending_find_text(&s->pending, e->id);
 	if (!node)
@@ -410,8 +411,8 @@ static bool is_reply_with_data(const struct session *s, const struct envelope *e
 /* An unreadable reply does not count as a reply: its request ends as unanswered. */
 static int unreadable_reply(struct session *s, const struct envelope *e)
 {
-	s->in_text->reply_unreadable = true;
-	s->in_kept = true;
+	inbox_text(&s->inbox)->reply_unreadable = true;
+	inbox_keep(&s->inbox);
 	report_note(&s->report, "a reply on %.*s cannot be read, and is left out",
 		   SLICE_ARG(slice_take(e->channel, 100)));
 	return SESSION_E_NONE;
@@ -427,12 +428,13 @@ static int unreadable(struct session *s, uint64_t now, const struct envelope *e,
 	if (r < 0)
 		return r;
 	life_event(s, now);
-	s->in_kept = r == EXT_DROP;
-	s->in_text->last_event = 0;
-	if (r == EXT_DROP)
+	inbox_text(&s->inbox)->last_event = 0;
+	if (r == EXT_DROP) {
+		inbox_keep(&s->inbox);
 		return SESSION_E_NONE;
+	}
 	*ret = (struct session_event){.kind = SESSION_EVENT_LOST, .channel = e->channel,
-				      .loss = s->in_loss, .text = e->error};
+				      .loss = inbox_loss(&s->inbox), .text = e->error};
 	return 0;
 }
 
@@ -446,7 +448,7 @@ int input_message(struct session *s, uint64_t now, struct envelope *message,
 		return event(s, now, e, ret);
 	if (e->kind == ENVELOPE_UNREADABLE)
 		return unreadable(s, now, e, ret);
-	s->in_text->last_event = 0;
+	inbox_text(&s->inbox)->last_event = 0;
 	int r = hooks_incoming(s, &e);
 	if (r < 0)
 		return r;

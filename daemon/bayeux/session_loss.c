@@ -117,7 +117,7 @@ static void report_loss_to_extensions(struct session *s, const struct exchange *
 	LIST_EACH(r, &x->requests, struct request, link)
 		if (r->kind == REQUEST_SUBSCRIBE)
 			ext_subscribe_lost(&s->exts, wanted_of(r)->node.key, false);
-	s->release_due = true;
+	inbox_release(&s->inbox);
 }
 
 static void make_batches_smaller(struct session *s, const struct exchange *x)
@@ -428,7 +428,7 @@ void loss_of_request(struct session *s, uint64_t now, struct request *r)
 		break;
 	case REQUEST_SUBSCRIBE:
 		ext_subscribe_lost(&s->exts, wanted_of(r)->node.key, false);
-		s->release_due = true;
+		inbox_release(&s->inbox);
 		wanted_unanswered(&s->wanted, wanted_of(r), now);
 		break;
 	case REQUEST_UNSUBSCRIBE:
