@@ -45,7 +45,7 @@ static struct ext_ack *ack_of(struct ext *x)
 
 bool ext_ack_in_effect(const struct ext *x)
 {
-	return LIST_OF(x, const struct ext_ack, ext)->on;
+	return x && LIST_OF(x, const struct ext_ack, ext)->on;
 }
 
 /* ---- repeats ---- */
@@ -211,8 +211,10 @@ static void accepted(struct ext *x, enum ext_moment moment, const struct envelop
 		expect_repeats(a);
 }
 
-static void lost(struct ext *x)
+void ext_ack_lost(struct ext *x)
 {
+	if (!x)
+		return;
 	struct ext_ack *a = ack_of(x);
 	/* the number of a text that was not read completely is not valid */
 	a->coming = (struct batch_number){""};
@@ -245,7 +247,7 @@ static void ack_free(struct ext *x)
 
 static const struct ext_ops ops = {
 	.key = "ack", .outgoing = outgoing, .incoming = incoming, .accepted = accepted,
-	.lost = lost, .text = text, .settled = settled, .free = ack_free,
+	.text = text, .settled = settled, .free = ack_free,
 };
 
 int ext_ack_new(struct ext **ret)

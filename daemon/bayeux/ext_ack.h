@@ -10,6 +10,9 @@
 
 /* 0 or -ENOMEM */
 int ext_ack_new(struct ext **ret);
+/* ---- `x` may be NULL: it is not offered ---- */
+/* The outstanding connect was lost: what the server sent with it may come again. */
+void ext_ack_lost(struct ext *x);
 /* whether the server of the present session confirmed it */
 bool ext_ack_in_effect(const struct ext *x);
 

@@ -16,6 +16,8 @@
 
 /* events kept until their subscribe is answered, beyond one text */
 #define HELD_MAX (4u << 20)
+/* how long they wait for the answer to commands, which may bring older ones: a call may be answered much later */
+#define HOLD_MS 1000u
 
 static const struct replay_id only_new = {"-1"}, all_retained = {"-2"};
 
@@ -27,16 +29,13 @@ struct ext_replay {
 	enum session_replay_fallback fallback;
 	bool on;                        /* the server of the present session has it */
 	bool lags;                      /* events were delivered while no marker could move */
+	bool repeat_due;                /* an answer got lost: the next subscribes repeat what was in it */
+	uint64_t hold_until;            /* events are kept for answers to commands */
 };
 
 static struct ext_replay *replay_of(struct ext *x)
 {
 	return LIST_OF(x, struct ext_replay, ext);
-}
-
-bool ext_replay_in_effect(const struct ext *x)
-{
-	return LIST_OF(x, const struct ext_replay, ext)->on;
 }
 
 void ext_replay_move(struct ext *x, struct ext *from)
@@ -72,8 +71,10 @@ static const struct replay_id *start_of(const struct ext_replay *a)
 /* ---- wanted channels ---- */
 
 /* A marker exists as long as the channel is wanted; events move it, and never create one. */
-static int want(struct ext *x, struct slice channel)
+int ext_replay_want(struct ext *x, struct slice channel)
 {
+	if (!x)
+		return 0;
 	struct ext_replay *a = replay_of(x);
 	struct replay_id id;
 	int r = replay_order_want(&a->order, channel);
@@ -88,8 +89,10 @@ static int want(struct ext *x, struct slice channel)
 }
 
 /* Events sent while the channel is not wanted are not missed, except with "resume". */
-static void unwant(struct ext *x, struct slice channel)
+void ext_replay_unwant(struct ext *x, struct slice channel)
 {
+	if (!x)
+		return;
 	struct ext_replay *a = replay_of(x);
 	struct replay_id id = *start_of(a);
 	int r = a->store->get(a->store, channel, &id);
@@ -181,6 +184,7 @@ static int handshake_reply(struct ext_replay *a, const struct envelope *e)
 	int r = json_read_member(e->ext, "replay", &v);
 	if (r == 0)
 		a->on = v.kind == JSON_TRUE;
+	a->repeat_due = false;
 	return r;
 }
 
@@ -228,8 +232,10 @@ static int advance(struct ext_replay *a, struct slice channel)
 	return forward ? a->store->put(a->store, channel, newest) : 0;
 }
 
-static int delivered(struct ext *x, const struct envelope *e)
+int ext_replay_delivered(struct ext *x, const struct envelope *e)
 {
+	if (!x)
+		return 0;
 	struct ext_replay *a = replay_of(x);
 	struct replay_id id;
 	int r = a->on ? id_of(e, &id) : WITHOUT_ID;
@@ -243,26 +249,42 @@ static int delivered(struct ext *x, const struct envelope *e)
 	return advance(a, name_of(a, e->channel));
 }
 
-static int answered(struct ext *x, struct slice channel)
+int ext_replay_answered(struct ext *x, struct slice channel)
 {
+	if (!x)
+		return 0;
 	struct ext_replay *a = replay_of(x);
 	replay_order_answered(&a->order, channel);
 	return advance(a, channel);
 }
 
-static void subscribe_lost(struct ext *x, struct slice channel, bool later)
+void ext_replay_subscribe_lost(struct ext *x, struct slice channel, bool later)
 {
-	replay_order_subscribe_lost(&replay_of(x)->order, channel, later);
+	if (x)
+		replay_order_subscribe_lost(&replay_of(x)->order, channel, later);
 }
 
-static void missed(struct ext *x)
+void ext_replay_missed(struct ext *x)
 {
+	if (!x || !replay_of(x)->on)
+		return;
+	replay_of(x)->repeat_due = true;
 	replay_order_lost(&replay_of(x)->order);
 }
 
-/* One server's ids mean nothing to another, and would keep from us what has smaller ones. */
-static void moved(struct ext *x)
+bool ext_replay_repeats(struct ext *x)
 {
+	bool due = x && replay_of(x)->repeat_due;
+	if (due)
+		replay_of(x)->repeat_due = false;
+	return due;
+}
+
+/* One server's ids mean nothing to another, and would keep from us what has smaller ones. */
+void ext_replay_moved(struct ext *x)
+{
+	if (!x)
+		return;
 	struct ext_replay *a = replay_of(x);
 	a->store->reset(a->store, start_of(a));
 	replay_order_reset(&a->order);
@@ -273,15 +295,23 @@ static int advance_one(void *ctx, struct slice channel)
 	return advance(ctx, channel);
 }
 
-static void busy(struct ext *x, enum ext_busy busy)
+bool ext_replay_commands(struct ext *x, uint64_t now, uint64_t sent_at)
 {
 	struct ext_replay *a = replay_of(x);
-	if (!a->on)
-		return;
-	replay_order_busy(&a->order, busy != EXT_IDLE, busy == EXT_BUSY_FOR_LONG);
-	/* without memory, the next time: until then a marker is too far back, which costs a repetition */
-	if (busy == EXT_IDLE && a->lags)
-		a->lags = replay_order_each(&a->order, advance_one, a) < 0;
+	bool busy = sent_at != UINT64_MAX, slow = busy && now - sent_at >= HOLD_MS;
+	a->hold_until = busy && !slow ? sent_at + HOLD_MS : UINT64_MAX;
+	if (a->on) {
+		replay_order_busy(&a->order, busy, slow);
+		/* without memory, the next time: until then a marker is too far back, which costs a repetition */
+		if (!busy && a->lags)
+			a->lags = replay_order_each(&a->order, advance_one, a) < 0;
+	}
+	return !busy || slow;
+}
+
+uint64_t ext_replay_hold_until(const struct ext *x)
+{
+	return x ? LIST_OF(x, const struct ext_replay, ext)->hold_until : UINT64_MAX;
 }
 
 static void text(struct ext *x, uint64_t number)
@@ -294,14 +324,16 @@ static void settled(struct ext *x)
 	replay_order_settle(&replay_of(x)->order);
 }
 
-static int release(struct ext *x, struct buf *out)
+int ext_replay_release(struct ext *x, struct buf *out)
 {
-	return replay_order_release(&replay_of(x)->order, out);
+	return x ? replay_order_release(&replay_of(x)->order, out) : 0;
 }
 
 /* "400::The replayId {N} you provided was invalid. …": it is older than what is retained */
-static int refused(struct ext *x, struct slice channel, const struct envelope *e)
+int ext_replay_refused(struct ext *x, struct slice channel, const struct envelope *e)
 {
+	if (!x)
+		return 0;
 	struct ext_replay *a = replay_of(x);
 	struct envelope_error error = envelope_error_parse(e->error);
 	struct replay_id id;
@@ -319,7 +351,7 @@ static int refused(struct ext *x, struct slice channel, const struct envelope *e
 	if (r)
 		return r;
 	replay_order_stale(&a->order, channel);
-	return EXT_AGAIN;
+	return EXT_REPLAY_AGAIN;
 }
 
 static void replay_free(struct ext *x)
@@ -330,10 +362,8 @@ static void replay_free(struct ext *x)
 }
 
 static const struct ext_ops ops = {
-	.key = "replay", .outgoing = outgoing, .incoming = incoming, .want = want,
-	.unwant = unwant, .delivered = delivered, .refused = refused, .answered = answered,
-	.subscribe_lost = subscribe_lost, .missed = missed, .moved = moved, .busy = busy, .text = text,
-	.settled = settled, .release = release, .free = replay_free,
+	.key = "replay", .outgoing = outgoing, .incoming = incoming, .text = text, .settled = settled,
+	.free = replay_free,
 };
 
 int ext_replay_new(enum session_replay start, enum session_replay_fallback fallback,
@@ -350,6 +380,7 @@ int ext_replay_new(enum session_replay start, enum session_replay_fallback fallb
 	replay_order_init(&a->order, HELD_MAX);
 	a->start = start;
 	a->fallback = fallback;
+	a->hold_until = UINT64_MAX;
 	*ret = &a->ext;
 	return 0;
 }

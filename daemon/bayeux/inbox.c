@@ -6,6 +6,8 @@
 #include "bayeux/inbox.h"
 
 #include "bayeux/channel.h"
+#include "bayeux/ext_ack.h"
+#include "bayeux/ext_replay.h"
 #include "bayeux/own_segment.h"
 #include "protocol/json_read.h"
 #include "protocol/utf8.h"
@@ -23,7 +25,8 @@ static void init_text(struct text *t, size_t max)
 	elements_init(&t->elements, max);
 }
 
-void inbox_init(struct inbox *b, const struct session_options *o, struct list *exts, const struct buf *client_id)
+void inbox_init(struct inbox *b, const struct session_options *o, const struct exts *exts,
+		const struct buf *client_id)
 {
 	*b = (struct inbox){.o = o, .exts = exts, .client_id = client_id, .next_number = 1};
 	list_init(&b->texts);
@@ -71,7 +74,7 @@ static void enter_text(struct inbox *b, struct text *t)
 	b->text = t;
 	b->state = INBOX_NEXT;
 	if (t != &b->released_text)
-		ext_text(b->exts, t->number);
+		ext_text(&b->exts->chain, t->number);
 }
 
 static struct text *begin_text(struct inbox *b, uint64_t now, uint64_t batch, bool of_link)
@@ -113,7 +116,7 @@ void inbox_remove(struct inbox *b, struct text *t)
 void inbox_forget(struct inbox *b, struct text *t)
 {
 	inbox_remove(b, t);
-	ext_lost(b->exts);
+	ext_ack_lost(b->exts->ack);
 }
 
 void inbox_remove_abandoned(struct inbox *b, bool (*is_awaited)(const void *ctx, uint64_t batch), const void *ctx)
@@ -179,7 +182,7 @@ static void note_piece(struct text *t, uint64_t now)
 
 int inbox_end(struct inbox *b, struct text *t)
 {
-	ext_text(b->exts, t->number);
+	ext_text(&b->exts->chain, t->number);
 	return elements_end(&t->elements) ? INBOX_TEXT_FAULT : INBOX_TEXT_END;
 }
 
@@ -333,7 +336,7 @@ static int next_element(struct inbox *b, uint64_t now, struct text **ret_text)
 /* What extensions kept for a while becomes a text to be read. 0 or -errno. */
 static int take_released(struct inbox *b)
 {
-	int r = buf_len(&b->released) ? 0 : ext_release(b->exts, &b->released);
+	int r = buf_len(&b->released) ? 0 : ext_replay_release(b->exts->replay, &b->released);
 	if (r)
 		return r;
 	if (buf_len(&b->released) == 0) {
@@ -353,7 +356,7 @@ int inbox_next(struct inbox *b, uint64_t now, struct envelope **ret, struct text
 		return r ? r : SESSION_E_NONE;
 	/* the caller asks for the next message, so it is done with the one before */
 	if (b->state == INBOX_DELIVERED)
-		r = ext_delivered(b->exts, b->message);
+		r = ext_replay_delivered(b->exts->replay, b->message);
 	if (r)
 		return r;
 	if (b->state >= INBOX_KEPT)

@@ -46,7 +46,7 @@ enum inbox_state {
 /* Private to inbox.c. */
 struct inbox {
 	const struct session_options *o;
-	struct list *exts;
+	const struct exts *exts;
 	const struct buf *client_id;
 	struct list texts;              /* from the driver, not completely read yet */
 	uint64_t next_number;           /* of the next text that begins */
@@ -68,7 +68,7 @@ struct inbox {
 };
 
 /* All three must outlive it. */
-void inbox_init(struct inbox *b, const struct session_options *o, struct list *exts, const struct buf *client_id);
+void inbox_init(struct inbox *b, const struct session_options *o, const struct exts *exts, const struct buf *client_id);
 void inbox_fini(struct inbox *b);
 
 /* ---- texts ---- */

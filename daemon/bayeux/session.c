@@ -91,7 +91,7 @@ static void init_tools(struct session *s)
 	wanted_init(&s->wanted, &s->pending, &s->jitter, o->backoff_min, o->backoff_max);
 	inbox_init(&s->inbox, o, &s->exts, &s->client_id);
 	buf_init(&s->client_id, CLIENT_ID_MAX);
-	list_init(&s->exts);
+	list_init(&s->exts.chain);
 	request_init(&s->handshake, REQUEST_HANDSHAKE);
 	request_init(&s->connect, REQUEST_CONNECT);
 	request_init(&s->disconnect, REQUEST_DISCONNECT);
@@ -106,7 +106,7 @@ int session_new(const struct session_options *o, struct wake wake, struct sessio
 		return -ENOMEM;
 	s->o = *o;
 	s->wake = wake;
-	s->due_at = s->hold_until = SESSION_NEVER;
+	s->due_at = SESSION_NEVER;
 	s->batch_max = o->batch_max;
 	s->next_id = s->next_batch = 1;
 	init_tools(s);
@@ -213,8 +213,8 @@ void session_succeed(struct session *s, struct session *before)
 	if (s->o.urls && before->o.urls)
 		s->home = find_url(s, before->o.urls[before->home]);
 	/* the positions of another server mean nothing to this one */
-	if (s->replay && before->replay && s->home < s->urls.n)
-		ext_replay_move(s->replay, before->replay);
+	if (s->exts.replay && before->exts.replay && s->home < s->urls.n)
+		ext_replay_move(s->exts.replay, before->exts.replay);
 }
 
 void session_probe(struct session *s, uint64_t now)
@@ -258,12 +258,12 @@ int session_want(struct session *s, struct slice channel, uint64_t peer)
 {
 	if (is_wanted(s, channel))
 		return 0;
-	int r = ext_want(&s->exts, channel);
+	int r = ext_replay_want(s->exts.replay, channel);
 	if (r)
 		return r;
 	r = wanted_want(&s->wanted, channel, peer);
 	if (r) {
-		ext_unwant(&s->exts, channel);
+		ext_replay_unwant(s->exts.replay, channel);
 		return r;
 	}
 	if (life_is_ended(s))
@@ -275,7 +275,7 @@ int session_want(struct session *s, struct slice channel, uint64_t peer)
 void session_unwant(struct session *s, struct slice channel)
 {
 	if (is_wanted(s, channel))
-		ext_unwant(&s->exts, channel);
+		ext_replay_unwant(s->exts.replay, channel);
 	inbox_release(&s->inbox);
 	wanted_unwant(&s->wanted, channel);
 	wake_up(&s->wake);
@@ -328,7 +328,7 @@ int session_take_batch(struct session *s, uint64_t now, struct buf *out, struct 
 {
 	if (events_waiting(s) || report_state(&s->report) == SESSION_OFF)
 		return SESSION_E_NONE;
-	ext_text(&s->exts, inbox_next_number(&s->inbox));
+	ext_text(&s->exts.chain, inbox_next_number(&s->inbox));
 	int r = batch_take(s, now, out, ret);
 	s->short_until = r < 0 ? now + SHORTAGE_MS : 0;
 	return r;
@@ -370,7 +370,7 @@ uint64_t session_deadline(const struct session *s)
 	uint64_t at = earliest(due_deadline(s), batch_commands_at(s));
 	at = earliest(at, exchange_deadline(s));
 	at = earliest(at, text ? inbox_deadline(&s->inbox, text, connect_hold(s)) : SESSION_NEVER);
-	at = earliest(at, s->hold_until);
+	at = earliest(at, ext_replay_hold_until(s->exts.replay));
 	at = earliest(at, s->wanted.later_at);
 	at = earliest(at, s->publishes.back_at);
 	at = earliest(at, alive_at(s));
@@ -458,7 +458,7 @@ void session_tick(struct session *s, uint64_t now)
 	expire_exchanges(s, now);
 	expire_text(s, now);
 	expire_requests(s, now);
-	if (s->hold_until <= now)
+	if (ext_replay_hold_until(s->exts.replay) <= now)
 		exts_note_commands(s, now, NULL);
 	wanted_tick(&s->wanted, now);
 	publishes_tick(&s->publishes, now);
@@ -483,8 +483,8 @@ void session_info(const struct session *s, struct session_info *ret)
 		.counts = s->counts,
 	};
 	report_info(&s->report, ret);
-	if (s->timesync)
-		ext_timesync_estimate(s->timesync, session_time(s, 0), &ret->timesync);
+	if (s->exts.timesync)
+		ext_timesync_estimate(s->exts.timesync, session_time(s, 0), &ret->timesync);
 }
 
 const char *session_disabled_hook(const struct session *s, size_t i)

@@ -2,6 +2,7 @@
  * Handles the replies to commands: subscribe, unsubscribe, publish and call. Finds the request that
  * a reply belongs to, and decides what follows; a reply that belongs to none changes nothing.
  */
+#include "bayeux/ext_replay.h"
 #include "bayeux/session_core.h"
 
 #include "bayeux/reply.h"
@@ -63,15 +64,15 @@ static void begin_elsewhere(struct session *s, struct wanted *w, const struct en
 	wanted_broken(&s->wanted, w, false);
 }
 
-/* Reports the reply to the extensions. 0, EXT_AGAIN, -errno */
+/* Reports the reply to the extensions. 0, EXT_REPLAY_AGAIN, -errno */
 static int notify_extensions(struct session *s, struct slice channel, const struct envelope *e,
 			   bool later)
 {
-	int r = reply_is_ok(e) ? 0 : ext_refused(&s->exts, channel, e);
+	int r = reply_is_ok(e) ? 0 : ext_replay_refused(s->exts.replay, channel, e);
 	if (r == 0 && !later)
-		r = ext_answered(&s->exts, channel);
+		r = ext_replay_answered(s->exts.replay, channel);
 	else if (r == 0)
-		ext_subscribe_lost(&s->exts, channel, true);
+		ext_replay_subscribe_lost(s->exts.replay, channel, true);
 	return r;
 }
 
@@ -91,7 +92,7 @@ int commands_subscription_reply(struct session *s, uint64_t now, const struct en
 	if (result < 0)
 		return result;
 	note_answer(s, r);
-	if (result == EXT_AGAIN) {
+	if (result == EXT_REPLAY_AGAIN) {
 		begin_elsewhere(s, wanted_of(r), e);
 	} else if (reply_is_ok(e)) {
 		wanted_accepted(&s->wanted, wanted_of(r), e);

@@ -112,20 +112,14 @@ struct session {
 	bool websocket;                 /* sent something on a WebSocket that is not known to be closed */
 	uint64_t websocket_received_at;    /* bytes arrived on it */
 
-	struct list exts;
+	struct exts exts;
 	struct ext_fixed fixed[SESSION_EXTS], fields[SESSION_EXTS];
-	const struct ext *ack;          /* in exts; NULL when not offered */
-	struct ext *replay;             /* the same */
-	const struct ext *timesync;     /* the same */
 
 	struct inbox inbox;
 
 	/* the event reported last, if hooks changed it, and its text */
 	struct envelope changed;
 	struct buf changed_text;
-
-	uint64_t hold_until;            /* events are kept for answers to commands */
-	bool repeat_due;                /* when next connected, have what got lost replayed */
 
 	/* to be reported */
 	bool unauthorized_news;

@@ -3,6 +3,7 @@
  * and what happens when new credentials arrive. The pauses grow while one credential
  * after the other is rejected.
  */
+#include "bayeux/ext_ack.h"
 #include "bayeux/session_core.h"
 
 #include <stdio.h>
@@ -53,7 +54,7 @@ void credentials_rejected(struct session *s, uint64_t now)
 		return;
 	}
 	exts_lost_connection(s);
-	ext_lost(&s->exts);
+	ext_ack_lost(s->exts.ack);
 	due_connect_failed(s, now);
 	giveup_connect(s);
 	s->kept_after_reject = true;

@@ -99,7 +99,7 @@ static void settle_text(struct session *s, uint64_t now, struct text *t)
 	struct exchange *x = batch ? exchange_find(&s->exchanges, batch) : NULL;
 	if (x && exchange_of_commands(x))
 		exts_note_commands(s, now, x);
-	ext_settled(&s->exts);
+	ext_settled(&s->exts.chain);
 	inbox_release(&s->inbox);
 	if (x)
 		end_exchange(s, now, x, reply_unreadable);

@@ -12,9 +12,6 @@
 
 /* markers kept in memory; more channels than this are not resumed */
 #define MARKERS_MAX 100000u
-/* how long retained events wait for the answer to commands, which may bring older ones: a call may be
-   answered much later */
-#define HOLD_MS 1000u
 
 static int make_ack(struct session *s)
 {
@@ -22,8 +19,8 @@ static int make_ack(struct session *s)
 	int r = ext_ack_new(&x);
 	if (r)
 		return r;
-	ext_add(&s->exts, x);
-	s->ack = x;
+	ext_add(&s->exts.chain, x);
+	s->exts.ack = x;
 	return 0;
 }
 
@@ -36,8 +33,8 @@ static int make_replay(struct session *s)
 		r = ext_replay_new(s->o.replay, s->o.replay_fallback, store, &x);
 	if (r)
 		return r;
-	ext_add(&s->exts, x);
-	s->replay = x;
+	ext_add(&s->exts.chain, x);
+	s->exts.replay = x;
 	return 0;
 }
 
@@ -47,8 +44,8 @@ static int make_timesync(struct session *s)
 	int r = ext_timesync_new(&x);
 	if (r)
 		return r;
-	ext_add(&s->exts, x);
-	s->timesync = x;
+	ext_add(&s->exts.chain, x);
+	s->exts.timesync = x;
 	return 0;
 }
 
@@ -99,7 +96,7 @@ void exts_free(struct session *s)
 		ext_fixed_fini(&s->fixed[i]);
 		ext_fixed_fini(&s->fields[i]);
 	}
-	ext_free_all(&s->exts);
+	ext_free_all(&s->exts.chain);
 }
 
 int exts_make(struct session *s)
@@ -115,15 +112,12 @@ int exts_make(struct session *s)
 void exts_note_commands(struct session *s, uint64_t now, const struct exchange *without)
 {
 	const struct exchange *last = NULL;
-	if (!s->replay)
+	if (!s->exts.replay)
 		return;
 	LIST_EACH(x, &s->exchanges.list, struct exchange, link)
 		if (x != without && x->batch.transport == SESSION_LONG_POLLING && exchange_of_commands(x))
 			last = x;
-	bool slow = last && now - last->sent_at >= HOLD_MS;
-	s->hold_until = last && !slow ? last->sent_at + HOLD_MS : SESSION_NEVER;
-	ext_busy(&s->exts, !last ? EXT_IDLE : slow ? EXT_BUSY_FOR_LONG : EXT_BUSY);
-	if (!last || slow)
+	if (ext_replay_commands(s->exts.replay, now, last ? last->sent_at : SESSION_NEVER))
 		inbox_release(&s->inbox);
 }
 
@@ -131,7 +125,7 @@ void exts_note_commands(struct session *s, uint64_t now, const struct exchange *
 
 bool exts_ack_in_effect(const struct session *s)
 {
-	return s->ack && ext_ack_in_effect(s->ack);
+	return ext_ack_in_effect(s->exts.ack);
 }
 
 void exts_missed(struct session *s)
@@ -146,19 +140,15 @@ void exts_missed(struct session *s)
  */
 void exts_have_repeated(struct session *s)
 {
-	if (!s->repeat_due || report_state(&s->report) != SESSION_CONNECTED)
-		return;
-	s->repeat_due = false;
-	wanted_repeat(&s->wanted);
+	if (report_state(&s->report) == SESSION_CONNECTED && ext_replay_repeats(s->exts.replay))
+		wanted_repeat(&s->wanted);
 }
 
 void exts_lost_answer(struct session *s)
 {
-	if (!s->replay || !ext_replay_in_effect(s->replay) || exts_ack_in_effect(s))
-		return;
-	s->repeat_due = true;
 	/* from now on: the next connect may bring what is newer than what got lost */
-	ext_missed(&s->exts);
+	if (!exts_ack_in_effect(s))
+		ext_replay_missed(s->exts.replay);
 }
 
 void exts_lost_connection(struct session *s)

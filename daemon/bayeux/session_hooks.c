@@ -132,7 +132,7 @@ int hooks_incoming(struct session *s, const struct envelope **e)
 	struct hook_message m = {
 		.incoming = true, .channel = was->channel, .subscription = was->subscription,
 		.id = was->id, .data = was->data, .ext = was->ext, .text = was->raw,
-		.reserved = &s->exts,
+		.reserved = &s->exts.chain,
 	};
 	if (!s->o.hooks.see || !kind_of(was, &m.kind))
 		return 0;
@@ -152,12 +152,12 @@ int hooks_outgoing(struct session *s, struct hook_message *m, const struct ext_f
 {
 	m->may_change = true;
 	m->may_delete = m->kind == HOOK_PUBLISH || m->kind == HOOK_SUBSCRIBE;
-	m->reserved = &s->exts;
+	m->reserved = &s->exts.chain;
 	buf_clear(&s->changed_text);
 	int r = 0;
 	if (fixed && fixed->n) {
 		s->changed_text.max = m->ext.n + EXT_FIXED_MAX + 16;
-		r = ext_merge(&s->exts, fixed, m->ext, &s->changed_text);
+		r = ext_merge(&s->exts.chain, fixed, m->ext, &s->changed_text);
 		m->ext = buf_slice(&s->changed_text);
 	}
 	if (r == 0)

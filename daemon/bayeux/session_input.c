@@ -3,6 +3,7 @@
  * to commands in session_commands.c, and events. A reply that answers no request changes nothing; an
  * event is delivered once.
  */
+#include "bayeux/ext_replay.h"
 #include "bayeux/session_core.h"
 
 #include "bayeux/channel.h"
@@ -99,7 +100,7 @@ static int read_handshake(struct session *s, const struct envelope *e, struct ty
 static void note_home_url(struct session *s)
 {
 	if (report_generation(&s->report) && s->home != s->urls.current && !s->o.url_shared)
-		ext_moved(&s->exts);
+		ext_replay_moved(s->exts.replay);
 	s->home = s->urls.current;
 }
 
@@ -111,7 +112,7 @@ static int handshake_done(struct session *s, uint64_t now, const struct envelope
 	if (r == 0)
 		r = read_reply_advice(s, e, &reconnect);
 	if (r == 0)
-		r = ext_incoming(&s->exts, EXT_HANDSHAKE_REPLY, e, session_time(s, now));
+		r = ext_incoming(&s->exts.chain, EXT_HANDSHAKE_REPLY, e, session_time(s, now));
 	if (r < 0)
 		return r;
 	settle(s, &s->handshake);
@@ -175,7 +176,7 @@ static int connect_done(struct session *s, uint64_t now, const struct envelope *
 	enum advice_reconnect reconnect;
 	int r = read_reply_advice(s, e, &reconnect);
 	if (r == 0)
-		r = ext_incoming(&s->exts, EXT_CONNECT_REPLY, e, session_time(s, now));
+		r = ext_incoming(&s->exts.chain, EXT_CONNECT_REPLY, e, session_time(s, now));
 	if (r < 0)
 		return r;
 	settle(s, &s->connect);
@@ -266,7 +267,7 @@ static int connect_reply(struct session *s, uint64_t now, const struct envelope 
 		char digits[24];
 		int n = snprintf(digits, sizeof(digits), "%" PRIu64, s->stale_connect);
 		if (slice_eq(e->id, slice_make(digits, (size_t)n))) {
-			int r = ext_incoming(&s->exts, EXT_STALE_REPLY, e, session_time(s, now));
+			int r = ext_incoming(&s->exts.chain, EXT_STALE_REPLY, e, session_time(s, now));
 			if (r < 0)
 				return r;
 			s->stale_connect = 0;
@@ -351,7 +352,7 @@ static int event(struct session *s, uint64_t now, const struct envelope *e,
 	bool wire = !inbox_is_released(&s->inbox);
 	uint64_t mark = mark_of(s, e);
 	unsigned copies = copies_before(s, mark);
-	int r = wire ? ext_look(&s->exts, EXT_EVENT, e, session_time(s, now)) : 0;
+	int r = wire ? ext_look(&s->exts.chain, EXT_EVENT, e, session_time(s, now)) : 0;
 	bool dropped = r == EXT_DROP, copy = !dropped && is_copy(s, e, copies);
 	if (r == 0 && !copy)
 		r = hooks_incoming(s, &e);
@@ -359,7 +360,7 @@ static int event(struct session *s, uint64_t now, const struct envelope *e,
 	if (r < 0)
 		return r;
 	if (wire) {
-		ext_accepted(&s->exts, EXT_EVENT, was);
+		ext_accepted(&s->exts.chain, EXT_EVENT, was);
 		life_event(s, now);
 		if (dropped)
 			inbox_keep(&s->inbox);
@@ -424,7 +425,7 @@ static int unreadable(struct session *s, uint64_t now, const struct envelope *e,
 {
 	if (channel_is_meta(e->channel) || e->successful != JSON_ABSENT)
 		return unreadable_reply(s, e);
-	int r = ext_incoming(&s->exts, EXT_UNREADABLE, e, session_time(s, now));
+	int r = ext_incoming(&s->exts.chain, EXT_UNREADABLE, e, session_time(s, now));
 	if (r < 0)
 		return r;
 	life_event(s, now);

@@ -3,6 +3,7 @@
  * 4.4 and 4.7), and to a server that ends the session. After every failure there is a
  * pause, and every request in flight gets its outcome.
  */
+#include "bayeux/ext_ack.h"
 #include "bayeux/session_core.h"
 
 #include <stdio.h>
@@ -30,7 +31,6 @@ void life_handshake_done(struct session *s, uint64_t now, const struct envelope 
 	s->unreadable = 0;
 	s->kept_after_reject = false;
 	report_new_session(&s->report);
-	s->repeat_due = false;
 	s->unconnected_since = 0;
 	s->handshake_events = 0;
 	s->suspect_at = 0;
@@ -185,7 +185,7 @@ void life_connect_refused(struct session *s, uint64_t now, const struct envelope
 			  enum advice_reconnect reconnect)
 {
 	due_connect_failed(s, now);
-	ext_lost(&s->exts);
+	ext_ack_lost(s->exts.ack);
 	if (reconnect == ADVICE_HANDSHAKE)
 		handshake_as_advised(s, now, e);
 	else
@@ -287,7 +287,7 @@ void life_connect_lost(struct session *s, uint64_t now, enum session_transport t
 		/* it was only a try of the preferred transport: the old one continues */
 		if (sent)
 			exts_lost_messages(s);
-		ext_lost(&s->exts);
+		ext_ack_lost(s->exts.ack);
 		transports_set_aside(&s->transports, transport, now);
 		report_clear_reason(&s->report);
 		due_connect(s, now, true);
@@ -295,7 +295,7 @@ void life_connect_lost(struct session *s, uint64_t now, enum session_transport t
 	}
 	if (sent)
 		exts_lost_connection(s);
-	ext_lost(&s->exts);
+	ext_ack_lost(s->exts.ack);
 	due_connect_failed(s, now);
 	if (give_up_url(s, now, transport, f))
 		return;
@@ -335,7 +335,7 @@ void life_probe(struct session *s, uint64_t now)
 		s->stale_connect = s->connect.pending.id;
 	} else if (x) {
 		exts_lost_messages(s);
-		ext_lost(&s->exts);
+		ext_ack_lost(s->exts.ack);
 	}
 	giveup_connect(s);
 	due_connect(s, now, true);

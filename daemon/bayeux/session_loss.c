@@ -3,6 +3,7 @@
  * as "unknown", and whether the link itself is affected. Only what was certainly not
  * sent is sent again. The pauses are decided in session_life.c.
  */
+#include "bayeux/ext_replay.h"
 #include "bayeux/session_core.h"
 
 #include "base/errors.h"
@@ -116,7 +117,7 @@ static void report_loss_to_extensions(struct session *s, const struct exchange *
 {
 	LIST_EACH(r, &x->requests, struct request, link)
 		if (r->kind == REQUEST_SUBSCRIBE)
-			ext_subscribe_lost(&s->exts, wanted_of(r)->node.key, false);
+			ext_replay_subscribe_lost(s->exts.replay, wanted_of(r)->node.key, false);
 	inbox_release(&s->inbox);
 }
 
@@ -427,7 +428,7 @@ void loss_of_request(struct session *s, uint64_t now, struct request *r)
 		publish_expired(s, publish_of(r));
 		break;
 	case REQUEST_SUBSCRIBE:
-		ext_subscribe_lost(&s->exts, wanted_of(r)->node.key, false);
+		ext_replay_subscribe_lost(s->exts.replay, wanted_of(r)->node.key, false);
 		inbox_release(&s->inbox);
 		wanted_unanswered(&s->wanted, wanted_of(r), now);
 		break;

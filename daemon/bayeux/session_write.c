@@ -176,7 +176,7 @@ int write_message(struct session *s, uint64_t now, struct outgoing *m, char sign
 	if (r == HOOK_CHANGED)
 		fixed = NULL, r = 0;
 	if (r == 0)
-		r = ext_write(&s->exts, fixed, &request, m->ext, out);
+		r = ext_write(&s->exts.chain, fixed, &request, m->ext, out);
 	if (r == 0)
 		r = buf_putc(out, '}');
 	if (r)

@@ -6,7 +6,6 @@
 
 #include "bayeux/ext.h"
 #include "bayeux/ext_ack.h"
-#include "bayeux/ext_replay.h"
 #include "bayeux/session.h"
 
 #include <errno.h>
@@ -15,8 +14,8 @@
 /* an extension that allocates in each call, and returns what the test has set */
 struct scripted {
 	struct ext ext;
-	int event_result, refused_result;
-	unsigned asked, accepted, refused;
+	int event_result;
+	unsigned asked, accepted;
 };
 
 static struct scripted *scripted_of(struct ext *x)
@@ -58,14 +57,6 @@ static void scripted_accepted(struct ext *x, enum ext_moment moment, const struc
 	scripted_of(x)->accepted++;
 }
 
-static int scripted_refused(struct ext *x, struct slice channel, const struct envelope *e)
-{
-	(void)channel;
-	(void)e;
-	scripted_of(x)->refused++;
-	return scripted_needs(scripted_of(x)->refused_result);
-}
-
 static void scripted_free(struct ext *x)
 {
 	(void)x;
@@ -73,7 +64,7 @@ static void scripted_free(struct ext *x)
 
 static const struct ext_ops scripted_ops = {
 	.key = "scripted", .outgoing = scripted_outgoing, .incoming = scripted_incoming,
-	.accepted = scripted_accepted, .refused = scripted_refused, .free = scripted_free,
+	.accepted = scripted_accepted, .free = scripted_free,
 };
 
 static void add_scripted(struct list *chain, struct scripted *s)
@@ -83,7 +74,7 @@ static void add_scripted(struct list *chain, struct scripted *s)
 	ext_add(chain, &s->ext);
 }
 
-enum { GOOD_HANDSHAKE, EVENT, GOOD_CONNECT, REFUSAL, EVENT_OF_SALESFORCE };
+enum { GOOD_HANDSHAKE, EVENT, GOOD_CONNECT };
 
 static void parse_messages(struct envelope_batch *b)
 {
@@ -91,9 +82,7 @@ static void parse_messages(struct envelope_batch *b)
 		"[{\"channel\":\"/meta/handshake\",\"successful\":true,"
 		"\"ext\":{\"ack\":true,\"replay\":true}},"
 		"{\"channel\":\"/e\",\"data\":1},"
-		"{\"channel\":\"/meta/connect\",\"successful\":true,\"ext\":{\"ack\":5}},"
-		"{\"channel\":\"/meta/subscribe\",\"error\":\"400::replayId\"},"
-		"{\"channel\":\"/e\",\"data\":{\"event\":{\"replayId\":77}}}]";
+		"{\"channel\":\"/meta/connect\",\"successful\":true,\"ext\":{\"ack\":5}}]";
 	envelope_batch_init(b);
 	assert_int_equal(envelope_parse(b, slice_of(text)), 0);
 }
@@ -169,7 +158,7 @@ static void what_fails_is_counted_once(void **state)
 		assert_int_equal(incoming(&chain, EXT_HANDSHAKE_REPLY, &b.items[GOOD_HANDSHAKE]), 0);
 		for (int i = 0; i < 3; i++)
 			assert_int_equal(incoming(&chain, EXT_EVENT, &b.items[EVENT]), 0);
-		ext_lost(&chain);
+		ext_ack_lost(ack);
 		for (int i = 0; i < 3; i++)
 			assert_int_equal(incoming(&chain, EXT_EVENT, &b.items[EVENT]), EXT_DROP);
 		assert_int_equal(incoming(&chain, EXT_EVENT, &b.items[EVENT]), 0);
@@ -189,47 +178,11 @@ static void what_fails_is_counted_once(void **state)
 	envelope_batch_fini(&b);
 }
 
-static struct ext *new_replay(void)
-{
-	struct replay_store *store;
-	struct ext *x;
-	assert_int_equal(replay_store_new(9, &store), 0);
-	assert_int_equal(ext_replay_new(SESSION_REPLAY_ALL, SESSION_REPLAY_FALLBACK_NEW, store, &x),
-			 0);
-	return x;
-}
-
-/* an extension that requests another subscribe has changed its value: a later failure must not undo that */
-static void a_refusal_is_answered_once(void **state)
-{
-	struct scripted before, behind;
-	struct envelope_batch b;
-	struct list chain;
-	(void)state;
-	list_init(&chain);
-	parse_messages(&b);
-	add_scripted(&chain, &before);
-	ext_add(&chain, new_replay());
-	add_scripted(&chain, &behind);
-	assert_int_equal(ext_want(&chain, SLICE("/e")), 0);
-	assert_int_equal(incoming(&chain, EXT_HANDSHAKE_REPLY, &b.items[GOOD_HANDSHAKE]), 0);
-	assert_int_equal(ext_delivered(&chain, &b.items[EVENT_OF_SALESFORCE]), 0);
-	before.refused_result = behind.refused_result = -ENOMEM;
-	assert_int_equal(ext_refused(&chain, SLICE("/e"), &b.items[REFUSAL]), -ENOMEM);
-	before.refused_result = 0;
-	assert_int_equal(ext_refused(&chain, SLICE("/e"), &b.items[REFUSAL]), EXT_AGAIN);
-	assert_int_equal(before.refused, 2);
-	assert_int_equal(behind.refused, 0);
-	ext_free_all(&chain);
-	envelope_batch_fini(&b);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_see_what_one_dropped),
 		cmocka_unit_test(what_fails_is_counted_once),
-		cmocka_unit_test(a_refusal_is_answered_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -543,16 +543,16 @@ static void memory_fails(void **state)
 		buf_init(&out, 256);
 		/* each is tried once more, and then it is as if it had not failed */
 #define TWICE(i, call) (r[i] = (call)) == -ENOMEM ? (failed++, r[i] = (call)) : 0
-		TWICE(0, x->ops->want(x, SLICE("/e")));
+		TWICE(0, ext_replay_want(x, SLICE("/e")));
 		TWICE(1, x->ops->incoming(x, EXT_HANDSHAKE_REPLY, &b.items[0], never));
-		TWICE(2, x->ops->delivered(x, &b.items[1]));
-		TWICE(3, x->ops->delivered(x, &b.items[2]));
+		TWICE(2, ext_replay_delivered(x, &b.items[1]));
+		TWICE(3, ext_replay_delivered(x, &b.items[2]));
 		TWICE(4, x->ops->outgoing(x, &subscribe, &out));
 		for (int i = 0; i < 5; i++)
 			assert_int_equal(r[i], 0);
 		assert_true(slice_eq(buf_slice(&out), SLICE("{\"/e\":77}")));
-		TWICE(5, x->ops->refused(x, SLICE("/e"), &b.items[3]));
-		assert_int_equal(r[5], EXT_AGAIN);
+		TWICE(5, ext_replay_refused(x, SLICE("/e"), &b.items[3]));
+		assert_int_equal(r[5], EXT_REPLAY_AGAIN);
 		buf_clear(&out);
 		TWICE(6, x->ops->outgoing(x, &subscribe, &out));
 		assert_true(slice_eq(buf_slice(&out), SLICE("{\"/e\":-1}")));
