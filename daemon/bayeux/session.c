@@ -78,7 +78,7 @@ static void init_tools(struct session *s)
 	backoff_init(&s->command_backoff, o->backoff_min, o->backoff_max);
 	backoff_init(&s->unreadable_backoff, o->backoff_min, o->backoff_max);
 	backoff_init(&s->suspicion, o->backoff_min, o->backoff_max);
-	backoff_init(&s->renewal, o->backoff_min, o->backoff_max);
+	login_init(&s->login, o);
 	backoff_init(&s->halt_backoff, o->halt_retry, 10 * o->halt_retry);
 	transports_init(&s->transports, o);
 	urls_init(&s->urls, o);
@@ -225,7 +225,7 @@ void session_probe(struct session *s, uint64_t now)
 
 void session_authorized(struct session *s, uint64_t now)
 {
-	if (!s->unauthorized && !s->renewing)
+	if (!login_is_requested(&s->login))
 		return;
 	credentials_came(s, now);
 	wake_up(&s->wake);
@@ -234,7 +234,7 @@ void session_authorized(struct session *s, uint64_t now)
 void session_not_yet_authorized(struct session *s, uint64_t now, struct slice why)
 {
 	(void)now;
-	if (!s->unauthorized)
+	if (!login_waits(&s->login))
 		return;
 	report_set_reason(&s->report, "waiting for credentials: %.*s", SLICE_ARG(why));
 	/* a source that fails for a week fails in the same words each time: they are no news */

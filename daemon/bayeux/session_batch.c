@@ -34,7 +34,7 @@ static int open_exchange(struct session *s, uint64_t now, enum session_batch_kin
 	if (r)
 		return r;
 	(*ret)->sent_at = (*ret)->received_at = now;
-	(*ret)->credential = s->credential;
+	(*ret)->credential = login_credential(&s->login);
 	return 0;
 }
 

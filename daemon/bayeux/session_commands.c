@@ -46,11 +46,11 @@ static void note_answer(struct session *s, struct request *r)
 	if (r->exchange->bytes >= s->batch_max - s->batch_max / 4)
 		s->batch_doubt = false;
 	r->exchange->answered = true;
-	s->proven = r->exchange->credential + 1;
+	login_prove(&s->login, r->exchange->credential);
 	if (r->kind == REQUEST_PUBLISH && r->exchange->n_sent == 1)
 		publishes_prove(&s->publishes, publish_of(r)->share->peer);
 	if (r->rejected_with)
-		backoff_reset(&s->renewal);
+		login_renewal_helped(&s->login);
 	r->rejected_with = 0;
 	backoff_reset(&s->command_backoff);
 }

@@ -15,7 +15,8 @@
  *     session.c          the other public functions
  *
  * Its parts are structs with files of their own: report (bayeux/report.h),
- * inbox (bayeux/inbox.h).
+ * inbox (bayeux/inbox.h),
+ * login (bayeux/login.h).
  */
 #ifndef BAYEUX_SESSION_CORE_H
 #define BAYEUX_SESSION_CORE_H
@@ -26,6 +27,7 @@
 #include "bayeux/exchange.h"
 #include "bayeux/ext.h"
 #include "bayeux/inbox.h"
+#include "bayeux/login.h"
 #include "bayeux/own_segment.h"
 #include "bayeux/publish.h"
 #include "bayeux/session.h"
@@ -53,7 +55,7 @@ struct session {
 	enum session_due due;
 	uint64_t due_at;
 	bool due_probe;                 /* the connect has timeout 0 */
-	struct backoff backoff, halt_backoff, command_backoff, suspicion, renewal,
+	struct backoff backoff, halt_backoff, command_backoff, suspicion,
 		unreadable_backoff;
 	struct jitter jitter;
 	struct transports transports;   /* of the URL in use */
@@ -69,15 +71,6 @@ struct session {
 	bool suspected;                 /* one did in this session, when there had been … */
 	uint64_t suspected_after;       /* … so many good connects */
 	uint64_t stop_at;               /* OFF by then; valid while disconnecting */
-	bool unauthorized;              /* waits for credentials; something is due, but never */
-	bool rejected;                  /* … because the server rejected those it had */
-	bool rejected_before;               /* … and others were, too, since the last successful connect */
-	/* after an HTTP 401 or 403 the session was kept once; the next one drops it */
-	bool kept_after_reject;
-	uint64_t credential;            /* how often others arrived; each exchange stores which it was sent with */
-	uint64_t proven;                /* the last one with a good answer, counted from 1 */
-	bool renewing;                  /* another credential was requested; the session continues */
-	uint64_t renew_at;              /* not before that time, because it may not help */
 
 	/* the connect */
 	struct request handshake, connect, disconnect;
@@ -116,13 +109,13 @@ struct session {
 	struct ext_fixed fixed[SESSION_EXTS], fields[SESSION_EXTS];
 
 	struct inbox inbox;
+	struct login login;
 
 	/* the event reported last, if hooks changed it, and its text */
 	struct envelope changed;
 	struct buf changed_text;
 
 	/* to be reported */
-	bool unauthorized_news;
 
 	uint64_t short_until;           /* memory was short: ask no sooner */
 };
@@ -231,9 +224,6 @@ bool credentials_are_rejected(const struct session *s, const struct exchange *x,
 void credentials_await(struct session *s, uint64_t now, const struct envelope *e, bool rejected);
 /* HTTP rejected a connect; that does not mean that the session is lost. */
 void credentials_rejected(struct session *s, uint64_t now);
-/* HTTP 401 rejected a command: requests another credential, while the session continues. Returns until
-   when the command waits if no credential arrives sooner. */
-uint64_t credentials_renew(struct session *s, uint64_t now);
 /* There are others. */
 void credentials_came(struct session *s, uint64_t now);
 

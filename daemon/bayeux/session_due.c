@@ -122,7 +122,7 @@ void due_proven(struct session *s)
  */
 static bool has_lasted(const struct session *s, uint64_t now)
 {
-	return report_state(&s->report) == SESSION_CONNECTED && !s->kept_after_reject && !s->rejected_before &&
+	return report_state(&s->report) == SESSION_CONNECTED && login_is_trusted(&s->login) &&
 	       now - report_since(&s->report) > due_later(s->backoff.next, s->backoff.min);
 }
 

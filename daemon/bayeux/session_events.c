@@ -13,7 +13,7 @@
 
 static bool has_news(const struct session *s)
 {
-	return report_waits(&s->report) || s->unauthorized_news ||
+	return report_waits(&s->report) || login_has_news(&s->login) ||
 	       !list_empty(&s->publishes.done) || !list_empty(&s->wanted.news);
 }
 
@@ -42,22 +42,12 @@ static int next_channel(struct session *s, struct session_event *ret)
 	return 0;
 }
 
-static int next_unauthorized(struct session *s, struct session_event *ret)
-{
-	const char *why = !s->unauthorized ? "HTTP status 401 to a request"
-			: s->rejected	   ? report_reason(&s->report) : "";
-	*ret = (struct session_event){.kind = SESSION_EVENT_UNAUTHORIZED,
-				      .text = slice_of(why)};
-	s->unauthorized_news = false;
-	return 0;
-}
-
 static int next_report(struct session *s, struct session_event *ret)
 {
 	if (report_next_state(&s->report, ret))
 		return 0;
-	if (s->unauthorized_news)
-		return next_unauthorized(s, ret);
+	if (login_next(&s->login, report_reason(&s->report), ret))
+		return 0;
 	if (!list_empty(&s->publishes.done))
 		return next_outcome(s, ret);
 	if (!list_empty(&s->wanted.news))

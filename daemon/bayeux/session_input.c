@@ -24,7 +24,7 @@ static struct request *answered(struct session *s, struct request *r, const stru
 static void settle(struct session *s, struct request *r)
 {
 	if (r->exchange)
-		r->exchange->answered = true, s->proven = r->exchange->credential + 1;
+		r->exchange->answered = true, login_prove(&s->login, r->exchange->credential);
 	pending_remove(&s->pending, &r->pending);
 	request_leave(r);
 }

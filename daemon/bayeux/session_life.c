@@ -29,7 +29,7 @@ void life_halt(struct session *s, uint64_t now, const struct envelope *e)
 void life_handshake_done(struct session *s, uint64_t now, const struct envelope *e)
 {
 	s->unreadable = 0;
-	s->kept_after_reject = false;
+	login_new_session(&s->login);
 	report_new_session(&s->report);
 	s->unconnected_since = 0;
 	s->handshake_events = 0;
@@ -119,11 +119,10 @@ void life_connect_done(struct session *s, uint64_t now, const struct envelope *e
 		transports_proven(&s->transports, s->link_transport);
 	/* a resumed session counts, too, but proves neither that the transport carries a held connect,
 	   nor that the credentials are accepted for commands */
-	if (proof || (s->unconnected_since && !s->kept_after_reject)) {
+	bool good = proof || (s->unconnected_since && !login_kept(&s->login));
+	if (good)
 		due_proven(s);
-		s->rejected_before = false;
-	}
-	s->kept_after_reject &= !proof;
+	login_connected(&s->login, good, proof);
 	s->unconnected_since = 0;
 	s->transport = s->link_transport;
 	urls_good(&s->urls);
@@ -317,7 +316,7 @@ void life_connect_lost(struct session *s, uint64_t now, enum session_transport t
 void life_probe(struct session *s, uint64_t now)
 {
 	struct exchange *x = s->connect.exchange;
-	if (s->unauthorized || life_is_ended(s))
+	if (login_waits(&s->login) || life_is_ended(s))
 		return;
 	if (s->due == DUE_HANDSHAKE) {
 		s->due_at = now;
@@ -361,7 +360,7 @@ void life_suspect(struct session *s, uint64_t now)
 void life_off(struct session *s, uint64_t now)
 {
 	giveup_session(s);
-	s->unauthorized = s->unauthorized_news = s->renewing = false;
+	login_stop(&s->login);
 	due_set(s, DUE_NOTHING, SESSION_NEVER);
 	report_gap_later(&s->report);
 	report_set_state(&s->report, now, SESSION_OFF, NULL);

@@ -74,8 +74,8 @@ static void rejected(struct session *s, uint64_t now, struct request *r, uint64_
 		refuse(s, r, text);
 	} else if (!r->rejected_with || r->rejected_with == shown) {
 		r->rejected_with = shown;
-		try_later(s, now, r, credentials_renew(s, now), SHARE_BACK_CREDENTIAL);
-	} else if (s->proven == shown) {
+		try_later(s, now, r, login_renew(&s->login, now, &s->jitter), SHARE_BACK_CREDENTIAL);
+	} else if (login_is_proven(&s->login, shown - 1)) {
 		refuse(s, r, text);
 	} else {
 		try_later(s, now, r, now + s->o.network_delay, SHARE_BACK_CONNECT);
@@ -88,7 +88,7 @@ static void rejected(struct session *s, uint64_t now, struct request *r, uint64_
 static void commands_denied(struct session *s, uint64_t now, struct exchange *x,
 			    const struct session_failure *f)
 {
-	bool renewed = f->http_status == 401 && x->credential != s->credential;
+	bool renewed = f->http_status == 401 && x->credential != login_credential(&s->login);
 	if (x->n_sent > 1 || renewed) {
 		s->isolate_left = renewed ? 0 : x->n_sent;
 		requeue(s, x);
