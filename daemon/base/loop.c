@@ -33,11 +33,13 @@ struct loop {
 	uint64_t turns;
 	bool now_is_fresh;              /* read since the wait of this turn */
 	bool stopped;
+	uint64_t interactive_until;     /* loop time */
 	struct loop_timer **heap;       /* by time; has room for every timer there is */
 	size_t n_heap, heap_room;
 	size_t n_timers;
 	struct list due;                /* timers taken from the heap, about to fire */
 	struct list hooks;
+	struct list last_hooks;         /* run when `hooks` is empty */
 	struct list corpses;
 };
 
@@ -224,6 +226,7 @@ int loop_new(struct loop **ret)
 	loop->armed = NEVER;
 	list_init(&loop->due);
 	list_init(&loop->hooks);
+	list_init(&loop->last_hooks);
 	list_init(&loop->corpses);
 	loop->now = clock_boot_ms();
 	r = new_base(&loop->base);
@@ -304,11 +307,18 @@ static void fire_timers(struct loop *loop)
 	}
 }
 
+static struct loop_hook *next_hook(struct loop *loop)
+{
+	struct list *list = list_empty(&loop->hooks) ? &loop->last_hooks : &loop->hooks;
+
+	return LIST_FIRST(list, struct loop_hook, link);
+}
+
 static void run_hooks(struct loop *loop)
 {
 	struct loop_hook *h;
 
-	while ((h = LIST_FIRST(&loop->hooks, struct loop_hook, link))) {
+	while ((h = next_hook(loop))) {
 		list_remove(&h->link);
 		h->fn(h->ctx);
 	}
@@ -316,7 +326,8 @@ static void run_hooks(struct loop *loop)
 
 static bool must_not_wait(const struct loop *loop)
 {
-	return !list_empty(&loop->hooks) || !list_empty(&loop->corpses) ||
+	return !list_empty(&loop->hooks) || !list_empty(&loop->last_hooks) ||
+	       !list_empty(&loop->corpses) ||
 	       (loop->n_heap && loop->heap[0]->when <= loop->now);
 }
 
@@ -363,6 +374,16 @@ uint64_t loop_turns(const struct loop *loop)
 uint64_t loop_now(const struct loop *loop)
 {
 	return loop->now;
+}
+
+void loop_note_small_request(struct loop *loop)
+{
+	loop->interactive_until = loop->now + LOOP_INTERACTIVE_MS;
+}
+
+bool loop_is_interactive(const struct loop *loop)
+{
+	return loop->now < loop->interactive_until;
 }
 
 /* --- file descriptors --- */
@@ -532,6 +553,12 @@ void loop_at_end(struct loop *loop, struct loop_hook *h)
 {
 	if (!list_linked(&h->link))
 		list_append(&loop->hooks, &h->link);
+}
+
+void loop_at_end_last(struct loop *loop, struct loop_hook *h)
+{
+	if (!list_linked(&h->link))
+		list_append(&loop->last_hooks, &h->link);
 }
 
 void loop_reap(struct loop *loop, struct loop_corpse *c, void (*fn)(void *ctx), void *ctx)

@@ -37,6 +37,14 @@ uint64_t loop_turns(const struct loop *loop);
 /* milliseconds of CLOCK_BOOTTIME at the beginning of the turn; never goes back */
 uint64_t loop_now(const struct loop *loop);
 
+/*
+ * Notes that a small request was served: the next one waits for the rest of the turn that it arrives in. For
+ * LOOP_INTERACTIVE_MS from then on the loop is interactive, and work that could fill a turn takes a short share.
+ */
+#define LOOP_INTERACTIVE_MS 100
+void loop_note_small_request(struct loop *loop);
+bool loop_is_interactive(const struct loop *loop);
+
 /* --- file descriptors --- */
 struct loop_watch;
 /*
@@ -90,6 +98,9 @@ static inline void loop_hook_init(struct loop_hook *h, void (*fn)(void *ctx), vo
 /* Runs h once at the end of this turn, however often it is asked for; a hook asked for by
    another hook runs in the same end. Called outside a turn, it runs in the next. */
 void loop_at_end(struct loop *loop, struct loop_hook *h);
+/* The same for work that fills its share of the turn: it runs after all other hooks, so that what is
+   ready to be written does not wait for it. */
+void loop_at_end_last(struct loop *loop, struct loop_hook *h);
 /* Cancels the hook; required before its memory is freed. */
 static inline void loop_hook_cancel(struct loop_hook *h) { list_remove(&h->link); }
 

@@ -83,6 +83,7 @@ static void weigh(struct work_queue *q, struct work_item *item, int64_t cost, bo
 	if (!item->heavy) {
 		q->light_item = item;
 		q->light_until = clock_mono_us() + LIGHT_US;
+		loop_note_small_request(q->loop);
 	} else {
 		stop_being_light(q, item);
 	}

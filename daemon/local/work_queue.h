@@ -15,7 +15,8 @@
  * long as they take less than half of the turn. And since a request needs two turns,
  * one for itself and one for the answer of the server, neither may be long each time:
  * while other items are light and served, the heavy ones pause for ten times as long
- * as they worked, however many they are.
+ * as they worked, however many they are. The loop is interactive then: the servers take
+ * short turns, too.
  */
 #ifndef LOCAL_WORK_QUEUE_H
 #define LOCAL_WORK_QUEUE_H

@@ -22,10 +22,14 @@
 /* the timer comes at least so often, for one that is far away notices no sleep */
 #define TICK_MS 30000
 /* The share of one server in one turn of the loop: the rest waits for the next turn, after the shares of
-   the other sources. */
-#define TURN_MS 5
+   the other sources. A bounded number of events, too, in case that the clock does not move. */
+#define TURN_US 5000
 #define TURN_BYTES (1u << 20)
 #define TURN_EVENTS 4096
+/* the share while the loop is interactive: a request for the server waits for two turns of the others, its
+   reply included */
+#define TURN_SHORT_US 100
+#define TURN_SHORT_MAX_US 500
 /* while reading is paused, how often to look whether it may go on, in ms */
 #define PAUSE_TICK 2
 /* how long to leave memory to come back */
@@ -36,7 +40,9 @@
 /* what was done in one turn */
 struct turn {
 	uint64_t number;                /* loop_turns() */
-	uint64_t began;                 /* clock_boot_ms() */
+	uint64_t began, share;          /* clock_mono_us(), and for how long */
+	uint64_t worked;                /* clock_work_us() at its end */
+	bool spent;                     /* the share was used up */
 	size_t bytes;                   /* pieces of texts, inflated */
 	unsigned events;
 	bool aborted;                   /* an exchange was aborted, possibly that of the current piece */
@@ -141,8 +147,38 @@ static void take_event(struct upstream *u, const struct session_event *event)
 /* Whether the share of this turn is used up. */
 static bool is_spent(const struct upstream *u)
 {
-	return u->turn.events >= TURN_EVENTS || u->turn.bytes >= TURN_BYTES ||
-	       clock_boot_ms() - u->turn.began >= TURN_MS;
+	return u->turn.events >= u->turn.share * TURN_EVENTS / TURN_US ||
+	       u->turn.bytes >= TURN_BYTES || clock_mono_us() - u->turn.began >= u->turn.share;
+}
+
+/*
+ * How many microseconds of this turn the server may use. While the loop is interactive, twice as many as all
+ * others used since its last turn, which includes what writing its messages to many receivers costs.
+ */
+static uint64_t share_of_turn(const struct upstream *u)
+{
+	if (!loop_is_interactive(u->loop))
+		return TURN_US;
+	uint64_t share = u->turn.spent ? 2 * (clock_work_us() - u->turn.worked) : 0;
+	if (share < TURN_SHORT_US)
+		return TURN_SHORT_US;
+	return share < TURN_SHORT_MAX_US ? share : TURN_SHORT_MAX_US;
+}
+
+/* This may be called more than once in a turn. */
+static void begin_turn(struct upstream *u)
+{
+	if (u->turn.number == loop_turns(u->loop) && u->turn.share)
+		return;
+	u->turn = (struct turn){.number = loop_turns(u->loop), .share = share_of_turn(u),
+				.began = clock_mono_us()};
+}
+
+static void end_turn(struct upstream *u, bool spent)
+{
+	u->turn.spent = spent;
+	if (spent)
+		u->turn.worked = clock_work_us();
 }
 
 enum { PULL_SPENT = 1 };
@@ -169,9 +205,13 @@ static int pull(struct upstream *u)
 
 /* ---- what the transports tell ---- */
 
+/* One with much to do does not delay the others, and what is to be written. */
 static void come_round(struct upstream *u)
 {
-	loop_at_end(u->loop, &u->hook);
+	if (u->turn.spent)
+		loop_at_end_last(u->loop, &u->hook);
+	else
+		loop_at_end(u->loop, &u->hook);
 }
 
 static void on_credential(void *ctx, const char *why)
@@ -390,10 +430,9 @@ static void on_turn_end(void *ctx)
 	session_wall_clock(u->parts->session, loop_now(u->loop), clock_unix_ms());
 	ext_files_refresh(&u->parts->ext_files, u->parts->session, loop_now(u->loop));
 	pace_settle(&u->pace, loop_now(u->loop));
-	/* this may run more than once in a turn */
-	if (u->turn.number != loop_turns(u->loop) || u->turn.began == 0)
-		u->turn = (struct turn){.number = loop_turns(u->loop), .began = clock_boot_ms()};
+	begin_turn(u);
 	r = work(u);
+	end_turn(u, r == PULL_SPENT);
 	buf_clear(&u->out);
 	cookie_jar_touch(u->parts->cookies);
 	log_when_due(u);

@@ -396,6 +396,48 @@ static void test_hook_from_outside_and_cancelled(void **state)
 	assert_string_equal(diary, "h");
 }
 
+static void on_late_hook(void *ctx)
+{
+	note('l');
+	loop_at_end(ctx, &hook);
+}
+
+/* It runs after all others, those that others asked for included; what it asks for runs in the same end. */
+static void test_last_hooks(void **state)
+{
+	struct loop *loop = *state;
+	struct loop_hook late;
+
+	loop_hook_init(&late, on_late_hook, loop);
+	loop_hook_init(&hook, note_ctx, "h");
+	loop_hook_init(&other_hook, note_ctx, "o");
+	loop_at_end_last(loop, &late);
+	loop_at_end(loop, &hook);
+	loop_at_end(loop, &other_hook);
+	turn(loop);
+	assert_string_equal(diary, "holh");
+	/* it counts as work to do, too; and where it was asked for first counts */
+	loop_at_end_last(loop, &late);
+	loop_at_end(loop, &late);
+	loop_at_end(loop, &other_hook);
+	assert_int_equal(loop_turn(loop, true), 0);
+	assert_string_equal(diary, "holholh");
+}
+
+static void test_interactive(void **state)
+{
+	struct loop *loop = *state;
+
+	assert_false(loop_is_interactive(loop));
+	loop_note_small_request(loop);
+	clock_fake(1, 1000 + LOOP_INTERACTIVE_MS - 1);
+	turn(loop);
+	assert_true(loop_is_interactive(loop));
+	clock_fake(1, 1000 + LOOP_INTERACTIVE_MS);
+	turn(loop);
+	assert_false(loop_is_interactive(loop));
+}
+
 static void test_free_buries(void **state)
 {
 	struct loop *loop;
@@ -481,6 +523,8 @@ int main(void)
 		LOOP_TEST(test_now_never_goes_back),
 		LOOP_TEST(test_order_of_a_turn),
 		LOOP_TEST(test_hook_from_outside_and_cancelled),
+		LOOP_TEST(test_last_hooks),
+		LOOP_TEST(test_interactive),
 		LOOP_TEST(test_free_buries),
 		LOOP_TEST(test_signal_stops_the_run),
 		LOOP_TEST(test_failed_allocations),

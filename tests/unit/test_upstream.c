@@ -136,6 +136,72 @@ static void test_share_websocket(void **state)
 	share_of_a_turn(*state, SESSION_WEBSOCKET);
 }
 
+struct end_of_turn {
+	struct world *world;
+	struct loop_hook hook;
+	uint64_t received;              /* … by the server when the hook ran */
+};
+
+static void note_received(void *ctx)
+{
+	struct end_of_turn *e = ctx;
+
+	e->received = received(e->world);
+}
+
+static void on_timer(void *ctx)
+{
+	struct end_of_turn *e = ctx;
+
+	loop_at_end(e->world->loop, &e->hook);
+}
+
+/*
+ * While local peers make small requests, the turns of a server with much to report are a fiftieth as long, and
+ * what others have ready at the end of a turn does not wait for them.
+ */
+static void short_turns(struct world *w, enum session_transport transport)
+{
+	struct end_of_turn e = {.world = w};
+	struct loop_timer *timer;
+	uint64_t before, base = clock_boot_ms();
+	unsigned full = 0;
+
+	use(w, transport, 1);
+	start(w);
+	subscribe(w, "/a");
+	until_connected(w);
+	await(w, "held", NULL, 1);
+	clock_fake(1700000000000, base);
+	loop_hook_init(&e.hook, note_received, &e);
+	assert_int_equal(loop_timer_new(w->loop, on_timer, &e, &timer), 0);
+	fake_command(w->fake, "burst /a 20000 m");
+	do {
+		before = received(w);
+		loop_note_small_request(w->loop);
+		loop_timer_at(timer, loop_now(w->loop));
+		assert_int_equal(loop_turn(w->loop, true), 0);
+		assert_in_range(received(w) - before, 0, 81);
+		/* from the second full turn on it is known to have much to report */
+		if (full >= 2)
+			assert_int_equal(e.received, before);
+		full = received(w) - before > 70 ? full + 1 : 0;
+	} while (received(w) < 20000);
+	loop_timer_free(timer);
+	hear(w, "\"m-20000\"");
+	assert_int_equal(count(&w->heard, "\"data\":\"m-"), 20000);
+}
+
+static void test_short_turns_longpoll(void **state)
+{
+	short_turns(*state, SESSION_LONG_POLLING);
+}
+
+static void test_short_turns_websocket(void **state)
+{
+	short_turns(*state, SESSION_WEBSOCKET);
+}
+
 /* 100 messages of 60 KB, 6 MB */
 static void publish_all(struct world *w)
 {
@@ -432,6 +498,8 @@ int main(void)
 		UPSTREAM_TEST(test_burst),
 		UPSTREAM_TEST(test_share_longpoll),
 		UPSTREAM_TEST(test_share_websocket),
+		UPSTREAM_TEST(test_short_turns_longpoll),
+		UPSTREAM_TEST(test_short_turns_websocket),
 		UPSTREAM_TEST(test_pace_longpoll),
 		UPSTREAM_TEST(test_pace_websocket),
 		UPSTREAM_TEST(test_stopped_reader),

@@ -333,6 +333,23 @@ static void test_alone_it_does_not_pause(void **state)
 	close_world(world);
 }
 
+/* The servers take short turns while small requests are served, and not because of large ones. */
+static void test_small_requests_make_the_loop_interactive(void **state)
+{
+	struct world *world = open_world();
+
+	(void)state;
+	world->w[0].cost = 1;
+	add(&world->w[0], 10);
+	while (work_item_busy(&world->w[0].item))
+		turn(world);
+	assert_false(loop_is_interactive(world->loop));
+	add(&world->w[1], 1);
+	turn(world);
+	assert_true(loop_is_interactive(world->loop));
+	close_world(world);
+}
+
 static void test_ends_others_and_itself(void **state)
 {
 	struct world *world = open_world();
@@ -381,6 +398,7 @@ int main(void)
 		cmocka_unit_test(test_heavy_ones_pause),
 		cmocka_unit_test(test_who_waits_may_be_heavy),
 		cmocka_unit_test(test_alone_it_does_not_pause),
+		cmocka_unit_test(test_small_requests_make_the_loop_interactive),
 		cmocka_unit_test(test_ends_others_and_itself),
 		cmocka_unit_test(test_no_memory),
 	};
