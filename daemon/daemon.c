@@ -44,7 +44,7 @@ struct daemon {
 	struct loop *loop;
 	struct curl_loop *curl;
 	struct hub *hub;
-	struct work_queue *work;        /* of the peers */
+	struct work_queue *work;        /* of the peers and listeners */
 	struct introspect introspect;
 	struct peer_ops ops;
 	struct servers *servers;
@@ -212,7 +212,7 @@ static int adopt_sockets(struct daemon *d, char *why, size_t why_size)
 		log_msg(LOG_L_WARNING, LOG_FIELDS({"sockets", slice_of(why)}),
 			"ignoring some of the sockets passed by systemd");
 	for (int i = 0; i < n; i++) {
-		int r = listener_adopt(d->loop, fds[i], on_accepted, d,
+		int r = listener_adopt(d->work, fds[i], on_accepted, d,
 				       &d->listeners[d->n_listeners]);
 		if (r) {
 			while (i < n)
@@ -231,7 +231,7 @@ static int listen_somewhere(struct daemon *d, char *why, size_t why_size)
 
 	if (r || d->n_listeners)
 		return r;
-	r = listener_open(d->loop, &d->config->listener, on_accepted, d, why, why_size,
+	r = listener_open(d->work, &d->config->listener, on_accepted, d, why, why_size,
 			  &d->listeners[0]);
 	if (r == 0)
 		d->n_listeners = 1;

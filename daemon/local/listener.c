@@ -3,7 +3,8 @@
  * Guarantees that nothing but a dead socket of ours is ever removed, that of
  * several daemons started at once exactly one gets the path, that nobody
  * connects before mode and group are right, that a lack of descriptors makes it
- * pause and not spin, and that connections leave some for whoever needs them. Must never know what is spoken, nor systemd.
+ * pause and not spin, that connections leave some for sessions and helpers, and
+ * that a storm of connects gets no more of a turn than other costly work.
  */
 #include "local/listener.h"
 
@@ -22,7 +23,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define ACCEPTS_PER_TURN 64
 #define PAUSE_MS 100
 /* descriptors that connections must leave to sessions and helpers; a quarter when there are few */
 #define RESERVED_FDS 64u
@@ -30,6 +30,8 @@
 
 struct listener {
 	struct loop *loop;
+	struct work_queue *queue;
+	struct work_item work;          /* accepts, one connection a step */
 	int fd, lock_fd;
 	bool bound;                     /* the path is ours: dev and ino say which file */
 	dev_t dev;
@@ -37,6 +39,7 @@ struct listener {
 	struct sockaddr_un address;     /* sun_path always ends in a NUL */
 	struct loop_watch *watch;
 	struct loop_timer *pause;
+	bool paused;                    /* until the timer `pause` */
 	bool troubled;                  /* said so in the log, and has accepted nothing since */
 	struct loop_corpse corpse;
 	listener_accepted *accepted;
@@ -299,6 +302,7 @@ static bool are_fds_short(const struct listener *l)
 static void pause_accepting(struct listener *l, const char *why)
 {
 	l->counters.paused++;
+	l->paused = true;
 	if (!l->troubled)
 		log_msg(LOG_L_WARNING, LOG_FIELDS({"socket", slice_of(l->address.sun_path)}),
 			"accepts no connections for now: %s", why);
@@ -311,6 +315,7 @@ static void on_pause_over(void *ctx)
 {
 	struct listener *l = ctx;
 
+	l->paused = false;
 	if (are_fds_short(l) || loop_watch_set(l->watch, LOOP_READ))
 		pause_accepting(l, "too many are open");
 }
@@ -324,32 +329,51 @@ static void note_accepted(struct listener *l)
 	l->troubled = false;
 }
 
+/* The watch rests while accepting waits for its share of a turn: otherwise the loop would not sleep. */
 static void on_ready(void *ctx, unsigned events)
 {
 	struct listener *l = ctx;
 
 	(void)events;
-	/* accepted() may free l: its memory lasts to the end of the turn, its fd does not */
-	for (int i = 0; i < ACCEPTS_PER_TURN && l->fd >= 0; i++) {
-		int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-		if (fd >= 0) {
-			note_accepted(l);
-			/* this one is served, but sessions must not be without descriptors */
-			if (is_reserved(fd)) {
-				pause_accepting(l, "too many are open");
-				l->accepted(l->ctx, fd);
-				return;
-			}
-			l->accepted(l->ctx, fd);
-		} else if (errno == EAGAIN) {
-			return;
-		} else if (errno != EINTR && errno != ECONNABORTED) {
-			pause_accepting(l, strerror(errno));
-			return;
-		}
-	}
+	loop_watch_set(l->watch, 0);
+	/* a connection costs as much as many small requests */
+	work_queue_resume(l->queue, &l->work);
 }
+
+/* Accepts one; false when there is none, or accepting pauses. */
+static bool accept_one(void *ctx, size_t *bytes)
+{
+	struct listener *l = ctx;
+	int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	(void)bytes;
+	if (fd >= 0) {
+		note_accepted(l);
+		/* this one is served, but sessions must not be without descriptors */
+		if (is_reserved(fd))
+			pause_accepting(l, "too many are open");
+		/* may free l: its memory lasts to the end of the turn, its fd does not */
+		l->accepted(l->ctx, fd);
+		return l->fd >= 0 && !l->paused;
+	}
+	if (errno == EINTR || errno == ECONNABORTED)
+		return true;
+	if (errno != EAGAIN)
+		pause_accepting(l, strerror(errno));
+	return false;
+}
+
+static void on_rest(void *ctx)
+{
+	struct listener *l = ctx;
+
+	if (work_item_busy(&l->work) || l->paused)
+		return;
+	if (loop_watch_set(l->watch, LOOP_READ))
+		pause_accepting(l, "out of memory");
+}
+
+static const struct work_functions work_functions = {accept_one, on_rest};
 
 /* --- life --- */
 
@@ -371,6 +395,7 @@ void listener_free(struct listener *l)
 {
 	if (!l)
 		return;
+	work_queue_cancel(l->queue, &l->work);
 	loop_watch_free(l->watch);
 	loop_timer_free(l->pause);
 	/* gone from the file system before it stops answering: nobody finds a dead socket */
@@ -386,12 +411,14 @@ void listener_free(struct listener *l)
 
 DEFINE_FREEP(listener, listener_free)
 
-static struct listener *new_listener(struct loop *loop, listener_accepted *accepted, void *ctx)
+static struct listener *new_listener(struct work_queue *work, listener_accepted *accepted, void *ctx)
 {
 	struct listener *l = calloc(1, sizeof(*l));
 
 	if (l) {
-		l->loop = loop;
+		l->loop = work_queue_loop(work);
+		l->queue = work;
+		work_item_init(&l->work, &work_functions, l);
 		l->fd = l->lock_fd = -1;
 		l->accepted = accepted;
 		l->ctx = ctx;
@@ -406,7 +433,7 @@ static int start(struct listener *l, int fd)
 	return r ? r : loop_watch_new(l->loop, fd, LOOP_READ, on_ready, l, &l->watch);
 }
 
-int listener_open(struct loop *loop, const struct listener_options *options,
+int listener_open(struct work_queue *work, const struct listener_options *options,
 		  listener_accepted *accepted, void *ctx, char *why_text, size_t why_size,
 		  struct listener **ret)
 {
@@ -418,7 +445,7 @@ int listener_open(struct loop *loop, const struct listener_options *options,
 		r = check_directory(options->path, why);
 	if (r)
 		return r;
-	l = new_listener(loop, accepted, ctx);
+	l = new_listener(work, accepted, ctx);
 	if (!l)
 		return fail(why, -ENOMEM, "%s: out of memory", options->path);
 	l->address.sun_family = AF_UNIX;
@@ -437,10 +464,10 @@ int listener_open(struct loop *loop, const struct listener_options *options,
 	return 0;
 }
 
-int listener_adopt(struct loop *loop, int fd, listener_accepted *accepted, void *ctx,
+int listener_adopt(struct work_queue *work, int fd, listener_accepted *accepted, void *ctx,
 		   struct listener **ret)
 {
-	CLEANUP(listener_freep) struct listener *l = new_listener(loop, accepted, ctx);
+	CLEANUP(listener_freep) struct listener *l = new_listener(work, accepted, ctx);
 	socklen_t len;
 	int flags, r;
 

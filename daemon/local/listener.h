@@ -9,7 +9,7 @@
 #ifndef LOCAL_LISTENER_H
 #define LOCAL_LISTENER_H
 
-#include "base/loop.h"
+#include "local/work_queue.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -33,10 +33,11 @@ enum listener_result {
 };
 
 /*
- * Opens the socket at options->path. 0; a listener_result; or a negative errno; whenever it is not
- * 0, `why` holds one line for people that names the path and what is there.
+ * Opens the socket at options->path. Accepting takes its share of `work`, which must outlive it. 0; a
+ * listener_result; or a negative errno; whenever it is not 0, `why` holds one line for people that names
+ * the path and what is there.
  */
-int listener_open(struct loop *loop, const struct listener_options *options,
+int listener_open(struct work_queue *work, const struct listener_options *options,
 		  listener_accepted *accepted, void *ctx, char *why, size_t why_size,
 		  struct listener **ret);
 /*
@@ -44,7 +45,7 @@ int listener_open(struct loop *loop, const struct listener_options *options,
  * but not unlinked at its end: who made it still has it. On failure the fd is the caller's. 0 or a
  * negative errno.
  */
-int listener_adopt(struct loop *loop, int fd, listener_accepted *accepted, void *ctx,
+int listener_adopt(struct work_queue *work, int fd, listener_accepted *accepted, void *ctx,
 		   struct listener **ret);
 
 /*

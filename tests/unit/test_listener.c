@@ -20,12 +20,14 @@
 
 struct world {
 	struct loop *loop;
+	struct work_queue *work;
 	char directory[64], path[96], why[256];
 	struct listener_options options;
 	struct listener *listener;
 	int fds[512];
 	unsigned n_fds;
 	bool free_on_accept;
+	uint64_t now;                   /* of the fake clock */
 };
 
 static void on_accepted(void *ctx, int fd)
@@ -52,6 +54,7 @@ static void world_open(struct world *w)
 	log_set_sink(quiet, NULL);
 	clock_fake(1, 1000);
 	assert_int_equal(loop_new(&w->loop), 0);
+	assert_int_equal(work_queue_new(w->loop, &w->work), 0);
 	strcpy(w->directory, "/tmp/test-listener-XXXXXX");
 	assert_non_null(mkdtemp(w->directory));
 	snprintf(w->path, sizeof(w->path), "%s/sock", w->directory);
@@ -61,7 +64,7 @@ static void world_open(struct world *w)
 static int open_listener(struct world *w)
 {
 	w->why[0] = 0;
-	return listener_open(w->loop, &w->options, on_accepted, w, w->why, sizeof(w->why),
+	return listener_open(w->work, &w->options, on_accepted, w, w->why, sizeof(w->why),
 			     &w->listener);
 }
 
@@ -78,6 +81,7 @@ static void world_close(struct world *w, const char *left)
 	for (unsigned i = 0; i < w->n_fds; i++)
 		close(w->fds[i]);
 	assert_int_equal(rmdir(w->directory), 0);
+	work_queue_free(w->work);
 	loop_free(w->loop);
 	clock_fake(UINT64_MAX, UINT64_MAX);
 }
@@ -419,7 +423,7 @@ static void test_handed_over(void **state)
 	(void)state;
 	world_open(&w);
 	fd = bind_at(w.path, SOCK_STREAM, true);
-	assert_int_equal(listener_adopt(w.loop, fd, on_accepted, &w, &w.listener), 0);
+	assert_int_equal(listener_adopt(w.work, fd, on_accepted, &w, &w.listener), 0);
 	assert_string_equal(listener_path(w.listener), w.path);
 	c = connect_to(w.path);
 	assert_int_equal(loop_turn(w.loop, true), 0);
@@ -447,23 +451,62 @@ static void test_freed_by_its_own_callback(void **state)
 	world_close(&w, NULL);
 }
 
-/* 64 a turn, so that a crowd at the door does not stop the house. */
+/* a connection costs a millisecond */
+static void on_accepted_slowly(void *ctx, int fd)
+{
+	struct world *w = ctx;
+
+	on_accepted(w, fd);
+	clock_fake(1, w->now += 1);
+}
+
+static bool do_nothing(void *ctx, size_t *bytes)
+{
+	(void)ctx;
+	(void)bytes;
+	return false;
+}
+
+static void rest(void *ctx)
+{
+	(void)ctx;
+}
+
+/* In a storm of connects small requests of others are served each turn, and accepting takes a tenth of the
+   time. When there are none, it goes on without a pause. */
 static void test_crowd(void **state)
 {
+	static const struct work_functions functions = {do_nothing, rest};
+	struct work_item ping;
 	struct world w;
 	int fds[100];
 
 	(void)state;
 	world_open(&w);
-	assert_int_equal(open_listener(&w), 0);
+	w.now = 1000;
+	assert_int_equal(listener_open(w.work, &w.options, on_accepted_slowly, &w, w.why,
+				       sizeof(w.why), &w.listener), 0);
 	for (int i = 0; i < 100; i++) {
 		fds[i] = connect_to(w.path);
 		assert_true(fds[i] >= 0);
 	}
-	assert_int_equal(loop_turn(w.loop, true), 0);
-	assert_int_equal(w.n_fds, 64);
-	assert_int_equal(loop_turn(w.loop, true), 0);
+	work_item_init(&ping, &functions, NULL);
+	while (w.now < 1400) {
+		uint64_t before = w.now;
+
+		work_queue_add(w.work, &ping);
+		assert_int_equal(loop_turn(w.loop, true), 0);
+		assert_false(work_item_busy(&ping));
+		assert_in_range(w.now, before, before + 1);
+		if (w.now == before)
+			clock_fake(1, w.now += 1);
+	}
+	assert_in_range(w.n_fds, 30, 42);
+	clock_fake(1, w.now += 1000);
+	for (unsigned left = 100 - w.n_fds; left > 0; left--)
+		assert_int_equal(loop_turn(w.loop, true), 0);
 	assert_int_equal(w.n_fds, 100);
+	work_queue_cancel(w.work, &ping);
 	for (int i = 0; i < 100; i++)
 		close(fds[i]);
 	world_close(&w, NULL);

@@ -26,6 +26,7 @@
 
 struct world {
 	struct loop *loop;
+	struct work_queue *work;
 	char directory[64], path[96], lock[112], why[256];
 	struct listener_options options;
 	struct listener *listener;
@@ -118,6 +119,7 @@ static void world_open(struct world *w)
 	log_set_sink(on_log, w);
 	clock_fake(1, 1000);
 	assert_int_equal(loop_new(&w->loop), 0);
+	assert_int_equal(work_queue_new(w->loop, &w->work), 0);
 	strcpy(w->directory, "/tmp/test-listener-XXXXXX");
 	assert_non_null(mkdtemp(w->directory));
 	snprintf(w->path, sizeof(w->path), "%s/sock", w->directory);
@@ -130,7 +132,7 @@ static void world_open(struct world *w)
 
 static int open_listener(struct world *w)
 {
-	return listener_open(w->loop, &w->options, on_accepted, w, w->why, sizeof(w->why),
+	return listener_open(w->work, &w->options, on_accepted, w, w->why, sizeof(w->why),
 			     &w->listener);
 }
 
@@ -141,6 +143,7 @@ static void world_close(struct world *w)
 	for (int fd = 0; fd < FDS; fd++)
 		assert_int_equal(is_open(fd), w->open_before[fd]);
 	assert_int_equal(rmdir(w->directory), 0);
+	work_queue_free(w->work);
 	loop_free(w->loop);
 	clock_fake(UINT64_MAX, UINT64_MAX);
 }
