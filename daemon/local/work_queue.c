@@ -32,10 +32,9 @@ struct work_queue {
 	struct list heavy;              /* all others that are busy or in debt */
 	size_t n_busy;
 	uint64_t clock;                 /* clock_work_us() when the last visit ended */
-	/* by clock_mono_us(): heavy items pause until the earlier of both */
-	uint64_t pause_until, light_until;
+	struct list recent;             /* light items, the one that was served last first */
+	uint64_t pause_until;           /* by clock_mono_us() */
 	int64_t heavy_us;               /* what heavy items used in this turn */
-	struct work_item *light_item;   /* the light one that was served last, or NULL */
 	struct work_item *served;       /* whose functions run; NULL: cancelled meanwhile */
 };
 
@@ -56,18 +55,26 @@ static void move_to_end(struct work_queue *q, struct work_item *item)
 /* how many microseconds the heavy items pause from `now` on */
 static uint64_t pause_left(const struct work_queue *q, uint64_t now)
 {
-	uint64_t end = q->pause_until < q->light_until ? q->pause_until : q->light_until;
+	struct work_item *light = LIST_FIRST(&q->recent, struct work_item, recent);
+	uint64_t light_until = light ? light->light_at + LIGHT_US : 0;
+	uint64_t end = q->pause_until < light_until ? q->pause_until : light_until;
 
 	return end > now ? end - now : 0;
 }
 
-/* No heavy item pauses any longer because of this one. */
-static void stop_being_light(struct work_queue *q, const struct work_item *item)
+/* The heavy items pause for the sake of this one. */
+static void note_light(struct work_queue *q, struct work_item *item)
 {
-	if (q->light_item != item)
-		return;
-	q->light_item = NULL;
-	q->light_until = 0;
+	list_remove(&item->recent);
+	list_prepend(&q->recent, &item->recent);
+	item->light_at = clock_mono_us();
+	loop_note_small_request(q->loop);
+}
+
+/* No heavy item pauses any longer because of this one, but possibly because of another. */
+static void stop_being_light(struct work_item *item)
+{
+	list_remove(&item->recent);
 }
 
 /* Whether the item is heavy after this visit. Heavy ones pause, but none for its own requests when it was
@@ -80,13 +87,11 @@ static void weigh(struct work_queue *q, struct work_item *item, int64_t cost, bo
 	item->heavy = more || item->weight >= WORK_LIGHT_US || cost >= WORK_QUANTUM_US;
 	if (item->heavy || was_heavy)
 		q->heavy_us += cost < DEBT_MAX_US ? cost : DEBT_MAX_US;
-	if (!item->heavy) {
-		q->light_item = item;
-		q->light_until = clock_mono_us() + LIGHT_US;
-		loop_note_small_request(q->loop);
-	} else {
-		stop_being_light(q, item);
-	}
+	if (item->heavy)
+		stop_being_light(item);
+	else if (!item->resumed)
+		note_light(q, item);
+	item->resumed = more && item->resumed;
 }
 
 static int64_t cost_of(uint64_t us, size_t steps, size_t bytes)
@@ -196,6 +201,7 @@ int work_queue_new(struct loop *loop, struct work_queue **ret)
 	q->loop = loop;
 	list_init(&q->light);
 	list_init(&q->heavy);
+	list_init(&q->recent);
 	if (loop_timer_new(loop, on_timer, q, &q->timer)) {
 		free(q);
 		return -ENOMEM;
@@ -208,7 +214,7 @@ void work_queue_free(struct work_queue *q)
 {
 	if (!q)
 		return;
-	assert(list_empty(&q->light) && list_empty(&q->heavy));
+	assert(list_empty(&q->light) && list_empty(&q->heavy) && list_empty(&q->recent));
 	loop_timer_free(q->timer);
 	free(q);
 }
@@ -222,6 +228,7 @@ void work_item_init(struct work_item *item, const struct work_functions *functio
 {
 	*item = (struct work_item){.functions = functions, .ctx = ctx};
 	list_init(&item->link);
+	list_init(&item->recent);
 }
 
 static void add_to(struct work_queue *q, struct list *list, struct work_item *item)
@@ -245,7 +252,8 @@ void work_queue_add(struct work_queue *q, struct work_item *item)
 void work_queue_resume(struct work_queue *q, struct work_item *item)
 {
 	/* it would wait for itself */
-	stop_being_light(q, item);
+	stop_being_light(item);
+	item->resumed = true;
 	add_to(q, &q->heavy, item);
 }
 
@@ -253,10 +261,9 @@ void work_queue_cancel(struct work_queue *q, struct work_item *item)
 {
 	set_busy(q, item, false);
 	list_remove(&item->link);
+	stop_being_light(item);
 	if (q->served == item)
 		q->served = NULL;
-	if (q->light_item == item)
-		q->light_item = NULL;
 }
 
 bool work_queue_delays(const struct work_queue *q, const struct work_item *item)

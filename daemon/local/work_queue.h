@@ -53,11 +53,14 @@ struct work_functions {
 /* Private to work_queue.c. */
 struct work_item {
 	struct list link;               /* one of the queue's lists */
+	struct list recent;             /* the queue's list of light items */
 	const struct work_functions *functions;
 	void *ctx;
 	int64_t credit;                 /* microseconds; negative: debt */
 	int64_t weight;                 /* microseconds: what its last visits cost on average */
+	uint64_t light_at;              /* clock_mono_us() of its last visit, while in that list */
 	bool heavy;
+	bool resumed;                   /* its work is known to cost much */
 	bool busy;                      /* has steps to do */
 };
 

@@ -291,6 +291,53 @@ static void test_heavy_ones_pause(void **state)
 	close_world(world);
 }
 
+/* In a storm of peers that ask for a little and leave, which costs much, the heavy ones pause all the time for
+   the sake of one that stays. */
+static void test_one_that_leaves_ends_no_pause(void **state)
+{
+	struct world *world = open_world();
+
+	(void)state;
+	world->w[2].cost = 1;
+	add(&world->w[2], 1000);
+	turn(world);
+	for (uint64_t end = world->now + 400; world->now < end;) {
+		add(&world->w[0], 1);
+		turn(world);
+		add(&world->w[1], 1);
+		turn(world);
+		/* it leaves: that waits with the heavy ones */
+		world->w[1].left++;
+		work_queue_resume(world->queue, &world->w[1].item);
+		turn(world);
+		work_queue_cancel(world->queue, &world->w[1].item);
+		world->w[1].left = 0;
+		pass(world, 1);
+	}
+	assert_in_range(world->w[2].done, 30, 45);
+	close_world(world);
+}
+
+/* What is known to cost much makes no other pause, although it cost little this time. */
+static void test_resumed_ones_make_none_pause(void **state)
+{
+	struct world *world = open_world();
+
+	(void)state;
+	world->w[1].cost = 1;
+	add(&world->w[1], 100);
+	turn(world);
+	for (unsigned i = 0; i < 20; i++) {
+		world->w[0].left++;
+		work_queue_resume(world->queue, &world->w[0].item);
+		turn(world);
+		turn(world);
+	}
+	assert_in_range(world->w[1].done, 20, 41);
+	assert_false(loop_is_interactive(world->loop));
+	close_world(world);
+}
+
 /* Peers that wait for each reply pause, too, when what they ask for costs much. */
 static void test_who_waits_may_be_heavy(void **state)
 {
@@ -396,6 +443,8 @@ int main(void)
 		cmocka_unit_test(test_resumed_ones_are_not_idle),
 		cmocka_unit_test(test_idle_ones_keep_half_free),
 		cmocka_unit_test(test_heavy_ones_pause),
+		cmocka_unit_test(test_one_that_leaves_ends_no_pause),
+		cmocka_unit_test(test_resumed_ones_make_none_pause),
 		cmocka_unit_test(test_who_waits_may_be_heavy),
 		cmocka_unit_test(test_alone_it_does_not_pause),
 		cmocka_unit_test(test_small_requests_make_the_loop_interactive),
