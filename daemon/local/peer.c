@@ -323,13 +323,14 @@ static void on_rest(void *ctx)
 
 static const struct work_functions work_functions = {on_step, on_rest};
 
-/* What is known to cost much waits after the small requests of others: a lot of input, and the end of a peer,
-   which may hold many subscriptions. */
+/* What is known to cost much waits after the small requests of others: a lot of input, and the beginning and
+   the end of a peer, of which there may be a storm, and which may hold many subscriptions. */
 static void add_work(struct peer *p)
 {
 	if (p->state >= PEER_CLOSING || must_pause(p))
 		return;
-	if ((p->suspended & PEER_SUSPEND_END) || frame_pending(&p->reader) > SMALL_INPUT)
+	if (p->state == PEER_GREETING || (p->suspended & PEER_SUSPEND_END) ||
+	    frame_pending(&p->reader) > SMALL_INPUT)
 		work_queue_resume(p->queue, &p->work);
 	else
 		work_queue_add(p->queue, &p->work);

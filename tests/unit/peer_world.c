@@ -47,6 +47,8 @@ static bool on_frame(void *ctx, struct peer *p, struct slice body)
 		 body.p, peer_is_retried(p) ? " again" : "");
 	if (slice_eq(body, SLICE("later")))
 		return peer_is_retried(p);
+	if (slice_eq(body, SLICE("hello")) && w->hello_ms)
+		clock_fake(1, clock_boot_ms() + w->hello_ms);
 	if (slice_eq(body, SLICE("hello")))
 		peer_set_hello_done(p);
 	else if (slice_eq(body, SLICE("close")))

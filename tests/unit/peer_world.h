@@ -28,7 +28,7 @@ struct world {
 	struct frame_reader heard;      /* what the other end read */
 	char frames[4096];              /* "[body]" of each frame the handler got, cut */
 	unsigned n_frames, gone, closed;
-	uint64_t gone_ms;               /* how long its end takes the handler */
+	uint64_t hello_ms, gone_ms;     /* how long its hello and its end take the handler */
 	enum protocol_error code;
 };
 

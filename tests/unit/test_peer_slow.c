@@ -234,22 +234,75 @@ static unsigned count_gone(const struct world crowd[CROWD])
 	return n;
 }
 
+static unsigned count_greeted(const struct world crowd[CROWD])
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < CROWD; i++)
+		n += crowd[i].n_frames;
+	return n;
+}
+
+static void open_crowd(struct world *w, const struct world *like, struct world crowd[CROWD])
+{
+	struct peer_options options;
+
+	peer_options_default(&options);
+	for (unsigned i = 0; i < CROWD; i++) {
+		crowd[i] = *like;
+		crowd[i].loop = w->loop;
+		crowd[i].work = w->work;
+		world_connect(&crowd[i], &options);
+		say(&crowd[i], "hello");
+	}
+}
+
+static void close_crowd(struct world crowd[CROWD])
+{
+	for (unsigned i = 0; i < CROWD; i++)
+		frame_reader_fini(&crowd[i].heard);
+}
+
+/* A hello costs more than a small request: when a crowd arrives at once, the requests of others are handled
+   first. */
+static void test_a_crowd_that_arrives_takes_turns(void **state)
+{
+	struct world w, crowd[CROWD], like = {.hello_ms = 2};
+
+	(void)state;
+	world_open(&w);
+	say(&w, "hello");
+	open_crowd(&w, &like, crowd);
+	while (count_greeted(crowd) < CROWD) {
+		unsigned frames = w.n_frames, greeted = count_greeted(crowd);
+		char bytes[64];
+
+		say_raw(&w, bytes, put_frame(bytes, "x"));
+		assert_int_equal(loop_turn(w.loop, false), 0);
+		assert_int_equal(w.n_frames, frames + 1);
+		assert_in_range(count_greeted(crowd), greeted, greeted + 1);
+		clock_fake(1, clock_boot_ms() + 30);
+	}
+	for (unsigned i = 0; i < CROWD; i++)
+		close(crowd[i].fd);
+	settle(&w);
+	assert_int_equal(count_gone(crowd), CROWD);
+	close_crowd(crowd);
+	world_close(&w);
+}
+
 /* The end of a peer with many subscriptions takes long: when a crowd leaves at once, one ends in a turn, and
    the requests of others are handled in between. */
 static void test_a_crowd_that_leaves_takes_turns(void **state)
 {
-	struct world w, crowd[CROWD] = {{0}};
-	struct peer_options options;
+	struct world w, crowd[CROWD], like = {.gone_ms = 2};
 
 	(void)state;
 	for (unsigned half_closed = 0; half_closed < 2; half_closed++) {
 		world_open(&w);
-		peer_options_default(&options);
 		say(&w, "hello");
+		open_crowd(&w, &like, crowd);
 		for (unsigned i = 0; i < CROWD; i++) {
-			crowd[i] = (struct world){.loop = w.loop, .work = w.work, .gone_ms = 2};
-			world_connect(&crowd[i], &options);
-			say(&crowd[i], "hello");
 			/* what it does not read makes its end a reset */
 			push(crowd[i].peer, 10);
 			if (half_closed)
@@ -268,8 +321,7 @@ static void test_a_crowd_that_leaves_takes_turns(void **state)
 			assert_in_range(count_gone(crowd), gone, gone + 1);
 			clock_fake(1, clock_boot_ms() + 30);
 		}
-		for (unsigned i = 0; i < CROWD; i++)
-			frame_reader_fini(&crowd[i].heard);
+		close_crowd(crowd);
 		world_close(&w);
 	}
 }
@@ -381,6 +433,7 @@ int main(void)
 		cmocka_unit_test(test_overrun_closes),
 		cmocka_unit_test(test_reading_stops_at_half),
 		cmocka_unit_test(test_many_small_frames_do_not_block_others),
+		cmocka_unit_test(test_a_crowd_that_arrives_takes_turns),
 		cmocka_unit_test(test_a_crowd_that_leaves_takes_turns),
 		cmocka_unit_test(test_writes_until_the_socket_is_full),
 		cmocka_unit_test(test_one_large_reply_at_a_time),
