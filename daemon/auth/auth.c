@@ -296,7 +296,7 @@ static int make(struct auth *a, const struct auth_options *o)
 	if (!r)
 		r = auth_copy(o->header, &a->header);
 	if (!r && !o->source)
-		r = auth_path(o->file, o->systemd, &a->path);
+		r = auth_copy(o->file, &a->path);
 	if (!r)
 		r = loop_timer_new(a->loop, on_timer, a, &a->timer);
 	if (r)

@@ -20,13 +20,12 @@
 
 struct auth;
 
-/* Times in milliseconds. Of file, systemd and source exactly one is set. */
+/* Times in milliseconds. Of file and source exactly one is set. */
 struct auth_options {
 	const char *name;               /* of the server, for the log */
 	enum auth_kind kind;
 	const char *header;             /* the name of AUTH_HEADER; the path of AUTH_EXT */
 	const char *file;               /* read again at each use when it has changed */
-	const char *systemd;            /* the same, in $CREDENTIALS_DIRECTORY */
 	struct auth_source *source;     /* taken over, also when auth_new() fails */
 	uint64_t lifetime;              /* of what names none itself; 0: until it is rejected */
 	uint64_t backoff_min, backoff_max;

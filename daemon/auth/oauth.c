@@ -466,7 +466,7 @@ static int copy_texts(struct oauth *o, const struct auth_oauth_options *from)
 		     {from->jwt_key_id, &o->key_id}, {issuer, &o->issuer},
 		     {first_of(from->jwt_subject, issuer), &o->subject},
 		     {first_of(from->jwt_audience, from->url), &o->audience}};
-	int r = auth_path(from->secret_file, from->secret_systemd, &o->secret_path);
+	int r = auth_copy(from->secret_file, &o->secret_path);
 
 	for (size_t i = 0; !r && i < sizeof(texts) / sizeof(texts[0]); i++)
 		r = auth_copy(texts[i].from, texts[i].to);

@@ -27,7 +27,7 @@ struct auth_oauth_options {
 	enum oauth_grant grant;
 	enum oauth_client_auth client_auth;
 	const char *client_id;
-	const char *secret_file, *secret_systemd;       /* one of them, or neither */
+	const char *secret_file;
 	const char *refresh_file;       /* of OAUTH_REFRESH_TOKEN */
 	bool refresh_save;              /* a refresh token that the server replaced goes there */
 	const char *scope, *audience;

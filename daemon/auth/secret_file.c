@@ -11,20 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-int auth_path(const char *file, const char *systemd, char **ret)
-{
-	const char *directory = getenv("CREDENTIALS_DIRECTORY");
-
-	if (!systemd)
-		return auth_copy(file, ret);
-	/* without one, reading says that this file is not there, which is so */
-	if (asprintf(ret, "%s/%s", directory ? directory : "$CREDENTIALS_DIRECTORY", systemd) < 0) {
-		*ret = NULL;
-		return -ENOMEM;
-	}
-	return 0;
-}
-
 int auth_read_file(const char *path, size_t max, struct buf *out, char *why)
 {
 	int r;

@@ -4,10 +4,6 @@
 
 #include "auth/answer.h"
 
-/* Where it is: the path `file`, or the credential `systemd` in $CREDENTIALS_DIRECTORY; NULL when
-   both are. The caller frees *ret. 0 or -ENOMEM. */
-int auth_path(const char *file, const char *systemd, char **ret);
-
 /* Reads a file of one line. 0; or -1 with words in `why` (AUTH_WHY_MAX bytes) that tell the path, and
    *ret is to be wiped all the same. */
 int auth_read_line(const char *path, struct auth_secret *ret, char *why);

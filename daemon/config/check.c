@@ -43,6 +43,9 @@ static bool check_readable(struct config_report *r, const struct config_server *
 {
 	if (faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) == 0)
 		return true;
+	/* systemd provides its credentials to the service alone */
+	if (strncmp(path, CONFIG_CREDENTIALS, strlen(CONFIG_CREDENTIALS)) == 0 && !getenv("CREDENTIALS_DIRECTORY"))
+		return false;
 	if (errno != EACCES) {
 		warn_of(r, s, option, "%s %s: %m", option, path);
 		return false;
@@ -83,11 +86,6 @@ static void check_program(struct config_report *r, const struct config_server *s
 		warn_of(r, s, "credential-command", "credential-command %s: %m", path);
 }
 
-static const char *const ext_files[] = {
-	[SESSION_EXT_HANDSHAKE] = "handshake-ext-file", [SESSION_EXT_CONNECT] = "connect-ext-file",
-	[SESSION_EXT_SUBSCRIBE] = "subscribe-ext-file", [SESSION_EXT_PUBLISH] = "publish-ext-file",
-};
-
 static void check_files(struct config_report *r, const struct config_server *s)
 {
 	check_file(r, s, "tls-ca", s->upstream.http.ca_file);
@@ -95,9 +93,9 @@ static void check_files(struct config_report *r, const struct config_server *s)
 	check_secret_file(r, s, s->upstream.http.key_file ? "tls-key" : "tls-cert",
 			  s->upstream.http.key_file ? s->upstream.http.key_file : s->upstream.http.cert_file);
 	for (int i = 0; i < SESSION_EXTS; i++)
-		check_secret_file(r, s, ext_files[i], s->upstream.ext_files[i]);
-	check_secret_file(r, s, "header-file", s->upstream.http.header_file);
-	check_secret_file(r, s, "cookie-file", s->upstream.cookies.preset_file);
+		check_secret_file(r, s, "ext", s->upstream.ext_files[i]);
+	check_secret_file(r, s, "header", s->upstream.http.header_file);
+	check_secret_file(r, s, "cookie", s->upstream.cookies.preset_file);
 	check_secret_file(r, s, "credential-file", s->auth.file);
 	check_secret_file(r, s, "oauth-client-secret-file", s->oauth.secret_file);
 	check_secret_file(r, s, "oauth-refresh-token-file", s->oauth.refresh_file);
@@ -135,7 +133,6 @@ static void check_credential(struct config_report *r, struct config_server *s)
 	const struct {
 		const char *value, *option;
 	} sources[] = {{c->file, "credential-file"},
-		       {c->systemd, "credential-systemd"},
 		       {s->credential_command, "credential-command"},
 		       {s->credential_extension, "credential-extension"},
 		       {s->oauth.url, "oauth-token-url"}};
@@ -150,7 +147,7 @@ static void check_credential(struct config_report *r, struct config_server *s)
 	}
 	if (!chosen && c->kind != AUTH_NONE)
 		config_server_error(r, s, "a credential needs a source: credential-file, "
-			    "credential-systemd, credential-command, credential-extension or "
+			    "credential-command, credential-extension or "
 			    "oauth-token-url");
 	if (chosen && c->kind == AUTH_NONE)
 		c->kind = AUTH_BEARER;
@@ -216,15 +213,6 @@ static void check_tls(struct config_report *r, const struct config_server *s, co
 /* Where things go: the urls, and what has one of its own. */
 static void check_urls(struct config_report *r, const struct config_server *s)
 {
-	static const char *const names[] = {
-		[ENDPOINT_HANDSHAKE] = "url-handshake",
-		[ENDPOINT_CONNECT] = "url-connect",
-		[ENDPOINT_SUBSCRIBE] = "url-subscribe",
-		[ENDPOINT_PUBLISH] = "url-publish",
-		[ENDPOINT_DISCONNECT] = "url-disconnect",
-		[ENDPOINT_WEBSOCKET] = "url-websocket",
-	};
-
 	if (s->upstream.urls.n == 0) {
 		config_server_error(r, s, "it has no url; add one, as in url = https://example.com/cometd");
 		return;
@@ -234,10 +222,12 @@ static void check_urls(struct config_report *r, const struct config_server *s)
 	for (int i = 0; i < ENDPOINTS; i++) {
 		if (!s->upstream.endpoints.urls[i])
 			continue;
-		check_tls(r, s, names[i], names[i], s->upstream.endpoints.urls[i]);
+		char what[64];
+		snprintf(what, sizeof(what), "url-for = %s", config_endpoint_names[i]);
+		check_tls(r, s, "url-for", what, s->upstream.endpoints.urls[i]);
 		if (s->upstream.urls.n > 1 && strstr(s->upstream.endpoints.urls[i], "://"))
 			config_server_error(r, s, "%s would lead from every url to one place; with several "
-					   "of them it is a path", names[i]);
+					   "of them it is a path", what);
 	}
 }
 
@@ -249,7 +239,7 @@ static void check_transports(struct config_report *r, const struct config_server
 		enum session_transport of;
 		const char *option;
 	} rows[] = {
-		{s->upstream.endpoints.urls[ENDPOINT_WEBSOCKET], SESSION_WEBSOCKET, "url-websocket"},
+		{s->upstream.endpoints.urls[ENDPOINT_WEBSOCKET], SESSION_WEBSOCKET, "url-for"},
 		{s->upstream.websocket_protocol, SESSION_WEBSOCKET, "websocket-protocol"},
 		{s->upstream.websocket_compression, SESSION_WEBSOCKET, "websocket-compression"},
 		{s->upstream.endpoints.append != ENDPOINT_APPEND_NOTHING, SESSION_LONG_POLLING, "url-append-type"},
@@ -266,12 +256,6 @@ static void check_transports(struct config_report *r, const struct config_server
 
 static void check_server(struct config_report *r, struct config_server *s)
 {
-	if (s->upstream.session.backoff_min > s->upstream.session.backoff_max)
-		config_server_error(r, s, "backoff-min is above backoff-max");
-	for (int i = 0; i < SESSION_EXTS; i++)
-		if (s->upstream.ext_files[i] && s->upstream.ext[i])
-			config_server_error(r, s, "%s and %.*s cannot both be", ext_files[i],
-					    (int)strlen(ext_files[i]) - 5, ext_files[i]);
 	if (s->upstream.http.key_file && !s->upstream.http.cert_file)
 		config_server_error(r, s, "tls-key needs a tls-cert");
 	check_proxy(r, s);

@@ -229,8 +229,13 @@ static void on_section(struct loader *l, struct slice line)
 static void unknown_option(struct loader *l, const char *name)
 {
 	const struct config_option *hint = config_row_hint(l->section->kind, name);
+	const char *instead;
 
-	if (hint)
+	if (config_removed(name, &instead))
+		line_error(l, instead ? "there is no option \"%s\" any more; write %s" :
+				       "there is no option \"%s\" any more; remove this line%s",
+			   name, instead ? instead : "");
+	else if (hint)
 		line_error(l, "unknown option \"%s\" in [%s]; did you mean \"%s\" in [%s]?", name,
 			   l->section->kind, hint->name, hint->section);
 	else
@@ -344,13 +349,13 @@ static bool check_text(struct loader *l, struct slice line)
 static bool check_line(struct loader *l, struct slice line, size_t max)
 {
 	if (line.n > max)
-		line_error(l, "a line has at most %zu bytes; a header-file may hold longer ones",
+		line_error(l, "a line has at most %zu bytes; a file of headers (header = @FILE) may hold longer ones",
 			   max);
 	else if (!memchr(line.p, '=', line.n) || line.p[0] == '=')
 		line_error(l, "neither a section, nor \"option = value\", nor a comment");
 	else if (has_inline_comment(line))
 		line_error(l, "\" ;\" would begin a comment; a comment needs its own line, and a "
-			      "header that has it needs a header-file");
+			      "header that has it needs a file (header = @FILE)");
 	else
 		return true;
 	return false;

@@ -1,11 +1,11 @@
-/* Compares two configurations by the texts of their options. */
+/* Compares two configurations, by the values of their options where these are plain, else by their texts. */
 #include "config/diff.h"
 
 #include "config/option.h"
 
 #include <string.h>
 
-static bool is_same(const struct config_source *a, const struct config_source *b)
+static bool is_same_text(const struct config_source *a, const struct config_source *b)
 {
 	if (a->texts.n != b->texts.n)
 		return false;
@@ -15,17 +15,31 @@ static bool is_same(const struct config_source *a, const struct config_source *b
 	return true;
 }
 
-static void diff(const char *section, const char *server, const struct config_source *old,
-		 const struct config_source *now,
+/* One side: a struct config or config_server, and where its options come from. */
+struct side {
+	const void *base;
+	const struct config_source *sources;
+};
+
+static bool is_same(const struct config_row *row, size_t i, const struct side *a, const struct side *b)
+{
+	size_t size = row->kind->size;
+
+	if (!size)
+		return is_same_text(&a->sources[i], &b->sources[i]);
+	return memcmp((const char *)a->base + row->offset, (const char *)b->base + row->offset, size) == 0;
+}
+
+static void diff(const char *section, const char *server, const struct side *old, const struct side *now,
 		 void (*changed)(void *ctx, const struct config_difference *d), void *ctx)
 {
 	const struct config_row *row;
 
 	for (size_t i = 0; (row = config_row(i)); i++) {
 		const struct config_difference d = {.server = server, .option = row->option.name,
-						    .place = now[i].place, .change = row->change};
+						    .place = now->sources[i].place, .change = row->change};
 
-		if (strcmp(row->option.section, section) == 0 && !is_same(&old[i], &now[i]))
+		if (strcmp(row->option.section, section) == 0 && !is_same(row, i, old, now))
 			changed(ctx, &d);
 	}
 }
@@ -33,13 +47,13 @@ static void diff(const char *section, const char *server, const struct config_so
 void config_diff_bridge(const struct config *old, const struct config *now,
 			void (*changed)(void *ctx, const struct config_difference *d), void *ctx)
 {
-	diff("bridge", NULL, old->sources, now->sources, changed, ctx);
+	diff("bridge", NULL, &(struct side){old, old->sources}, &(struct side){now, now->sources}, changed, ctx);
 }
 
 void config_diff_server(const struct config_server *old, const struct config_server *now,
 			void (*changed)(void *ctx, const struct config_difference *d), void *ctx)
 {
-	diff("server", now->name, old->sources, now->sources, changed, ctx);
+	diff("server", now->name, &(struct side){old, old->sources}, &(struct side){now, now->sources}, changed, ctx);
 }
 
 struct config_server *config_find_server(const struct config *c, const char *name)

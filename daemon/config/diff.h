@@ -5,7 +5,7 @@
 #define CONFIG_DIFF_H
 
 #include "config/config.h"
-#include "config/setter.h"
+#include "config/kinds.h"
 
 #include <stdbool.h>
 
@@ -18,8 +18,8 @@ struct config_difference {
 	enum config_change change;
 };
 
-/* Calls changed(ctx, …) for each option of [bridge] that differs. Options are compared as they are
-   written: "10s" and "10000ms" differ. */
+/* Calls changed(ctx, …) for each option of [bridge] that differs: "10s" and "10000ms" do not.
+   Lists and texts are compared as they are written. */
 void config_diff_bridge(const struct config *old, const struct config *now,
 			void (*changed)(void *ctx, const struct config_difference *d), void *ctx);
 /* The same for a server of both. */

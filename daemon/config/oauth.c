@@ -37,8 +37,7 @@ static const char *jwt_option(const struct auth_oauth_options *o)
 
 static const char *secret_option(const struct auth_oauth_options *o)
 {
-	return FIRST_OF({o->secret_file != NULL, "oauth-client-secret-file"},
-			{o->secret_systemd != NULL, "oauth-client-secret-systemd"});
+	return o->secret_file ? "oauth-client-secret-file" : NULL;
 }
 
 static void check_alone(struct config_report *r, const struct config_server *s)
@@ -62,9 +61,6 @@ static void check_client(struct config_report *r, const struct config_server *s)
 {
 	const struct auth_oauth_options *o = &s->oauth;
 
-	if (o->secret_file && o->secret_systemd)
-		config_server_error(r, s, "oauth-client-secret-file and "
-				    "oauth-client-secret-systemd; a client has one secret");
 	if (secret_option(o) && !o->client_id)
 		config_server_error(r, s, "%s needs an oauth-client-id", secret_option(o));
 }
@@ -77,8 +73,7 @@ static void check_grant(struct config_report *r, const struct config_server *s)
 	switch (o->grant) {
 	case OAUTH_CLIENT_CREDENTIALS:
 		missing = FIRST_OF({!o->client_id, "an oauth-client-id"},
-				   {!secret_option(o), "an oauth-client-secret-file or "
-						       "oauth-client-secret-systemd"});
+				   {!secret_option(o), "an oauth-client-secret-file"});
 		break;
 	case OAUTH_REFRESH_TOKEN:
 		missing = FIRST_OF({!o->refresh_file, "an oauth-refresh-token-file"},

@@ -2,7 +2,7 @@
  * Owns the table of options. Guarantees that the default a person reads is
  * the default the daemon uses, for both are the same text, read by the same
  * setter. Must never know files or lines, nor how a value is read
- * (setter.c).
+ * (kinds.c).
  */
 #include "config/option.h"
 
@@ -61,55 +61,23 @@ static const struct config_row table[] = {
 	  "advises are ignored, because they would receive the credentials",
 	  "https://example.com/cometd", true, NULL, NULL, NULL},
 	 &config_kind_url, SERVER(upstream.urls), 0, CONFIG_NEW_SESSION},
-	{{"server", "url-handshake", "URL or path", NULL,
-	  "URL for handshakes over long-polling, absolute or relative to url (see URLS). Without "
-	  "it, url",
-	  "/notifications/handshake", false, NULL, NULL, NULL},
-	 &config_kind_endpoint, SERVER(upstream.endpoints.urls[ENDPOINT_HANDSHAKE]), 0, CONFIG_NEW_SESSION},
-	{{"server", "url-connect", "URL or path", NULL,
-	  "The same for connects",
-	  "/notifications/connect", false, NULL, NULL, NULL},
-	 &config_kind_endpoint, SERVER(upstream.endpoints.urls[ENDPOINT_CONNECT]), 0, CONFIG_NEW_SESSION},
-	{{"server", "url-subscribe", "URL or path", NULL,
-	  "The same for subscribes and unsubscribes",
-	  "subscribe", false, NULL, NULL, NULL},
-	 &config_kind_endpoint, SERVER(upstream.endpoints.urls[ENDPOINT_SUBSCRIBE]), 0, CONFIG_NEW_SESSION},
-	{{"server", "url-publish", "URL or path", NULL,
-	  "The same for publishes",
-	  "publish", false, NULL, NULL, NULL},
-	 &config_kind_endpoint, SERVER(upstream.endpoints.urls[ENDPOINT_PUBLISH]), 0, CONFIG_NEW_SESSION},
-	{{"server", "url-disconnect", "URL or path", NULL,
-	  "The same for disconnects",
-	  "disconnect", false, NULL, NULL, NULL},
-	 &config_kind_endpoint, SERVER(upstream.endpoints.urls[ENDPOINT_DISCONNECT]), 0, CONFIG_NEW_SESSION},
-	{{"server", "url-websocket", "URL or path", NULL,
-	  "The same for the WebSocket, which carries all messages",
-	  "wss://push.example.com/cometd", false, NULL, NULL, NULL},
-	 &config_kind_endpoint, SERVER(upstream.endpoints.urls[ENDPOINT_WEBSOCKET]), 0, CONFIG_NEW_SESSION},
+	{{"server", "url-for", "kind and URL or path", NULL,
+	  "URL for one kind of message over long-polling, handshake, connect, subscribe (also for "
+	  "unsubscribe), publish or disconnect; or websocket, for the WebSocket, which carries all "
+	  "messages. The URL is absolute or relative to url (see URLS). Without it, url",
+	  "publish /notifications/publish", true, NULL, NULL, NULL},
+	 &config_kind_endpoint, SERVER(upstream.endpoints), 0, CONFIG_NEW_SESSION},
 	{{"server", "url-append-type", "off, js, java", "off",
 	  "Append the type of the message to the path of url, as CometD's JavaScript or Java "
 	  "client does, except where one of the options above gives another URL (see URLS)",
 	  "java", false, NULL, NULL, NULL},
 	 &config_kind_choice, SERVER(upstream.endpoints.append), ENDPOINT_APPEND_NOTHING, CONFIG_NEW_SESSION},
-	{{"server", "url-failures", "number", "3",
-	  "With several url options: how many failures in a row, after every transport was tried, "
-	  "make the daemon use the next url. A connection that is refused, closed or not answered "
-	  "in time is a failure, and so is an invalid answer; a server that rejects the "
-	  "credentials or a request is not",
-	  "1", false, "1", "1000", NULL},
-	 &config_kind_number, SERVER(upstream.session.url_failures), 0, CONFIG_NEW_SESSION},
-	{{"server", "url-retry", "duration", "5m",
-	  "With several url options: how long a later url is used before the first one is tried "
-	  "again, at the next handshake that is needed anyway. With never, the first url is used "
-	  "again only after all others have failed",
-	  "1h", false, "1s", "24h", "never"},
-	 &config_kind_duration, SERVER(upstream.session.url_retry), UINT64_MAX, CONFIG_NEW_SESSION},
-	{{"server", "url-return", "wait, break", "wait",
-	  "How a session at a later url returns to the first one: wait uses the next handshake "
-	  "that is needed anyway; break ends the session when url-retry has passed, and each time "
-	  "messages may be missed",
-	  "break", false, NULL, NULL, NULL},
-	 &config_kind_choice, SERVER(upstream.session.url_return), 0, CONFIG_NEW_SESSION},
+	{{"server", "url-return", "wait or break and a duration, or never", "wait 5m",
+	  "How a session at a later url returns to the first one: after this time, wait uses the "
+	  "next handshake that is needed anyway; break ends the session, and each time messages may "
+	  "be missed. With never, the first url is used again only after all others have failed",
+	  "break 1h", false, "1s", "24h", NULL},
+	 &config_kind_url_return, SERVER(upstream.session), 0, CONFIG_NEW_SESSION},
 	{{"server", "url-shared", "yes or no", "no",
 	  "The servers at all url options share their sessions: a session continues at the next "
 	  "url without a new handshake, and replay with the same ids",
@@ -124,27 +92,20 @@ static const struct config_row table[] = {
 	  "The transports to use, in order of preference, separated by commas",
 	  "long-polling", false, NULL, NULL, NULL},
 	 &config_kind_transports, SERVER(upstream.session), 0, CONFIG_NEW_SESSION},
-	{{"server", "header", "header", NULL,
-	  "HTTP header to send with every request and WebSocket upgrade. Put secrets into a "
-	  "header-file",
+	{{"server", "header", "header, or @ and a path", NULL,
+	  "HTTP header to send with every request and WebSocket upgrade; or @ and the path of a "
+	  "file of such headers, one per line, which is read at every use. Put secrets into a file "
+	  "that only the user of the daemon can read",
 	  "X-Tenant: north", true, NULL, NULL, NULL},
-	 &config_kind_header, SERVER(upstream.http.headers), 0, CONFIG_NEW_SESSION},
-	{{"server", "header-file", "path", NULL,
-	  "File of such headers, one per line, read at every use. Only the user of the daemon "
-	  "should be able to read it",
-	  "/etc/cometd-bridge/demo.headers", false, NULL, NULL, NULL},
-	 &config_kind_path, SERVER(upstream.http.header_file), 0, CONFIG_NEW_SESSION},
-	{{"server", "cookie", "NAME=VALUE", NULL,
+	 &config_kind_header, SERVER(upstream.http), 0, CONFIG_NEW_SESSION},
+	{{"server", "cookie", "NAME=VALUE, or @ and a path", NULL,
 	  "Cookie to send from the first handshake on, to the hosts of this server only, and over "
 	  "TLS only if the url is https. A Path=/x after a semicolon limits it to that path. A "
-	  "cookie of this name that the server sets replaces it. Put secrets into a cookie-file",
+	  "cookie of this name that the server sets replaces it. Or @ and the path of a file of such "
+	  "cookies, one per line, which is read before each handshake and applied again after a "
+	  "change. Put secrets into a file that only the user of the daemon can read",
 	  "route=north; Path=/cometd", true, NULL, NULL, NULL},
-	 &config_kind_cookie, SERVER(upstream.cookies.presets), 0, CONFIG_NEW_SESSION},
-	{{"server", "cookie-file", "path", NULL,
-	  "File of such cookies, one per line, read before each handshake and applied again after "
-	  "a change. Only the user of the daemon should be able to read it",
-	  "/etc/cometd-bridge/demo.cookies", false, NULL, NULL, NULL},
-	 &config_kind_path, SERVER(upstream.cookies.preset_file), 0, CONFIG_NEW_SESSION},
+	 &config_kind_cookie, SERVER(upstream.cookies), 0, CONFIG_NEW_SESSION},
 	{{"server", "cookie-jar", "path", NULL,
 	  "File that keeps cookies with an expiry time (Expires, Max-Age) across restarts of the "
 	  "daemon, in curl's format. Session cookies such as BAYEUX_BROWSER are not kept: the "
@@ -155,19 +116,16 @@ static const struct config_row table[] = {
 	{{"server", "credential", "bearer, basic, header NAME or ext NAME/NAME", NULL,
 	  "How the credential is sent: as a Bearer token (the default), as user:password (basic) "
 	  "or as the value of the named header, with every request; or, with ext, in that member "
-	  "of ext in handshakes only. Exactly one source is needed: one of the next four options, "
-	  "or oauth-token-url",
+	  "of ext in handshakes only. Exactly one source is needed: one of the next three "
+	  "options, or oauth-token-url",
 	  "header X-API-Key", false, NULL, NULL, NULL},
 	 &config_kind_credential, SERVER(auth), 0, CONFIG_NEW_SESSION},
-	{{"server", "credential-file", "path", NULL,
+	{{"server", "credential-file", "path, or systemd:NAME", NULL,
 	  "File that holds the credential; it is read again after a change. The user of the daemon "
-	  "must be able to read it",
+	  "must be able to read it. systemd:NAME is the credential of that name which systemd passes "
+	  "to the service (LoadCredential=); it can be used for every option that names a file",
 	  "/etc/cometd-bridge/demo.token", false, NULL, NULL, NULL},
 	 &config_kind_path, SERVER(auth.file), 0, CONFIG_NEW_SESSION},
-	{{"server", "credential-systemd", "name", NULL,
-	  "Name of the credential that systemd passes to the service (LoadCredential=)",
-	  "demo-token", false, NULL, NULL, NULL},
-	 &config_kind_file_name, SERVER(auth.systemd), 0, CONFIG_NEW_SESSION},
 	{{"server", "credential-command", "command", NULL,
 	  "Program with its arguments, separated by blanks and run without a shell, that prints "
 	  "the credential, or JSON with token and expires_in",
@@ -201,14 +159,9 @@ static const struct config_row table[] = {
 	  "3MVG9example", false, NULL, NULL, NULL},
 	 &config_kind_text, SERVER(oauth.client_id), 0, CONFIG_NEW_SESSION},
 	{{"server", "oauth-client-secret-file", "path", NULL,
-	  "File that holds the client secret; read for each token",
+	  "File that holds the client secret, or systemd:NAME; read for each token",
 	  "/etc/cometd-bridge/demo.client-secret", false, NULL, NULL, NULL},
 	 &config_kind_path, SERVER(oauth.secret_file), 0, CONFIG_NEW_SESSION},
-	{{"server", "oauth-client-secret-systemd", "name", NULL,
-	  "The same, as the name of a credential that systemd passes to the service "
-	  "(LoadCredential=)",
-	  "demo-client-secret", false, NULL, NULL, NULL},
-	 &config_kind_file_name, SERVER(oauth.secret_systemd), 0, CONFIG_NEW_SESSION},
 	{{"server", "oauth-client-auth", "basic, body", "basic",
 	  "How client id and secret are sent: in an Authorization header (basic), or as client_id "
 	  "and client_secret in the form (body)",
@@ -358,15 +311,11 @@ static const struct config_row table[] = {
 	  "server's own advice overrides it",
 	  "500ms", false, "10ms", "1h", NULL},
 	 &config_kind_duration, SERVER(upstream.session.wanted_interval), 0, CONFIG_NEW_SESSION},
-	{{"server", "backoff-min", "duration", "1s",
-	  "First pause after a failure; each further pause is longer",
-	  "500ms", false, "10ms", "1h", NULL},
-	 &config_kind_duration, SERVER(upstream.session.backoff_min), 0, CONFIG_NEW_SESSION},
-	{{"server", "backoff-max", "duration", "60s",
-	  "Longest pause between two attempts. During the first minute of an outage, pauses are 5s "
-	  "at most",
-	  "5m", false, "10ms", "24h", NULL},
-	 &config_kind_duration, SERVER(upstream.session.backoff_max), 0, CONFIG_NEW_SESSION},
+	{{"server", "backoff", "two durations", "1s 60s",
+	  "First and longest pause after failures; each pause is longer than the one before. During "
+	  "the first minute of an outage, pauses are 5s at most",
+	  "500ms 5m", false, "10ms", "24h", NULL},
+	 &config_kind_backoff, SERVER(upstream.session), 0, CONFIG_NEW_SESSION},
 	{{"server", "halt-retry", "duration", "30s",
 	  "First pause after the server forbade another attempt; it grows to ten times this value",
 	  "5m", false, "10ms", "24h", NULL},
@@ -381,10 +330,6 @@ static const struct config_row table[] = {
 	  "(reconnect: none). A rejected credential is always fetched again",
 	  "stop", false, NULL, NULL, NULL},
 	 &config_kind_choice, SERVER(upstream.session.on_none), 0, CONFIG_NEW_SESSION},
-	{{"server", "transport-retry", "duration", "5m",
-	  "How long a less preferred transport is used before the preferred one is tried again",
-	  "1h", false, "1s", "24h", "never"},
-	 &config_kind_duration, SERVER(upstream.session.transport_retry), UINT64_MAX, CONFIG_NEW_SESSION},
 	{{"server", "transport-sticky", "yes or no", "no",
 	  "Do not switch to a less preferred transport after the current one has carried a "
 	  "session, however often it fails",
@@ -421,64 +366,25 @@ static const struct config_row table[] = {
 	  "Add the time of sending to each message, as an HTTP date",
 	  "yes", false, NULL, NULL, NULL},
 	 &config_kind_yes_no, SERVER(upstream.session.timestamp), 0, CONFIG_NEW_SESSION},
-	{{"server", "handshake-ext", "JSON object", NULL,
-	  "Object to send as ext of every handshake. Members that extensions set take precedence. "
-	  "Put secrets into a handshake-ext-file",
-	  "{\"com.example.tenant\":\"north\"}", false, NULL, NULL, NULL},
-	 &config_kind_ext, SERVER(upstream.ext[SESSION_EXT_HANDSHAKE]), 0, CONFIG_NEW_SESSION},
-	{{"server", "handshake-ext-file", "path", NULL,
-	  "File with such an object, read before each handshake. Only the user of the daemon "
-	  "should be able to read it",
-	  "/etc/cometd-bridge/demo.ext", false, NULL, NULL, NULL},
-	 &config_kind_path, SERVER(upstream.ext_files[SESSION_EXT_HANDSHAKE]), 0, CONFIG_NEW_SESSION},
-	{{"server", "connect-ext", "JSON object", NULL,
-	  "The same with every connect",
-	  "{\"com.example.tenant\":\"north\"}", false, NULL, NULL, NULL},
-	 &config_kind_ext, SERVER(upstream.ext[SESSION_EXT_CONNECT]), 0, CONFIG_NEW_SESSION},
-	{{"server", "subscribe-ext", "JSON object", NULL,
-	  "The same with every subscribe",
-	  "{\"com.example.tenant\":\"north\"}", false, NULL, NULL, NULL},
-	 &config_kind_ext, SERVER(upstream.ext[SESSION_EXT_SUBSCRIBE]), 0, CONFIG_NEW_SESSION},
-	{{"server", "publish-ext", "JSON object", NULL,
-	  "The same with every publish. Members that the publishing program sets take precedence, "
-	  "and servers usually pass ext on to all subscribers",
-	  "{\"com.example.tenant\":\"north\"}", false, NULL, NULL, NULL},
-	 &config_kind_ext, SERVER(upstream.ext[SESSION_EXT_PUBLISH]), 0, CONFIG_NEW_SESSION},
-	{{"server", "connect-ext-file", "path", NULL,
-	  "File with an object for connect-ext; a change is read within a second",
-	  "/etc/cometd-bridge/demo.connect", false, NULL, NULL, NULL},
-	 &config_kind_path, SERVER(upstream.ext_files[SESSION_EXT_CONNECT]), 0, CONFIG_NEW_SESSION},
-	{{"server", "subscribe-ext-file", "path", NULL,
-	  "The same for subscribe-ext",
-	  "/etc/cometd-bridge/demo.subscribe", false, NULL, NULL, NULL},
-	 &config_kind_path, SERVER(upstream.ext_files[SESSION_EXT_SUBSCRIBE]), 0, CONFIG_NEW_SESSION},
-	{{"server", "publish-ext-file", "path", NULL,
-	  "The same for publish-ext",
-	  "/etc/cometd-bridge/demo.publish", false, NULL, NULL, NULL},
-	 &config_kind_path, SERVER(upstream.ext_files[SESSION_EXT_PUBLISH]), 0, CONFIG_NEW_SESSION},
+	{{"server", "ext", "kind and JSON object, or kind, @ and a path", NULL,
+	  "Object to send as ext of every handshake, connect, subscribe or publish. Members that "
+	  "extensions, and in a publish the publishing program, set take precedence; servers usually "
+	  "pass the ext of a publish on to all subscribers. Put secrets into a file that only the "
+	  "user of the daemon can read, and write @ and its path in place of the object: it is read "
+	  "before each handshake, and for the others a change is read within a second",
+	  "handshake {\"com.example.tenant\":\"north\"}", true, NULL, NULL, NULL},
+	 &config_kind_ext, SERVER(upstream), 0, CONFIG_NEW_SESSION},
+	{{"server", "fields", "kind and JSON object", NULL,
+	  "Object whose members are added to every handshake, connect, subscribe or publish message "
+	  "itself, beside ext, for servers that expect them there",
+	  "handshake {\"tenant\":\"north\"}", true, NULL, NULL, NULL},
+	 &config_kind_fields, SERVER(upstream), 0, CONFIG_NEW_SESSION},
 	{{"server", "websocket-compression", "yes or no", "no",
 	  "Offer compression (permessage-deflate): less traffic for about 300 KiB of memory. An "
 	  "attacker who can have texts sent beside a secret, and see the sizes, may guess the "
 	  "secret",
 	  "yes", false, NULL, NULL, NULL},
 	 &config_kind_yes_no, SERVER(upstream.websocket_compression), 0, CONFIG_NEW_SESSION},
-	{{"server", "handshake-fields", "JSON object", NULL,
-	  "Object whose members are added to every handshake message itself, beside ext, for "
-	  "servers that expect them there",
-	  "{\"tenant\":\"north\"}", false, NULL, NULL, NULL},
-	 &config_kind_fields, SERVER(upstream.fields[SESSION_EXT_HANDSHAKE]), 0, CONFIG_NEW_SESSION},
-	{{"server", "connect-fields", "JSON object", NULL,
-	  "The same with every connect",
-	  "{\"tenant\":\"north\"}", false, NULL, NULL, NULL},
-	 &config_kind_fields, SERVER(upstream.fields[SESSION_EXT_CONNECT]), 0, CONFIG_NEW_SESSION},
-	{{"server", "subscribe-fields", "JSON object", NULL,
-	  "The same with every subscribe",
-	  "{\"tenant\":\"north\"}", false, NULL, NULL, NULL},
-	 &config_kind_fields, SERVER(upstream.fields[SESSION_EXT_SUBSCRIBE]), 0, CONFIG_NEW_SESSION},
-	{{"server", "publish-fields", "JSON object", NULL,
-	  "The same with every publish",
-	  "{\"tenant\":\"north\"}", false, NULL, NULL, NULL},
-	 &config_kind_fields, SERVER(upstream.fields[SESSION_EXT_PUBLISH]), 0, CONFIG_NEW_SESSION},
 	{{"server", "extension", "name or path, and configuration", NULL,
 	  "Shared object that sees, and may change or delete, every message. The rest of the line "
 	  "is its configuration, or @ and the path of a file that holds it (see EXTENSIONS)",
@@ -490,14 +396,10 @@ static const struct config_row table[] = {
 	  "15s", false, "1s", "1h", "off"},
 	 &config_kind_duration, SERVER(upstream.websocket_ping), 0, CONFIG_NEW_SESSION},
 	{{"server", "keep-alive", "duration", "off",
-	  "Publish an empty object to keep-alive-channel when nothing else was sent for this time, "
+	  "Publish an empty object to /service/keep-alive when nothing else was sent for this time, "
 	  "for servers that end a session which only receives (CometD's activity extension)",
 	  "4m", false, "100ms", "24h", "off"},
 	 &config_kind_duration, SERVER(upstream.session.keep_alive), 0, CONFIG_NEW_SESSION},
-	{{"server", "keep-alive-channel", "channel", "/service/keep-alive",
-	  "Channel for keep-alive, below /service/ so that only the server receives it",
-	  "/service/noop", false, NULL, NULL, NULL},
-	 &config_kind_service, SERVER(upstream.session.keep_alive_channel), 0, CONFIG_NEW_SESSION},
 	{{"server", "websocket-protocol", "name", NULL,
 	  "Subprotocol to offer when a WebSocket is opened. A server that answers with another one "
 	  "is refused",
@@ -529,7 +431,6 @@ _Static_assert(ENDPOINT_APPEND_NOTHING == 0 && ENDPOINT_APPEND_JS == 1 &&
 	       ENDPOINT_APPEND_JAVA == 2, "url-append-type");
 _Static_assert(SESSION_RETRY == 0 && SESSION_STOP == 1 && SESSION_REFRESH == 2,
 	       "on-disconnect, on-none");
-_Static_assert(SESSION_URL_WAIT == 0 && SESSION_URL_BREAK == 1, "url-return");
 _Static_assert(HTTP_TLS_1_2 == 0 && HTTP_TLS_1_3 == 1, "tls-min-version");
 _Static_assert(OAUTH_CLIENT_CREDENTIALS == 0 && OAUTH_REFRESH_TOKEN == 1 &&
 	       OAUTH_JWT_BEARER == 2, "oauth-grant");
@@ -537,6 +438,50 @@ _Static_assert(OAUTH_BASIC == 0 && OAUTH_BODY == 1, "oauth-client-auth");
 
 #define N_ROWS (sizeof(table) / sizeof(table[0]))
 _Static_assert(N_ROWS <= CONFIG_ROWS_MAX, "more rows than CONFIG_ROWS_MAX");
+
+/* options of earlier versions */
+static const struct {
+	const char *name, *instead;
+} removed[] = {
+	{"url-handshake", "url-for = handshake URL"},
+	{"url-connect", "url-for = connect URL"},
+	{"url-subscribe", "url-for = subscribe URL"},
+	{"url-publish", "url-for = publish URL"},
+	{"url-disconnect", "url-for = disconnect URL"},
+	{"url-websocket", "url-for = websocket URL"},
+	{"url-retry", "url-return = wait DURATION or url-return = break DURATION"},
+	{"url-failures", NULL},
+	{"header-file", "header = @FILE"},
+	{"cookie-file", "cookie = @FILE"},
+	{"credential-systemd", "credential-file = systemd:NAME"},
+	{"oauth-client-secret-systemd", "oauth-client-secret-file = systemd:NAME"},
+	{"backoff-min", "backoff = FIRST LONGEST"},
+	{"backoff-max", "backoff = FIRST LONGEST"},
+	{"transport-retry", NULL},
+	{"keep-alive-channel", NULL},
+	{"handshake-ext", "ext = handshake OBJECT"},
+	{"connect-ext", "ext = connect OBJECT"},
+	{"subscribe-ext", "ext = subscribe OBJECT"},
+	{"publish-ext", "ext = publish OBJECT"},
+	{"handshake-ext-file", "ext = handshake @FILE"},
+	{"connect-ext-file", "ext = connect @FILE"},
+	{"subscribe-ext-file", "ext = subscribe @FILE"},
+	{"publish-ext-file", "ext = publish @FILE"},
+	{"handshake-fields", "fields = handshake OBJECT"},
+	{"connect-fields", "fields = connect OBJECT"},
+	{"subscribe-fields", "fields = subscribe OBJECT"},
+	{"publish-fields", "fields = publish OBJECT"},
+};
+
+bool config_removed(const char *name, const char **ret_instead)
+{
+	for (size_t i = 0; i < sizeof(removed) / sizeof(removed[0]); i++)
+		if (strcmp(removed[i].name, name) == 0) {
+			*ret_instead = removed[i].instead;
+			return true;
+		}
+	return false;
+}
 
 const struct config_row *config_row(size_t i)
 {

@@ -5,7 +5,7 @@
 #ifndef CONFIG_OPTION_H
 #define CONFIG_OPTION_H
 
-#include "config/setter.h"
+#include "config/kinds.h"
 
 /* Row `i` of the table, or NULL past its end. */
 const struct config_row *config_row(size_t i);
@@ -14,6 +14,9 @@ const struct config_row *config_row(size_t i);
 const struct config_option *config_row_option(const struct config_row *row);
 /* The row of this name in "bridge" or "server", its place in *ret_i; or NULL. */
 const struct config_row *config_row_find(const char *section, const char *name, size_t *ret_i);
+/* Whether an earlier version had this option; *ret_instead: what to write in place of it, or NULL when
+   nothing is needed any more. */
+bool config_removed(const char *name, const char **ret_instead);
 /* What somebody may have meant, preferably in the same section; or NULL. */
 const struct config_option *config_row_hint(const char *section, const char *name);
 

@@ -33,7 +33,8 @@ class Bridge:
         lines = ["[bridge]", f"socket = {self.path}"]
         lines += [f"{name} = {value}" for name, value in settings.items()]
         lines += ["", "[server real]", f"url = {url}", f"transports = {', '.join(transports)}"]
-        lines += [f"{name} = {value}" for name, value in upstream.items()]
+        lines += [f"{name} = {value}" for name, values in upstream.items()
+                  for value in (values if isinstance(values, list) else [values])]
         with open(self.config, "w", encoding="utf-8") as file:
             file.write("\n".join(lines) + "\n")
 

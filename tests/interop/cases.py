@@ -278,7 +278,7 @@ def large(s):
     nothing_more(s, peer, "/large")
 
 
-@case(only=("cometd-java",), max_message_size=1500, upstream={"backoff-min": "50ms", "backoff-max": "200ms"})
+@case(only=("cometd-java",), max_message_size=1500, upstream={"backoff": "50ms 200ms"})
 def narrow(s):
     """The server accepts only much smaller batches and closes with 1009: only requests before the first
     one that was too large are uncertain, the limit is found once, and nothing happens twice."""
@@ -784,8 +784,8 @@ def appended_js(s):
         same(len(found), 6)
 
 
-@case(only=("cometd-java",), upstream={f"url-{name}": f"at/{name}" for name in (
-    "handshake", "connect", "subscribe", "publish", "disconnect")})
+@case(only=("cometd-java",), upstream={"url-for": [f"{name} at/{name}" for name in (
+    "handshake", "connect", "subscribe", "publish", "disconnect")]})
 def operations(s):
     """Each operation has a path of its own, and no request holds two kinds."""
     found = life_at(s, {"handshake /cometd/at/handshake", "connect /cometd/at/connect",

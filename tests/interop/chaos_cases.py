@@ -16,7 +16,7 @@ from wire import Peer, Refused
 SECONDS = float(os.environ.get("CHAOS_SECONDS", "25"))
 CHANNELS = ("/chaos/one", "/chaos/two")
 # quick to notice, quick to come back: the more breaks fit into the time
-UPSTREAM = {"network-delay": "1s", "backoff-min": "20ms", "backoff-max": "200ms"}
+UPSTREAM = {"network-delay": "1s", "backoff": "20ms 200ms"}
 
 
 class Witness(Peer):

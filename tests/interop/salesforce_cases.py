@@ -14,7 +14,7 @@ from chaos_cases import drain, holes_are_reported, Witness
 from servers import Deadline
 
 SECONDS = float(os.environ.get("CHAOS_SECONDS", "25"))
-UPSTREAM = {"network-delay": "2s", "backoff-min": "50ms", "backoff-max": "500ms", "halt-retry": "200ms"}
+UPSTREAM = {"network-delay": "2s", "backoff": "50ms 500ms", "halt-retry": "200ms"}
 ONLY = ("salesforce-like",)
 CHANNEL = "/event/Order__e"
 FAMILIES = ("/topic/Accounts", "/event/Order__e", "/data/AccountChangeEvent", "/u/notifications/All")

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define QUICK "backoff-min = 50ms\nbackoff-max = 200ms\nhalt-retry = 10m\n"
+#define QUICK "backoff = 50ms 200ms\nhalt-retry = 10m\n"
 #define CANARY "s3cr3t-canary"
 
 static void put_file(const struct world *w, const char *name, mode_t mode, const char *text)
@@ -117,7 +117,7 @@ static void kinds_of_credentials(void **state)
 static void credential_in_the_handshake(void **state)
 {
 	struct world *w = prepare(state, "cometd", "credential = ext authentication/token\n"
-				  "handshake-ext = {\"authentication\":{\"user\":\"me\"},\"x\":1}\n"
+				  "ext = handshake {\"authentication\":{\"user\":\"me\"},\"x\":1}\n"
 				  FILE_SOURCE);
 
 	put_file(w, "token", 0600, "one\n");

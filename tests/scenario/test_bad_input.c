@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define QUICK "backoff-min = 20ms\nbackoff-max = 100ms\n"
+#define QUICK "backoff = 20ms 100ms\n"
 
 struct setting {
 	const char *transport;

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define QUICK "backoff-min = 50ms\nbackoff-max = 200ms\n"
+#define QUICK "backoff = 50ms 200ms\n"
 
 static void assert_message(struct wire *w, const char *text)
 {

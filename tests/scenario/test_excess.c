@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define QUICK "backoff-min = 50ms\nbackoff-max = 200ms\nnetwork-delay = 5s\n"
+#define QUICK "backoff = 50ms 200ms\nnetwork-delay = 5s\n"
 /* the default of max-message */
 #define MAX_MESSAGE (16u << 20)
 
@@ -139,7 +139,7 @@ static void answer_without_end(void **state)
 	w = world_new(NULL);
 	snprintf(rest, sizeof(rest), "[server mad]\nurl = http://127.0.0.1:%u/\n"
 		 "transports = long-polling\nrequest-timeout = 10m\nnetwork-delay = 10m\n"
-		 "backoff-min = 50ms\nbackoff-max = 200ms\n", b.port);
+		 "backoff = 50ms 200ms\n", b.port);
 	world_configure(w, NULL, QUICK "default = yes\n", rest);
 	world_start(w);
 	struct wire *a = world_peer(w, "a");

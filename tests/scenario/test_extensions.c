@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define QUICK "backoff-min = 50ms\nbackoff-max = 200ms\nhalt-retry = 100ms\n"
+#define QUICK "backoff = 50ms 200ms\nhalt-retry = 100ms\n"
 
 static const char *const salesforce[] = {"--dialect", "salesforce", "--timeout", "60000", NULL};
 
@@ -227,8 +227,8 @@ static void ext_is_sent_with_each_request(void **state)
 
 	(void)state;
 	put_file(w, "secret.ext", "{\"token\":\"canary-1\"}", path);
-	snprintf(server, sizeof(server), QUICK "handshake-ext-file = %s\n"
-		 "publish-ext = {\"by\":\"bridge\",\"site\":7}\n", path);
+	snprintf(server, sizeof(server), QUICK "ext = handshake @%s\n"
+		 "ext = publish {\"by\":\"bridge\",\"site\":7}\n", path);
 	world_configure(w, NULL, server, NULL);
 	fake_command(w->fake, "rule type=handshake times=all field ext {\"ack\":false}");
 	world_start(w);
@@ -269,8 +269,8 @@ static void a_changed_ext_file_is_read_again(void **state)
 	(void)state;
 	put_file(w, "publish.ext", "{\"token\":\"canary-1\"}", path);
 	/* files are looked at as the session turns: that keeps it turning */
-	snprintf(server, sizeof(server), QUICK "publish-ext-file = %s\nconnect-ext-file = %s\n"
-		 "subscribe-ext-file = %s\nkeep-alive = 100ms\n", path, path, path);
+	snprintf(server, sizeof(server), QUICK "ext = publish @%s\next = connect @%s\n"
+		 "ext = subscribe @%s\nkeep-alive = 100ms\n", path, path, path);
 	world_configure(w, NULL, server, NULL);
 	world_start(w);
 	struct wire *a = world_peer(w, "a");
@@ -296,8 +296,8 @@ static void fields_are_sent_with_each_request(void **state)
 		char server[512];
 
 		snprintf(server, sizeof(server), QUICK "transports = %s\n"
-			 "handshake-fields = {\"h\":{\"id\":1}}\nconnect-fields = {\"c\":[2]}\n"
-			 "subscribe-fields = {\"s\":3}\npublish-fields = {\"p\":4}\n", transports[i]);
+			 "fields = handshake {\"h\":{\"id\":1}}\nfields = connect {\"c\":[2]}\n"
+			 "fields = subscribe {\"s\":3}\nfields = publish {\"p\":4}\n", transports[i]);
 		struct world *w = world_up(NULL, server);
 		struct wire *a = world_peer(w, "a");
 		wire_ok(a, "subscribe", ",\"channel\":\"/r\"");
@@ -365,13 +365,12 @@ static void bytes_go_up_and_down(void **state)
 
 static void an_idle_session_sends_keep_alives(void **state)
 {
-	struct world *w = world_up(NULL, QUICK "keep-alive = 100ms\n"
-						"keep-alive-channel = /service/noop\n");
+	struct world *w = world_up(NULL, QUICK "keep-alive = 100ms\n");
 	struct wire *a = world_peer(w, "a");
 
 	(void)state;
 	wire_ok(a, "subscribe", ",\"channel\":\"/**\"");
-	fake_await(w->fake, "publish", "/service/noop", 3);
+	fake_await(w->fake, "publish", "/service/keep-alive", 3);
 	/* and no peer receives the answer */
 	wire_ok(a, "publish", ",\"channel\":\"/r\",\"data\":\"mine\"");
 	expect_message(a, "\"mine\"");

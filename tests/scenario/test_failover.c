@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define QUICK "backoff-min = 50ms\nbackoff-max = 200ms\nhalt-retry = 100ms\n"
+#define QUICK "backoff = 50ms 200ms\nhalt-retry = 100ms\n"
 /* handshakes until the first is due again; each takes a few of those pauses */
 #define PATIENCE 200
 
@@ -108,7 +108,7 @@ static void second_takes_over_and_first_comes_back(void **state)
 	const struct message *m;
 	int n = 0;
 
-	pair_new(&p, state, NULL, "url-retry = 1s\n");
+	pair_new(&p, state, NULL, "url-return = wait 1s\n");
 	world_start(p.w);
 	struct wire *a = fail_over(&p);
 	assert_status_shows(p.w, p.second_url);
@@ -134,7 +134,7 @@ static void first_at_any_price(void **state)
 	const struct message *m;
 	struct pair p;
 
-	pair_new(&p, state, options, "url-retry = 1s\nurl-return = break\n");
+	pair_new(&p, state, options, "url-return = break 1s\n");
 	world_start(p.w);
 	/* the second is left as soon as a second has passed: nothing may be asked of it */
 	struct wire *a = lose_first(&p);
@@ -152,7 +152,7 @@ static void both_come_and_go(void **state)
 {
 	struct pair p;
 
-	pair_new(&p, state, NULL, "url-retry = never\n");
+	pair_new(&p, state, NULL, "url-return = never\n");
 	world_start(p.w);
 	struct wire *a = fail_over(&p);
 	for (int i = 3; i < 7; i++) {
@@ -175,7 +175,7 @@ static void first_is_down_at_the_start(void **state)
 {
 	struct pair p;
 
-	pair_new(&p, state, NULL, "url-failures = 1\n");
+	pair_new(&p, state, NULL, "");
 	fake_kill(p.w->fake);
 	world_start(p.w);
 	struct wire *a = wire_hello(p.w->socket, "early");
@@ -192,7 +192,7 @@ static void refusals_stay_where_they_are(void **state)
 {
 	struct pair p;
 
-	pair_new(&p, state, NULL, "url-failures = 1\n");
+	pair_new(&p, state, NULL, "");
 	fake_command(p.w->fake, "rule type=handshake times=4 refuse 403::handshake_denied");
 	world_start(p.w);
 	struct wire *a = world_peer(p.w, "a");
@@ -222,7 +222,7 @@ static void silent_server_is_left(void **state)
 {
 	struct pair p;
 
-	pair_new(&p, state, NULL, "connect-timeout = 1s\nrequest-timeout = 1s\nurl-failures = 2\n");
+	pair_new(&p, state, NULL, "connect-timeout = 1s\nrequest-timeout = 1s\n");
 	fake_pause(p.w->fake);
 	world_start(p.w);
 	struct wire *a = world_peer(p.w, "a");

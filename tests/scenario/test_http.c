@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define QUICK "backoff-min = 50ms\nbackoff-max = 200ms\n"
+#define QUICK "backoff = 50ms 200ms\n"
 
 /* `lines`: up to two %s in it are replaced by the directory */
 static struct world *prepare(const char *transport, const char *lines)
@@ -106,7 +106,7 @@ static void cookies_over_websocket(void **state)
 /* a jar that is none, where nothing can be written: two lines of the log, and all works */
 static void a_jar_that_cannot_be(void **state)
 {
-	struct world *w = prepare("long-polling", "cookie-jar = %s/log.d/jar\ncookie-file = %s/none\n");
+	struct world *w = prepare("long-polling", "cookie-jar = %s/log.d/jar\ncookie = @%s/none\n");
 	char path[128];
 
 	(void)state;

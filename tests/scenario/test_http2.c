@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define QUICK "backoff-min = 50ms\nbackoff-max = 200ms\nconnect-timeout = 10m\nnetwork-delay = 10m\n"
+#define QUICK "backoff = 50ms 200ms\nconnect-timeout = 10m\nnetwork-delay = 10m\n"
 
 struct front {
 	pid_t pid;

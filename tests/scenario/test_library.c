@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define QUICK "backoff-min = 50ms\nbackoff-max = 200ms\nnetwork-delay = 2s\n"
+#define QUICK "backoff = 50ms 200ms\nnetwork-delay = 2s\n"
 #define DEFAULT COMETD_TIMEOUT_DEFAULT
 #define DEADLINE SCENARIO_DEADLINE_MS
 
@@ -47,7 +47,7 @@ static const struct cometd_event *next(struct cometd *c, enum cometd_event_type 
 
 static void ext_goes_to_the_server(void **state)
 {
-	struct world *w = world_up(NULL, QUICK "publish-ext = {\"site\":7}\n");
+	struct world *w = world_up(NULL, QUICK "ext = publish {\"site\":7}\n");
 	struct cometd *c = connected(w);
 	struct cometd_message m = {.size = sizeof(m), .data = "1", .data_len = 1,
 				   .ext = "{\"by\":\"me\"}", .ext_len = 11};

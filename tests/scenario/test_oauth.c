@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define QUICK "backoff-min = 50ms\nbackoff-max = 200ms\nhalt-retry = 10m\n"
+#define QUICK "backoff = 50ms 200ms\nhalt-retry = 10m\n"
 #define CLIENT "oauth-client-id = me\noauth-client-secret-file = $DIR/secret\n"
 
 static void put_file(const struct world *w, const char *name, const char *text)

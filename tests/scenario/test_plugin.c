@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#define QUICK "backoff-min = 50ms\nbackoff-max = 200ms\nhalt-retry = 10m\n"
+#define QUICK "backoff = 50ms 200ms\nhalt-retry = 10m\n"
 #define TENANT "tenant=north wrap=/wrapped/ private=/private/"
 
 /* A daemon with the transport of the test and the example extension, which gets `config`. */
@@ -41,7 +41,7 @@ static void expect_message(struct wire *a, const char *part)
 
 static void requests_speak_for_the_tenant(void **state)
 {
-	struct world *w = prepare(state, TENANT, "publish-ext = {\"site\":7}\n");
+	struct world *w = prepare(state, TENANT, "ext = publish {\"site\":7}\n");
 
 	world_start(w);
 	struct wire *a = world_peer(w, "a");

@@ -474,7 +474,7 @@ static void connections_leak_nothing(void **state)
 /* However many connect, the session with the server can be made again. */
 static void many_peers_leave_descriptors_to_the_session(void **state)
 {
-	struct world *w = world_up(NULL, "transports = long-polling\nbackoff-min = 50ms\n");
+	struct world *w = world_up(NULL, "transports = long-polling\nbackoff = 50ms 60s\n");
 	struct wire *a = world_peer(w, "a");
 	struct rlimit few;
 	int crowd[100];

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define QUICK "backoff-min = 50ms\nbackoff-max = 200ms\nhalt-retry = 100ms\n"
+#define QUICK "backoff = 50ms 200ms\nhalt-retry = 100ms\n"
 
 static struct world *up(void **state, const char *more)
 {
@@ -504,7 +504,7 @@ static void failures_leak_nothing(void **state)
 	char server[256];
 
 	snprintf(server, sizeof(server),
-		 "backoff-min = 10ms\nbackoff-max = 20ms\ntransports = %s",
+		 "backoff = 10ms 20ms\ntransports = %s",
 		 (const char *)*state);
 	struct world *w = world_up(NULL, server);
 	struct wire *a = world_peer(w, "a");

@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define QUICK "backoff-min = 20ms\nbackoff-max = 100ms\n"
-#define PATIENT "backoff-min = 5m\nbackoff-max = 5m\n"
+#define QUICK "backoff = 20ms 100ms\n"
+#define PATIENT "backoff = 5m 5m\n"
 #define MANY 100
 
 static struct world *up(void **state, const char *more)

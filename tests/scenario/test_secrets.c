@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define QUICK "backoff-min = 20ms\nbackoff-max = 50ms\nhalt-retry = 20ms\n"
+#define QUICK "backoff = 20ms 50ms\nhalt-retry = 20ms\n"
 #define CANARY "canary-0123456789"
 
 static void put_file(const struct world *w, const char *name, mode_t mode, const char *text)
@@ -118,8 +118,8 @@ static const struct place places[] = {
 	 "bWU6Y2FuYXJ5LTAxMjM0NTY3ODk= is me and " CANARY},
 	{"header X-Key", "credential = header X-Key\ncredential-file = $DIR/f\n", "f", CANARY, CANARY},
 	{"header", "header = Authorization: Bearer " CANARY "\n", NULL, NULL, CANARY},
-	{"header-file", "header-file = $DIR/f\n", "f", "X-One: " CANARY "\n", CANARY "..."},
-	{"handshake-ext-file", "handshake-ext-file = $DIR/f\n", "f",
+	{"header @", "header = @$DIR/f\n", "f", "X-One: " CANARY "\n", CANARY "..."},
+	{"ext @", "ext = handshake @$DIR/f\n", "f",
 	 "{\"auth\":{\"token\":\"" CANARY "\"}}", "token=" CANARY ";"},
 	{"ext", "credential = ext auth/token\ncredential-file = $DIR/f\n", "f", CANARY, CANARY},
 	/* six bytes: a word of its own */
@@ -128,7 +128,7 @@ static const struct place places[] = {
 	{"percent-encoded", "credential-file = $DIR/f\n", "f", "canary/+123456789",
 	 "canary%2F%2b123456789"},
 	{"pass phrase", "credential-file = $DIR/f\n", "f", "one canary two 3", "canary two 3"},
-	{"cookie-file", "cookie-file = $DIR/f\n", "f", "sid=" CANARY "\n", CANARY},
+	{"cookie @", "cookie = @$DIR/f\n", "f", "sid=" CANARY "\n", CANARY},
 	{"cookie-jar", "cookie-jar = $DIR/f\n", "f",
 	 "127.0.0.1\tFALSE\t/\tFALSE\t4102444800\tsid\t" CANARY "\n", CANARY},
 	{"command", "credential-command = $DIR/f\n", "f",
@@ -364,7 +364,7 @@ static void configurations(void **state)
 		"oauth-parameter = client_secret=" CANARY "\n",
 		"credential-command = get " CANARY "\n",
 		"credential-command = /bin/get '" CANARY "'\n",
-		"handshake-ext = {\"token\":\"" CANARY "\"\n",
+		"ext = handshake {\"token\":\"" CANARY "\"\n",
 	};
 	struct world *w = world_new(NULL);
 

@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define QUICK "backoff-min = 20ms\nbackoff-max = 50ms\n"
+#define QUICK "backoff = 20ms 50ms\n"
 
 static void put_file(const char *dir, const char *name, mode_t mode, const char *text)
 {
@@ -146,7 +146,7 @@ static void make_odd(const char *dir, const char *kind)
 static void secrets_that_are_no_files(void **state)
 {
 	static const char *const kinds[] = {"nothing", "fifo", "directory", "loop", "zero", "enormous"};
-	static const char *const secrets[] = {"credential-file", "header-file"};
+	static const char *const secrets[] = {"credential-file = ", "header = @"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
@@ -154,7 +154,7 @@ static void secrets_that_are_no_files(void **state)
 		char server[256], rest[256], path[128];
 
 		snprintf(path, sizeof(path), "%s/f", w->dir);
-		snprintf(server, sizeof(server), QUICK "%s = %s\n", secrets[i % 2], path);
+		snprintf(server, sizeof(server), QUICK "%s%s\n", secrets[i % 2], path);
 		snprintf(rest, sizeof(rest), "[server other]\nurl = http://127.0.0.1:%u/cometd\n" QUICK,
 			 fake_port(w->fake));
 		world_configure(w, NULL, server, rest);

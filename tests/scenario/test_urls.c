@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define QUICK "backoff-min = 50ms\nbackoff-max = 200ms\n"
+#define QUICK "backoff = 50ms 200ms\n"
 
 /* a fake with these routes, "TYPE PATH" each, and a daemon with these lines for it */
 static struct world *route(const char *dialect, const char *const *routes, const char *lines)
@@ -77,8 +77,8 @@ static void each_at_its_own(void **state)
 		"publish /p", "disconnect /d/", NULL,
 	};
 	struct world *w = route("cometd", routes, POLLING
-				"url-handshake = /h?k=v\nurl-connect = c\nurl-subscribe = s\n"
-				"url-publish = ../p\nurl-disconnect = /d/\n");
+				"url-for = handshake /h?k=v\nurl-for = connect c\nurl-for = subscribe s\n"
+				"url-for = publish ../p\nurl-for = disconnect /d/\n");
 
 	(void)state;
 	live(w);
@@ -94,10 +94,10 @@ static void genesys(void **state)
 		"unsubscribe /notifications/subscribe", "publish /cometd", NULL,
 	};
 	struct world *w = route("cometd", routes, POLLING
-				"url-handshake = /notifications/handshake\n"
-				"url-connect = /notifications/connect\n"
-				"url-disconnect = /notifications/disconnect\n"
-				"url-subscribe = /notifications/subscribe\n");
+				"url-for = handshake /notifications/handshake\n"
+				"url-for = connect /notifications/connect\n"
+				"url-for = disconnect /notifications/disconnect\n"
+				"url-for = subscribe /notifications/subscribe\n");
 
 	(void)state;
 	live(w);
@@ -137,9 +137,9 @@ static void appended_as_by_java(void **state)
 static void the_websocket_elsewhere(void **state)
 {
 	static const char *const routes[] = {"upgrade /ws?k=v", NULL};
-	struct world *w = route("cometd", routes, "transports = websocket\nurl-websocket = /ws?k=v\n"
+	struct world *w = route("cometd", routes, "transports = websocket\nurl-for = websocket /ws?k=v\n"
 				/* of no use to a WebSocket */
-				"url-append-type = js\nurl-publish = /p\n");
+				"url-append-type = js\nurl-for = publish /p\n");
 
 	(void)state;
 	live(w);
@@ -159,7 +159,7 @@ static void another_host(void **state)
 	fake_command(w->fake, "route publish /elsewhere");
 	fake_command(w->fake, "require-header X-Key secret");
 	snprintf(lines, sizeof(lines), QUICK POLLING "header = X-Key: secret\n"
-		 "url-publish = http://localhost:%u/elsewhere\n", fake_port(w->fake));
+		 "url-for = publish http://localhost:%u/elsewhere\n", fake_port(w->fake));
 	world_configure(w, NULL, lines, NULL);
 	world_start(w);
 	live(w);

@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define QUICK "backoff-min = 20ms\nbackoff-max = 50ms\nhalt-retry = 10m\n"
+#define QUICK "backoff = 20ms 50ms\nhalt-retry = 10m\n"
 #define LENGTH 120
 /* where the present secret may lie: at its owner's, in the headers of the request under way, and, with
    TLS, in libcurl's buffer of that request */
@@ -145,9 +145,9 @@ static const struct way ways[] = {
 	 true},
 	{"header X-Key", "credential = header X-Key\ncredential-file = $DIR/f\n", "%s", "X-Key %s",
 	 false},
-	{"header-file", "header-file = $DIR/f\n", "X-Key: %s\n", "X-Key %s", false},
+	{"header @", "header = @$DIR/f\n", "X-Key: %s\n", "X-Key %s", false},
 	{"ext", "credential = ext auth/token\ncredential-file = $DIR/f\n", "%s", NULL, false},
-	{"handshake-ext-file", "handshake-ext-file = $DIR/f\n", "{\"auth\":{\"token\":\"%s\"}}", NULL,
+	{"ext @", "ext = handshake @$DIR/f\n", "{\"auth\":{\"token\":\"%s\"}}", NULL,
 	 false},
 	{"command", "credential-command = $DIR/f\n", "#!/bin/sh\necho '%s'\n",
 	 "Authorization Bearer %s", false},

@@ -161,8 +161,8 @@ def credentials():
     servers = "/etc/cometd-bridge/cometd-bridge.conf.d/credentials.conf"
     put("/etc/cometd-bridge/token", "from-a-file-of-root\n")
     put("/usr/local/bin/get-token", "#!/bin/sh\necho token-$(id -u)\n", 0o755)
-    put(servers, "[server handed]\nurl = http://127.0.0.1:8080/cometd\ncredential-systemd = token\n"
-                 "[server printed]\nurl = http://127.0.0.1:8080/cometd\nbackoff-max = 1s\n"
+    put(servers, "[server handed]\nurl = http://127.0.0.1:8080/cometd\ncredential-file = systemd:token\n"
+                 "[server printed]\nurl = http://127.0.0.1:8080/cometd\nbackoff = 1s 1s\n"
                  "credential-command = /usr/local/bin/get-token\n", 0o644)
     with contextlib.ExitStack() as undo:
         undo.callback(command, "systemctl", "restart", SERVICE)

@@ -347,11 +347,9 @@ static void files(void **state)
 
 	assert_non_null(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/token", dir);
-	setenv("CREDENTIALS_DIRECTORY", dir, 1);
 	o.source = NULL;
-	o.systemd = "token";
+	o.file = path;
 	assert_int_equal(auth_new(w->loop, &o, &a), 0);
-	unsetenv("CREDENTIALS_DIRECTORY");
 	auth_get(a, &w->one);
 	until_reported(w);
 	assert_int_equal(w->failures, 1);
@@ -384,7 +382,7 @@ static void short_of_memory(void **state)
 
 	clock_fake(UINT64_MAX, UINT64_MAX);     /* a real program takes its time */
 	o.source = NULL;
-	o.systemd = "x";
+	o.file = "x";
 	FAIL_EACH_ALLOCATION {
 		if (auth_command_new(w->loop, "/bin/echo  two words", 15000, &o.source))
 			continue;

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define PIN "sha256//YhKJKSzoTt2b5FP18fvpHo7fJYqQCjAa3HWY3tvRMwE="
@@ -81,9 +82,7 @@ static void test_every_option(void **state)
 				     "[ server  one ]\n"
 				     "url = ws://one.example/cometd\n"
 				     "url = ws://three.example/\n"
-				     "url-failures = 7\n"
-				     "url-retry = never\n"
-				     "url-return = break\n"
+				     "url-return = break 1h\n"
 				     "url-shared = yes\n"
 				     "connection-timeout = unlimited\n"
 				     "max-sent = 64K\n"
@@ -92,16 +91,16 @@ static void test_every_option(void **state)
 				     "wanted-interval = 500ms\n"
 				     "on-disconnect = stop\n"
 				     "on-none = refresh\n"
-				     "credential-systemd = token\n"
+				     "credential-file = systemd:token\n"
 				     "[server two.2]\n"
 				     "url = https://two.example:8443/cometd?a=b:c\n"
 				     "default = yes\n"
-				     "url-handshake = handshake\n"
-				     "url-connect = /c?d=e\n"
-				     "url-subscribe = ../s\n"
-				     "url-publish = https://p/\n"
-				     "url-disconnect = d\n"
-				     "url-websocket = wss://w/\n"
+				     "url-for = handshake handshake\n"
+				     "url-for = connect /c?d=e\n"
+				     "url-for = subscribe ../s\n"
+				     "url-for = publish https://p/\n"
+				     "url-for = disconnect d\n"
+				     "url-for = websocket wss://w/\n"
 				     "url-append-type = java\n"
 				     "transports = long-polling, websocket\n"
 				     "header = X-One: 1\n"
@@ -120,25 +119,23 @@ static void test_every_option(void **state)
 				     "max-message = 1M\n"
 				     "connect-timeout = 500ms\n"
 				     "network-delay = 2s\n"
-				     "backoff-min = 10ms\n"
-				     "backoff-max = 1h\n"
+				     "backoff = 10ms 1h\n"
 				     "websocket-ping = off\n"
 				     "websocket-protocol = x.bayeux-1\n"
 				     "replay = resume\n"
-				     "handshake-ext = {\"a\": {\"b\":[1]}}\n"
-				     "connect-ext = {\"c\":1}\n"
-				     "subscribe-ext = {\"s\":1}\n"
-				     "publish-ext = {}\n"
-				     "handshake-fields = {\"a\":1}\n"
-				     "connect-fields = {\"b\":1}\n"
-				     "subscribe-fields = {\"c\":{\"id\":2}}\n"
-				     "publish-fields = {\"d\":1}\n"
+				     "ext = handshake {\"a\": {\"b\":[1]}}\n"
+				     "ext = connect {\"c\":1}\n"
+				     "ext = subscribe {\"s\":1}\n"
+				     "ext = publish {}\n"
+				     "fields = handshake {\"a\":1}\n"
+				     "fields = connect {\"b\":1}\n"
+				     "fields = subscribe {\"c\":{\"id\":2}}\n"
+				     "fields = publish {\"d\":1}\n"
 				     "replay-fallback = stop\n"
 				     "ack = no\n"
 				     "binary = yes\n"
 				     "timesync = yes\n"
 				     "keep-alive = 2m\n"
-				     "keep-alive-channel = /service/a/b\n"
 				     "timestamp = yes\n"
 				     "overlap = covering");
 	static const char *const endpoints[] = {
@@ -160,8 +157,7 @@ static void test_every_option(void **state)
 	assert_string_equal(s->name, "one");
 	assert_int_equal(s->upstream.urls.n, 2);
 	assert_string_equal(s->upstream.urls.v[1], "ws://three.example/");
-	assert_int_equal(s->upstream.session.url_failures, 7);
-	assert_true(s->upstream.session.url_retry == UINT64_MAX);
+	assert_int_equal(s->upstream.session.url_retry, 3600000);
 	assert_int_equal(s->upstream.session.url_return, SESSION_URL_BREAK);
 	assert_true(s->upstream.session.url_shared);
 	assert_true(s->upstream.grace == UINT64_MAX);
@@ -222,9 +218,29 @@ static void test_every_option(void **state)
 	assert_true(s->upstream.session.binary);
 	assert_true(s->upstream.session.timesync);
 	assert_int_equal(s->upstream.session.keep_alive, 120000);
-	assert_string_equal(s->upstream.session.keep_alive_channel, "/service/a/b");
 	assert_true(s->upstream.session.timestamp);
 	config_free(c);
+}
+
+static void test_credentials_of_systemd(void **state)
+{
+	(void)state;
+	struct config *c = load_text(MINIMAL "credential-file = systemd:token\n");
+	assert_string_equal(server(c)->auth.file, "/run/credentials/cometd-bridge.service/token");
+	config_free(c);
+	put_text("token", "secret");
+	put_text("main.conf", MINIMAL "header = @systemd:token\ncredential-file = systemd:token\n");
+	assert_int_equal(setenv("CREDENTIALS_DIRECTORY", directory, 1), 0);
+	struct config_report report;
+	char path[128];
+	config_report_init(&report);
+	assert_int_equal(config_load(main_file, &report, &c), 0);
+	snprintf(path, sizeof(path), "%s/token", directory);
+	assert_string_equal(server(c)->auth.file, path);
+	assert_string_equal(server(c)->upstream.http.header_file, path);
+	config_report_fini(&report);
+	config_free(c);
+	assert_int_equal(unsetenv("CREDENTIALS_DIRECTORY"), 0);
 }
 
 /* --- the table --- */
@@ -250,10 +266,8 @@ static void put_oauth(char *text, size_t size, const char *name)
 	for (size_t i = 0; i < 2; i++)
 		for (const char *const *line = lines[i]; *line; line++) {
 			size_t used = strlen(text), n = strcspn(*line, " ");
-			bool other = strcmp(name, "oauth-client-secret-systemd") == 0 &&
-				     strstr(*line, "secret-file");
 
-			if (!other && (strlen(name) != n || memcmp(*line, name, n) != 0))
+			if (strlen(name) != n || memcmp(*line, name, n) != 0)
 				snprintf(text + used, size - used, "%s\n", *line);
 		}
 }
@@ -327,6 +341,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CONFIG_TEST(test_defaults),
 		CONFIG_TEST(test_every_option),
+		CONFIG_TEST(test_credentials_of_systemd),
 		CONFIG_TEST(test_examples_are_valid),
 		CONFIG_TEST(test_failed_allocations),
 	};

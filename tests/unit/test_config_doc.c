@@ -127,7 +127,7 @@ static void test_options_beside_others(void **state)
 		named += check_cell(cell + 1, end);
 	}
 	assert_true(rows > 50);
-	assert_true(named > 70);
+	assert_true(named > 65);
 	free(page);
 }
 

@@ -11,8 +11,8 @@
 
 #define FULL                                                                                       \
 	"[bridge]\nlog-level = debug\n"                                                            \
-	"[server a]\nurl = http://a/\nurl = http://b/\nheader = X: 1\nbackoff-min = 2s\n"          \
-	"[server b]\nurl = http://c/\ndefault = yes\nhandshake-ext = {\"x\": [1]}\n"
+	"[server a]\nurl = http://a/\nurl = http://b/\nheader = X: 1\nbackoff = 2s 60s\n"          \
+	"[server b]\nurl = http://c/\ndefault = yes\next = handshake {\"x\": [1]}\n"
 
 static char *dump_of(struct config *c)
 {
@@ -40,14 +40,14 @@ static void origins_and_defaults(void **state)
 	(void)state;
 	snprintf(line, sizeof(line), "%s.d", main_file);
 	assert_int_equal(mkdir(line, 0700), 0);
-	put_text("main.conf.d/x.conf", "[server a]\nbackoff-min = 3s\n");
+	put_text("main.conf.d/x.conf", "[server a]\nbackoff = 3s 60s\n");
 	struct config *c = load_text(FULL);
 	char *text = dump_of(c);
 	snprintf(line, sizeof(line), "# %s:5\nurl = http://a/\nurl = http://b/\n", main_file);
 	assert_has(text, line);
-	snprintf(line, sizeof(line), "# %s.d/x.conf:2\nbackoff-min = 3s\n", main_file);
+	snprintf(line, sizeof(line), "# %s.d/x.conf:2\nbackoff = 3s 60s\n", main_file);
 	assert_has(text, line);
-	assert_has(text, "\n# backoff-max = 60s\n");
+	assert_has(text, "\n# backoff = 1s 60s\n");
 	assert_has(text, "[server b]\n");
 	free(text);
 	config_free(c);
@@ -115,11 +115,11 @@ static void what_differs(void **state)
 	assert_string_equal(differences(FULL, "# a comment moves every line\n" FULL), "");
 	assert_string_equal(
 		differences(FULL, "[bridge]\nsocket-mode = 0600\n"
-				  "[server b]\nurl = http://c/\ndefault = yes\nhandshake-ext = {\"x\": [2]}\n"
+				  "[server b]\nurl = http://c/\ndefault = yes\next = handshake {\"x\": [2]}\n"
 				  "connection-timeout = 5s\n"
-				  "[server a]\nurl = http://a/\nheader = X: 1\nbackoff-min = 2s\n"),
+				  "[server a]\nurl = http://a/\nheader = X: 1\nbackoff = 2s 60s\n"),
 		"bridge.socket-mode restart; bridge.log-level live (default); "
-		"b.connection-timeout live; b.handshake-ext session; a.url session; ");
+		"b.connection-timeout live; b.ext session; a.url session; ");
 }
 
 static void failed_allocations(void **state)

@@ -75,11 +75,12 @@ static void assert_warns(const char *words)
 /* a warning that is not given is a secret that stays open */
 static void test_secrets_that_everybody_may_read(void **state)
 {
-	static const char *const options[] = {
-		"header-file", "cookie-file", "credential-file", "tls-cert", "handshake-ext-file",
-		"connect-ext-file", "subscribe-ext-file", "publish-ext-file",
-		"oauth-client-secret-file", "oauth-refresh-token-file", "oauth-jwt-key",
-		"proxy-credential-file",
+	static const struct {
+		const char *option, *before;    /* the path */
+	} options[] = {
+		{"header", "@"}, {"cookie", "@"}, {"credential-file", ""}, {"tls-cert", ""}, {"ext", "handshake @"},
+		{"ext", "connect @"}, {"ext", "subscribe @"}, {"ext", "publish @"}, {"oauth-client-secret-file", ""},
+		{"oauth-refresh-token-file", ""}, {"oauth-jwt-key", ""}, {"proxy-credential-file", ""},
 	};
 
 	(void)state;
@@ -87,27 +88,28 @@ static void test_secrets_that_everybody_may_read(void **state)
 		const char *more = "";
 		char text[512], words[256];
 
-		if (strcmp(options[i], "oauth-client-secret-file") == 0)
+		if (strcmp(options[i].option, "oauth-client-secret-file") == 0)
 			more = "oauth-token-url = https://t/\noauth-grant = client-credentials\n"
 			       "oauth-client-id = me\n";
-		else if (strcmp(options[i], "oauth-refresh-token-file") == 0)
+		else if (strcmp(options[i].option, "oauth-refresh-token-file") == 0)
 			more = "oauth-token-url = https://t/\noauth-grant = refresh-token\n"
 			       "oauth-client-id = me\n";
-		else if (strcmp(options[i], "oauth-jwt-key") == 0)
+		else if (strcmp(options[i].option, "oauth-jwt-key") == 0)
 			more = "oauth-token-url = https://t/\noauth-grant = jwt-bearer\n"
 			       "oauth-jwt-issuer = i\noauth-jwt-subject = s\n"
 			       "oauth-jwt-audience = a\n";
-		else if (strcmp(options[i], "proxy-credential-file") == 0)
+		else if (strcmp(options[i].option, "proxy-credential-file") == 0)
 			more = "proxy = http://p:1\n";
-		snprintf(text, sizeof(text), SERVER "%s%s = %s\n", more, options[i], secret);
+		snprintf(text, sizeof(text), SERVER "%s%s = %s%s\n", more, options[i].option, options[i].before,
+			 secret);
 		put(main_file, 0600, text);
 		put(secret, 0644, "x");
-		snprintf(words, sizeof(words), "%s %s: everybody may read it", options[i], secret);
+		snprintf(words, sizeof(words), "%s %s: everybody may read it", options[i].option, secret);
 		assert_warns(words);
 		assert_int_equal(chmod(secret, 0640), 0);
 		assert_warns(NULL);
 		assert_int_equal(unlink(secret), 0);
-		snprintf(words, sizeof(words), "%s %s: No such file", options[i], secret);
+		snprintf(words, sizeof(words), "%s %s: No such file", options[i].option, secret);
 		assert_warns(words);
 	}
 }

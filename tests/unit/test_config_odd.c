@@ -85,10 +85,10 @@ static void test_drop_ins(void **state)
 	(void)state;
 	snprintf(drop_ins, sizeof(drop_ins), "%s.d", main_file);
 	assert_int_equal(mkdir(drop_ins, 0755), 0);
-	put_text("main.conf", MINIMAL "header = A: 1\nheader = B: 2\nbackoff-min = 2s\n");
+	put_text("main.conf", MINIMAL "header = A: 1\nheader = B: 2\nnetwork-delay = 2s\nbackoff = 2s 60s\n");
 	put_text("main.conf.d/b.conf", "[server demo]\nheader = C: 3\nurl = http://b/\n"
 				       "url = http://b2/\n");
-	put_text("main.conf.d/B.conf", "[server demo]\nurl = http://B/\nbackoff-max = 2m\n");
+	put_text("main.conf.d/B.conf", "[server demo]\nurl = http://B/\nbackoff = 1s 2m\n");
 	put_text("main.conf.d/z.conf", "[server extra]\nurl = http://extra/\n");
 	put_text("main.conf.d/.hidden.conf", "nonsense\n");
 	put_text("main.conf.d/backup.conf~", "nonsense\n");
@@ -100,7 +100,8 @@ static void test_drop_ins(void **state)
 	assert_string_equal(s->upstream.urls.v[1], "http://b2/");
 	assert_int_equal(s->upstream.http.headers.n, 1);
 	assert_string_equal(s->upstream.http.headers.v[0], "C: 3");
-	assert_int_equal(s->upstream.session.backoff_min, 2000);
+	assert_int_equal(s->upstream.session.backoff_min, 1000);
+	assert_int_equal(s->upstream.session.network_delay, 2000);
 	assert_int_equal(s->upstream.session.backoff_max, 120000);
 	assert_string_equal(LIST_OF(s->link.next, struct config_server, link)->name, "extra");
 	config_free(c);

@@ -25,7 +25,7 @@ static void test_header_file_warnings(void **state)
 
 	(void)state;
 	put_text("secret", "Authorization: Bearer x\n");
-	snprintf(text, sizeof(text), MINIMAL "header-file = %s/secret\n", directory);
+	snprintf(text, sizeof(text), MINIMAL "header = @%s/secret\n", directory);
 	put_text("main.conf", text);
 	config_report_init(&report);
 	assert_int_equal(config_load(main_file, &report, &c), 0);
@@ -47,7 +47,7 @@ static void test_transport_warnings(void **state)
 {
 	static const struct { const char *lines, *warning; } rows[] = {
 		{"transports = long-polling\nwebsocket-protocol = x\n", "websocket-protocol has no effect"},
-		{"transports = long-polling\nurl-websocket = ws://x/\n", "websocket is not among"},
+		{"transports = long-polling\nurl-for = websocket ws://x/\n", "websocket is not among"},
 		{"transports = long-polling\nwebsocket-compression = yes\n", "websocket-compression has"},
 		{"transports = websocket\nurl-append-type = js\n", "long-polling is not among"},
 		{"url-append-type = js\nwebsocket-compression = yes\n", NULL},
@@ -104,12 +104,12 @@ static void test_endpoint_warnings(void **state)
 	struct config *c = NULL;
 
 	(void)state;
-	put_text("main.conf", "[server x]\nurl = https://h/\nurl-connect = connect\n"
-			      "url-publish = WS://h/p\nurl-websocket = wss://h/\n");
+	put_text("main.conf", "[server x]\nurl = https://h/\nurl-for = connect connect\n"
+			      "url-for = publish WS://h/p\nurl-for = websocket wss://h/\n");
 	config_report_init(&report);
 	assert_int_equal(config_load(main_file, &report, &c), 0);
 	assert_int_equal(report.n_warnings, 1);
-	assert_non_null(strstr(report.warnings[0], "main.conf:4: [server x]: url-publish is without"));
+	assert_non_null(strstr(report.warnings[0], "main.conf:5: [server x]: url-for = publish is without"));
 	config_free(c);
 	config_report_fini(&report);
 	put_text("main.conf", "[server x]\nurl = https://h/\nurl = http://h/\nurl = wss://i/\n");
@@ -119,16 +119,16 @@ static void test_endpoint_warnings(void **state)
 	assert_non_null(strstr(report.warnings[0], "main.conf:1: [server x]: a later url is without"));
 	config_free(c);
 	config_report_fini(&report);
-	config_free(load_text(MINIMAL "url-connect = http://h/c\n"));
+	config_free(load_text(MINIMAL "url-for = connect http://h/c\n"));
 }
 
 /* Each warning names its option's line, not where the server begins. */
 static void test_place_of_a_warning(void **state)
 {
 	static const struct { const char *lines, *warning; } rows[] = {
-		{"backoff-max = 9s\ntls-ca = /nowhere/ca.pem\n",
+		{"backoff = 1s 9s\ntls-ca = /nowhere/ca.pem\n",
 		 ":4: tls-ca /nowhere/ca.pem: No such file or directory"},
-		{"credential-file = /nowhere/token\nbackoff-max = 9s\n",
+		{"credential-file = /nowhere/token\nbackoff = 1s 9s\n",
 		 ":3: credential-file /nowhere/token: No such file or directory"},
 		{"\ncredential-command = /nowhere/get --for demo\n",
 		 ":4: credential-command /nowhere/get: No such file or directory"},
@@ -174,7 +174,7 @@ static void test_section_copied_and_not_renamed(void **state)
 	/* it may begin again for other options, or in a drop-in */
 	put_text("main.conf", MINIMAL "url = http://127.0.0.1:3/\n[bridge]\n[server demo]\nack = no\n");
 	mkdir(in_directory("main.conf.d"), 0700);
-	put_text("main.conf.d/more.conf", "[server demo]\nbackoff-max = 9s\nurl = http://127.0.0.1:4/\n");
+	put_text("main.conf.d/more.conf", "[server demo]\nbackoff = 1s 9s\nurl = http://127.0.0.1:4/\n");
 	config_free(load());
 }
 

@@ -29,14 +29,15 @@ static void test_bad_values(void **state)
 		{"server x", "url = ftp://there", "http://"},
 		{"server x", "url = nonsense", "http://"},
 		{"server x", "url = http://me:hunter2@there/", "password"},
-		{"server x", "url-handshake = //there/path", "no path begins with \"//\""},
-		{"server x", "url-connect = ftp://there", "must begin with http://"},
-		{"server x", "url-publish = a b", "is no URL; for example: publish"},
-		{"server x", "url-websocket = ws://me:hunter2@there/", "password"},
+		{"server x", "url-for = handshake //there/path", "no path begins with \"//\""},
+		{"server x", "url-for = connect ftp://there", "must begin with http://"},
+		{"server x", "url-for = publish a b", "is no URL; for example: publish"},
+		{"server x", "url-for = websocket ws://me:hunter2@there/", "password"},
 		{"server x", "url-append-type = yes", "off, js, java"},
-		{"server x", "url-failures = 0", "out of range: 1 to 1000"},
-		{"server x", "url-retry = 0s", "1s to 24h, or never"},
-		{"server x", "url-return = soon", "none of: wait, break"},
+		{"server x", "url-return = soon", "wait or break and a duration, nor never; for example: break 1h"},
+		{"server x", "url-return = wait", "a duration"},
+		{"server x", "url-return = never 1s", "nor never"},
+		{"server x", "url-return = break 0s", "1s to 24h"},
 		{"server x", "connection-timeout = ever", "no duration nor unlimited"},
 		{"server x", "max-sent = 10", "1K to 4M, or unlimited"},
 		{"server x", "request-timeout = 0s", "out of range"},
@@ -51,11 +52,11 @@ static void test_bad_values(void **state)
 		{"server x", "transports = websocket,", "no transport"},
 		{"server x", "header = no colon", "Name: value"},
 		{"server x", "header = Host: other", "the daemon sets itself"},
-		{"server x", "header-file = here", "no absolute path"},
+		{"server x", "header = @here", "no absolute path"},
 		{"server x", "cookie = name", "not NAME=VALUE"},
 		{"server x", "cookie = a b=c", "not NAME=VALUE"},
 		{"server x", "cookie = a=b; Domain=x", "followed by \"; Path=/x\""},
-		{"server x", "cookie-file = here", "no absolute path"},
+		{"server x", "cookie = @here", "no absolute path"},
 		{"server x", "cookie-jar = here", "no absolute path"},
 		{"server x", "credential = token", "none of: bearer, basic, header NAME or ext"},
 		{"server x", "credential = header", "none of: bearer, basic, header NAME or ext"},
@@ -66,7 +67,7 @@ static void test_bad_values(void **state)
 		{"server x", "credential = ext a/", "separated by \"/\""},
 		{"server x", "credential = ext a\"b", "without quotation marks"},
 		{"server x", "credential-file = token", "no absolute path"},
-		{"server x", "credential-systemd = a/b", "no name of a credential"},
+		{"server x", "credential-file = systemd:a/b", "no name of a credential"},
 		{"server x", "credential-command = get-token", "absolute path"},
 		{"server x", "credential-command = /bin/a | /bin/b", "no shell"},
 		{"server x", "credential-extension = /x.so", "no name of an extension; for example: tenant"},
@@ -81,7 +82,7 @@ static void test_bad_values(void **state)
 		{"server x", "oauth-token-url = https://me:hunter2@here/", "password"},
 		{"server x", "oauth-grant = password", "client-credentials, refresh-token, jwt"},
 		{"server x", "oauth-client-secret-file = here", "no absolute path"},
-		{"server x", "oauth-client-secret-systemd = a/b", "no name of a credential"},
+		{"server x", "oauth-client-secret-file = systemd:a/b", "no name of a credential"},
 		{"server x", "oauth-client-auth = digest", "basic, body"},
 		{"server x", "oauth-parameter = resource", "not of the form name=value"},
 		{"server x", "oauth-parameter = =x", "not of the form name=value"},
@@ -107,28 +108,33 @@ static void test_bad_values(void **state)
 		{"server x", "connect-timeout = 10", "no duration"},
 		{"server x", "connect-timeout = 0s", "out of range"},
 		{"server x", "network-delay = unlimited", "no duration"},
-		{"server x", "backoff-min = 2h", "out of range"},
-		{"server x", "backoff-max = 1y", "no duration"},
+		{"server x", "backoff = 1ms 60s", "out of range"},
+		{"server x", "backoff = 1s 1y", "no duration"},
+		{"server x", "backoff = 1s", "two durations"},
+		{"server x", "backoff = 2m 60s", "the first pause, 2m, is longer than the longest one, 60s"},
+		/* options of earlier versions */
+		{"server x", "handshake-ext-file = /x", "there is no option \"handshake-ext-file\" any more; write ext = handshake @FILE"},
+		{"server x", "url-failures = 3", "any more; remove this line"},
 		{"server x", "websocket-ping = 0s", "or off"},
 		{"server x", "websocket-protocol = a, b", "not a name of a subprotocol"},
 		{"server x", "websocket-protocol = \xc3\xa4", "for example: bayeux"},
 		{"server x", "overlap = some", "auto, exact"},
-		{"server x", "handshake-ext = {", "not a JSON object"},
-		{"server x", "connect-ext = 1", "not a JSON object"},
-		{"server x", "subscribe-ext = {\"a\":1,\"a\":2}", "has a key twice"},
-		{"server x", "publish-ext = []", "not a JSON object"},
-		{"server x", "handshake-ext-file = here", "no absolute path"},
-		{"server x", "connect-ext-file = here", "no absolute path"},
-		{"server x", "subscribe-ext-file = here", "no absolute path"},
-		{"server x", "publish-ext-file = here", "no absolute path"},
-		{"server x", "handshake-fields = 1", "not a JSON object"},
-		{"server x", "connect-fields = {\"a\":1,\"clientId\":2}", "\"clientId\" is set by the daemon"},
-		{"server x", "subscribe-fields = {\"\\u0069d\":1}", "\"id\" is set by the daemon"},
-		{"server x", "publish-fields = {\"ext\":{}}", "use the options for ext"},
+		{"server x", "ext = handshake {", "not a JSON object"},
+		{"server x", "ext = connect 1", "not a JSON object"},
+		{"server x", "ext = subscribe {\"a\":1,\"a\":2}", "has a key twice"},
+		{"server x", "ext = publish []", "not a JSON object"},
+		{"server x", "ext = handshake @here", "no absolute path"},
+		{"server x", "ext = connect @here", "no absolute path"},
+		{"server x", "ext = subscribe @here", "no absolute path"},
+		{"server x", "ext = publish @here", "no absolute path"},
+		{"server x", "ext = handshake", "does not begin with handshake, connect, subscribe or publish"},
+		{"server x", "ext = call {}", "does not begin with handshake"},
+		{"server x", "url-for = call /x", "it is not handshake, connect"},
+		{"server x", "fields = handshake 1", "not a JSON object"},
+		{"server x", "fields = connect {\"a\":1,\"clientId\":2}", "\"clientId\" is set by the daemon"},
+		{"server x", "fields = subscribe {\"\\u0069d\":1}", "\"id\" is set by the daemon"},
+		{"server x", "fields = publish {\"ext\":{}}", "use the option ext"},
 		{"server x", "keep-alive = 0s", "or off"},
-		{"server x", "keep-alive-channel = here", "must begin with"},
-		{"server x", "keep-alive-channel = /a/b", "subscribers receive it; for example: /service/"},
-		{"server x", "keep-alive-channel = /service/**", "only as the last segment"},
 		{"server x", "binary = base64", "neither yes nor no"},
 		{"server x", "timesync = on", "neither yes nor no"},
 		{"server x", "timestamp = iso", "neither yes nor no"},
@@ -178,13 +184,12 @@ static void test_bad_sections(void **state)
 	assert_text_wrong("[server \x1b]\n", 1, "control character");
 	assert_text_wrong("socket = /x\n" MINIMAL, 1, "before the first section");
 	assert_text_wrong("[server empty]\n" MINIMAL, 1, "[server empty]: it has no url");
-	assert_text_wrong(MINIMAL "url = http://other/\nurl-connect = http://c/\n", 1,
-			  "url-connect would lead from every url to one place");
-	assert_text_wrong(MINIMAL "backoff-min = 2m\n", 1, "backoff-min is above");
-	assert_text_wrong(MINIMAL "handshake-ext = {}\nhandshake-ext-file = /x\n", 1,
-			  "cannot both be");
-	assert_text_wrong(MINIMAL "publish-ext = {}\npublish-ext-file = /x\n", 1,
-			  "publish-ext-file and publish-ext cannot both be");
+	assert_text_wrong(MINIMAL "url = http://other/\nurl-for = connect http://c/\n", 1,
+			  "url-for = connect would lead from every url to one place");
+	assert_text_wrong(MINIMAL "header = @/a\nheader = @/b\n", 4, "header: a file for it is named twice");
+	assert_text_wrong(MINIMAL "ext = connect {}\next = connect @/b\n", 4, "ext: connect is set twice");
+	assert_text_wrong(MINIMAL "fields = connect {}\nfields = connect {}\n", 4, "fields: connect is set twice");
+	assert_text_wrong(MINIMAL "url-for = connect a\nurl-for = connect b\n", 4, "url-for: connect is set twice");
 	assert_text_wrong(MINIMAL "credential = basic\n", 1, "needs a source");
 	assert_text_wrong(MINIMAL "on-none = refresh\n", 1, "refresh needs a credential");
 	assert_text_wrong(MINIMAL "on-disconnect = refresh\n", 1, "refresh needs a credential");
@@ -216,23 +221,21 @@ static void test_oauth(void **state)
 		{"oauth-refresh-token-save = yes\n", "-token-save needs an oauth-token-url"},
 		{"oauth-jwt-subject = x\n", "oauth-jwt-subject needs an oauth-token-url"},
 		{TOKENS, "this oauth-grant needs an oauth-client-id"},
-		{TOKENS "oauth-client-id = me\n", "needs an oauth-client-secret-file or"},
-		{TOKENS "oauth-client-id = me\noauth-client-secret-file = /x\n"
-		 "oauth-client-secret-systemd = x\n", "a client has one secret"},
+		{TOKENS "oauth-client-id = me\n", "needs an oauth-client-secret-file"},
 		{TOKENS "oauth-grant = refresh-token\n", "needs an oauth-refresh-token-file"},
 		{TOKENS "oauth-grant = refresh-token\noauth-refresh-token-file = /x\n",
 		 "needs an oauth-client-id"},
 		{TOKENS "oauth-grant = jwt-bearer\n", "needs an oauth-jwt-key"},
 		{TOKENS "oauth-grant = jwt-bearer\noauth-jwt-key = /x\n", "needs an oauth-jwt-issuer or"},
 		{TOKENS "oauth-grant = jwt-bearer\noauth-jwt-key = /x\noauth-jwt-issuer = x\n"
-		 "oauth-client-secret-systemd = x\n", "-secret-systemd needs an oauth-client-id"},
-		{TOKENS "oauth-client-id = me\noauth-client-secret-systemd = x\n"
+		 "oauth-client-secret-file = systemd:x\n", "-secret-file needs an oauth-client-id"},
+		{TOKENS "oauth-client-id = me\noauth-client-secret-file = systemd:x\n"
 		 "oauth-refresh-token-file = /x\n", "is for oauth-grant = refresh-token"},
-		{TOKENS "oauth-client-id = me\noauth-client-secret-systemd = x\n"
+		{TOKENS "oauth-client-id = me\noauth-client-secret-file = systemd:x\n"
 		 "oauth-jwt-key-id = x\n", "is for oauth-grant = jwt-bearer"},
-		{TOKENS "oauth-client-id = me\noauth-client-secret-systemd = x\n"
+		{TOKENS "oauth-client-id = me\noauth-client-secret-file = systemd:x\n"
 		 "credential-file = /x\n", "credential-file and oauth-token-url"},
-		{TOKENS "oauth-client-id = me\noauth-client-secret-systemd = x\n"
+		{TOKENS "oauth-client-id = me\noauth-client-secret-file = systemd:x\n"
 		 "credential = basic\n", "no user:password"},
 	};
 
@@ -244,7 +247,7 @@ static void test_oauth(void **state)
 		assert_text_wrong(text, 1, wrong[i].words);
 	}
 	struct config *c = load_text(MINIMAL TOKENS
-				     "oauth-client-id = me\noauth-client-secret-systemd = s\n"
+				     "oauth-client-id = me\noauth-client-secret-file = systemd:s\n"
 				     "oauth-client-auth = body\noauth-scope = a b\n"
 				     "oauth-audience = c\noauth-parameter = x=1\n"
 				     "oauth-parameter = y=\n");
@@ -254,7 +257,7 @@ static void test_oauth(void **state)
 	assert_int_equal(s->oauth.grant, OAUTH_CLIENT_CREDENTIALS);
 	assert_int_equal(s->oauth.client_auth, OAUTH_BODY);
 	assert_string_equal(s->oauth.client_id, "me");
-	assert_string_equal(s->oauth.secret_systemd, "s");
+	assert_string_equal(s->oauth.secret_file, "/run/credentials/cometd-bridge.service/s");
 	assert_string_equal(s->oauth.scope, "a b");
 	assert_string_equal(s->oauth.audience, "c");
 	assert_int_equal(s->oauth.parameters.n, 2);
@@ -267,14 +270,14 @@ static void test_oauth(void **state)
 static void test_credential_header(void **state)
 {
 	(void)state;
-	assert_text_wrong(MINIMAL "credential-systemd = x\nheader = authorization: y\n", 1,
+	assert_text_wrong(MINIMAL "credential-file = systemd:x\nheader = authorization: y\n", 1,
 			  "a header sets Authorization, and so does the credential");
-	assert_text_wrong(MINIMAL "credential-systemd = x\ncredential = header X-Key\n"
+	assert_text_wrong(MINIMAL "credential-file = systemd:x\ncredential = header X-Key\n"
 				  "header = x-key: y\n", 1, "a header sets X-Key");
 	config_free(load_text(MINIMAL "header = Authorization: y\n"));
-	config_free(load_text(MINIMAL "credential-systemd = x\ncredential = ext com.a/b\n"
+	config_free(load_text(MINIMAL "credential-file = systemd:x\ncredential = ext com.a/b\n"
 				      "header = Authorization: y\n"));
-	config_free(load_text(MINIMAL "credential-systemd = x\ncredential = header X-Key\n"
+	config_free(load_text(MINIMAL "credential-file = systemd:x\ncredential = header X-Key\n"
 				      "header = Authorization: y\nheader = X-Key-2: y\n"));
 }
 

@@ -1,10 +1,13 @@
 /*
  * The kinds of values that options have. Shared by the files of the configuration.
  */
-#ifndef CONFIG_SETTER_H
-#define CONFIG_SETTER_H
+#ifndef CONFIG_KINDS_H
+#define CONFIG_KINDS_H
 
 #include "config/config.h"
+
+/* where systemd has the credentials of the service; only it is started with their directory in the environment */
+#define CONFIG_CREDENTIALS "/run/credentials/cometd-bridge.service"
 
 /* where to say what is wrong with a value */
 struct config_why {
@@ -24,6 +27,10 @@ struct config_kind {
 	int (*set)(const struct config_row *row, void *to, const char *text, struct config_why *why);
 	/* Frees what the member owns and empties it; NULL: it owns nothing. */
 	void (*fini)(void *to);
+	/* of a member whose bytes are its value; 0: it is compared by its texts */
+	size_t size;
+	/* of a number */
+	bool (*parse)(const char *text, uint64_t *ret);
 };
 
 /* what a change of an option in the files of a running daemon needs */
@@ -57,28 +64,31 @@ extern const struct config_kind config_kind_choice;
 extern const struct config_kind config_kind_group;         /* a gid_t, by name or number */
 /* a const char * */
 extern const struct config_kind config_kind_text;          /* any */
-extern const struct config_kind config_kind_path;          /* absolute */
+extern const struct config_kind config_kind_path;          /* absolute, or systemd:NAME */
 extern const struct config_kind config_kind_socket_path;   /* the same for the path of a listening socket */
-extern const struct config_kind config_kind_file_name;     /* what systemd allows as the name of a credential */
 extern const struct config_kind config_kind_command;       /* begins with an absolute path, no quoting */
-extern const struct config_kind config_kind_ext;           /* a JSON object */
-extern const struct config_kind config_kind_fields;        /* one without reserved names */
-extern const struct config_kind config_kind_endpoint;      /* a URL, or what url_resolve() takes */
 extern const struct config_kind config_kind_token_url;     /* https, or of this machine */
 extern const struct config_kind config_kind_subprotocol;   /* ws_subprotocol_valid() */
 extern const struct config_kind config_kind_extension_name;
 extern const struct config_kind config_kind_pin;
 extern const struct config_kind config_kind_proxy;
 extern const struct config_kind config_kind_no_proxy;
-/* a char[PROTOCOL_CHANNEL_MAX + 1]: a service channel */
-extern const struct config_kind config_kind_service;
 /* a struct strings */
 extern const struct config_kind config_kind_url;
-extern const struct config_kind config_kind_header;
 extern const struct config_kind config_kind_parameter;     /* "name=value" of a form */
-extern const struct config_kind config_kind_cookie;
 extern const struct config_kind config_kind_extension;
-extern const struct config_kind config_kind_transports;    /* a struct session_options */
+/* a struct endpoint_options: "KIND URL" */
+extern const struct config_kind config_kind_endpoint;
+extern const char *const config_endpoint_names[ENDPOINTS];
+/* a struct upstream_options: "KIND OBJECT" or "KIND @FILE", and "KIND OBJECT" without reserved names */
+extern const struct config_kind config_kind_ext;
+extern const struct config_kind config_kind_fields;
+extern const struct config_kind config_kind_header;        /* a struct http_options; or "@FILE" */
+extern const struct config_kind config_kind_cookie;        /* a struct cookie_jar_options; or "@FILE" */
+/* a struct session_options */
+extern const struct config_kind config_kind_transports;
+extern const struct config_kind config_kind_url_return;
+extern const struct config_kind config_kind_backoff;
 extern const struct config_kind config_kind_credential;    /* a struct auth_options: kind and header */
 
 #endif

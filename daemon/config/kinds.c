@@ -5,10 +5,9 @@
  * hold a secret is repeated. Must never know which options there are
  * (option.c), files or lines.
  */
-#include "config/setter.h"
+#include "config/kinds.h"
 
 #include "auth/ext_place.h"
-#include "bayeux/channel.h"
 #include "bayeux/fields.h"
 #include "config/extension_option.h"
 #include "config/value.h"
@@ -19,6 +18,7 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,7 +49,9 @@ static int ranged(const struct config_row *row, const char *text,
 		return 0;
 	}
 	if (!parse(text, &n))
-		return config_wrong(why, "\"%s\" is no %s%s%s; for example: %s", text, o->type,
+		return config_wrong(why, "\"%s\" is no %s%s%s; for example: %s", text,
+			     /* else it is a part of the value */
+			     row->kind->parse ? o->type : "duration",
 			     o->word ? " nor " : "", word, o->example);
 	if (o->min && parse(o->min, &min) && parse(o->max, &max) && (n < min || n > max))
 		return config_wrong(why, "%s is out of range: %s to %s%s%s", text, o->min, o->max,
@@ -58,42 +60,15 @@ static int ranged(const struct config_row *row, const char *text,
 	return 0;
 }
 
-static int set_size(const struct config_row *row, void *to, const char *text,
-		    struct config_why *why)
+static int set_number(const struct config_row *row, void *to, const char *text, struct config_why *why)
 {
-	uint64_t n = 0;
-	int r = ranged(row, text, config_size, why, &n);
+	uint64_t n;
+	int r = ranged(row, text, row->kind->parse, why, &n);
 
-	if (r == 0)
-		*(size_t *)to = (size_t)n;
-	return r;
-}
-
-static int set_number(const struct config_row *row, void *to, const char *text,
-		      struct config_why *why)
-{
-	uint64_t n = 0;
-	int r = ranged(row, text, config_number, why, &n);
-
-	if (r == 0)
-		*(size_t *)to = (size_t)n;
-	return r;
-}
-
-static int set_duration(const struct config_row *row, void *to, const char *text,
-			struct config_why *why)
-{
-	return ranged(row, text, config_duration, why, to);
-}
-
-static int set_mode(const struct config_row *row, void *to, const char *text,
-		    struct config_why *why)
-{
-	uint64_t n = 0;
-	int r = ranged(row, text, config_mode, why, &n);
-
-	if (r == 0)
-		*(mode_t *)to = (mode_t)n;
+	if (r == 0 && row->kind->size == sizeof(uint64_t))
+		*(uint64_t *)to = n;
+	else if (r == 0)
+		*(uint32_t *)to = (uint32_t)n;
 	return r;
 }
 
@@ -104,6 +79,7 @@ static int set_yes_no(const struct config_row *row, void *to, const char *text,
 	return config_yes_no(text, to) ? 0 : config_wrong(why, "\"%s\" is neither yes nor no", text);
 }
 
+/* the member at `to` is a const char * or a char * */
 static int put_text(void *to, const char *text)
 {
 	char *copy = strdup(text);
@@ -123,10 +99,25 @@ static int set_text(const struct config_row *row, void *to, const char *text,
 	return put_text(to, text);
 }
 
+/* "systemd:NAME": a credential that systemd passes to the service. */
+static int set_credential_path(void *to, const char *name, struct config_why *why)
+{
+	const char *directory = getenv("CREDENTIALS_DIRECTORY");
+	char path[PATH_MAX];
+
+	if (!*name || strchr(name, '/') || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return config_wrong(why, "\"%s\" is no name of a credential, as LoadCredential= has them", name);
+	snprintf(path, sizeof(path), "%s/%s",
+		 directory ? directory : CONFIG_CREDENTIALS, name);
+	return put_text(to, path);
+}
+
 static int set_path(const struct config_row *row, void *to, const char *text,
 		    struct config_why *why)
 {
 	(void)row;
+	if (strncmp(text, "systemd:", 8) == 0)
+		return set_credential_path(to, text + 8, why);
 	if (text[0] != '/')
 		return config_wrong(why, "\"%s\" is no absolute path", text);
 	return put_text(to, text);
@@ -246,8 +237,27 @@ static int set_url(const struct config_row *row, void *to, const char *text,
 	return strings_append(urls, text);
 }
 
-static int set_endpoint(const struct config_row *row, void *to, const char *text,
-			struct config_why *why)
+/* What follows the first word and blanks; *ret_word is its place in `words`, or -1. */
+static const char *after_word(const char *text, const char *const *words, int n_words, int *ret_word)
+{
+	size_t n = strcspn(text, " \t");
+
+	*ret_word = -1;
+	for (int i = 0; i < n_words; i++)
+		if (strlen(words[i]) == n && memcmp(words[i], text, n) == 0)
+			*ret_word = i;
+	return text + n + strspn(text + n, " \t");
+}
+
+/* A file "@/path" for an option that is given once as such. */
+static int set_file(const struct config_row *row, const char **to, const char *text, struct config_why *why)
+{
+	if (*to)
+		return config_wrong(why, "a file for it is named twice");
+	return set_path(row, to, text + 1, why);
+}
+
+static int check_endpoint(const struct config_row *row, const char *text, struct config_why *why)
 {
 	struct url base, url;
 	/* any base will do: what is wrong with a path is wrong with each of them */
@@ -259,22 +269,88 @@ static int set_endpoint(const struct config_row *row, void *to, const char *text
 	url_fini(&base);
 	/* without the text: there may be a password in it */
 	if (r > 0)
-		return config_wrong(why, "it %s; for example: %s", url_fault_text(r),
-				    row->option.example);
-	if (r < 0)
-		return r;
-	url_fini(&url);
-	return put_text(to, text);
+		return config_wrong(why, "it %s; for example: %s", url_fault_text(r), row->option.example);
+	if (r == 0)
+		url_fini(&url);
+	return r;
+}
+
+const char *const config_endpoint_names[ENDPOINTS] = {
+	[ENDPOINT_HANDSHAKE] = "handshake", [ENDPOINT_CONNECT] = "connect", [ENDPOINT_SUBSCRIBE] = "subscribe",
+	[ENDPOINT_PUBLISH] = "publish", [ENDPOINT_DISCONNECT] = "disconnect", [ENDPOINT_WEBSOCKET] = "websocket",
+};
+
+static int set_endpoint(const struct config_row *row, void *to, const char *text,
+			struct config_why *why)
+{
+	struct endpoint_options *o = to;
+	int kind;
+	const char *url = after_word(text, config_endpoint_names, ENDPOINTS, &kind);
+
+	if (kind < 0 || !*url)
+		return config_wrong(why, "it is not handshake, connect, subscribe, publish, disconnect or websocket "
+				    "and a URL; for example: %s", row->option.example);
+	if (o->urls[kind])
+		return config_wrong(why, "%s is set twice", config_endpoint_names[kind]);
+	int r = check_endpoint(row, url, why);
+	return r ? r : put_text(&o->urls[kind], url);
 }
 
 static int set_header(const struct config_row *row, void *to, const char *text,
 		      struct config_why *why)
 {
-	(void)row;
+	struct http_options *o = to;
+
+	if (text[0] == '@')
+		return set_file(row, &o->header_file, text, why);
 	/* never the value: it may be a secret */
 	if (!http_header_valid(text))
 		return config_wrong(why, "it is not of the form \"Name: value\", or is a header that the daemon sets itself");
-	return strings_append(to, text);
+	return strings_append(&o->headers, text);
+}
+
+static int set_url_return(const struct config_row *row, void *to, const char *text, struct config_why *why)
+{
+	static const char *const words[] = {"wait", "break", "never"};
+	struct session_options *o = to;
+	int word;
+	const char *rest = after_word(text, words, 3, &word);
+	uint64_t after = UINT64_MAX;
+
+	if (word < 0 || (word == 2) != !*rest)
+		return config_wrong(why, "it is neither wait or break and a duration, nor never; for example: %s",
+				    row->option.example);
+	int r = word == 2 ? 0 : ranged(row, rest, config_duration, why, &after);
+	if (r)
+		return r;
+	o->url_return = word == 1 ? SESSION_URL_BREAK : SESSION_URL_WAIT;
+	o->url_retry = after;
+	return 0;
+}
+
+/* "1s 60s" */
+static int set_backoff(const struct config_row *row, void *to, const char *text, struct config_why *why)
+{
+	struct session_options *o = to;
+	size_t n = strcspn(text, " \t");
+	const char *rest = text + n + strspn(text + n, " \t");
+	char first[32];
+	uint64_t least, most;
+
+	if (n >= sizeof(first) || !*rest)
+		return config_wrong(why, "it is not two durations, the first and the longest pause; for example: %s",
+				    row->option.example);
+	snprintf(first, sizeof(first), "%.*s", (int)n, text);
+	int r = ranged(row, first, config_duration, why, &least);
+	if (r == 0)
+		r = ranged(row, rest, config_duration, why, &most);
+	if (r)
+		return r;
+	if (least > most)
+		return config_wrong(why, "the first pause, %s, is longer than the longest one, %s", first, rest);
+	o->backoff_min = least;
+	o->backoff_max = most;
+	return 0;
 }
 
 /* What the form says already, or may not say from here: a file cannot be read by everybody. */
@@ -321,12 +397,32 @@ static int set_extension_name(const struct config_row *row, void *to, const char
 static int set_cookie(const struct config_row *row, void *to, const char *text,
 		      struct config_why *why)
 {
-	(void)row;
+	struct cookie_jar_options *o = to;
+
+	if (text[0] == '@')
+		return set_file(row, &o->preset_file, text, why);
 	/* never the value: it may be a secret */
 	if (!cookies_valid(text))
 		return config_wrong(why, "it is not NAME=VALUE, optionally followed by \"; Path=/x\"; the value "
 				  "must not contain blanks, commas, semicolons or quotation marks");
-	return strings_append(to, text);
+	return strings_append(&o->presets, text);
+}
+
+static const char *const ext_kinds[SESSION_EXTS] = {
+	[SESSION_EXT_HANDSHAKE] = "handshake", [SESSION_EXT_CONNECT] = "connect",
+	[SESSION_EXT_SUBSCRIBE] = "subscribe", [SESSION_EXT_PUBLISH] = "publish",
+};
+
+/* "handshake …": what follows, or NULL with *why. */
+static const char *after_kind(const struct config_row *row, const char *text, struct config_why *why, int *ret_kind)
+{
+	const char *rest = after_word(text, ext_kinds, SESSION_EXTS, ret_kind);
+
+	if (*ret_kind >= 0 && *rest)
+		return rest;
+	config_wrong(why, "it does not begin with handshake, connect, subscribe or publish, and an object; for "
+		     "example: %s", row->option.example);
+	return NULL;
 }
 
 /* never the text: it may hold a secret */
@@ -339,40 +435,51 @@ static int no_object(struct config_why *why)
 static int set_ext(const struct config_row *row, void *to, const char *text,
 		   struct config_why *why)
 {
+	struct upstream_options *o = to;
 	struct ext_fixed parsed;
-	int r;
+	int kind;
+	const char *object = after_kind(row, text, why, &kind);
 
-	(void)row;
+	if (!object)
+		return CONFIG_E_INVALID;
+	if (o->ext[kind] || o->ext_files[kind])
+		return config_wrong(why, "%s is set twice", ext_kinds[kind]);
+	if (object[0] == '@')
+		return set_file(row, &o->ext_files[kind], object, why);
 	ext_fixed_init(&parsed);
-	r = ext_fixed_set(&parsed, slice_of(text));
+	int r = ext_fixed_set(&parsed, slice_of(object));
 	ext_fixed_fini(&parsed);
 	if (r == -EINVAL)
 		return no_object(why);
-	return r ? r : put_text(to, text);
+	return r ? r : put_text(&o->ext[kind], object);
 }
 
 static int set_fields(const struct config_row *row, void *to, const char *text,
 		      struct config_why *why)
 {
+	struct upstream_options *o = to;
 	struct ext_fixed parsed;
 	const char *name = NULL;
-	int r;
+	int kind;
+	const char *object = after_kind(row, text, why, &kind);
 
-	(void)row;
+	if (!object)
+		return CONFIG_E_INVALID;
+	if (o->fields[kind])
+		return config_wrong(why, "%s is set twice", ext_kinds[kind]);
 	ext_fixed_init(&parsed);
-	r = fields_set(&parsed, slice_of(text), &name);
+	int r = fields_set(&parsed, slice_of(object), &name);
 	ext_fixed_fini(&parsed);
 	if (r == -EINVAL)
 		return no_object(why);
 	if (r == FIELDS_E_RESERVED)
 		return config_wrong(why, "\"%s\" is set by the daemon; %s", name,
-				    strcmp(name, "ext") == 0 ? "use the options for ext"
-							     : "choose another name");
-	return r ? r : put_text(to, text);
+				    strcmp(name, "ext") == 0 ? "use the option ext" : "choose another name");
+	return r ? r : put_text(&o->fields[kind], object);
 }
 
-/* what stands behind `word` and blanks; NULL when it is another word */
-static const char *behind(const char *text, const char *word)
+/* what follows `word` and blanks; NULL when it is another word */
+static const char *after(const char *text, const char *word)
 {
 	size_t n = strlen(word);
 
@@ -394,7 +501,7 @@ static int set_credential(const struct config_row *row, void *to, const char *te
 			  struct config_why *why)
 {
 	struct auth_options *c = to;
-	const char *header = behind(text, "header"), *path = behind(text, "ext");
+	const char *header = after(text, "header"), *path = after(text, "ext");
 
 	if (strcmp(text, "bearer") == 0 || strcmp(text, "basic") == 0) {
 		c->kind = text[1] == 'e' ? AUTH_BEARER : AUTH_BASIC;
@@ -410,17 +517,6 @@ static int set_credential(const struct config_row *row, void *to, const char *te
 				    "\"/\", without quotation marks", EXT_PATH_DEPTH_MAX);
 	c->kind = header ? AUTH_HEADER : AUTH_EXT;
 	return put_text(&c->header, header ? header : path);
-}
-
-/* what systemd allows as the name of a credential */
-static int set_file_name(const struct config_row *row, void *to, const char *text,
-			 struct config_why *why)
-{
-	(void)row;
-	if (strchr(text, '/') || strcmp(text, ".") == 0 || strcmp(text, "..") == 0)
-		return config_wrong(why, "\"%s\" is no name of a credential, as LoadCredential= has them",
-			     text);
-	return put_text(to, text);
 }
 
 static int set_command(const struct config_row *row, void *to, const char *text,
@@ -457,21 +553,6 @@ static int set_token_url(const struct config_row *row, void *to, const char *tex
 		return config_wrong(why, "the secrets for it would be read on the way: it must "
 				    "begin with https://, or be on this machine (127.0.0.1)");
 	return put_text(to, text);
-}
-
-static int set_service(const struct config_row *row, void *to, const char *text,
-		       struct config_why *why)
-{
-	struct slice channel = slice_of(text);
-	int fault = channel_check_name(channel);
-
-	if (fault)
-		return config_wrong(why, "\"%s\": a channel %s", text, channel_fault_text(fault));
-	if (!channel_is_service(channel))
-		return config_wrong(why, "%s is not below /service/, so subscribers receive it; for example: %s", text,
-				    row->option.example);
-	memcpy(to, text, channel.n + 1);
-	return 0;
 }
 
 static int set_subprotocol(const struct config_row *row, void *to, const char *text,
@@ -535,32 +616,74 @@ static void fini_credential(void *to)
 	c->kind = AUTH_NONE;
 }
 
-const struct config_kind config_kind_size = {set_size, NULL};
-const struct config_kind config_kind_number = {set_number, NULL};
-const struct config_kind config_kind_duration = {set_duration, NULL};
-const struct config_kind config_kind_mode = {set_mode, NULL};
-const struct config_kind config_kind_yes_no = {set_yes_no, NULL};
-const struct config_kind config_kind_text = {set_text, fini_text};
-const struct config_kind config_kind_path = {set_path, fini_text};
-const struct config_kind config_kind_socket_path = {set_socket_path, fini_text};
-const struct config_kind config_kind_group = {set_group, NULL};
-const struct config_kind config_kind_choice = {set_choice, NULL};
-const struct config_kind config_kind_transports = {set_transports, NULL};
-const struct config_kind config_kind_url = {set_url, fini_strings};
-const struct config_kind config_kind_endpoint = {set_endpoint, fini_text};
-const struct config_kind config_kind_header = {set_header, fini_strings};
-const struct config_kind config_kind_parameter = {set_parameter, fini_strings};
-const struct config_kind config_kind_extension = {set_extension, fini_strings};
-const struct config_kind config_kind_extension_name = {set_extension_name, fini_text};
-const struct config_kind config_kind_cookie = {set_cookie, fini_strings};
-const struct config_kind config_kind_ext = {set_ext, fini_text};
-const struct config_kind config_kind_fields = {set_fields, fini_text};
-const struct config_kind config_kind_credential = {set_credential, fini_credential};
-const struct config_kind config_kind_file_name = {set_file_name, fini_text};
-const struct config_kind config_kind_command = {set_command, fini_text};
-const struct config_kind config_kind_token_url = {set_token_url, fini_text};
-const struct config_kind config_kind_service = {set_service, NULL};
-const struct config_kind config_kind_subprotocol = {set_subprotocol, fini_text};
-const struct config_kind config_kind_pin = {set_pin, fini_text};
-const struct config_kind config_kind_proxy = {set_proxy, fini_text};
-const struct config_kind config_kind_no_proxy = {set_no_proxy, fini_text};
+static void fini_endpoints(void *to)
+{
+	struct endpoint_options *o = to;
+
+	for (int i = 0; i < ENDPOINTS; i++)
+		fini_text(&o->urls[i]);
+}
+
+static void fini_headers(void *to)
+{
+	struct http_options *o = to;
+
+	strings_fini(&o->headers);
+	fini_text(&o->header_file);
+}
+
+static void fini_cookies(void *to)
+{
+	struct cookie_jar_options *o = to;
+
+	strings_fini(&o->presets);
+	fini_text(&o->preset_file);
+}
+
+static void fini_ext(void *to)
+{
+	struct upstream_options *o = to;
+
+	for (int i = 0; i < SESSION_EXTS; i++) {
+		fini_text(&o->ext[i]);
+		fini_text(&o->ext_files[i]);
+	}
+}
+
+static void fini_fields(void *to)
+{
+	struct upstream_options *o = to;
+
+	for (int i = 0; i < SESSION_EXTS; i++)
+		fini_text(&o->fields[i]);
+}
+
+const struct config_kind config_kind_size = {set_number, NULL, sizeof(size_t), config_size};
+const struct config_kind config_kind_number = {set_number, NULL, sizeof(size_t), config_number};
+const struct config_kind config_kind_duration = {set_number, NULL, sizeof(uint64_t), config_duration};
+const struct config_kind config_kind_mode = {set_number, NULL, sizeof(mode_t), config_mode};
+const struct config_kind config_kind_yes_no = {.set = set_yes_no, .size = sizeof(bool)};
+const struct config_kind config_kind_group = {.set = set_group, .size = sizeof(gid_t)};
+const struct config_kind config_kind_choice = {.set = set_choice, .size = sizeof(unsigned)};
+const struct config_kind config_kind_transports = {.set = set_transports};
+const struct config_kind config_kind_url_return = {.set = set_url_return};
+const struct config_kind config_kind_backoff = {.set = set_backoff};
+const struct config_kind config_kind_text = {.set = set_text, .fini = fini_text};
+const struct config_kind config_kind_path = {.set = set_path, .fini = fini_text};
+const struct config_kind config_kind_socket_path = {.set = set_socket_path, .fini = fini_text};
+const struct config_kind config_kind_url = {.set = set_url, .fini = fini_strings};
+const struct config_kind config_kind_endpoint = {.set = set_endpoint, .fini = fini_endpoints};
+const struct config_kind config_kind_header = {.set = set_header, .fini = fini_headers};
+const struct config_kind config_kind_parameter = {.set = set_parameter, .fini = fini_strings};
+const struct config_kind config_kind_extension = {.set = set_extension, .fini = fini_strings};
+const struct config_kind config_kind_extension_name = {.set = set_extension_name, .fini = fini_text};
+const struct config_kind config_kind_cookie = {.set = set_cookie, .fini = fini_cookies};
+const struct config_kind config_kind_ext = {.set = set_ext, .fini = fini_ext};
+const struct config_kind config_kind_fields = {.set = set_fields, .fini = fini_fields};
+const struct config_kind config_kind_credential = {.set = set_credential, .fini = fini_credential};
+const struct config_kind config_kind_command = {.set = set_command, .fini = fini_text};
+const struct config_kind config_kind_token_url = {.set = set_token_url, .fini = fini_text};
+const struct config_kind config_kind_subprotocol = {.set = set_subprotocol, .fini = fini_text};
+const struct config_kind config_kind_pin = {.set = set_pin, .fini = fini_text};
+const struct config_kind config_kind_proxy = {.set = set_proxy, .fini = fini_text};
+const struct config_kind config_kind_no_proxy = {.set = set_no_proxy, .fini = fini_text};
