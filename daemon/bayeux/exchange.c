@@ -12,6 +12,7 @@ void exchanges_init(struct exchanges *all)
 {
 	list_init(&all->list);
 	all->n_requests = 0;
+	all->next_batch = 1;
 }
 
 int exchange_new(struct exchanges *all, const struct session_batch *batch, struct exchange **ret)
@@ -21,12 +22,19 @@ int exchange_new(struct exchanges *all, const struct session_batch *batch, struc
 		return -ENOMEM;
 	x->home = all;
 	x->batch = *batch;
+	x->batch.id = all->next_batch;
 	x->deadline = UINT64_MAX;
 	x->kept = batch->transport == SESSION_LONG_POLLING;
 	list_init(&x->requests);
 	list_append(&all->list, &x->link);
 	*ret = x;
 	return 0;
+}
+
+void exchange_sent(struct exchange *x, size_t bytes)
+{
+	x->bytes = bytes;
+	x->home->next_batch++;
 }
 
 void exchange_free(struct exchange *x)

@@ -54,11 +54,14 @@ struct exchange {
 struct exchanges {
 	struct list list;               /* oldest first */
 	size_t n_requests;              /* in flight */
+	uint64_t next_batch;
 };
 
 void exchanges_init(struct exchanges *all);
-/* A new one at the end, still without requests. 0 or -ENOMEM. */
+/* A new one at the end, still without requests, with the id of the next batch. 0 or -ENOMEM. */
 int exchange_new(struct exchanges *all, const struct session_batch *batch, struct exchange **ret);
+/* Its text is written. */
+void exchange_sent(struct exchange *x, size_t bytes);
 /* The exchange must have no requests any more: the caller has handled them. */
 void exchange_free(struct exchange *x);
 struct exchange *exchange_find(const struct exchanges *all, uint64_t batch);

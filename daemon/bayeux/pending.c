@@ -9,7 +9,7 @@
 
 void pending_init(struct pending *p)
 {
-	*p = (struct pending){0};
+	*p = (struct pending){.next_id = 1};
 }
 
 void pending_fini(struct pending *p)
@@ -88,6 +88,8 @@ void pending_put(struct pending *p, struct pending_node *node, uint64_t id, uint
 	node->next = *slot;
 	*slot = node;
 	sift_up(p, ++p->n, node);
+	if (id >= p->next_id)
+		p->next_id = id + 1;
 }
 
 void pending_remove(struct pending *p, struct pending_node *node)

@@ -25,6 +25,7 @@ struct pending {
 	struct pending_node **heap;    /* earliest deadline on top, from index 1 */
 	size_t room;                   /* of either */
 	size_t n;
+	uint64_t next_id;
 };
 
 void pending_init(struct pending *p);
@@ -32,6 +33,8 @@ void pending_init(struct pending *p);
 void pending_fini(struct pending *p);
 /* Makes the next `n` pending_put() succeed. 0 or -ENOMEM. */
 int pending_reserve(struct pending *p, size_t n);
+/* The id of the next request: larger than that of each one so far. */
+static inline uint64_t pending_next_id(const struct pending *p) { return p->next_id; }
 /* Room must have been reserved, and no node with this id be there. */
 void pending_put(struct pending *p, struct pending_node *node, uint64_t id, uint64_t deadline);
 /* Takes the node out, if it is in. */

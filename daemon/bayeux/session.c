@@ -92,9 +92,6 @@ static void init_tools(struct session *s)
 	inbox_init(&s->inbox, o, &s->exts, &s->client_id);
 	buf_init(&s->client_id, CLIENT_ID_MAX);
 	list_init(&s->exts.chain);
-	request_init(&s->handshake, REQUEST_HANDSHAKE);
-	request_init(&s->connect, REQUEST_CONNECT);
-	request_init(&s->disconnect, REQUEST_DISCONNECT);
 }
 
 DEFINE_FREEP(session, session_free)
@@ -108,9 +105,8 @@ int session_new(const struct session_options *o, struct wake wake, struct sessio
 	s->wake = wake;
 	s->due_at = SESSION_NEVER;
 	s->batch_max = o->batch_max;
-	s->next_id = s->next_batch = 1;
 	init_tools(s);
-	s->transport = s->link_transport = transports_first(&s->transports, 0);
+	link_init(&s->link, transports_first(&s->transports, 0));
 	int r = exts_make(s);
 	if (r)
 		return r;
@@ -133,9 +129,7 @@ void session_free(struct session *s)
 	if (!s)
 		return;
 	free_exchanges(s);
-	pending_remove(&s->pending, &s->handshake.pending);
-	pending_remove(&s->pending, &s->connect.pending);
-	pending_remove(&s->pending, &s->disconnect.pending);
+	link_fini(&s->link, &s->pending);
 	publishes_fini(&s->publishes);
 	wanted_fini(&s->wanted);
 	pending_fini(&s->pending);
@@ -304,10 +298,9 @@ int session_publish(struct session *s, uint64_t now, struct slice channel, struc
 	(void)now;
 	if (channel.n + data.n + ext.n > s->o.sent_max - PUBLISH_LEAST)
 		return SESSION_E_TOO_LARGE;
-	int r = publish_new(&s->publishes, s->next_id, &request);
+	int r = publish_new(&s->publishes, pending_next_id(&s->pending), &request);
 	if (r)
 		return r;
-	s->next_id++;
 	if (report_state(&s->report) == SESSION_DISCONNECTING)
 		giveup_waiting(s, stopped);
 	else if (life_is_ended(s))
@@ -404,14 +397,14 @@ static uint64_t later_deadline(const struct session *s, const struct request *r)
 	bool websocket = x && x->batch.transport == SESSION_WEBSOCKET;
 	switch (r->kind) {
 	case REQUEST_CONNECT:
-		return (websocket ? s->websocket_received_at : x->received_at) + s->o.network_delay;
+		return link_received_at(&s->link, x) + s->o.network_delay;
 	case REQUEST_HANDSHAKE:
-		return (websocket ? s->websocket_received_at : x->received_at) + request_time(s);
+		return link_received_at(&s->link, x) + request_time(s);
 	case REQUEST_SUBSCRIBE:
 	case REQUEST_UNSUBSCRIBE:
 		/* a lost reply must be noticed even though events keep arriving */
 		if (websocket)
-			return earliest(s->websocket_received_at + request_time(s),
+			return earliest(link_received_at(&s->link, x) + request_time(s),
 					x->sent_at + WEBSOCKET_REPLY_TIMES * request_time(s));
 		return 0;
 	default:
@@ -450,7 +443,7 @@ void session_bytes_arrived(struct session *s, uint64_t now, uint64_t batch)
 	if (x)
 		x->received_at = now;
 	else if (batch == 0)
-		s->websocket_received_at = now;
+		link_websocket_received(&s->link, now);
 }
 
 void session_tick(struct session *s, uint64_t now)
@@ -475,7 +468,7 @@ void session_info(const struct session *s, struct session_info *ret)
 	enum session_state state = report_state(&s->report);
 	bool waits = state == SESSION_UNCONNECTED || state == SESSION_HALTED;
 	*ret = (struct session_info){
-		.transport = s->transport,
+		.transport = link_transport(&s->link),
 		.url = s->o.urls ? slice_of(s->o.urls[s->urls.current]) : SLICE_NULL,
 		.retry_at = waits && s->due != DUE_NOTHING ? s->due_at : SESSION_NEVER,
 		.client_id = buf_slice(&s->client_id),

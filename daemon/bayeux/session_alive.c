@@ -23,8 +23,6 @@ void alive_tick(struct session *s, uint64_t now)
 		.deadline = now + s->o.network_delay};
 	if (alive_at(s) > now)
 		return;
-	if (publish_new(&s->publishes, s->next_id, &wish))
+	if (publish_new(&s->publishes, pending_next_id(&s->pending), &wish))
 		s->quiet_since = now - s->o.keep_alive + SHORTAGE_MS;
-	else
-		s->next_id++;
 }

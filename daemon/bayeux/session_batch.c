@@ -26,8 +26,9 @@ static enum session_lane lane_of(enum session_batch_kind kind)
 static int open_exchange(struct session *s, uint64_t now, enum session_batch_kind kind,
 			 enum session_transport transport, size_t requests, struct exchange **ret)
 {
-	const struct session_batch batch = {s->next_batch, lane_of(kind), kind, transport, requests,
-					    s->urls.current};
+	const struct session_batch batch = {
+		.lane = lane_of(kind), .kind = kind, .transport = transport, .requests = requests,
+		.url = s->urls.current};
 	int r = pending_reserve(&s->pending, requests);
 	if (r == 0)
 		r = exchange_new(&s->exchanges, &batch, ret);
@@ -42,23 +43,23 @@ static int open_exchange(struct session *s, uint64_t now, enum session_batch_kin
 static void close_exchange(struct session *s, struct exchange *x, size_t bytes,
 			   struct session_batch *ret)
 {
-	x->bytes = bytes;
-	s->next_batch++;
+	exchange_sent(x, bytes);
 	if (x->batch.kind != SESSION_BATCH_CONNECT)
 		s->quiet_since = x->sent_at;
 	if (x->batch.transport == SESSION_WEBSOCKET)
-		s->websocket = true;
+		link_open_websocket(&s->link);
 	*ret = x->batch;
 }
 
-static int take_single(struct session *s, uint64_t now, struct request *request,
+static int take_single(struct session *s, uint64_t now, enum request_kind request_kind,
 		       enum session_batch_kind kind, uint64_t deadline, struct buf *out,
 		       struct session_batch *ret)
 {
-	struct outgoing m = {.kind = request->kind, .id = s->next_id};
+	struct request *request = link_request(&s->link, request_kind);
+	struct outgoing m = {.kind = request_kind, .id = pending_next_id(&s->pending)};
 	size_t start = buf_len(out);
 	struct exchange *x = NULL;
-	int r = open_exchange(s, now, kind, s->link_transport, 1, &x);
+	int r = open_exchange(s, now, kind, link_next_transport(&s->link), 1, &x);
 	if (r == 0)
 		r = write_message(s, now, &m, '[', out);
 	if (r == 0)
@@ -68,7 +69,7 @@ static int take_single(struct session *s, uint64_t now, struct request *request,
 		exchange_free(x);
 		return r;
 	}
-	pending_put(&s->pending, &request->pending, s->next_id++, deadline);
+	pending_put(&s->pending, &request->pending, m.id, deadline);
 	request_enter(request, x);
 	close_exchange(s, x, buf_len(out) - start, ret);
 	return 0;
@@ -77,14 +78,14 @@ static int take_single(struct session *s, uint64_t now, struct request *request,
 static int take_handshake(struct session *s, uint64_t now, struct buf *out,
 			  struct session_batch *ret)
 {
-	s->link_transport = transports_first(&s->transports, now);
-	int r = take_single(s, now, &s->handshake, SESSION_BATCH_HANDSHAKE,
+	link_try(&s->link, transports_first(&s->transports, now));
+	int r = take_single(s, now, REQUEST_HANDSHAKE, SESSION_BATCH_HANDSHAKE,
 			    now + request_time(s), out, ret);
 	if (r)
 		return r;
 	/* the old advice must not outlive its session (bayeux.md 0, 7) */
 	advice_reset(&s->advice);
-	s->transport = s->link_transport;
+	link_use(&s->link, link_next_transport(&s->link));
 	s->counts.handshakes++;
 	report_try(&s->report);
 	s->handshaken = true;
@@ -93,20 +94,17 @@ static int take_handshake(struct session *s, uint64_t now, struct buf *out,
 	return 0;
 }
 
-/* When due_probe was set for a try of a better transport, link_transport names that one. */
+/* When due_probe was set for a try of a better transport, that one is the next of the link. */
 static int take_connect(struct session *s, uint64_t now, struct buf *out,
 			struct session_batch *ret)
 {
 	uint64_t hold = s->due_probe ? 0 : connect_hold(s);
-	int r = take_single(s, now, &s->connect, SESSION_BATCH_CONNECT,
+	int r = take_single(s, now, REQUEST_CONNECT, SESSION_BATCH_CONNECT,
 			    now + s->o.network_delay + hold, out, ret);
 	if (r)
 		return r;
 	report_try(&s->report);
-	s->connects_unrefreshed = write_refreshes(s) && !s->due_probe ? 0 : s->connects_unrefreshed + 1;
-	s->connect_sent_at = now;
-	s->connect_probes = s->due_probe;
-	s->connect_events = 0;
+	link_sent_connect(&s->link, now, s->due_probe, link_refreshes(&s->link, s->advice.interval));
 	s->due = DUE_NOTHING;
 	return 0;
 }
@@ -114,8 +112,8 @@ static int take_connect(struct session *s, uint64_t now, struct buf *out,
 static int take_disconnect(struct session *s, uint64_t now, struct buf *out,
 			   struct session_batch *ret)
 {
-	s->link_transport = s->transport;
-	int r = take_single(s, now, &s->disconnect, SESSION_BATCH_DISCONNECT, s->stop_at, out, ret);
+	link_try(&s->link, link_transport(&s->link));
+	int r = take_single(s, now, REQUEST_DISCONNECT, SESSION_BATCH_DISCONNECT, s->stop_at, out, ret);
 	if (r == 0)
 		s->due = DUE_NOTHING;
 	return r;
@@ -182,7 +180,7 @@ static int delete_subscribe(struct session *s, const struct plan *plan, struct w
 
 static bool has_lanes(const struct session *s)
 {
-	return s->transport == SESSION_LONG_POLLING;
+	return link_transport(&s->link) == SESSION_LONG_POLLING;
 }
 
 /* how many requests the next batch of commands may have */
@@ -190,10 +188,10 @@ static size_t command_room(const struct session *s)
 {
 	if (s->isolate_left)
 		return 1;
-	if (s->transport == SESSION_LONG_POLLING)
+	if (link_transport(&s->link) == SESSION_LONG_POLLING)
 		return REQUESTS_MAX;
 	/* the connect does not count: it is always there */
-	size_t in_flight = s->exchanges.n_requests - (s->connect.exchange != NULL);
+	size_t in_flight = s->exchanges.n_requests - (link_connect(&s->link) != NULL);
 	size_t room = in_flight < s->o.in_flight_max ? s->o.in_flight_max - in_flight : 0;
 	return room < REQUESTS_MAX ? room : REQUESTS_MAX;
 }
@@ -261,7 +259,7 @@ static struct publish *next_on_lane(const struct session *s, const struct plan *
  */
 static void limit_channels(const struct session *s, uint64_t now, struct plan *plan)
 {
-	bool apart = s->o.publish_apart && s->transport == SESSION_LONG_POLLING;
+	bool apart = s->o.publish_apart && link_transport(&s->link) == SESSION_LONG_POLLING;
 	bool waits = has_command(s);
 	plan->channel_room = plan->room;
 	plan->channel_bytes = SIZE_MAX;
@@ -376,7 +374,7 @@ static enum session_batch_kind kind_of(const struct plan *plan)
 /* whether publishes must wait for the batch after this one */
 static bool must_follow(const struct session *s, const struct plan *plan)
 {
-	return plan->channels && s->o.publish_apart && s->transport == SESSION_LONG_POLLING;
+	return plan->channels && s->o.publish_apart && link_transport(&s->link) == SESSION_LONG_POLLING;
 }
 
 /* Nothing is sent: put all back. */
@@ -424,7 +422,7 @@ static void commit(struct session *s, uint64_t now, struct plan *plan, struct ex
 	struct list publishes = LIST_INIT(publishes);
 	list_splice(&publishes, &x->requests);
 	for (struct wanted *w; (w = LIST_FIRST(&plan->batch, struct wanted, link));) {
-		pending_put(&s->pending, &w->request.pending, s->next_id++, deadline);
+		pending_put(&s->pending, &w->request.pending, pending_next_id(&s->pending), deadline);
 		wanted_sent(w, x);
 	}
 	list_splice(&x->requests, &publishes);
@@ -436,9 +434,10 @@ static void commit(struct session *s, uint64_t now, struct plan *plan, struct ex
 static int take_commands(struct session *s, uint64_t now, enum session_lane lane, struct buf *out,
 			 struct session_batch *ret)
 {
-	struct plan plan = {.lane = lane, .room = command_room(s), .start = buf_len(out), .id = s->next_id};
+	struct plan plan = {.lane = lane, .room = command_room(s), .start = buf_len(out), 
+			    .id = pending_next_id(&s->pending)};
 	struct exchange *x = NULL;
-	int r = open_exchange(s, now, SESSION_BATCH_MIXED, s->transport, plan.room, &x);
+	int r = open_exchange(s, now, SESSION_BATCH_MIXED, link_transport(&s->link), plan.room, &x);
 	if (r)
 		return r;
 	x->batch.lane = lane;

@@ -16,7 +16,7 @@
  *
  * Its parts are structs with files of their own: report (bayeux/report.h),
  * inbox (bayeux/inbox.h),
- * login (bayeux/login.h).
+ * login (bayeux/login.h), link (bayeux/link.h).
  */
 #ifndef BAYEUX_SESSION_CORE_H
 #define BAYEUX_SESSION_CORE_H
@@ -27,6 +27,7 @@
 #include "bayeux/exchange.h"
 #include "bayeux/ext.h"
 #include "bayeux/inbox.h"
+#include "bayeux/link.h"
 #include "bayeux/login.h"
 #include "bayeux/own_segment.h"
 #include "bayeux/publish.h"
@@ -48,7 +49,6 @@ struct session {
 	struct report report;
 	struct session_counts counts;
 	struct buf client_id;
-	enum session_transport transport;
 	struct advice advice;
 
 	/* what it does next, and not before when */
@@ -72,22 +72,9 @@ struct session {
 	uint64_t suspected_after;       /* … so many good connects */
 	uint64_t stop_at;               /* OFF by then; valid while disconnecting */
 
-	/* the connect */
-	struct request handshake, connect, disconnect;
-	enum session_transport link_transport;  /* of the handshake or connect sent, or due */
-	uint64_t connect_sent_at;
-	bool connect_probes;            /* the outstanding one has timeout 0 */
-	uint64_t connect_events;        /* that came while it was outstanding */
-	uint64_t stale_connect;         /* id of one overtaken on the same WebSocket, 0 for none */
 	/* since the last good connect, a handshake that the server asked for was sent without a pause */
 	bool handshake_obeyed;
-	uint64_t spin;                  /* pause that keeps empty instant replies from spinning */
-	unsigned connects_unrefreshed;  /* since advice was last requested */
-	/* of the handshake, still to come before the first connect */
-	uint64_t handshake_events;
 
-	/* everything else */
-	uint64_t next_id, next_batch;
 	struct pending pending;
 	struct exchanges exchanges;
 	struct publishes publishes;
@@ -102,14 +89,13 @@ struct session {
 	size_t isolate_left;
 	struct bulk_pace channel_pace, publish_pace;
 	uint64_t quiet_since;           /* the last batch that was no connect was sent */
-	bool websocket;                 /* sent something on a WebSocket that is not known to be closed */
-	uint64_t websocket_received_at;    /* bytes arrived on it */
 
 	struct exts exts;
 	struct ext_fixed fixed[SESSION_EXTS], fields[SESSION_EXTS];
 
 	struct inbox inbox;
 	struct login login;
+	struct link link;
 
 	/* the event reported last, if hooks changed it, and its text */
 	struct envelope changed;
@@ -297,8 +283,6 @@ struct outgoing {
 };
 /* Appends the message, after `sign`; all or nothing. 0, HOOK_DELETE, -errno. */
 int write_message(struct session *s, uint64_t now, struct outgoing *m, char sign, struct buf *out);
-/* Whether the next connect asks the server for its advice. */
-bool write_refreshes(const struct session *s);
 
 /* ---- session_batch.c ---- */
 int batch_take(struct session *s, uint64_t now, struct buf *out, struct session_batch *ret);

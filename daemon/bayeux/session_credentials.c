@@ -36,7 +36,7 @@ void credentials_await(struct session *s, uint64_t now, const struct envelope *e
 {
 	s->counts.failures += rejected;
 	report_gap_later(&s->report);
-	s->spin = 0;
+	link_end_spin(&s->link);
 	giveup_session(s);
 	due_set(s, DUE_HANDSHAKE, SESSION_NEVER);
 	wait_for_credentials(s, now, e, rejected);

@@ -20,7 +20,7 @@ void due_connect(struct session *s, uint64_t at, bool probe)
 {
 	due_set(s, DUE_CONNECT, at);
 	s->due_probe = probe;
-	s->link_transport = s->transport;
+	link_try(&s->link, link_transport(&s->link));
 }
 
 uint64_t due_later(uint64_t a, uint64_t b)
@@ -129,7 +129,7 @@ static bool has_lasted(const struct session *s, uint64_t now)
 void due_connect_failed(struct session *s, uint64_t now)
 {
 	s->counts.failures++;
-	s->spin = 0;
+	link_end_spin(&s->link);
 	if (has_lasted(s, now))
 		due_proven(s);
 	if (!s->unconnected_since)

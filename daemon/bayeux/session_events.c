@@ -112,7 +112,7 @@ static void text_fault(struct session *s, uint64_t now, struct text *t)
 	inbox_forget(&s->inbox, t);
 	if (x)
 		loss_of_exchange(s, now, x, &f);
-	else if (websocket && s->websocket)
+	else if (websocket && link_has_websocket(&s->link))
 		loss_by_fault(s, now, &f);
 }
 
@@ -174,7 +174,7 @@ static bool is_awaited(const void *session, uint64_t batch)
 	const struct session *s = session;
 	if (report_state(&s->report) == SESSION_OFF)
 		return false;
-	return batch ? exchange_find(&s->exchanges, batch) != NULL : s->websocket;
+	return batch ? exchange_find(&s->exchanges, batch) != NULL : link_has_websocket(&s->link);
 }
 
 int session_next(struct session *s, uint64_t now, struct session_event *ret)
@@ -255,7 +255,7 @@ void session_closed(struct session *s, uint64_t now, const struct session_failur
 	struct text *t = inbox_find(&s->inbox, 0);
 	if (t)
 		inbox_forget(&s->inbox, t);
-	if (s->websocket && credentials_are_rejected(s, NULL, f))
+	if (link_has_websocket(&s->link) && credentials_are_rejected(s, NULL, f))
 		loss_by_rejection(s, now, NULL, f);
 	else
 		loss_of_websocket(s, now, f);

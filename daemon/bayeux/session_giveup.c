@@ -38,7 +38,7 @@ static void give_up_all(struct session *s, const char *text)
 	struct exchange *x;
 	while ((x = LIST_FIRST(&s->exchanges.list, struct exchange, link)))
 		give_up_exchange(s, x, true, text);
-	s->stale_connect = 0;
+	link_forget_stale(&s->link);
 }
 
 void giveup_abort(struct session *s, const struct exchange *x)
@@ -54,12 +54,12 @@ static bool is_anything_open(const struct session *s)
 	LIST_EACH(x, &s->exchanges.list, struct exchange, link)
 		if (!list_empty(&x->requests))
 			return true;
-	return s->websocket;
+	return link_has_websocket(&s->link);
 }
 
 void giveup_connect(struct session *s)
 {
-	struct exchange *x = s->connect.exchange;
+	struct exchange *x = link_connect(&s->link);
 	if (!x)
 		return;
 	if (x->batch.transport == SESSION_LONG_POLLING) {
@@ -75,8 +75,8 @@ void giveup_session(struct session *s)
 	if (is_anything_open(s))
 		report_abort_all(&s->report);
 	giveup_connect(s);
-	s->websocket = false;
-	s->handshake_events = 0;
+	link_close_websocket(&s->link);
+	link_expect_events(&s->link, 0);
 	give_up_all(s, "the session was lost before the reply");
 	LIST_EACH_SAFE(pub, &s->publishes.sent, struct publish, link)
 		give_up_publish(s, pub, "the session was lost before the answer");

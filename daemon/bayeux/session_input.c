@@ -10,8 +10,6 @@
 #include "bayeux/reply.h"
 #include "protocol/json_read.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 
 /* The request of that kind which this answers, or NULL. Servers may leave the id out. */
 static struct request *answered(struct session *s, struct request *r, const struct envelope *e)
@@ -37,7 +35,7 @@ static int read_reply_advice(struct session *s, const struct envelope *e, enum a
 	if (!e->advice.p || report_state(&s->report) == SESSION_DISCONNECTING)
 		return 0;
 	advice.reconnect = ADVICE_ABSENT;
-	int r = advice_read(&advice, e->advice, session_transport_name(s->link_transport));
+	int r = advice_read(&advice, e->advice, session_transport_name(link_next_transport(&s->link)));
 	if (r)
 		return r;
 	if (advice.multiple_clients && !s->advice.multiple_clients)
@@ -108,6 +106,7 @@ static int handshake_done(struct session *s, uint64_t now, const struct envelope
 {
 	enum advice_reconnect reconnect = ADVICE_ABSENT;
 	struct types types = {0};
+	enum session_transport transport;
 	int r = read_handshake(s, e, &types);
 	if (r == 0)
 		r = read_reply_advice(s, e, &reconnect);
@@ -115,16 +114,17 @@ static int handshake_done(struct session *s, uint64_t now, const struct envelope
 		r = ext_incoming(&s->exts.chain, EXT_HANDSHAKE_REPLY, e, session_time(s, now));
 	if (r < 0)
 		return r;
-	settle(s, &s->handshake);
+	settle(s, link_request(&s->link, REQUEST_HANDSHAKE));
 	if (reconnect == ADVICE_NONE) {
 		report_set_reason(&s->report, "the server forbids to connect");
 		life_handshake_forbidden(s, now, e);
 	} else if (!types.ours ||
-		   !transports_negotiate(&s->transports, types.ours, now, &s->transport)) {
+		   !transports_negotiate(&s->transports, types.ours, now, &transport)) {
 		report_set_reason(&s->report, "no transport in common: the server offers %.*s",
 			    SLICE_ARG(slice_take(e->connection_types, 150)));
 		life_halt(s, now, e);
 	} else {
+		link_use(&s->link, transport);
 		note_home_url(s);
 		wanted_reset(&s->wanted, is_covering(s, e, &types));
 		life_handshake_done(s, now, e);
@@ -147,7 +147,7 @@ static int handshake_refused(struct session *s, uint64_t now, const struct envel
 		r = read_reply_advice(s, e, &reconnect);
 	if (r)
 		return r;
-	settle(s, &s->handshake);
+	settle(s, link_request(&s->link, REQUEST_HANDSHAKE));
 	report_set_reason_of_reply(&s->report, e, "handshake refused");
 	if (why.n)
 		report_set_reason(&s->report, "handshake refused: %.*s", SLICE_ARG(why));
@@ -162,7 +162,7 @@ static int handshake_refused(struct session *s, uint64_t now, const struct envel
 
 static int handshake_reply(struct session *s, uint64_t now, const struct envelope *e)
 {
-	if (!answered(s, &s->handshake, e))
+	if (!answered(s, link_request(&s->link, REQUEST_HANDSHAKE), e))
 		return 0;
 	if (reply_is_ok(e) && e->client_id.n && e->client_id.n <= s->client_id.max)
 		return handshake_done(s, now, e);
@@ -179,7 +179,7 @@ static int connect_done(struct session *s, uint64_t now, const struct envelope *
 		r = ext_incoming(&s->exts.chain, EXT_CONNECT_REPLY, e, session_time(s, now));
 	if (r < 0)
 		return r;
-	settle(s, &s->connect);
+	settle(s, link_request(&s->link, REQUEST_CONNECT));
 	if (report_state(&s->report) == SESSION_DISCONNECTING)
 		return 0;
 	if (reconnect == ADVICE_NONE) {
@@ -200,7 +200,7 @@ static int connect_refused(struct session *s, uint64_t now, const struct envelop
 		r = read_reply_advice(s, e, &reconnect);
 	if (r)
 		return r;
-	settle(s, &s->connect);
+	settle(s, link_request(&s->link, REQUEST_CONNECT));
 	if (report_state(&s->report) == SESSION_DISCONNECTING)
 		return 0;
 	report_set_reason_of_reply(&s->report, e, "connect refused");
@@ -263,18 +263,13 @@ static int is_kicked(struct session *s, const struct envelope *e)
 
 static int connect_reply(struct session *s, uint64_t now, const struct envelope *e)
 {
-	if (s->stale_connect) {
-		char digits[24];
-		int n = snprintf(digits, sizeof(digits), "%" PRIu64, s->stale_connect);
-		if (slice_eq(e->id, slice_make(digits, (size_t)n))) {
-			int r = ext_incoming(&s->exts.chain, EXT_STALE_REPLY, e, session_time(s, now));
-			if (r < 0)
-				return r;
-			s->stale_connect = 0;
-			return 0;
-		}
+	if (link_is_stale(&s->link, e->id)) {
+		int r = ext_incoming(&s->exts.chain, EXT_STALE_REPLY, e, session_time(s, now));
+		if (r >= 0)
+			link_forget_stale(&s->link);
+		return r < 0 ? r : 0;
 	}
-	if (!answered(s, &s->connect, e))
+	if (!answered(s, link_request(&s->link, REQUEST_CONNECT), e))
 		return 0;
 	int kicked = is_kicked(s, e);
 	if (kicked < 0)
@@ -293,8 +288,8 @@ static int connect_reply(struct session *s, uint64_t now, const struct envelope 
 static int disconnect_reply(struct session *s, uint64_t now, const struct envelope *e)
 {
 	if (report_state(&s->report) == SESSION_DISCONNECTING) {
-		if (answered(s, &s->disconnect, e)) {
-			settle(s, &s->disconnect);
+		if (answered(s, link_request(&s->link, REQUEST_DISCONNECT), e)) {
+			settle(s, link_request(&s->link, REQUEST_DISCONNECT));
 			life_off(s, now);
 		}
 	} else if (e->id.n == 0 && buf_len(&s->client_id) && s->due != DUE_HANDSHAKE) {

@@ -8,9 +8,6 @@
 
 #include <stdio.h>
 
-/* replies faster than this without events are no long-polling */
-#define INSTANT_MS 100u
-#define SPIN_MIN 50u
 /* answers in a row that cannot be read, before the session is given up */
 #define UNREADABLE_MAX 2u
 /* how long the events that come with a handshake are waited for on a WebSocket */
@@ -32,19 +29,17 @@ void life_handshake_done(struct session *s, uint64_t now, const struct envelope 
 	login_new_session(&s->login);
 	report_new_session(&s->report);
 	s->unconnected_since = 0;
-	s->handshake_events = 0;
+	link_expect_events(&s->link, 0);
 	s->suspect_at = 0;
 	s->suspected = false;
 	backoff_reset(&s->suspicion);
 	due_connect(s, now + s->advice.interval, true);
-	if (s->websocket && s->transport != SESSION_WEBSOCKET) {
-		/* the socket has done its part: the server wants the rest another way */
-		s->websocket = false;
+	/* the socket has done its part: the server wants the rest another way */
+	if (link_transport(&s->link) != SESSION_WEBSOCKET && link_close_websocket(&s->link))
 		report_abort_all(&s->report);
-	}
-	if (exts_ack_in_effect(s) && s->link_transport == SESSION_WEBSOCKET && e->x_messages) {
+	if (exts_ack_in_effect(s) && link_next_transport(&s->link) == SESSION_WEBSOCKET && e->x_messages) {
 		/* acknowledge them with the first connect, rather than have them twice */
-		s->handshake_events = e->x_messages;
+		link_expect_events(&s->link, e->x_messages);
 		s->due_at += HANDSHAKE_EVENTS_MS;
 	}
 	report_set_state(&s->report, now, SESSION_CONNECTING, e);
@@ -75,27 +70,6 @@ void life_handshake_lost(struct session *s, uint64_t now, enum session_transport
 
 /* ---- connect ---- */
 
-/* Whether the connect proves that session and transport work, not only that they exist. */
-static bool is_proof(const struct session *s, uint64_t now)
-{
-	bool held = !s->connect_probes && now - s->connect_sent_at >= INSTANT_MS;
-	return held || s->connect_events > 0;
-}
-
-/* An empty reply that comes at once to a connect that might have been held: slow down. */
-static uint64_t spin_pause(struct session *s, uint64_t now)
-{
-	if (s->connect_probes || s->connect_events > 0 || now - s->connect_sent_at >= INSTANT_MS) {
-		s->spin = 0;
-		return 0;
-	}
-	uint64_t most = due_later(s->o.backoff_min, SPIN_MIN);
-	s->spin = s->spin ? 2 * s->spin : SPIN_MIN;
-	if (s->spin > most)
-		s->spin = most;
-	return s->spin;
-}
-
 /*
  * At once the first time, whatever pause the outage had reached: a server that answers is back. When the
  * server asks for a handshake again before any connect succeeded, pauses grow.
@@ -114,9 +88,9 @@ void life_connect_done(struct session *s, uint64_t now, const struct envelope *e
 	s->counts.connects++;
 	publishes_go_on(&s->publishes, SHARE_BACK_CONNECT);
 	s->unreadable = 0;
-	bool proof = is_proof(s, now);
+	bool proof = link_is_proof(&s->link, now);
 	if (proof)
-		transports_proven(&s->transports, s->link_transport);
+		transports_proven(&s->transports, link_next_transport(&s->link));
 	/* a resumed session counts, too, but proves neither that the transport carries a held connect,
 	   nor that the credentials are accepted for commands */
 	bool good = proof || (s->unconnected_since && !login_kept(&s->login));
@@ -124,7 +98,7 @@ void life_connect_done(struct session *s, uint64_t now, const struct envelope *e
 		due_proven(s);
 	login_connected(&s->login, good, proof);
 	s->unconnected_since = 0;
-	s->transport = s->link_transport;
+	link_use(&s->link, link_next_transport(&s->link));
 	urls_good(&s->urls);
 	report_set_state(&s->report, now, SESSION_CONNECTED, e);
 	exts_have_repeated(s);
@@ -138,24 +112,25 @@ void life_connect_done(struct session *s, uint64_t now, const struct envelope *e
 		due_handshake(s, now, 0, e);
 		return;
 	}
-	due_connect(s, now + due_later(s->advice.interval, spin_pause(s, now)), false);
-	if (transports_better(&s->transports, s->transport, now, &s->link_transport))
+	due_connect(s, now + due_later(s->advice.interval, link_spin_pause(&s->link, now, s->o.backoff_min)), false);
+	enum session_transport better;
+	if (transports_better(&s->transports, link_transport(&s->link), now, &better)) {
+		link_try(&s->link, better);
 		s->due_probe = true;
+	}
 }
 
 void life_event(struct session *s, uint64_t now)
 {
+	bool last, connected = report_state(&s->report) == SESSION_CONNECTED;
 	/* over a WebSocket it comes beside the held connect, which the server need not answer for long */
-	if (s->connect_events++ == 0 && report_state(&s->report) == SESSION_CONNECTED)
+	if (link_event(&s->link, &last) && connected)
 		due_proven(s);
-	if (s->handshake_events && --s->handshake_events == 0 && s->due == DUE_CONNECT)
+	if (last && s->due == DUE_CONNECT)
 		s->due_at = now;
-	if (s->spin && s->due == DUE_CONNECT && report_state(&s->report) == SESSION_CONNECTED) {
-		/* Faye writes the connect's reply in front of its events: it was not empty
-		   after all */
-		s->spin = 0;
+	/* Faye writes the connect's reply in front of its events: it was not empty after all */
+	if (connected && s->due == DUE_CONNECT && link_end_spin(&s->link))
 		s->due_at = now + s->advice.interval;
-	}
 }
 
 static void retry_connect(struct session *s, uint64_t now, uint64_t at_least,
@@ -282,7 +257,7 @@ void life_connect_lost(struct session *s, uint64_t now, enum session_transport t
 	if (s->due == DUE_HANDSHAKE)
 		return;
 	bool sent = f->kind != SESSION_NOT_SENT;
-	if (transport != s->transport) {
+	if (transport != link_transport(&s->link)) {
 		/* it was only a try of the preferred transport: the old one continues */
 		if (sent)
 			exts_lost_messages(s);
@@ -315,7 +290,7 @@ void life_connect_lost(struct session *s, uint64_t now, enum session_transport t
 
 void life_probe(struct session *s, uint64_t now)
 {
-	struct exchange *x = s->connect.exchange;
+	struct exchange *x = link_connect(&s->link);
 	if (login_waits(&s->login) || life_is_ended(s))
 		return;
 	if (s->due == DUE_HANDSHAKE) {
@@ -324,14 +299,14 @@ void life_probe(struct session *s, uint64_t now)
 			s->due_at = due_later(now, s->handshake_at + s->o.backoff_min);
 		return;
 	}
-	if (s->handshake.exchange || report_state(&s->report) == SESSION_OFF || report_state(&s->report) == SESSION_DISCONNECTING)
+	if (link_handshake(&s->link) || report_state(&s->report) == SESSION_OFF || report_state(&s->report) == SESSION_DISCONNECTING)
 		return;
-	if (x && s->connect_probes)
+	if (x && link_probes(&s->link))
 		return;
 	if (x && x->batch.transport == SESSION_WEBSOCKET) {
 		/* CometD and Faye answer the newer one only; what is on the way for the older
 		   is not lost */
-		s->stale_connect = s->connect.pending.id;
+		link_overtake(&s->link);
 	} else if (x) {
 		exts_lost_messages(s);
 		ext_ack_lost(s->exts.ack);

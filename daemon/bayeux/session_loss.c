@@ -279,7 +279,7 @@ static struct slice explain_silence(const struct session *s, const struct exchan
 				    char text[REPORT_TEXT_MAX])
 {
 	uint64_t delay = s->o.network_delay;
-	if (x->batch.kind == SESSION_BATCH_CONNECT && !s->connect_probes)
+	if (x->batch.kind == SESSION_BATCH_CONNECT && !link_probes(&s->link))
 		snprintf(text, REPORT_TEXT_MAX,
 			 "the server did not answer in time: it sent nothing for %g s after the %g s "
 			 "that it may hold a connect; if it holds longer, raise network-delay",
@@ -352,21 +352,20 @@ void loss_of_websocket(struct session *s, uint64_t now, const struct session_fai
 {
 	struct session_failure rest = *f;
 	struct exchange *culprit = NULL;
-	if (!s->websocket)
+	if (!link_close_websocket(&s->link))
 		return;
-	s->websocket = false;
-	s->stale_connect = 0;
+	link_forget_stale(&s->link);
 	if (f->kind == SESSION_TOO_LARGE) {
 		culprit = find_culprit(s);
 		rest.kind = SESSION_BROKEN;
 	}
 	struct exchange *link = lose_commands(s, now, culprit, f);
 	s->commands_at = now;
-	if (report_state(&s->report) == SESSION_DISCONNECTING && s->transport == SESSION_WEBSOCKET) {
+	if (report_state(&s->report) == SESSION_DISCONNECTING && link_transport(&s->link) == SESSION_WEBSOCKET) {
 		life_off(s, now);
 	} else if (link) {
 		loss_of_exchange(s, now, link, &rest);
-	} else if (s->transport == SESSION_WEBSOCKET && report_is_up(&s->report)) {
+	} else if (link_transport(&s->link) == SESSION_WEBSOCKET && report_is_up(&s->report)) {
 		/* between two connects */
 		reason_of_failure(s, f);
 		life_connect_lost(s, now, SESSION_WEBSOCKET, &rest);
@@ -379,7 +378,7 @@ void loss_by_rejection(struct session *s, uint64_t now, struct exchange *x,
 {
 	reason_of_failure(s, f);
 	if (!x) {
-		s->websocket = false;
+		link_close_websocket(&s->link);
 		transports_failed(&s->transports, SESSION_WEBSOCKET, f, now);
 		x = lose_commands(s, now, NULL, f);
 	}

@@ -12,9 +12,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-/* ask for advice again every so many connects while an interval slows us down */
-#define REFRESH_EVERY 10u
-
 static struct slice channel_of(const struct outgoing *m)
 {
 	static const struct slice names[] = {
@@ -60,16 +57,11 @@ static void write_handshake(struct session *s, uint64_t now, struct json_write *
 		write_advice(s, false, w);
 }
 
-bool write_refreshes(const struct session *s)
-{
-	return s->advice.interval > 0 && s->connects_unrefreshed >= REFRESH_EVERY;
-}
-
 static void write_connect(const struct session *s, struct json_write *w)
 {
 	json_key(w, "connectionType");
-	json_put_str(w, session_transport_name(s->link_transport));
-	if (s->due_probe || requests_advice(s) || write_refreshes(s))
+	json_put_str(w, session_transport_name(link_next_transport(&s->link)));
+	if (s->due_probe || requests_advice(s) || link_refreshes(&s->link, s->advice.interval))
 		write_advice(s, s->due_probe, w);
 }
 
