@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define STOP_MS 2000u
 /* so many times as long as it takes the server, other requests have it to themselves: after channels, and
    after the publishes of busy peers */
 #define CHANNEL_PAUSE_TIMES 10u
@@ -72,16 +71,10 @@ void session_options_default(struct session_options *o)
 static void init_tools(struct session *s)
 {
 	const struct session_options *o = &s->o;
-	advice_reset(&s->advice);
 	jitter_init(&s->jitter, o->seed);
-	backoff_init_slow(&s->backoff, o->backoff_min, o->backoff_max);
 	backoff_init(&s->command_backoff, o->backoff_min, o->backoff_max);
-	backoff_init(&s->unreadable_backoff, o->backoff_min, o->backoff_max);
-	backoff_init(&s->suspicion, o->backoff_min, o->backoff_max);
 	login_init(&s->login, o);
-	backoff_init(&s->halt_backoff, o->halt_retry, 10 * o->halt_retry);
-	transports_init(&s->transports, o);
-	urls_init(&s->urls, o);
+	course_init(s);
 	pending_init(&s->pending);
 	exchanges_init(&s->exchanges);
 	bulk_pace_init(&s->channel_pace, CHANNEL_PAUSE_TIMES);
@@ -103,10 +96,8 @@ int session_new(const struct session_options *o, struct wake wake, struct sessio
 		return -ENOMEM;
 	s->o = *o;
 	s->wake = wake;
-	s->due_at = SESSION_NEVER;
 	s->batch_max = o->batch_max;
 	init_tools(s);
-	link_init(&s->link, transports_first(&s->transports, 0));
 	int r = exts_make(s);
 	if (r)
 		return r;
@@ -151,14 +142,7 @@ void session_start(struct session *s, uint64_t now)
 {
 	if (report_state(&s->report) != SESSION_OFF)
 		return;
-	due_first_url(s);
-	if (s->o.credentials) {
-		credentials_await(s, now, NULL, false);
-	} else {
-		s->due = DUE_HANDSHAKE;
-		s->due_at = now;
-		report_set_state(&s->report, now, SESSION_HANDSHAKING, NULL);
-	}
+	course_start(s, now);
 	wake_up(&s->wake);
 }
 
@@ -169,18 +153,7 @@ void session_stop(struct session *s, uint64_t now)
 	if (report_state(&s->report) == SESSION_OFF || report_state(&s->report) == SESSION_DISCONNECTING)
 		return;
 	giveup_waiting(s, stopped);
-	if (buf_len(&s->client_id) == 0 || s->due == DUE_HANDSHAKE) {
-		life_off(s, now);
-	} else {
-		/* the disconnect follows requests in flight, unless they take too long */
-		LIST_EACH(x, &s->exchanges.list, struct exchange, link)
-			if (x->batch.transport == SESSION_LONG_POLLING && exchange_of_commands(x))
-				x->deadline = earliest(x->deadline, now + STOP_MS / 2);
-		s->stop_at = now + STOP_MS;
-		s->due = DUE_DISCONNECT;
-		s->due_at = now;
-		report_set_state(&s->report, now, SESSION_DISCONNECTING, NULL);
-	}
+	course_stop(s, now);
 	wake_up(&s->wake);
 }
 
@@ -191,29 +164,16 @@ void session_stop_because(struct session *s, uint64_t now, struct slice why)
 	session_stop(s, now);
 }
 
-/* The number of `url` among the URLs of `s`; their count when it is none of them. */
-static size_t find_url(const struct session *s, const char *url)
-{
-	size_t i = 0;
-	while (i < s->urls.n && strcmp(s->o.urls[i], url) != 0)
-		i++;
-	return i;
-}
-
 void session_succeed(struct session *s, struct session *before)
 {
 	report_succeed(&s->report, &before->report);
 	s->counts = before->counts;
-	if (s->o.urls && before->o.urls)
-		s->home = find_url(s, before->o.urls[before->home]);
-	/* the positions of another server mean nothing to this one */
-	if (s->exts.replay && before->exts.replay && s->home < s->urls.n)
-		ext_replay_move(s->exts.replay, before->exts.replay);
+	course_succeed(s, before);
 }
 
 void session_probe(struct session *s, uint64_t now)
 {
-	life_probe(s, now);
+	course_probe(s, now);
 	wake_up(&s->wake);
 }
 
@@ -221,7 +181,7 @@ void session_authorized(struct session *s, uint64_t now)
 {
 	if (!login_is_requested(&s->login))
 		return;
-	credentials_came(s, now);
+	course_credentials_came(s, now);
 	wake_up(&s->wake);
 }
 
@@ -260,8 +220,8 @@ int session_want(struct session *s, struct slice channel, uint64_t peer)
 		ext_replay_unwant(s->exts.replay, channel);
 		return r;
 	}
-	if (life_is_ended(s))
-		life_refuse(s);
+	if (course_is_ended(s))
+		course_refuse(s);
 	wake_up(&s->wake);
 	return 0;
 }
@@ -303,8 +263,8 @@ int session_publish(struct session *s, uint64_t now, struct slice channel, struc
 		return r;
 	if (report_state(&s->report) == SESSION_DISCONNECTING)
 		giveup_waiting(s, stopped);
-	else if (life_is_ended(s))
-		life_refuse(s);
+	else if (course_is_ended(s))
+		course_refuse(s);
 	wake_up(&s->wake);
 	return 0;
 }
@@ -329,25 +289,6 @@ int session_take_batch(struct session *s, uint64_t now, struct buf *out, struct 
 
 /* ---- time ---- */
 
-/* What has to wait for an exchange to end is woken by that end, not by time. */
-static uint64_t due_deadline(const struct session *s)
-{
-	bool busy = s->due == DUE_CONNECT
-		? exchange_on_lane(&s->exchanges, SESSION_LANE_CONNECT) != NULL
-		: exchange_first_due(&s->exchanges, NULL) != NULL;
-	switch (s->due) {
-	case DUE_HANDSHAKE:
-		return s->due_at;
-	case DUE_CONNECT:
-		return busy || inbox_of_connect(&s->inbox) ? SESSION_NEVER : s->due_at;
-	case DUE_DISCONNECT:
-		return busy ? SESSION_NEVER : s->due_at;
-	case DUE_NOTHING:
-		break;
-	}
-	return SESSION_NEVER;
-}
-
 static uint64_t exchange_deadline(const struct session *s)
 {
 	struct exchange *x = exchange_first_due(&s->exchanges, NULL);
@@ -360,7 +301,7 @@ uint64_t session_deadline(const struct session *s)
 		return 0;
 	const struct pending_node *first = pending_first(&s->pending);
 	const struct text *text = inbox_first_due(&s->inbox, connect_hold(s));
-	uint64_t at = earliest(due_deadline(s), batch_commands_at(s));
+	uint64_t at = earliest(course_deadline(s), batch_commands_at(s));
 	at = earliest(at, exchange_deadline(s));
 	at = earliest(at, text ? inbox_deadline(&s->inbox, text, connect_hold(s)) : SESSION_NEVER);
 	at = earliest(at, ext_replay_hold_until(s->exts.replay));
@@ -369,8 +310,6 @@ uint64_t session_deadline(const struct session *s)
 	at = earliest(at, alive_at(s));
 	if (first)
 		at = earliest(at, first->deadline);
-	if (report_state(&s->report) == SESSION_DISCONNECTING)
-		at = earliest(at, s->stop_at);
 	return at < s->short_until ? s->short_until : at;
 }
 
@@ -456,8 +395,7 @@ void session_tick(struct session *s, uint64_t now)
 	wanted_tick(&s->wanted, now);
 	publishes_tick(&s->publishes, now);
 	alive_tick(s, now);
-	if (report_state(&s->report) == SESSION_DISCONNECTING && s->stop_at <= now)
-		life_off(s, now);
+	course_tick(s, now);
 	wake_up(&s->wake);
 }
 
@@ -465,17 +403,14 @@ void session_tick(struct session *s, uint64_t now)
 
 void session_info(const struct session *s, struct session_info *ret)
 {
-	enum session_state state = report_state(&s->report);
-	bool waits = state == SESSION_UNCONNECTED || state == SESSION_HALTED;
 	*ret = (struct session_info){
 		.transport = link_transport(&s->link),
-		.url = s->o.urls ? slice_of(s->o.urls[s->urls.current]) : SLICE_NULL,
-		.retry_at = waits && s->due != DUE_NOTHING ? s->due_at : SESSION_NEVER,
 		.client_id = buf_slice(&s->client_id),
 		.wanted = s->wanted.n,
 		.counts = s->counts,
 	};
 	report_info(&s->report, ret);
+	course_info(s, ret);
 	if (s->exts.timesync)
 		ext_timesync_estimate(s->exts.timesync, session_time(s, 0), &ret->timesync);
 }

@@ -28,7 +28,7 @@ static int open_exchange(struct session *s, uint64_t now, enum session_batch_kin
 {
 	const struct session_batch batch = {
 		.lane = lane_of(kind), .kind = kind, .transport = transport, .requests = requests,
-		.url = s->urls.current};
+		.url = course_url(s)};
 	int r = pending_reserve(&s->pending, requests);
 	if (r == 0)
 		r = exchange_new(&s->exchanges, &batch, ret);
@@ -78,34 +78,26 @@ static int take_single(struct session *s, uint64_t now, enum request_kind reques
 static int take_handshake(struct session *s, uint64_t now, struct buf *out,
 			  struct session_batch *ret)
 {
-	link_try(&s->link, transports_first(&s->transports, now));
+	course_pick_transport(s, now);
 	int r = take_single(s, now, REQUEST_HANDSHAKE, SESSION_BATCH_HANDSHAKE,
 			    now + request_time(s), out, ret);
 	if (r)
 		return r;
-	/* the old advice must not outlive its session (bayeux.md 0, 7) */
-	advice_reset(&s->advice);
-	link_use(&s->link, link_next_transport(&s->link));
+	course_handshake_sent(s, now);
 	s->counts.handshakes++;
-	report_try(&s->report);
-	s->handshaken = true;
-	s->handshake_at = now;
-	s->due = DUE_NOTHING;
 	return 0;
 }
 
-/* When due_probe was set for a try of a better transport, that one is the next of the link. */
+/* When it probes for a try of a better transport, that one is the next of the link. */
 static int take_connect(struct session *s, uint64_t now, struct buf *out,
 			struct session_batch *ret)
 {
-	uint64_t hold = s->due_probe ? 0 : connect_hold(s);
+	uint64_t hold = course_probes(s) ? 0 : connect_hold(s);
 	int r = take_single(s, now, REQUEST_CONNECT, SESSION_BATCH_CONNECT,
 			    now + s->o.network_delay + hold, out, ret);
 	if (r)
 		return r;
-	report_try(&s->report);
-	link_sent_connect(&s->link, now, s->due_probe, link_refreshes(&s->link, s->advice.interval));
-	s->due = DUE_NOTHING;
+	course_connect_sent(s, now);
 	return 0;
 }
 
@@ -113,9 +105,9 @@ static int take_disconnect(struct session *s, uint64_t now, struct buf *out,
 			   struct session_batch *ret)
 {
 	link_try(&s->link, link_transport(&s->link));
-	int r = take_single(s, now, REQUEST_DISCONNECT, SESSION_BATCH_DISCONNECT, s->stop_at, out, ret);
+	int r = take_single(s, now, REQUEST_DISCONNECT, SESSION_BATCH_DISCONNECT, course_stop_at(s), out, ret);
 	if (r == 0)
-		s->due = DUE_NOTHING;
+		course_disconnect_sent(s);
 	return r;
 }
 
@@ -471,7 +463,7 @@ static uint64_t doubt_ends(const struct session *s)
 		return 0;
 	LIST_EACH(x, &s->exchanges.list, struct exchange, link)
 		if (exchange_of_commands(x) && !x->answered)
-			end = due_later(end, x->sent_at + request_time(s));
+			end = later_of(end, x->sent_at + request_time(s));
 	return end;
 }
 
@@ -490,7 +482,7 @@ static uint64_t channels_at(const struct session *s)
 {
 	if (!wanted_waits(&s->wanted))
 		return SESSION_NEVER;
-	return due_later(s->channels_at,
+	return later_of(s->channels_at,
 			 wanted_next(&s->wanted, true) ? 0 : bulk_pace_at(&s->channel_pace));
 }
 
@@ -518,7 +510,7 @@ static enum session_lane ready_lane(const struct session *s, uint64_t *ret_at)
 	uint64_t at = channels < publishes ? channels : publishes;
 	if (at == SESSION_NEVER)
 		return SESSION_LANES;
-	*ret_at = x ? due_later(at, x->sent_at + SLOW_MS) : at;
+	*ret_at = x ? later_of(at, x->sent_at + SLOW_MS) : at;
 	return x ? lane : SESSION_LANE_COMMAND;
 }
 
@@ -527,7 +519,7 @@ uint64_t batch_commands_at(const struct session *s)
 	uint64_t at;
 	if (!report_is_up(&s->report) || command_room(s) == 0 || ready_lane(s, &at) == SESSION_LANES)
 		return SESSION_NEVER;
-	return due_later(at, due_later(s->commands_at, doubt_ends(s)));
+	return later_of(at, later_of(s->commands_at, doubt_ends(s)));
 }
 
 /* An exchange ends in several places, and others follow at the same time: so it is looked up here. */
@@ -551,19 +543,13 @@ static void time_exchanges(struct session *s, uint64_t now, struct bulk_pace *pa
 
 static int take_due(struct session *s, uint64_t now, struct buf *out, struct session_batch *ret)
 {
-	if (s->due_at > now)
-		return SESSION_E_NONE;
-	switch (s->due) {
+	switch (course_due(s, now)) {
 	case DUE_HANDSHAKE:
-		return report_state(&s->report) == SESSION_HANDSHAKING ? take_handshake(s, now, out, ret)
-						       : SESSION_E_NONE;
+		return take_handshake(s, now, out, ret);
 	case DUE_CONNECT:
-		/* over a WebSocket, its reply may have arrived before the rest of the same text */
-		return exchange_on_lane(&s->exchanges, SESSION_LANE_CONNECT) || inbox_of_connect(&s->inbox)
-			? SESSION_E_NONE : take_connect(s, now, out, ret);
+		return take_connect(s, now, out, ret);
 	case DUE_DISCONNECT:
-		return exchange_first_due(&s->exchanges, NULL)
-			? SESSION_E_NONE : take_disconnect(s, now, out, ret);
+		return take_disconnect(s, now, out, ret);
 	case DUE_NOTHING:
 		break;
 	}

@@ -98,7 +98,7 @@ int commands_subscription_reply(struct session *s, uint64_t now, const struct en
 		wanted_accepted(&s->wanted, wanted_of(r), e);
 	} else if (forgotten) {
 		wanted_session_unknown(&s->wanted, wanted_of(r), now, s->counts.connects, e);
-		life_suspect(s, now);
+		course_suspect(s, now);
 	} else if (later) {
 		wanted_deferred(&s->wanted, wanted_of(r), now, e,
 				"the server refuses it for now");
@@ -118,7 +118,7 @@ static bool is_session_unknown(const struct session *s, const struct publish *pu
 			const struct envelope *e)
 {
 	bool clear = envelope_error_parse(e->error).code == 402;
-	bool unfounded = s->suspected && s->counts.connects > s->suspected_after && now < s->suspect_at;
+	bool unfounded = course_suspicion_is_unfounded(s, now);
 	bool is_alive = pub->unknown_replies && pub->unknown_in == pub->session && s->counts.connects > pub->unknown_after;
 	bool again = is_alive && pub->unknown_replies >= (clear ? SESSION_UNKNOWN_MAX : 1);
 	return reply_is_session_unknown(e) && !again && (clear || !unfounded);
@@ -133,7 +133,7 @@ static void publish_session_unknown(struct session *s, struct publish *pub, uint
 	pub->unknown_after = s->counts.connects;
 	publish_unsent(&s->publishes, pub);
 	publish_keep_back(&s->publishes, pub, now + s->o.backoff_min, SHARE_BACK_CONNECT);
-	life_suspect(s, now);
+	course_suspect(s, now);
 }
 
 int commands_publish_reply(struct session *s, uint64_t now, const struct envelope *e)
@@ -148,7 +148,7 @@ int commands_publish_reply(struct session *s, uint64_t now, const struct envelop
 	} else if (!reply_is_ok(e)) {
 		publish_done(&s->publishes, pub, SESSION_REFUSED, e, "refused by the server");
 		if (reply_is_session_unknown(e))
-			life_suspect(s, now);
+			course_suspect(s, now);
 	} else if (pub->call) {
 		publish_delivered(&s->publishes, pub);
 	} else {

@@ -5,7 +5,7 @@
  *     session_exts.c     which extensions there are
  *     session_hooks.c    changes of messages by external hooks
  *     session_giveup.c   the end of what is in flight
- *     session_life.c     reactions to success and failure of handshake and connect
+ *     session_course.c   what comes next: reactions to success and failure of handshake and connect
  *     session_loss.c     failed exchanges and what was in them
  *     session_alive.c    keep-alive messages
  *     session_write.c    the text of one message
@@ -40,6 +40,32 @@
 
 enum session_due { DUE_NOTHING, DUE_HANDSHAKE, DUE_CONNECT, DUE_DISCONNECT };
 
+/* What the session does next. Private to session_course.c. */
+struct course {
+	enum session_due due;           /* it does this, and not before due_at */
+	uint64_t due_at;
+	bool due_probe;                 /* the connect has timeout 0 */
+	uint64_t stop_at;               /* OFF by then; valid while disconnecting */
+	struct backoff backoff, halt_backoff;
+	struct advice advice;
+	bool hosts_noted;               /* that the server advises other hosts */
+	struct transports transports;   /* of the URL in use */
+	struct urls urls;
+	size_t home;                    /* the URL of the last session; valid with generation */
+	bool handshaken;                /* some handshake may have reached the server */
+	uint64_t handshake_at;          /* the last one was sent; valid with handshaken */
+	/* since the last good connect, a handshake that the server asked for was sent without a pause */
+	bool handshake_obeyed;
+	uint64_t unconnected_since;     /* first failure since the last good connect; 0 for none */
+	struct backoff unreadable_backoff;
+	unsigned unreadable;            /* answers in a row, since the last good connect */
+	uint64_t unreadable_at;         /* the last one came */
+	struct backoff suspicion;
+	uint64_t suspect_at;            /* a reply may make us doubt the session again */
+	bool suspected;                 /* one did in this session, when there had been … */
+	uint64_t suspected_after;       /* … so many good connects */
+};
+
 struct session {
 	struct session_options o;
 	struct wake wake;
@@ -49,31 +75,10 @@ struct session {
 	struct report report;
 	struct session_counts counts;
 	struct buf client_id;
-	struct advice advice;
 
-	/* what it does next, and not before when */
-	enum session_due due;
-	uint64_t due_at;
-	bool due_probe;                 /* the connect has timeout 0 */
-	struct backoff backoff, halt_backoff, command_backoff, suspicion,
-		unreadable_backoff;
+	struct course course;
 	struct jitter jitter;
-	struct transports transports;   /* of the URL in use */
-	struct urls urls;
-	uint64_t handshake_at;          /* the last one was sent; valid with handshaken */
-	size_t home;                    /* the URL of the last session; valid with generation */
-	bool hosts_noted;               /* that the server advises other hosts */
-	bool handshaken;                /* some handshake may have reached the server */
-	unsigned unreadable;            /* answers in a row, since the last good connect */
-	uint64_t unreadable_at;         /* the last one came */
-	uint64_t unconnected_since;     /* first failure since the last good connect; 0 for none */
-	uint64_t suspect_at;            /* a reply may make us doubt the session again */
-	bool suspected;                 /* one did in this session, when there had been … */
-	uint64_t suspected_after;       /* … so many good connects */
-	uint64_t stop_at;               /* OFF by then; valid while disconnecting */
-
-	/* since the last good connect, a handshake that the server asked for was sent without a pause */
-	bool handshake_obeyed;
+	struct backoff command_backoff;
 
 	struct pending pending;
 	struct exchanges exchanges;
@@ -111,6 +116,11 @@ static inline struct ext_time session_time(const struct session *s, uint64_t now
 	return (struct ext_time){now, now + s->unix_ahead};
 }
 
+static inline uint64_t later_of(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
 /* time limit for a reply that the server has no reason to delay */
 static inline uint64_t request_time(const struct session *s)
 {
@@ -121,7 +131,7 @@ static inline uint64_t request_time(const struct session *s)
 static inline uint64_t connect_hold(const struct session *s)
 {
 	uint64_t wanted = s->o.wanted_timeout;
-	return s->advice.timeout > wanted ? s->advice.timeout : wanted;
+	return s->course.advice.timeout > wanted ? s->course.advice.timeout : wanted;
 }
 
 /* ---- session_exts.c ---- */
@@ -175,80 +185,96 @@ void giveup_session(struct session *s);
 /* Queued publishes end as not sent; `text`, static, is the reason. */
 void giveup_waiting(struct session *s, const char *text);
 
-/* ---- session_due.c ---- */
-void due_set(struct session *s, enum session_due due, uint64_t at);
-/* the connect is to be sent at `at`, with timeout 0 if `probe` */
-void due_connect(struct session *s, uint64_t at, bool probe);
-/* A new session after `delay`. Until it is due, replies of the old one still settle what is in
-   flight; nothing new is sent. */
-void due_handshake(struct session *s, uint64_t now, uint64_t delay, const struct envelope *e);
-/* Resumes the old session after `delay`, if it may still exist; else makes a new one. */
-void due_resume(struct session *s, uint64_t now, uint64_t delay, const struct envelope *e);
-/* The link works: the next pause is the shortest one again. */
-void due_proven(struct session *s);
-/* Counts a failed connect, and notes since when none succeeded. */
-void due_connect_failed(struct session *s, uint64_t now);
+/* ---- session_course.c ---- */
+void course_init(struct session *s);
+void course_start(struct session *s, uint64_t now);
+/* Sends a disconnect if there is a session; OFF follows. */
+void course_stop(struct session *s, uint64_t now);
+/* OFF, now; nothing of the server is awaited any more */
+void course_off(struct session *s, uint64_t now);
+/* The URL of the last session of `before`, and its replay positions if they are of the same server. */
+void course_succeed(struct session *s, const struct session *before);
+void course_info(const struct session *s, struct session_info *ret);
+/* When something is due, or OFF. */
+uint64_t course_deadline(const struct session *s);
+void course_tick(struct session *s, uint64_t now);
+
+/* What is to be sent now. */
+enum session_due course_due(const struct session *s, uint64_t now);
+static inline size_t course_url(const struct session *s) { return s->course.urls.current; }
+static inline uint64_t course_stop_at(const struct session *s) { return s->course.stop_at; }
+/* whether the connect that is due has timeout 0, and whether it asks for advice again */
+static inline bool course_probes(const struct session *s) { return s->course.due_probe; }
+static inline bool course_refreshes_advice(const struct session *s)
+{
+	return link_refreshes(&s->link, s->course.advice.interval);
+}
+/* The transport of the handshake that is due; and all, for it to list. */
+void course_pick_transport(struct session *s, uint64_t now);
+size_t course_transports(const struct session *s, uint64_t now, enum session_transport ret[SESSION_TRANSPORTS]);
+/* It was sent. */
+void course_handshake_sent(struct session *s, uint64_t now);
+void course_connect_sent(struct session *s, uint64_t now);
+void course_disconnect_sent(struct session *s);
 /* If a handshake is due: gives up the old session and returns true. Nothing is sent before that is
    reported. */
-bool due_start_handshake(struct session *s, uint64_t now);
-/* The next handshake goes to the first URL. */
-void due_first_url(struct session *s);
-/* What a failure of a handshake or connect over `transport` means for the URL; `shared`: the
-   session may continue at the next. */
-enum urls_verdict due_blame_url(struct session *s, uint64_t now, enum session_transport transport,
-				bool shared, const struct session_failure *f);
-/* the pause a server asked for, within reason */
-uint64_t due_retry_after(const struct session_failure *f);
-uint64_t due_later(uint64_t a, uint64_t b);
+bool course_start_handshake(struct session *s, uint64_t now);
 
-/* ---- session_credentials.c ---- */
+/* Whether there is a session, and no new one is due. */
+bool course_has_session(const struct session *s);
+/* The link is doubted: ask by a connect that returns at once. */
+void course_probe(struct session *s, uint64_t now);
+/* The same because of a reply, after growing pauses. */
+void course_suspect(struct session *s, uint64_t now);
+/* Whether a connect disproved the last suspicion, a short time ago. */
+bool course_suspicion_is_unfounded(const struct session *s, uint64_t now);
+/* Applies the advice of a reply; *ret is the `reconnect` of this reply only, not of earlier advice. 0, -ENOMEM. */
+int course_advise(struct session *s, const struct envelope *e, enum advice_reconnect *ret);
+/* The server supports these transports (bits). Whether there is one in common, which the session uses. */
+bool course_negotiate(struct session *s, uint64_t now, unsigned server);
+/* the pause a server asked for, within reason */
+uint64_t course_retry_after(const struct session_failure *f);
+
+void course_handshake_done(struct session *s, uint64_t now, const struct envelope *e);
+/* `rejected`: because of our credentials. */
+void course_handshake_refused(struct session *s, uint64_t now, const struct envelope *e, bool rejected,
+			      enum advice_reconnect reconnect);
+void course_halt(struct session *s, uint64_t now, const struct envelope *e);
+void course_connect_done(struct session *s, uint64_t now, const struct envelope *e,
+		       enum advice_reconnect reconnect);
+void course_connect_refused(struct session *s, uint64_t now, const struct envelope *e, bool rejected,
+			    enum advice_reconnect reconnect);
+/* The answer to the connect was cut off after its reply. */
+void course_connect_cut(struct session *s, uint64_t now, const struct session_failure *f);
+/* The handshake, or the connect, of an exchange that failed over `transport`. */
+void course_handshake_lost(struct session *s, uint64_t now, enum session_transport transport,
+			 const struct session_failure *f);
+void course_connect_lost(struct session *s, uint64_t now, enum session_transport transport,
+		       const struct session_failure *f);
+/* The upgrade to WebSocket was rejected like credentials. */
+void course_upgrade_refused(struct session *s, uint64_t now, const struct session_failure *f);
+/* The pause after an answer that could not be read, before what was in it is asked for again. */
+uint64_t course_unreadable_pause(struct session *s, uint64_t now);
+/* an event came: the connect was good for something */
+void course_event(struct session *s, uint64_t now);
+/* The server ended the session: its own disconnect, or a good connect's reconnect none. */
+void course_kicked(struct session *s, uint64_t now, const struct envelope *e);
+/* The server answered a handshake with reconnect none. */
+void course_handshake_forbidden(struct session *s, uint64_t now, const struct envelope *e);
+/* whether a policy ended it permanently */
+bool course_is_ended(const struct session *s);
+/* In that case: queued publishes end as not sent, wanted channels are refused. */
+void course_refuse(struct session *s);
+
 /* Whether this failure of an exchange means that the server rejects our credentials, and there is a
    source of others. `x`: what was rejected; NULL for the upgrade of a WebSocket. */
-bool credentials_are_rejected(const struct session *s, const struct exchange *x,
-			      const struct session_failure *f);
+bool course_is_rejection(const struct session *s, const struct exchange *x, const struct session_failure *f);
 /* The session has ended and waits for credentials; `rejected`: the reason is set already. */
-void credentials_await(struct session *s, uint64_t now, const struct envelope *e, bool rejected);
+void course_await_credentials(struct session *s, uint64_t now, const struct envelope *e, bool rejected);
 /* HTTP rejected a connect; that does not mean that the session is lost. */
-void credentials_rejected(struct session *s, uint64_t now);
+void course_rejected(struct session *s, uint64_t now);
 /* There are others. */
-void credentials_came(struct session *s, uint64_t now);
-
-/* ---- session_life.c ---- */
-/* OFF, now; nothing of the server is awaited any more */
-void life_off(struct session *s, uint64_t now);
-/* The link is doubted: ask by a connect that returns at once. */
-void life_probe(struct session *s, uint64_t now);
-/* The same because of a reply, after growing pauses. */
-void life_suspect(struct session *s, uint64_t now);
-
-void life_handshake_done(struct session *s, uint64_t now, const struct envelope *e);
-void life_handshake_refused(struct session *s, uint64_t now, const struct envelope *e);
-void life_halt(struct session *s, uint64_t now, const struct envelope *e);
-void life_connect_done(struct session *s, uint64_t now, const struct envelope *e,
-		       enum advice_reconnect reconnect);
-void life_connect_refused(struct session *s, uint64_t now, const struct envelope *e,
-			  enum advice_reconnect reconnect);
-/* The answer to the connect was cut off after its reply. */
-void life_connect_cut(struct session *s, uint64_t now, const struct session_failure *f);
-/* The pause after an answer that could not be read, before what was in it is asked for again. */
-uint64_t life_unreadable_pause(struct session *s, uint64_t now);
-/* an event came: the connect was good for something */
-void life_event(struct session *s, uint64_t now);
-/* The server ended the session: its own disconnect, or a good connect's reconnect none. */
-void life_kicked(struct session *s, uint64_t now, const struct envelope *e);
-/* The server answered a handshake, or refused a connect, with reconnect none. */
-void life_handshake_forbidden(struct session *s, uint64_t now, const struct envelope *e);
-void life_connect_forbidden(struct session *s, uint64_t now, const struct envelope *e);
-/* whether a policy ended it permanently */
-bool life_is_ended(const struct session *s);
-/* In that case: queued publishes end as not sent, wanted channels are refused. */
-void life_refuse(struct session *s);
-
-/* The handshake, or the connect, of an exchange that failed over `transport`. */
-void life_handshake_lost(struct session *s, uint64_t now, enum session_transport transport,
-			 const struct session_failure *f);
-void life_connect_lost(struct session *s, uint64_t now, enum session_transport transport,
-		       const struct session_failure *f);
+void course_credentials_came(struct session *s, uint64_t now);
 
 /* ---- session_loss.c ---- */
 /* An exchange failed; it is freed with all its requests. */

@@ -186,7 +186,7 @@ int session_next(struct session *s, uint64_t now, struct session_event *ret)
 		if (r == SESSION_E_NONE)
 			r = next_report(s, ret);
 	}
-	if (r == SESSION_E_NONE && due_start_handshake(s, now))
+	if (r == SESSION_E_NONE && course_start_handshake(s, now))
 		r = next_report(s, ret);
 	if (r == SESSION_E_NONE)
 		inbox_remove_abandoned(&s->inbox, is_awaited, s);
@@ -243,7 +243,7 @@ void session_batch_failed(struct session *s, uint64_t now, uint64_t batch,
 		inbox_forget(&s->inbox, t);
 	if (!x)
 		return;
-	if (credentials_are_rejected(s, x, f))
+	if (course_is_rejection(s, x, f))
 		loss_by_rejection(s, now, x, f);
 	else
 		loss_of_exchange(s, now, x, f);
@@ -255,7 +255,7 @@ void session_closed(struct session *s, uint64_t now, const struct session_failur
 	struct text *t = inbox_find(&s->inbox, 0);
 	if (t)
 		inbox_forget(&s->inbox, t);
-	if (link_has_websocket(&s->link) && credentials_are_rejected(s, NULL, f))
+	if (link_has_websocket(&s->link) && course_is_rejection(s, NULL, f))
 		loss_by_rejection(s, now, NULL, f);
 	else
 		loss_of_websocket(s, now, f);

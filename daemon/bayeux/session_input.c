@@ -27,30 +27,6 @@ static void settle(struct session *s, struct request *r)
 	request_leave(r);
 }
 
-/* Applies the advice of a reply; *ret is the `reconnect` of this reply only, not of earlier advice. */
-static int read_reply_advice(struct session *s, const struct envelope *e, enum advice_reconnect *ret)
-{
-	struct advice advice = s->advice;
-	*ret = ADVICE_ABSENT;
-	if (!e->advice.p || report_state(&s->report) == SESSION_DISCONNECTING)
-		return 0;
-	advice.reconnect = ADVICE_ABSENT;
-	int r = advice_read(&advice, e->advice, session_transport_name(link_next_transport(&s->link)));
-	if (r)
-		return r;
-	if (advice.multiple_clients && !s->advice.multiple_clients)
-		report_note(&s->report, "the server holds another session with the same cookie instead of "
-			     "this one (multiple-clients)");
-	if (advice.hosts && !s->hosts_noted) {
-		s->hosts_noted = true;
-		report_note(&s->report, "the server advises other hosts (hosts); only those named by url are "
-			     "gone to");
-	}
-	s->advice = advice;
-	*ret = advice.reconnect;
-	return 0;
-}
-
 /* ---- handshake ---- */
 
 struct types {
@@ -94,22 +70,13 @@ static int read_handshake(struct session *s, const struct envelope *e, struct ty
 	return r;
 }
 
-/* Servers that do not share sessions do not share event ids either, so extensions start again. */
-static void note_home_url(struct session *s)
-{
-	if (report_generation(&s->report) && s->home != s->urls.current && !s->o.url_shared)
-		ext_replay_moved(s->exts.replay);
-	s->home = s->urls.current;
-}
-
 static int handshake_done(struct session *s, uint64_t now, const struct envelope *e)
 {
 	enum advice_reconnect reconnect = ADVICE_ABSENT;
 	struct types types = {0};
-	enum session_transport transport;
 	int r = read_handshake(s, e, &types);
 	if (r == 0)
-		r = read_reply_advice(s, e, &reconnect);
+		r = course_advise(s, e, &reconnect);
 	if (r == 0)
 		r = ext_incoming(&s->exts.chain, EXT_HANDSHAKE_REPLY, e, session_time(s, now));
 	if (r < 0)
@@ -117,17 +84,14 @@ static int handshake_done(struct session *s, uint64_t now, const struct envelope
 	settle(s, link_request(&s->link, REQUEST_HANDSHAKE));
 	if (reconnect == ADVICE_NONE) {
 		report_set_reason(&s->report, "the server forbids to connect");
-		life_handshake_forbidden(s, now, e);
-	} else if (!types.ours ||
-		   !transports_negotiate(&s->transports, types.ours, now, &transport)) {
+		course_handshake_forbidden(s, now, e);
+	} else if (!course_negotiate(s, now, types.ours)) {
 		report_set_reason(&s->report, "no transport in common: the server offers %.*s",
 			    SLICE_ARG(slice_take(e->connection_types, 150)));
-		life_halt(s, now, e);
+		course_halt(s, now, e);
 	} else {
-		link_use(&s->link, transport);
-		note_home_url(s);
 		wanted_reset(&s->wanted, is_covering(s, e, &types));
-		life_handshake_done(s, now, e);
+		course_handshake_done(s, now, e);
 	}
 	return 0;
 }
@@ -144,19 +108,14 @@ static int handshake_refused(struct session *s, uint64_t now, const struct envel
 	struct slice why;
 	int r = reply_failure_reason(e, &why);
 	if (r == 0)
-		r = read_reply_advice(s, e, &reconnect);
+		r = course_advise(s, e, &reconnect);
 	if (r)
 		return r;
 	settle(s, link_request(&s->link, REQUEST_HANDSHAKE));
 	report_set_reason_of_reply(&s->report, e, "handshake refused");
 	if (why.n)
 		report_set_reason(&s->report, "handshake refused: %.*s", SLICE_ARG(why));
-	if (is_rejection(s, e, why))
-		credentials_await(s, now, e, true);
-	else if (reconnect == ADVICE_NONE)
-		life_handshake_forbidden(s, now, e);
-	else
-		life_handshake_refused(s, now, e);
+	course_handshake_refused(s, now, e, is_rejection(s, e, why), reconnect);
 	return 0;
 }
 
@@ -174,7 +133,7 @@ static int handshake_reply(struct session *s, uint64_t now, const struct envelop
 static int connect_done(struct session *s, uint64_t now, const struct envelope *e)
 {
 	enum advice_reconnect reconnect;
-	int r = read_reply_advice(s, e, &reconnect);
+	int r = course_advise(s, e, &reconnect);
 	if (r == 0)
 		r = ext_incoming(&s->exts.chain, EXT_CONNECT_REPLY, e, session_time(s, now));
 	if (r < 0)
@@ -184,9 +143,9 @@ static int connect_done(struct session *s, uint64_t now, const struct envelope *
 		return 0;
 	if (reconnect == ADVICE_NONE) {
 		report_set_reason(&s->report, "the server ended the session");
-		life_kicked(s, now, e);
+		course_kicked(s, now, e);
 	} else {
-		life_connect_done(s, now, e, reconnect);
+		course_connect_done(s, now, e, reconnect);
 	}
 	return 0;
 }
@@ -197,26 +156,18 @@ static int connect_refused(struct session *s, uint64_t now, const struct envelop
 	struct slice why;
 	int r = reply_failure_reason(e, &why);
 	if (r == 0)
-		r = read_reply_advice(s, e, &reconnect);
+		r = course_advise(s, e, &reconnect);
 	if (r)
 		return r;
 	settle(s, link_request(&s->link, REQUEST_CONNECT));
 	if (report_state(&s->report) == SESSION_DISCONNECTING)
 		return 0;
 	report_set_reason_of_reply(&s->report, e, "connect refused");
-	if (is_rejection(s, e, why)) {
-		credentials_await(s, now, e, true);
-		return 0;
-	}
-	if (report_state(&s->report) == SESSION_CONNECTING && reply_is_session_unknown(e))
+	bool rejected = is_rejection(s, e, why);
+	if (!rejected && report_state(&s->report) == SESSION_CONNECTING && reply_is_session_unknown(e))
 		report_note(&s->report, "the server forgot the session right after the handshake: do its "
-			     "cookies get lost, or does a balancer lead elsewhere?");
-	if (reconnect == ADVICE_ABSENT)
-		reconnect = reply_reconnect(e);
-	if (reconnect == ADVICE_NONE)
-		life_connect_forbidden(s, now, e);
-	else
-		life_connect_refused(s, now, e, reconnect);
+			    "cookies get lost, or does a balancer lead elsewhere?");
+	course_connect_refused(s, now, e, rejected, reconnect != ADVICE_ABSENT ? reconnect : reply_reconnect(e));
 	return 0;
 }
 
@@ -238,10 +189,10 @@ void input_text_end(struct session *s, uint64_t now, struct text *t)
 		return;
 	t->kicked = false;
 	if (report_state(&s->report) == SESSION_OFF || report_state(&s->report) == SESSION_DISCONNECTING ||
-	    buf_len(&s->client_id) == 0 || s->due == DUE_HANDSHAKE)
+	    !course_has_session(s))
 		return;
 	report_set_reason(&s->report, "%s", t->kick_reason);
-	life_kicked(s, now, NULL);
+	course_kicked(s, now, NULL);
 }
 
 /* Whether the server's disconnect before this reply is valid; it is not if the reply rejects the
@@ -290,9 +241,9 @@ static int disconnect_reply(struct session *s, uint64_t now, const struct envelo
 	if (report_state(&s->report) == SESSION_DISCONNECTING) {
 		if (answered(s, link_request(&s->link, REQUEST_DISCONNECT), e)) {
 			settle(s, link_request(&s->link, REQUEST_DISCONNECT));
-			life_off(s, now);
+			course_off(s, now);
 		}
-	} else if (e->id.n == 0 && buf_len(&s->client_id) && s->due != DUE_HANDSHAKE) {
+	} else if (e->id.n == 0 && course_has_session(s)) {
 		server_disconnects(s, e);
 	}
 	return 0;
@@ -356,7 +307,7 @@ static int event(struct session *s, uint64_t now, const struct envelope *e,
 		return r;
 	if (wire) {
 		ext_accepted(&s->exts.chain, EXT_EVENT, was);
-		life_event(s, now);
+		course_event(s, now);
 		if (dropped)
 			inbox_keep(&s->inbox);
 	}
@@ -423,7 +374,7 @@ static int unreadable(struct session *s, uint64_t now, const struct envelope *e,
 	int r = ext_incoming(&s->exts.chain, EXT_UNREADABLE, e, session_time(s, now));
 	if (r < 0)
 		return r;
-	life_event(s, now);
+	course_event(s, now);
 	inbox_text(&s->inbox)->last_event = 0;
 	if (r == EXT_DROP) {
 		inbox_keep(&s->inbox);

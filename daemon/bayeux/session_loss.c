@@ -79,7 +79,7 @@ static void rejected(struct session *s, uint64_t now, struct request *r, uint64_
 		refuse(s, r, text);
 	} else {
 		try_later(s, now, r, now + s->o.network_delay, SHARE_BACK_CONNECT);
-		life_suspect(s, now);
+		course_suspect(s, now);
 	}
 }
 
@@ -104,7 +104,7 @@ static void commands_denied(struct session *s, uint64_t now, struct exchange *x,
 	else if (f->http_status == 403)
 		refuse(s, r, "refused with HTTP status 403");
 	else
-		try_later(s, now, r, now + due_later(pause, due_retry_after(f)), SHARE_BACK_TIME);
+		try_later(s, now, r, now + later_of(pause, course_retry_after(f)), SHARE_BACK_TIME);
 }
 
 static void refuse_too_large(struct session *s, struct exchange *x)
@@ -144,7 +144,7 @@ static void fault_of_one(struct session *s, uint64_t now, struct exchange *x,
 {
 	struct request *r = LIST_OF(x->requests.next, struct request, link);
 	if (r->kind == REQUEST_PUBLISH) {
-		publishes_suspect_alone(&s->publishes, publish_of(r), now, due_retry_after(f),
+		publishes_suspect_alone(&s->publishes, publish_of(r), now, course_retry_after(f),
 					&s->jitter);
 		giveup_requests(s, x, true, "sent, but the reply was lost");
 	} else {
@@ -182,7 +182,7 @@ static void commands_failed(struct session *s, uint64_t now, struct exchange *x,
 		fault_of_one(s, now, x, f, pause);
 	/* lost events are asked for again by subscribes */
 	if (f->unreadable)
-		s->channels_at = due_later(s->channels_at, now + life_unreadable_pause(s, now));
+		s->channels_at = later_of(s->channels_at, now + course_unreadable_pause(s, now));
 }
 
 static void commands_lost(struct session *s, uint64_t now, struct exchange *x,
@@ -199,7 +199,7 @@ static void commands_lost(struct session *s, uint64_t now, struct exchange *x,
 	}
 	uint64_t pause = backoff_next(&s->command_backoff, &s->jitter);
 	bool unsent = is_unsent(x, f);
-	s->commands_at = now + due_later(pause, due_retry_after(f));
+	s->commands_at = now + later_of(pause, course_retry_after(f));
 	if (f->kind == SESSION_TOO_LARGE) {
 		s->commands_at = now;
 		if (x->n_sent > 1)
@@ -258,18 +258,18 @@ void loss_of_exchange(struct session *s, uint64_t now, struct exchange *x,
 		return;
 	if (!awaited) {
 		if (batch.kind == SESSION_BATCH_CONNECT && f->kind == SESSION_BROKEN)
-			life_connect_cut(s, now, f);
+			course_connect_cut(s, now, f);
 		return;
 	}
 	if (batch.kind == SESSION_BATCH_DISCONNECT) {
-		life_off(s, now);
+		course_off(s, now);
 	} else if (report_state(&s->report) != SESSION_DISCONNECTING) {
 		reason_of_failure(s, f);
 		if (batch.kind == SESSION_BATCH_CONNECT) {
-			life_connect_lost(s, now, batch.transport, f);
+			course_connect_lost(s, now, batch.transport, f);
 		} else {
 			s->counts.failures++;
-			life_handshake_lost(s, now, batch.transport, f);
+			course_handshake_lost(s, now, batch.transport, f);
 		}
 	}
 }
@@ -362,13 +362,13 @@ void loss_of_websocket(struct session *s, uint64_t now, const struct session_fai
 	struct exchange *link = lose_commands(s, now, culprit, f);
 	s->commands_at = now;
 	if (report_state(&s->report) == SESSION_DISCONNECTING && link_transport(&s->link) == SESSION_WEBSOCKET) {
-		life_off(s, now);
+		course_off(s, now);
 	} else if (link) {
 		loss_of_exchange(s, now, link, &rest);
 	} else if (link_transport(&s->link) == SESSION_WEBSOCKET && report_is_up(&s->report)) {
 		/* between two connects */
 		reason_of_failure(s, f);
-		life_connect_lost(s, now, SESSION_WEBSOCKET, &rest);
+		course_connect_lost(s, now, SESSION_WEBSOCKET, &rest);
 	}
 }
 
@@ -379,7 +379,7 @@ void loss_by_rejection(struct session *s, uint64_t now, struct exchange *x,
 	reason_of_failure(s, f);
 	if (!x) {
 		link_close_websocket(&s->link);
-		transports_failed(&s->transports, SESSION_WEBSOCKET, f, now);
+		course_upgrade_refused(s, now, f);
 		x = lose_commands(s, now, NULL, f);
 	}
 	if (x) {
@@ -389,7 +389,7 @@ void loss_by_rejection(struct session *s, uint64_t now, struct exchange *x,
 	}
 	/* what comes first then makes the pause */
 	s->commands_at = now;
-	credentials_rejected(s, now);
+	course_rejected(s, now);
 }
 
 void loss_by_fault(struct session *s, uint64_t now, const struct session_failure *f)

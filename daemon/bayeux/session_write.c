@@ -45,7 +45,7 @@ static void write_advice(const struct session *s, bool probe, struct json_write 
 static void write_handshake(struct session *s, uint64_t now, struct json_write *w)
 {
 	enum session_transport list[SESSION_TRANSPORTS];
-	size_t n = transports_list(&s->transports, now, list);
+	size_t n = course_transports(s, now, list);
 	json_key(w, "version"), json_put_str(w, "1.0");
 	json_key(w, "minimumVersion"), json_put_str(w, "1.0");
 	json_key(w, "supportedConnectionTypes");
@@ -61,8 +61,8 @@ static void write_connect(const struct session *s, struct json_write *w)
 {
 	json_key(w, "connectionType");
 	json_put_str(w, session_transport_name(link_next_transport(&s->link)));
-	if (s->due_probe || requests_advice(s) || link_refreshes(&s->link, s->advice.interval))
-		write_advice(s, s->due_probe, w);
+	if (course_probes(s) || requests_advice(s) || course_refreshes_advice(s))
+		write_advice(s, course_probes(s), w);
 }
 
 static void write_timestamp(uint64_t unix_ms, struct json_write *w)
