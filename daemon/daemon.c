@@ -18,6 +18,7 @@
 #include "local/listener.h"
 #include "local/peer.h"
 #include "local/peer_ops.h"
+#include "local/wire_out.h"
 #include "net/curl_loop.h"
 #include "protocol/json_write.h"
 #include "protocol/utf8.h"
@@ -416,7 +417,7 @@ static int build(struct daemon *d, char *why, size_t why_size)
 	if (r == 0)
 		r = curl_loop_new(d->loop, &d->curl);
 	if (r == 0)
-		r = hub_new(&d->config->hub, &d->hub);
+		r = hub_new(&d->config->hub, &wire_out_encoder, &d->hub);
 	if (r == 0)
 		r = work_queue_new(d->loop, &d->work);
 	if (r == 0)

@@ -5,12 +5,11 @@
  */
 #include "hub/chunk.h"
 
-#define CHUNK_BYTES (16u << 10)
-/* an upper bound for names, numbers and braces of a frame without its large fields */
-#define FRAME_EXTRA 512
+#include "protocol/protocol.h"
 
-/* Room for about `expected` bytes: after the last frame, or in a blob of their own. */
-static int open_chunk(struct chunk *c, size_t expected, struct buf **ret)
+#define CHUNK_BYTES (16u << 10)
+
+int chunk_begin(struct chunk *c, size_t expected, struct buf **ret)
 {
 	struct blob *fresh;
 	int r;
@@ -25,47 +24,16 @@ static int open_chunk(struct chunk *c, size_t expected, struct buf **ret)
 		blob_unref(c->blob);
 		c->blob = fresh;
 	}
+	c->mark = buf_len(&c->blob->buf);
 	*ret = &c->blob->buf;
 	return 0;
 }
 
-static void frame_since(const struct chunk *c, size_t offset, struct chunk_frame *ret)
+int chunk_end(struct chunk *c, int r, struct chunk_frame *ret)
 {
-	*ret = (struct chunk_frame){c->blob, offset, buf_len(&c->blob->buf) - offset};
-}
-
-int chunk_message(struct chunk *c, const struct message *m, struct chunk_frame *ret)
-{
-	size_t offset, expected = m->result.n + m->error.n + m->message.n + FRAME_EXTRA;
-	struct buf *out;
-	int r = open_chunk(c, expected, &out);
-
 	if (r)
-		return r;
-	offset = buf_len(out);
-	r = message_encode(m, out);
-	if (r)
-		return r;
-	frame_since(c, offset, ret);
-	return 0;
-}
-
-int chunk_event(struct chunk *c, struct slice server, uint64_t seq, const struct slice *pieces,
-		size_t n_pieces, struct slice binary, struct chunk_frame *ret)
-{
-	size_t offset, expected = FRAME_EXTRA + binary.n;
-	struct buf *out;
-	int r;
-
-	for (size_t i = 0; i < n_pieces; i++)
-		expected += pieces[i].n;
-	r = open_chunk(c, expected, &out);
-	if (r)
-		return r;
-	offset = buf_len(out);
-	r = message_encode_event(out, server, seq, pieces, n_pieces, binary);
-	if (r)
-		return r;
-	frame_since(c, offset, ret);
-	return 0;
+		buf_truncate(&c->blob->buf, c->mark);
+	else
+		*ret = (struct chunk_frame){c->blob, c->mark, buf_len(&c->blob->buf) - c->mark};
+	return r;
 }

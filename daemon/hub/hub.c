@@ -14,13 +14,14 @@
 #include <errno.h>
 #include <stdlib.h>
 
-int hub_new(const struct hub_options *o, struct hub **ret)
+int hub_new(const struct hub_options *o, const struct hub_encoder *encoder, struct hub **ret)
 {
 	struct hub *h = calloc(1, sizeof(*h));
 
 	if (!h)
 		return -ENOMEM;
 	h->options = *o;
+	h->encoder = encoder;
 	strmap_init(&h->members);
 	strmap_init(&h->servers);
 	strmap_init(&h->cookies);
@@ -191,19 +192,17 @@ void hub_set_grace(struct hub_server *server, uint64_t ms)
 	server->grace.max = ms;
 }
 
-static void end_subscription(struct hub *h, struct subscription *s, struct slice error)
+static void end_subscription(struct hub *h, struct subscription *s, const struct hub_outcome *why)
 {
 	struct chunk_frame frame;
 	int r;
 
 	/* a pending request reports it by its reply */
 	if (list_empty(&s->waiting)) {
-		r = error.n ? send_encode_subscription(h, s->server, s->pattern,
-						       SESSION_CHANNEL_REFUSED, error, &frame) :
-			      -ENOMEM;
+		r = send_encode_subscription(h, s->server, s->pattern, why, &frame);
 		send_frame(s->member, r, &frame);
 	}
-	request_answer_all(s, REQUEST_FAILED, PROTOCOL_E_UNKNOWN_SERVER, error);
+	request_answer_all(s, why);
 	subscription_free(s);
 }
 
@@ -216,19 +215,17 @@ void hub_end_requests(struct hub *h, struct slice why)
 
 void hub_remove_server(struct hub *h, struct hub_server *server)
 {
-	struct buf error;
+	const struct hub_outcome gone = {
+		.result = HUB_FAILED, .code = PROTOCOL_E_UNKNOWN_SERVER,
+		.text = SLICE("taken out of the configuration"),
+	};
 
-	buf_init(&error, PROTOCOL_FRAME_MAX);
-	/* without memory for it, those who hold something here are given up */
-	(void)message_put_error(&error, PROTOCOL_E_UNKNOWN_SERVER,
-				SLICE("taken out of the configuration"), SLICE_NULL);
 	LIST_EACH(m, &h->member_list, struct member, link)
 		LIST_EACH_SAFE(s, &m->subscriptions, struct subscription, of_member)
 			if (s->server == server)
-				end_subscription(h, s, buf_slice(&error));
+				end_subscription(h, s, &gone);
 	LIST_EACH_SAFE(r, &server->requests, struct request, of_server)
 		end_request(r, SLICE("the server was taken out of the configuration"));
-	buf_fini(&error);
 	assert(trie_empty(server->trie) && server->interests.n == 0);
 	/* a member in its crowd would count for no other server */
 	hub_crowd_dismiss(server);

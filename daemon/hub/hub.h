@@ -14,9 +14,8 @@
 #include "base/list.h"
 #include "base/strmap.h"
 #include "bayeux/session.h"
+#include "hub/encoder.h"
 #include "hub/outbox.h"
-#include "protocol/json_write.h"
-#include "protocol/message.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,6 +23,7 @@
 
 struct hub;
 struct hub_server;
+struct subscription;
 
 /* A peer as the hub sees it; a member of struct peer. */
 struct member {
@@ -49,7 +49,8 @@ struct hub_options {
 	size_t message_max;             /* larger messages are reported lost */
 };
 
-int hub_new(const struct hub_options *o, struct hub **ret);
+/* The encoder must outlive the hub. */
+int hub_new(const struct hub_options *o, const struct hub_encoder *encoder, struct hub **ret);
 /* From now on; what exceeds a smaller limit stays. */
 void hub_set_options(struct hub *h, const struct hub_options *o);
 /* All members and servers must be removed before. */
@@ -159,27 +160,20 @@ int hub_publish(struct hub *h, struct member *member, const struct hub_publish *
 /* Whether a request with this tag still waits for its answer: no other may have the tag till then. */
 bool hub_tag_in_use(const struct member *member, uint64_t tag);
 
-/* ---- replies, for the ops that need nothing of the hub ---- */
-/* {"op":"reply","id":…,"ok":true,"result":…}; `result` raw JSON object or SLICE_NULL. */
-void hub_reply(struct hub *h, struct member *member, uint64_t id, struct slice result);
-/* The same with a result that many members share: `rest` holds it and the closing brace of the
-   frame. It is under way until the member's outbox has no such reply any more. */
-void hub_reply_shared(struct hub *h, struct member *member, uint64_t id, struct blob *rest);
-void hub_refuse(struct hub *h, struct member *member, uint64_t id, enum protocol_error code,
+/* ---- replies, also to requests that did not concern the hub ---- */
+/* The one reply to a request. What cannot be encoded becomes an error. */
+void hub_reply(struct hub *h, struct member *member, uint64_t tag, const struct hub_answer *answer);
+void hub_refuse(struct hub *h, struct member *member, uint64_t tag, enum protocol_error code,
 		struct slice text);
-/* Encodes any message into the shared blob and queues it as a control frame for one member. */
-void hub_send(struct hub *h, struct member *member, const struct message *m);
 
-/* Writes the state of a server into the open object: the fields of the event `state`, and
-   "default". To a peer that is greeted `gap` is false: it has not missed anything yet. */
-void hub_put_server_fields(const struct hub_server *server, bool greeting, uint64_t now,
-			   uint64_t unix_ms, struct json_write *w);
-
-/*
- * Writes what a member is subscribed to into the open array: objects with `server`, `channel` and, while
- * the server has not accepted it, `pending`. Stops when `w` has more than `max` bytes; false: not all.
- */
-bool hub_put_subscriptions(const struct member *m, size_t max, struct json_write *w);
+/* ---- for status ---- */
+struct hub_subscription {
+	struct slice server, pattern;
+	bool pending;                   /* the server has not accepted it */
+};
+/* What a member is subscribed to, in order: NULL is before the first and after the last. */
+const struct subscription *hub_next_subscription(const struct member *m, const struct subscription *after,
+						 struct hub_subscription *ret);
 
 struct hub_stats {
 	uint64_t received, matched, delivered_frames, encoded_bytes;

@@ -12,6 +12,7 @@
 /* Private to hub/. */
 struct hub {
 	struct hub_options options;
+	const struct hub_encoder *encoder;
 	struct strmap members;          /* member::by_id */
 	struct list member_list;        /* member::link */
 	uint64_t last_member;           /* id */

@@ -201,22 +201,23 @@ static int join_all(const struct hub_subscribe *s, struct hub_server *server,
 static void settle(const struct hub_subscribe *s, struct subscription *sub,
 		   struct request_item *item)
 {
+	const struct hub_outcome ok = {.result = HUB_OK}, pending = {.result = HUB_PENDING};
 	struct session *session = sub->server->session;
 
 	sub->overflow = s->overflow;
 	if (!asks_upstream(s, sub->pattern)) {
 		/* earlier requests for this subscription get no answer of the server any more */
-		request_answer_all(sub, REQUEST_OK, 0, SLICE_NULL);
+		request_answer_all(sub, &ok);
 		subscription_unwant(sub);
 		sub->pending = false;
-		request_answer(item, REQUEST_OK, 0, SLICE_NULL);
+		request_answer(item, &ok);
 	} else if (session_channel(session, sub->pattern) == SESSION_CHANNEL_ACTIVE) {
-		request_answer(item, REQUEST_OK, 0, SLICE_NULL);
+		request_answer(item, &ok);
 	} else if (session_is_up(session) && !session_channel_is_deferred(session, sub->pattern)) {
 		request_wait(item, sub);
 	} else {
 		sub->pending = true;
-		request_answer(item, REQUEST_PENDING, 0, SLICE_NULL);
+		request_answer(item, &pending);
 	}
 }
 
@@ -224,13 +225,13 @@ static void settle(const struct hub_subscribe *s, struct subscription *sub,
    memory it gets it with the next refusal. */
 static void explain_pending(struct hub *h, struct subscription *s)
 {
-	struct slice why = s->interest ? buf_slice(&s->interest->postponed) : SLICE_NULL;
 	struct chunk_frame frame;
 
-	if (!s->pending || s->postponed || why.n == 0 ||
+	if (!s->pending || s->postponed || !s->interest ||
+	    s->interest->postponed.result != HUB_PENDING ||
 	    !session_channel_is_deferred(s->server->session, s->pattern))
 		return;
-	if (send_encode_subscription(h, s->server, s->pattern, SESSION_CHANNEL_PENDING, why, &frame))
+	if (send_encode_subscription(h, s->server, s->pattern, &s->interest->postponed, &frame))
 		return;
 	send_frame(s->member, 0, &frame);
 	s->postponed = true;
@@ -293,13 +294,18 @@ static int check_subscribed(const struct member *member, const struct hub_server
 static void end_all(struct member *member, struct hub_server *server,
 		    const struct hub_channels *c)
 {
+	const struct hub_outcome ended = {
+		.result = HUB_FAILED, .code = PROTOCOL_E_NOT_SUBSCRIBED,
+		.text = SLICE("unsubscribed before the server answered"),
+	};
+
 	for (size_t i = 0; i < c->n; i++) {
 		struct subscription *s = subscription_find(member, server, c->names[i]);
 
 		/* a channel listed twice in one request is already removed the second time */
 		if (!s)
 			continue;
-		request_answer_all(s, REQUEST_FAILED, PROTOCOL_E_NOT_SUBSCRIBED, SLICE_NULL);
+		request_answer_all(s, &ended);
 		subscription_free(s);
 	}
 }
@@ -315,7 +321,7 @@ int hub_unsubscribe(struct hub *h, struct member *member, uint64_t tag, struct s
 		r = check_subscribed(member, server, c, &no);
 	if (!r) {
 		end_all(member, server, c);
-		hub_reply(h, member, tag, SLICE_NULL);
+		hub_reply(h, member, tag, &(struct hub_answer){0});
 	}
 	return conclude(h, member, &tag, r, &no);
 }

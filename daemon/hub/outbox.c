@@ -13,8 +13,6 @@
  */
 #include "hub/outbox.h"
 
-#include "protocol/message.h"
-
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -37,7 +35,7 @@ struct outbox_span {
 	uint64_t frames, first, last;   /* messages in it, and their seq */
 	enum outbox_overflow policy;
 	bool opens_blob;                /* the span before it has another blob */
-	struct outbox_loss loss;        /* to be reported before it */
+	struct hub_loss loss;        /* to be reported before it */
 	struct blob *head;              /* written before it: the loss as a frame, or the
 					   beginning of a reply */
 };
@@ -45,7 +43,7 @@ struct outbox_span {
 /* ---- losses ---- */
 
 /* Merges `from` into `to`: they are adjacent, with nothing of that server between them. */
-static void loss_move(struct outbox_loss *to, struct outbox_loss *from)
+static void loss_move(struct hub_loss *to, struct hub_loss *from)
 {
 	if (from->count == 0)
 		return;
@@ -54,10 +52,10 @@ static void loss_move(struct outbox_loss *to, struct outbox_loss *from)
 	if (to->count == 0 || from->last > to->last)
 		to->last = from->last;
 	to->count += from->count;
-	*from = (struct outbox_loss){0};
+	*from = (struct hub_loss){0};
 }
 
-static void count_lost(struct outbox *o, struct outbox_loss *where, struct outbox_loss loss)
+static void count_lost(struct outbox *o, struct hub_loss *where, struct hub_loss loss)
 {
 	o->lost += loss.count;
 	o->lost_unreported += loss.count;
@@ -180,7 +178,7 @@ static size_t begun_bytes(const struct outbox *o)
 
 static void lose_span(struct outbox *o, struct outbox_span *s)
 {
-	struct outbox_loss frames = {s->frames, s->first, s->last};
+	struct hub_loss frames = {s->frames, s->first, s->last};
 
 	loss_move(&s->lane->front, &s->loss);
 	count_lost(o, &s->lane->front, frames);
@@ -229,11 +227,12 @@ static int append_notice(struct outbox *o, struct outbox_lane *lane)
 
 /* ---- pushing ---- */
 
-void outbox_init(struct outbox *o, size_t bytes_max, struct wake wake)
+void outbox_init(struct outbox *o, size_t bytes_max, hub_encode_lost *encode_lost,
+		 struct wake wake)
 {
 	*o = (struct outbox){.bytes_max = bytes_max, .n_spans_max = SPANS_MAX,
 			    .n_blobs_max = BLOBS_SHARED + 4 * (bytes_max / CHUNK_BYTES),
-			    .wake = wake};
+			    .encode_lost = encode_lost, .wake = wake};
 	list_init(&o->spans);
 	list_init(&o->messages);
 	list_init(&o->lanes);
@@ -412,7 +411,7 @@ static struct outbox_span *put(struct outbox *o, struct outbox_lane *lane, struc
 
 static void lose_at_tail(struct outbox *o, struct outbox_lane *lane, uint64_t seq)
 {
-	count_lost(o, &lane->tail, (struct outbox_loss){1, seq, seq});
+	count_lost(o, &lane->tail, (struct hub_loss){1, seq, seq});
 }
 
 /* The lane, ready for a message at the end; without memory for it the peer is overrun. */
@@ -517,29 +516,19 @@ void outbox_overrun(struct outbox *o)
 
 /* ---- pulling ---- */
 
-static int put_loss(struct outbox_span *s)
+static int put_loss(const struct outbox *o, struct outbox_span *s)
 {
-	struct message m;
-	struct blob *told;
-	int r = blob_new(NOTICE_MAX, &told);
+	struct blob *notice;
+	int r = blob_new(NOTICE_MAX, &notice);
 
 	if (r)
 		return r;
-	message_init(&m, PROTOCOL_OP_LOST);
-	m.server = s->lane->server;
-	m.count = s->loss.count;
-	m.first = s->loss.first;
-	m.last = s->loss.last;
-	m.code = slice_of(protocol_error_code(PROTOCOL_E_OVERFLOW));
-	m.has = PROTOCOL_F(SERVER) | PROTOCOL_F(COUNT) | PROTOCOL_F(FIRST) | PROTOCOL_F(LAST) |
-		PROTOCOL_F(CODE);
-	r = message_encode(&m, &told->buf);
-	message_fini(&m);
+	r = o->encode_lost(&notice->buf, s->lane->server, &s->loss, PROTOCOL_E_OVERFLOW, SLICE_NULL);
 	if (r) {
-		blob_unref(told);
+		blob_unref(notice);
 		return r;
 	}
-	s->head = told;
+	s->head = notice;
 	return 0;
 }
 
@@ -553,7 +542,7 @@ static int prepare(struct outbox *o, struct outbox_span *s)
 		loss_move(&s->loss, &s->lane->front);
 		s->head = blob_unref(s->head);
 	}
-	return s->loss.count > 0 && !s->head ? put_loss(s) : 0;
+	return s->loss.count > 0 && !s->head ? put_loss(o, s) : 0;
 }
 
 static size_t piece(struct iovec *iov, const struct blob *blob, size_t offset, size_t n,

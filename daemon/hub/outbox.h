@@ -20,6 +20,7 @@
 #include "base/blob.h"
 #include "base/list.h"
 #include "base/wake.h"
+#include "hub/encoder.h"
 #include "protocol/slice.h"
 
 #include <stdbool.h>
@@ -32,17 +33,12 @@ enum outbox_overflow {
 	OUTBOX_DISCONNECT,       /* the first loss overruns the peer */
 };
 
-/* Dropped messages of one server that are reported in one frame. Private to outbox.c. */
-struct outbox_loss {
-	uint64_t count, first, last;
-};
-
 /* What the queue keeps of one server. Private to outbox.c. */
 struct outbox_lane {
 	struct list link;               /* outbox::lanes */
 	struct slice server;
-	struct outbox_loss front;       /* lost before all that is queued */
-	struct outbox_loss tail;        /* lost after all that is queued */
+	struct hub_loss front;          /* lost before all that is queued */
+	struct hub_loss tail;           /* lost after all that is queued */
 	struct outbox_span *notice;     /* the last in the queue: reports a loss and has no message */
 };
 
@@ -59,6 +55,7 @@ struct outbox {
 	struct blob *copies;     /* where spans are copied to, or NULL */
 	size_t sent;             /* of the first span, already written */
 	bool overrun;            /* cannot recover: close this peer */
+	hub_encode_lost *encode_lost;
 	struct wake wake;        /* there is something to write, or overrun began */
 	uint64_t delivered;      /* messages completely written to the socket */
 	uint64_t lost;           /* messages dropped and reported (or about to be) */
@@ -71,7 +68,8 @@ struct outbox {
 /* `bytes_max` must hold at least one message of the usual size; a message that finds no other in the queue
    is always taken. n_spans_max is 65536; n_blobs_max, which is only reached when there is no memory for
    copies, is derived from bytes_max. Tests may change both. */
-void outbox_init(struct outbox *o, size_t bytes_max, struct wake wake);
+void outbox_init(struct outbox *o, size_t bytes_max, hub_encode_lost *encode_lost,
+		 struct wake wake);
 void outbox_fini(struct outbox *o);
 
 /*

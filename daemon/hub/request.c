@@ -6,12 +6,14 @@
 #include "hub/request.h"
 
 #include "hub/internal.h"
-#include "hub/send.h"
 #include "hub/subscription.h"
-#include "protocol/json_write.h"
 
 #include <errno.h>
 #include <stdlib.h>
+
+/* The server's reply to a subscribe is passed on up to this size: PROTOCOL_CHANNELS_MAX of them
+   fit into one frame. */
+#define SUBSCRIBED_MAX (64u << 10)
 
 static struct slice key_of(const uint64_t *number)
 {
@@ -21,13 +23,14 @@ static struct slice key_of(const uint64_t *number)
 /* Copies the channels to after the items, so that they live as long as the request. */
 static void make_items(struct request *r, const struct slice *channels, size_t n)
 {
-	char *text = (char *)&r->items[n];
+	r->channels = (struct hub_channel_outcome *)&r->items[n];
+	char *text = (char *)&r->channels[n];
 
 	for (size_t i = 0; i < n; i++) {
 		struct request_item *item = &r->items[i];
 
-		*item = (struct request_item){.request = r};
-		item->channel = slice_make(text, channels[i].n);
+		r->channels[i] = (struct hub_channel_outcome){slice_make(text, channels[i].n), {0}};
+		*item = (struct request_item){.request = r, .answer = &r->channels[i]};
 		memcpy(text, channels[i].p, channels[i].n);
 		text += channels[i].n;
 		list_init(&item->of_subscription);
@@ -38,7 +41,8 @@ static void make_items(struct request *r, const struct slice *channels, size_t n
 int request_new(struct hub *h, struct member *member, struct hub_server *server, uint64_t id,
 		const struct slice *channels, size_t n_channels, struct request **ret)
 {
-	size_t size = sizeof(struct request) + n_channels * sizeof(struct request_item);
+	size_t size = sizeof(struct request) + n_channels * (sizeof(struct request_item) +
+							     sizeof(struct hub_channel_outcome));
 	struct request *r;
 	int e;
 
@@ -66,7 +70,7 @@ void request_free(struct request *r)
 		return;
 	for (size_t i = 0; i < r->n_items; i++) {
 		list_remove(&r->items[i].of_subscription);
-		free((char *)r->items[i].detail.p);
+		outcome_forget(&r->channels[i].outcome);
 	}
 	if (r->cookie)
 		strmap_remove(&r->hub->cookies, &r->by_cookie);
@@ -74,6 +78,12 @@ void request_free(struct request *r)
 	list_remove(&r->of_server);
 	r->hub->stats.requests--;
 	free(r);
+}
+
+void request_reply(struct request *r, const struct hub_answer *answer)
+{
+	hub_reply(r->hub, r->member, r->id, answer);
+	request_free(r);
 }
 
 bool hub_tag_in_use(const struct member *member, uint64_t tag)
@@ -109,142 +119,53 @@ void request_wait(struct request_item *item, struct subscription *s)
 	list_append(&s->waiting, &item->of_subscription);
 }
 
-void request_answer(struct request_item *item, enum request_answer answer,
-		    enum protocol_error code, struct slice detail)
+void request_answer(struct request_item *item, const struct hub_outcome *outcome)
 {
-	char *copy = NULL;
-
 	list_remove(&item->of_subscription);
 	item->subscription = NULL;
-	item->answer = answer;
-	item->code = code;
 	item->request->n_waiting--;
-	if (detail.n > 0)
-		copy = malloc(detail.n);
-	if (!copy)
-		/* without memory the code must do */
-		return;
-	memcpy(copy, detail.p, detail.n);
-	item->detail = slice_make(copy, detail.n);
+	/* without memory the result and the code must do */
+	(void)outcome_keep(outcome, outcome->result == HUB_OK ? SUBSCRIBED_MAX : SIZE_MAX,
+			   &item->answer->outcome);
 }
 
-static int put_error(struct buf *out, const struct request_item *item)
-{
-	if (item->detail.n > 0)
-		return buf_put(out, item->detail);
-	return message_put_error(out, item->code,
-				 item->code == PROTOCOL_E_NOT_SUBSCRIBED ?
-				 SLICE("unsubscribed before the server answered") : SLICE(""),
-				 SLICE_NULL);
-}
-
-static int put_item(struct json_write *w, const struct request_item *item)
-{
-	struct buf error;
-	int r = 0;
-
-	buf_init(&error, PROTOCOL_FRAME_MAX);
-	json_object_begin(w);
-	json_key(w, "channel");
-	json_put_text(w, item->channel);
-	if (item->answer == REQUEST_FAILED) {
-		r = put_error(&error, item);
-		json_key(w, "error");
-		if (!r)
-			json_put_raw(w, buf_slice(&error));
-	} else {
-		json_key(w, item->answer == REQUEST_OK ? "ok" : "pending");
-		json_put_bool(w, true);
-		if (item->detail.n > 0)
-			json_key(w, "bayeux"), json_put_raw(w, item->detail);
-	}
-	json_object_end(w);
-	buf_fini(&error);
-	return r;
-}
-
-/* {"channels":[…]} */
-static int put_result(struct buf *out, const struct request *r)
-{
-	struct json_write w;
-	int e = 0, done;
-
-	json_write_init(&w, out);
-	json_object_begin(&w);
-	json_key(&w, "channels");
-	json_array_begin(&w);
-	for (size_t i = 0; i < r->n_items && !e; i++)
-		e = put_item(&w, &r->items[i]);
-	json_array_end(&w);
-	json_object_end(&w);
-	done = json_write_done(&w);
-	return e ? e : done;
-}
-
-/* The reply fails with the error of the first channel that failed; the result lists all channels. */
-static int put_first_error(struct buf *out, const struct request *r)
-{
-	for (size_t i = 0; i < r->n_items; i++)
-		if (r->items[i].answer == REQUEST_FAILED)
-			return put_error(out, &r->items[i]);
-	return 0;
-}
-
-void request_reply(struct request *r, int failed, struct slice result, struct slice error)
-{
-	struct member *member = r->member;
-	struct hub *h = r->hub;
-	uint64_t id = r->id;
-
-	request_free(r);
-	if (failed == -EMSGSIZE)
-		hub_refuse(h, member, id, PROTOCOL_E_TOO_LARGE, SLICE("the answer is too large"));
-	else if (failed)
-		hub_refuse(h, member, id, PROTOCOL_E_INTERNAL, SLICE("out of memory"));
-	else
-		send_reply(h, member, id, result, error);
-}
-
+/* A subscribe fails with the first channel that failed; the answer lists all channels. */
 void request_finish(struct request *r)
 {
-	struct buf result, error;
-	int e;
+	struct hub_answer answer = {.channels = r->channels, .n_channels = r->n_items};
 
 	if (r->n_waiting > 0)
 		return;
-	buf_init(&result, PROTOCOL_FRAME_MAX);
-	buf_init(&error, PROTOCOL_FRAME_MAX);
-	e = put_result(&result, r);
-	if (!e)
-		e = put_first_error(&error, r);
-	request_reply(r, e, buf_slice(&result), buf_slice(&error));
-	buf_fini(&error);
-	buf_fini(&result);
+	for (size_t i = 0; i < r->n_items && answer.outcome.result != HUB_FAILED; i++)
+		if (r->channels[i].outcome.result == HUB_FAILED)
+			answer.outcome = r->channels[i].outcome;
+	request_reply(r, &answer);
 }
 
-void request_answer_all(struct subscription *s, enum request_answer answer,
-			enum protocol_error code, struct slice detail)
+void request_answer_all(struct subscription *s, const struct hub_outcome *outcome)
 {
 	while (!list_empty(&s->waiting)) {
 		struct request_item *item = LIST_OF(s->waiting.next, struct request_item,
 						    of_subscription);
 
-		request_answer(item, answer, code, detail);
+		request_answer(item, outcome);
 		request_finish(item->request);
 	}
 }
 
 void request_postpone(struct request *r)
 {
+	const struct hub_outcome pending = {.result = HUB_PENDING};
+
 	if (r->n_items == 0)
 		return;
 	for (size_t i = 0; i < r->n_items; i++) {
 		struct request_item *item = &r->items[i];
 
-		if (item->answer != REQUEST_WAITING)
+		if (!item->subscription)
 			continue;
 		item->subscription->pending = true;
-		request_answer(item, REQUEST_PENDING, 0, SLICE_NULL);
+		request_answer(item, &pending);
 	}
 	request_finish(r);
 }

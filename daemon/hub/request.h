@@ -9,7 +9,7 @@
 
 #include "base/list.h"
 #include "base/strmap.h"
-#include "protocol/protocol.h"
+#include "hub/encoder.h"
 #include "protocol/slice.h"
 
 #include <stdbool.h>
@@ -21,24 +21,12 @@ struct hub_server;
 struct member;
 struct subscription;
 
-enum request_answer {
-	REQUEST_WAITING,
-	REQUEST_OK,
-	REQUEST_PENDING,         /* no session: subscribed later, and reported by an event */
-	REQUEST_FAILED,          /* error */
-};
-
 /* One channel of a subscribe. */
 struct request_item {
 	struct request *request;
-	struct slice channel;           /* in the memory of the request */
+	struct hub_channel_outcome *answer;     /* in request::channels; texts are owned */
 	struct subscription *subscription;      /* while waiting */
 	struct list of_subscription;    /* subscription::waiting */
-	enum request_answer answer;
-	enum protocol_error code;       /* of the failure */
-	/* raw JSON, malloc'ed: for a failure the error (empty: only the code is known), for a success the
-	   server's own reply, where there is one */
-	struct slice detail;
 };
 
 struct request {
@@ -51,6 +39,7 @@ struct request {
 	uint64_t cookie;                /* 0: a subscribe */
 	bool call;
 	size_t n_items, n_waiting;
+	struct hub_channel_outcome *channels;   /* of the items, in the memory of the request */
 	struct request_item items[];
 };
 
@@ -62,19 +51,17 @@ void request_free(struct request *r);
 int request_cookie(struct request *r);
 struct request *request_by_cookie(const struct hub *h, uint64_t cookie);
 
-/* Replies (see send_reply) and frees it. `failed`: result and error could not be made, and why. */
-void request_reply(struct request *r, int failed, struct slice result, struct slice error);
+/* Replies and frees it. */
+void request_reply(struct request *r, const struct hub_answer *answer);
 
 /* The item waits for the server's answer for this subscription. */
 void request_wait(struct request_item *item, struct subscription *s);
-/* The item is answered; `detail` is copied: see request_item. */
-void request_answer(struct request_item *item, enum request_answer answer,
-		    enum protocol_error code, struct slice detail);
+/* The item is answered; the outcome is copied. */
+void request_answer(struct request_item *item, const struct hub_outcome *outcome);
 /* Replies to a subscribe and frees it, if no item waits any more. */
 void request_finish(struct request *r);
 /* Answers all who wait for this subscription, and finishes their requests where it can. */
-void request_answer_all(struct subscription *s, enum request_answer answer,
-			enum protocol_error code, struct slice detail);
+void request_answer_all(struct subscription *s, const struct hub_outcome *outcome);
 /* There is no session: items without an answer become pending, and the subscribe is replied. */
 void request_postpone(struct request *r);
 

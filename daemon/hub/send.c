@@ -1,7 +1,7 @@
 /*
- * Queues a frame for one member. A reply is never silently missing: one that is too
- * large or cannot be encoded is replaced by an error, and without memory even for that
- * the member is overrun, so that its connection ends.
+ * Frames for members. A reply is never silently missing: one that is too large is replaced
+ * by an error, and without memory even for that the member is overrun, so that its
+ * connection ends.
  */
 #include "hub/send.h"
 
@@ -9,8 +9,82 @@
 
 #include <errno.h>
 
-/* room for the prefix, the member names and an id */
-#define REPLY_HEAD_MAX 128
+/* an upper bound for names, numbers and braces of a frame without its large fields */
+#define FRAME_EXTRA 512
+
+/* Notes the frame that was appended with the result `r`, and returns that. */
+static int end(struct hub *h, int r, struct chunk_frame *ret)
+{
+	r = chunk_end(&h->chunk, r, ret);
+	if (r == 0)
+		h->stats.encoded_bytes += ret->n;
+	return r;
+}
+
+int send_encode_event(struct hub *h, const struct hub_server *server,
+		      const struct session_event *event, struct chunk_frame *ret)
+{
+	const struct envelope *e = event->envelope;
+	size_t n = 0, binary_max;
+	struct buf *out;
+	int r;
+
+	for (size_t i = 0; i < e->n_pieces; i++)
+		n += e->pieces[i].n;
+	if (n > h->options.message_max)
+		return -EMSGSIZE;
+	binary_max = event->binary ? h->options.message_max - n : 0;
+	/* base64 is a little longer than the Z85 that it is made from */
+	r = chunk_begin(&h->chunk, FRAME_EXTRA + n + (binary_max ? n + n / 8 : 0), &out);
+	if (r)
+		return r;
+	r = h->encoder->event(out, server->by_name.key, server->seq, e, binary_max);
+	return end(h, r, ret);
+}
+
+int send_encode_lost(struct hub *h, const struct hub_server *server, struct slice channel,
+		     enum protocol_error code, struct chunk_frame *ret)
+{
+	const struct hub_loss loss = {1, server->seq, server->seq};
+	struct buf *out;
+	int r = chunk_begin(&h->chunk, FRAME_EXTRA, &out);
+
+	if (r)
+		return r;
+	r = h->encoder->lost(out, server->by_name.key, &loss, code, channel);
+	return end(h, r, ret);
+}
+
+static size_t size_of(const struct hub_outcome *o)
+{
+	return o->text.n + o->bayeux[0].n + o->bayeux[1].n;
+}
+
+int send_encode_subscription(struct hub *h, const struct hub_server *server, struct slice pattern,
+			     const struct hub_outcome *outcome, struct chunk_frame *ret)
+{
+	struct buf *out;
+	int r = chunk_begin(&h->chunk, FRAME_EXTRA + size_of(outcome), &out);
+
+	if (r)
+		return r;
+	r = h->encoder->subscription(out, server->by_name.key, pattern, outcome);
+	return end(h, r, ret);
+}
+
+int send_encode_state(struct hub *h, const struct hub_server *server, uint64_t now,
+		      uint64_t unix_ms, struct chunk_frame *ret)
+{
+	struct session_info info;
+	struct buf *out;
+	int r = chunk_begin(&h->chunk, FRAME_EXTRA, &out);
+
+	if (r)
+		return r;
+	session_info(server->session, &info);
+	r = h->encoder->state(out, server->by_name.key, &info, now, unix_ms);
+	return end(h, r, ret);
+}
 
 void send_frame(struct member *member, int r, const struct chunk_frame *frame)
 {
@@ -20,102 +94,30 @@ void send_frame(struct member *member, int r, const struct chunk_frame *frame)
 		outbox_push_control(&member->outbox, frame->blob, frame->offset, frame->n);
 }
 
-static int encode(struct hub *h, const struct message *m, struct chunk_frame *ret)
+void hub_reply(struct hub *h, struct member *member, uint64_t tag, const struct hub_answer *answer)
 {
-	int r = chunk_message(&h->chunk, m, ret);
-
-	if (r == 0)
-		h->stats.encoded_bytes += ret->n;
-	return r;
-}
-
-void hub_send(struct hub *h, struct member *member, const struct message *m)
-{
+	size_t expected = FRAME_EXTRA + answer->result.n + size_of(&answer->outcome);
 	struct chunk_frame frame;
-
-	send_frame(member, encode(h, m, &frame), &frame);
-}
-
-void send_reply(struct hub *h, struct member *member, uint64_t id, struct slice result,
-		struct slice error)
-{
-	struct chunk_frame frame;
-	struct message m;
+	struct buf *out;
 	int r;
 
-	message_init(&m, PROTOCOL_OP_REPLY);
-	m.id = id;
-	m.ok = error.n == 0;
-	m.result = result;
-	m.error = error;
-	m.has = PROTOCOL_F(ID) | PROTOCOL_F(OK) | (result.n ? PROTOCOL_F(RESULT) : 0) |
-		(error.n ? PROTOCOL_F(ERROR) : 0);
-	r = encode(h, &m, &frame);
-	message_fini(&m);
-	if (r == -EMSGSIZE)
-		hub_refuse(h, member, id, PROTOCOL_E_TOO_LARGE, SLICE("the answer is too large"));
+	for (size_t i = 0; i < answer->n_channels; i++)
+		expected += answer->channels[i].channel.n + size_of(&answer->channels[i].outcome);
+	r = chunk_begin(&h->chunk, expected, &out);
+	if (r == 0)
+		r = end(h, h->encoder->reply(out, tag, answer), &frame);
+	if (r == -EMSGSIZE && answer->outcome.code != PROTOCOL_E_TOO_LARGE)
+		hub_refuse(h, member, tag, PROTOCOL_E_TOO_LARGE, SLICE("the answer is too large"));
 	else
 		send_frame(member, r, &frame);
 }
 
-void hub_reply(struct hub *h, struct member *member, uint64_t id, struct slice result)
-{
-	send_reply(h, member, id, result, SLICE_NULL);
-}
-
-void hub_reply_shared(struct hub *h, struct member *member, uint64_t id, struct blob *rest)
-{
-	struct blob *head;
-	int r = blob_new(REPLY_HEAD_MAX, &head);
-
-	if (r == 0) {
-		r = message_encode_reply_head(&head->buf, id, buf_len(&rest->buf));
-		if (r == 0) {
-			h->stats.encoded_bytes += buf_len(&head->buf);
-			outbox_push_reply(&member->outbox, head, rest);
-		}
-		blob_unref(head);
-	}
-	if (r == -EMSGSIZE)
-		hub_refuse(h, member, id, PROTOCOL_E_TOO_LARGE, SLICE("the answer is too large"));
-	else if (r)
-		outbox_overrun(&member->outbox);
-}
-
-void hub_refuse(struct hub *h, struct member *member, uint64_t id, enum protocol_error code,
+void hub_refuse(struct hub *h, struct member *member, uint64_t tag, enum protocol_error code,
 		struct slice text)
 {
-	struct buf error;
-	int r;
+	const struct hub_answer answer = {
+		.outcome = {.result = HUB_FAILED, .code = code, .text = text},
+	};
 
-	buf_init(&error, PROTOCOL_FRAME_MAX);
-	r = message_put_error(&error, code, text, SLICE_NULL);
-	if (r)
-		/* without its words, for these may be at fault */
-		r = message_put_error(&error, code, SLICE(""), SLICE_NULL);
-	if (r)
-		outbox_overrun(&member->outbox);
-	else
-		send_reply(h, member, id, SLICE_NULL, buf_slice(&error));
-	buf_fini(&error);
-}
-
-int send_encode_subscription(struct hub *h, const struct hub_server *server, struct slice pattern,
-			     enum session_channel_status status, struct slice error,
-			     struct chunk_frame *ret)
-{
-	struct message m;
-	int r;
-
-	message_init(&m, PROTOCOL_OP_SUBSCRIPTION);
-	m.server = server->by_name.key;
-	m.channel = pattern;
-	m.ok = status != SESSION_CHANNEL_REFUSED;
-	m.pending = status == SESSION_CHANNEL_PENDING;
-	m.error = error;
-	m.has = PROTOCOL_F(SERVER) | PROTOCOL_F(CHANNEL) | PROTOCOL_F(OK) |
-		(error.n ? PROTOCOL_F(ERROR) : 0) | (m.pending ? PROTOCOL_F(PENDING) : 0);
-	r = encode(h, &m, ret);
-	message_fini(&m);
-	return r;
+	hub_reply(h, member, tag, &answer);
 }

@@ -1,6 +1,6 @@
 /*
- * Frames for single members: replies, refusals, news of a subscription. The
- * public ones are in hub.h.
+ * Encodes what members get, by the functions given to hub_new(), and queues it. Frames for several members are
+ * encoded once and then queued by send_frame(). Replies (hub_reply, hub_refuse) are in hub.h.
  */
 #ifndef HUB_SEND_H
 #define HUB_SEND_H
@@ -8,14 +8,16 @@
 #include "hub/chunk.h"
 #include "hub/hub.h"
 
-/* The one reply of a request: ok when `error` is empty. `result` and `error` are raw JSON objects
-   or SLICE_NULL. What cannot be encoded becomes an error. */
-void send_reply(struct hub *h, struct member *member, uint64_t id, struct slice result,
-		struct slice error);
-/* Encodes the event `subscription`; `error` as above, empty when ACTIVE. Results as
-   message_encode. */
+/* An event of the session; -EMSGSIZE also if it has more than message_max bytes. */
+int send_encode_event(struct hub *h, const struct hub_server *server,
+		      const struct session_event *event, struct chunk_frame *ret);
+/* The loss of one message, the newest of the server; its channel where it is known. */
+int send_encode_lost(struct hub *h, const struct hub_server *server, struct slice channel,
+		     enum protocol_error code, struct chunk_frame *ret);
 int send_encode_subscription(struct hub *h, const struct hub_server *server, struct slice pattern,
-			     enum session_channel_status status, struct slice error, struct chunk_frame *ret);
+			     const struct hub_outcome *outcome, struct chunk_frame *ret);
+int send_encode_state(struct hub *h, const struct hub_server *server, uint64_t now,
+		      uint64_t unix_ms, struct chunk_frame *ret);
 /* Queues an encoded frame for this member, or marks the member as overrun if `r` is an error. */
 void send_frame(struct member *member, int r, const struct chunk_frame *frame);
 

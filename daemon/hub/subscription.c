@@ -12,9 +12,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* A longer reason is not kept for members that join later. */
-#define POSTPONED_MAX 16384u
-
 /* ---- interests ---- */
 
 struct interest *interest_find(const struct hub_server *server, struct slice pattern)
@@ -28,7 +25,7 @@ static void interest_free(struct hub_server *server, struct interest *w)
 {
 	session_unwant(server->session, w->by_pattern.key);
 	strmap_remove(&server->interests, &w->by_pattern);
-	buf_fini(&w->postponed);
+	outcome_forget(&w->postponed);
 	free(w);
 }
 
@@ -42,7 +39,7 @@ static int interest_new(struct hub_server *server, struct slice pattern, uint64_
 		return -ENOMEM;
 	list_init(&w->holders);
 	w->n_holders = 0;
-	buf_init(&w->postponed, POSTPONED_MAX);
+	w->postponed = (struct hub_outcome){0};
 	memcpy(w->pattern, pattern.p, pattern.n);
 	r = strmap_put(&server->interests, slice_make(w->pattern, pattern.n), &w->by_pattern);
 	if (r) {
@@ -155,4 +152,16 @@ void subscription_free(struct subscription *s)
 	s->member->n_subscriptions--;
 	strmap_remove(&s->member->by_pattern, &s->by_pattern);
 	free(s);
+}
+
+const struct subscription *hub_next_subscription(const struct member *m, const struct subscription *after,
+						 struct hub_subscription *ret)
+{
+	const struct list *next = after ? after->of_member.next : m->subscriptions.next;
+	const struct subscription *s = LIST_OF(next, struct subscription, of_member);
+
+	if (next == &m->subscriptions)
+		return NULL;
+	*ret = (struct hub_subscription){s->server->by_name.key, s->pattern, s->pending};
+	return s;
 }

@@ -9,9 +9,9 @@
 
 #include "base/list.h"
 #include "base/strmap.h"
+#include "hub/encoder.h"
 #include "hub/outbox.h"
 #include "hub/trie.h"
-#include "protocol/buf.h"
 
 #include <stdbool.h>
 
@@ -21,9 +21,9 @@ struct hub_server;
 /* A pattern that the session wants, with the subscriptions that need it. */
 struct interest {
 	struct strmap_node by_pattern;  /* hub_server::interests */
-	struct list holders;            /* subscription::of_wish */
+	struct list holders;            /* subscription::of_interest */
 	size_t n_holders;
-	struct buf postponed;           /* the error of the last temporary refusal, or empty */
+	struct hub_outcome postponed;   /* the last temporary refusal (outcome_keep), or HUB_OK */
 	char pattern[];                 /* the key of by_pattern */
 };
 

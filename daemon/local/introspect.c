@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/errors.h"
 #include "local/peer.h"
+#include "local/wire_out.h"
 #include "protocol/json_write.h"
 
 #include <unistd.h>
@@ -67,7 +68,7 @@ static void put_server(struct json_write *w, struct hub_server *server, uint64_t
 
 	session_info(hub_server_session(server), &info);
 	json_object_begin(w);
-	hub_put_server_fields(server, false, now, unix_ms, w);
+	wire_out_server(server, false, now, unix_ms, w);
 	put_u64(w, "seq", hub_server_seq(server));
 	put_u64(w, "channels", info.wanted);
 	if (info.timesync.samples)
@@ -108,13 +109,31 @@ static void put_suspended(struct json_write *w, const struct peer *p)
 	json_array_end(w);
 }
 
+static void put_channel(struct json_write *w, const struct hub_subscription *s)
+{
+	json_object_begin(w);
+	json_key(w, "server");
+	json_put_text(w, s->server);
+	json_key(w, "channel");
+	json_put_text(w, s->pattern);
+	if (s->pending) {
+		json_key(w, "pending");
+		json_put_bool(w, true);
+	}
+	json_object_end(w);
+}
+
 static void put_channels(struct json_write *w, const struct member *m)
 {
+	const struct subscription *s = NULL;
+	struct hub_subscription info;
+
 	json_key(w, "channels");
 	json_array_begin(w);
-	bool all = hub_put_subscriptions(m, DETAIL_MAX, w);
+	while ((s = hub_next_subscription(m, s, &info)) && buf_len(w->out) <= DETAIL_MAX)
+		put_channel(w, &info);
 	json_array_end(w);
-	if (!all) {
+	if (s) {
 		json_key(w, "more_channels");
 		json_put_bool(w, true);
 	}

@@ -11,7 +11,9 @@
 #include "base/blob.h"
 #include "base/errors.h"
 #include "local/local_socket.h"
+#include "local/wire_out.h"
 #include "protocol/frame.h"
+#include "protocol/message.h"
 #include "protocol/utf8.h"
 
 #include <errno.h>
@@ -625,7 +627,8 @@ int peer_new(struct work_queue *work, int fd, const struct peer_handler *handler
 	frame_reader_init(&p->reader, PROTOCOL_HELLO_MAX);
 	loop_hook_init(&p->flush, on_flush, p);
 	work_item_init(&p->work, &work_functions, p);
-	outbox_init(&p->member.outbox, options->outbox_max, (struct wake){on_wake, p});
+	outbox_init(&p->member.outbox, options->outbox_max, wire_out_lost,
+		    (struct wake){on_wake, p});
 	update(p);
 	*ret = p;
 	return 0;

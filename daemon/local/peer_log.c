@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "protocol/message.h"
 
 #include <fcntl.h>
 #include <inttypes.h>

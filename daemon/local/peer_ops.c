@@ -10,6 +10,7 @@
 #include "base/errors.h"
 #include "base/log.h"
 #include "local/wire_in.h"
+#include "local/wire_out.h"
 #include "protocol/json_write.h"
 
 #include <errno.h>
@@ -25,6 +26,14 @@ enum { OPS_E_LATER = 1 };
 #define CONFIG_REPLY_MAX (8u << 20)
 
 typedef int op_handler(struct peer_ops *ops, struct peer *p, const struct message *m);
+
+/* `result`: raw object or SLICE_NULL. */
+static void reply(struct peer_ops *ops, struct peer *p, const struct message *m, struct slice result)
+{
+	const struct hub_answer done = {.result = result};
+
+	hub_reply(ops->hub, peer_member(p), m->id, &done);
+}
 
 static void put_limits(struct json_write *w, const struct peer_ops *ops)
 {
@@ -68,7 +77,7 @@ static void put_servers(struct json_write *w, struct peer_ops *ops)
 	for (struct hub_server *s = hub_next_server(ops->hub, NULL); s;
 	     s = hub_next_server(ops->hub, s)) {
 		json_object_begin(w);
-		hub_put_server_fields(s, true, now, unix_ms, w);
+		wire_out_server(s, true, now, unix_ms, w);
 		json_object_end(w);
 	}
 	json_array_end(w);
@@ -105,7 +114,7 @@ static int greet(struct peer_ops *ops, struct peer *p, const struct message *m)
 		return r;
 	if (message_has(m, PROTOCOL_FIELD_NAME))
 		peer_set_name(p, m->name);
-	hub_reply(ops->hub, peer_member(p), m->id, buf_slice(&result));
+	reply(ops, p, m, buf_slice(&result));
 	r = hub_add_member(ops->hub, peer_member(p));
 	if (r == 0)
 		peer_set_hello_done(p);
@@ -185,7 +194,7 @@ static int on_status(struct peer_ops *ops, struct peer *p, const struct message 
 	}
 	if (r)
 		return r;
-	hub_reply_shared(ops->hub, peer_member(p), m->id, cache->answer);
+	wire_out_shared_reply(ops->hub, peer_member(p), m->id, cache->answer);
 	return 0;
 }
 
@@ -215,7 +224,7 @@ static int on_reload(struct peer_ops *ops, struct peer *p, const struct message 
 		return 0;
 	int r = ops->admin.reload(ops->admin.ctx, &result, why, sizeof(why));
 	if (r == 0)
-		hub_reply(ops->hub, peer_member(p), m->id, buf_slice(&result));
+		reply(ops, p, m, buf_slice(&result));
 	else if (r > 0)
 		hub_refuse(ops->hub, peer_member(p), m->id, PROTOCOL_E_BAD_CONFIG, slice_of(why));
 	return r < 0 ? r : 0;
@@ -247,7 +256,7 @@ static int on_config(struct peer_ops *ops, struct peer *p, const struct message 
 		return 0;
 	int r = put_config(ops, &result);
 	if (r == 0)
-		hub_reply(ops->hub, peer_member(p), m->id, buf_slice(&result));
+		reply(ops, p, m, buf_slice(&result));
 	else if (r == -EMSGSIZE)
 		hub_refuse(ops->hub, peer_member(p), m->id, PROTOCOL_E_TOO_LARGE,
 			   SLICE("the configuration does not fit into a reply"));
@@ -256,7 +265,7 @@ static int on_config(struct peer_ops *ops, struct peer *p, const struct message 
 
 static int on_ping(struct peer_ops *ops, struct peer *p, const struct message *m)
 {
-	hub_reply(ops->hub, peer_member(p), m->id, SLICE_NULL);
+	reply(ops, p, m, SLICE_NULL);
 	return 0;
 }
 

@@ -10,6 +10,7 @@
  *     outcome N      outcomes of publishes while N others wait
  *     full N         messages to a member whose queue of N spans is full
  */
+#include "local/wire_out.h"
 #include "hub/hub.h"
 #include "hub/trie.h"
 
@@ -50,12 +51,12 @@ static void make_hub(size_t n)
 	session_options_default(&options);
 	options.queue_max = UINT32_MAX;
 	must(session_new(&options, (struct wake){NULL, NULL}, &session));
-	must(hub_new(&limits, &hub));
+	must(hub_new(&limits, &wire_out_encoder, &hub));
 	must(hub_add_server(hub, SLICE("bench"), true, session, &server));
 	members = memory(n, sizeof(*members));
 	n_members = n;
 	for (size_t i = 0; i < n; i++) {
-		outbox_init(&members[i].outbox, 16u << 20, (struct wake){NULL, NULL});
+		outbox_init(&members[i].outbox, 16u << 20, wire_out_lost, (struct wake){NULL, NULL});
 		must(hub_add_member(hub, &members[i]));
 	}
 }
@@ -258,7 +259,7 @@ static void prepare_full(size_t n)
 	/* a reply to the other member lies between two messages, so that no two merge */
 	for (size_t i = 0; i < n; i++) {
 		say("/prices/de/eur");
-		hub_reply(hub, &members[1], i, SLICE_NULL);
+		hub_reply(hub, &members[1], i, &(struct hub_answer){0});
 		drain(&members[1]);
 	}
 }
@@ -268,7 +269,7 @@ static size_t run_full(size_t n)
 	(void)n;
 	for (size_t i = 0; i < 1000; i++) {
 		say("/prices/de/eur");
-		hub_reply(hub, &members[1], i, SLICE_NULL);
+		hub_reply(hub, &members[1], i, &(struct hub_answer){0});
 		drain(&members[1]);
 	}
 	return 1000;

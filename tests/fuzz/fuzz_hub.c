@@ -12,6 +12,7 @@
  */
 #include "hub/hub.h"
 #include "local/wire_in.h"
+#include "local/wire_out.h"
 #include "protocol/frame.h"
 #include "protocol/json_read.h"
 #include "protocol/utf8.h"
@@ -239,7 +240,7 @@ static void read_all(struct player *p)
 static void join(struct play *play, struct player *p)
 {
 	p->gone = false;
-	outbox_init(&p->member.outbox, play->outbox_max, (struct wake){ignore_wake, NULL});
+	outbox_init(&p->member.outbox, play->outbox_max, wire_out_lost, (struct wake){ignore_wake, NULL});
 	p->member.outbox.n_spans_max = 16;
 	frame_reader_init(&p->in, PROTOCOL_FRAME_MAX);
 	FUZZ_CHECK(hub_add_member(play->hub, &p->member) == 0);
@@ -258,6 +259,7 @@ static void drop(struct play *play, struct player *p)
 static void close_member(struct play *play, struct player *p)
 {
 	struct message m;
+	struct blob *blob;
 
 	hub_remove_member(play->hub, &p->member);
 	outbox_abandon(&p->member.outbox);
@@ -265,7 +267,10 @@ static void close_member(struct play *play, struct player *p)
 	m.code = SLICE("overflow");
 	m.reason = SLICE("reads too slowly");
 	m.has = PROTOCOL_F(CODE) | PROTOCOL_F(REASON);
-	hub_send(play->hub, &p->member, &m);
+	FUZZ_CHECK(blob_new(PROTOCOL_FRAME_MAX, &blob) == 0);
+	FUZZ_CHECK(message_encode(&m, &blob->buf) == 0);
+	outbox_push_control(&p->member.outbox, blob, 0, buf_len(&blob->buf));
+	blob_unref(blob);
 	message_fini(&m);
 	read_all(p);
 	p->gone = true;
@@ -716,7 +721,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	struct slice rest = slice_drop(slice_make(data, n), 1);
 
 	play.outbox_max = 600 + (play.how >> 4) * 400u;
-	FUZZ_CHECK(hub_new(&options, &play.hub) == 0);
+	FUZZ_CHECK(hub_new(&options, &wire_out_encoder, &play.hub) == 0);
 	add_server(&play);
 	for (int i = 0; i < MEMBERS; i++)
 		join(&play, &play.players[i]);

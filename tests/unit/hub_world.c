@@ -5,6 +5,7 @@
 #include "tests/unit/hub_world.h"
 
 #include "local/wire_in.h"
+#include "local/wire_out.h"
 #include "protocol/frame.h"
 
 #include <stdio.h>
@@ -18,14 +19,14 @@ void world_init(struct world *w)
 	static const struct slice names[] = {{"one", 3}, {"two", 3}};
 
 	memset(w, 0, sizeof(*w));
-	assert_int_equal(hub_new(&options, &w->hub), 0);
+	assert_int_equal(hub_new(&options, &wire_out_encoder, &w->hub), 0);
 	for (unsigned i = 0; i < 2; i++) {
 		session_double_init(&w->sessions[i]);
 		assert_int_equal(hub_add_server(w->hub, names[i], i == 0, &w->sessions[i],
 						&w->servers[i]), 0);
 	}
 	for (unsigned i = 0; i < 4; i++) {
-		outbox_init(&w->members[i].outbox, 1 << 20, (struct wake){NULL, NULL});
+		outbox_init(&w->members[i].outbox, 1 << 20, wire_out_lost, (struct wake){NULL, NULL});
 		assert_int_equal(hub_add_member(w->hub, &w->members[i]), 0);
 	}
 }

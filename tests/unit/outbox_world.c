@@ -3,6 +3,7 @@
  * with those that are expected.
  */
 #include "tests/unit/outbox_world.h"
+#include "local/wire_out.h"
 
 #include "protocol/message.h"
 
@@ -45,7 +46,7 @@ struct world *world_new(size_t bytes_max)
 	struct world *w = calloc(1, sizeof(*w));
 
 	assert_non_null(w);
-	outbox_init(&w->o, bytes_max, (struct wake){woken, w});
+	outbox_init(&w->o, bytes_max, wire_out_lost, (struct wake){woken, w});
 	frame_reader_init(&w->in, PROTOCOL_FRAME_MAX);
 	new_blob(w);
 	w->logging = true;

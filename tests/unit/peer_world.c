@@ -5,6 +5,7 @@
 #include "tests/unit/peer_world.h"
 
 #include "base/blob.h"
+#include "protocol/message.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -3,10 +3,30 @@
  * and a blob without other references is used again.
  */
 #include "hub/chunk.h"
+#include "protocol/message.h"
 #include "tests/unit/testing.h"
 
 #include <errno.h>
 #include <stdlib.h>
+
+static int encode_event(struct chunk *c, uint64_t seq, const struct slice *piece,
+			struct chunk_frame *ret)
+{
+	struct buf *out;
+	int r = chunk_begin(c, piece->n + 512, &out);
+
+	if (r)
+		return r;
+	return chunk_end(c, message_encode_event(out, SLICE("one"), seq, piece, 1, SLICE_NULL), ret);
+}
+
+static int encode(struct chunk *c, const struct message *m, struct chunk_frame *ret)
+{
+	struct buf *out;
+
+	assert_int_equal(chunk_begin(c, 512, &out), 0);
+	return chunk_end(c, message_encode(m, out), ret);
+}
 
 static struct chunk_frame event(struct chunk *c, size_t size)
 {
@@ -16,7 +36,7 @@ static struct chunk_frame event(struct chunk *c, size_t size)
 
 	assert_non_null(text);
 	memset(text, '1', size);
-	assert_int_equal(chunk_event(c, SLICE("one"), 1, &piece, 1, SLICE_NULL, &f), 0);
+	assert_int_equal(encode_event(c, 1, &piece, &f), 0);
 	free(text);
 	return f;
 }
@@ -112,10 +132,10 @@ static void test_what_cannot_be_encoded(void **state)
 	m.code = SLICE("shutdown");
 	m.message = SLICE("\"\xff\"");
 	m.has = PROTOCOL_F(CODE) | PROTOCOL_F(RETRY_IN);
-	assert_int_equal(chunk_message(&c, &m, &f), 0);
+	assert_int_equal(encode(&c, &m, &f), 0);
 	assert_int_equal(f.offset, before.n);
 	m.code = SLICE("\xff");
-	assert_int_equal(chunk_message(&c, &m, &f), -EINVAL);
+	assert_int_equal(encode(&c, &m, &f), -EINVAL);
 	/* nothing of it is left between the frames */
 	assert_int_equal(event(&c, 100).offset, f.offset + f.n);
 	blob_unref(before.blob);
@@ -136,7 +156,7 @@ static void test_no_memory(void **state)
 		chunk_init(&c);
 		for (uint64_t seq = 1; seq <= 2; seq++) {
 			f = (struct chunk_frame){0};
-			r = chunk_event(&c, SLICE("one"), seq, &piece, 1, SLICE_NULL, &f);
+			r = encode_event(&c, seq, &piece, &f);
 			assert_true(r == 0 || r == -ENOMEM);
 			assert_int_equal(r == 0, f.n > 0);
 		}

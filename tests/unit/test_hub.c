@@ -3,6 +3,7 @@
  * all members; members and servers are added and removed without leaks.
  */
 #include "tests/unit/hub_world.h"
+#include "local/wire_out.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -400,7 +401,7 @@ static void test_server_fields(void **state)
 	for (unsigned i = 0; i < 2; i++) {
 		json_write_init(&out, &b);
 		json_object_begin(&out);
-		hub_put_server_fields(w.servers[0], i == 1, WORLD_NOW, WORLD_UNIX_MS, &out);
+		wire_out_server(w.servers[0], i == 1, WORLD_NOW, WORLD_UNIX_MS, &out);
 		json_object_end(&out);
 		assert_int_equal(json_write_done(&out), 0);
 		w.sessions[0].info.state = SESSION_CONNECTED;
@@ -409,7 +410,7 @@ static void test_server_fields(void **state)
 	json_write_init(&out, &b);
 	json_object_begin(&out);
 	w.sessions[0].info.since = WORLD_NOW - 2000;
-	hub_put_server_fields(w.servers[1], false, WORLD_NOW, 1000, &out);
+	wire_out_server(w.servers[1], false, WORLD_NOW, 1000, &out);
 	json_object_end(&out);
 	assert_int_equal(json_write_done(&out), 0);
 	assert_int_equal(buf_putc(&b, '\0'), 0);
@@ -469,7 +470,7 @@ static void test_members_by_id(void **state)
 	assert_null(hub_find_member(w.hub, id));
 	assert_ptr_equal(hub_next_member(w.hub, &w.members[0]), &w.members[2]);
 	/* ids are not used again: what was meant for the one must not reach the other */
-	outbox_init(&late.outbox, 1000, (struct wake){NULL, NULL});
+	outbox_init(&late.outbox, 1000, wire_out_lost, (struct wake){NULL, NULL});
 	assert_int_equal(hub_add_member(w.hub, &late), 0);
 	assert_true(late.id > w.members[3].id);
 	hub_remove_member(w.hub, &late);
@@ -582,7 +583,7 @@ static void test_no_memory_to_begin(void **state)
 		struct hub_server *server = NULL;
 		struct member m = {0};
 		struct hub *h;
-		int r = hub_new(&options, &h);
+		int r = hub_new(&options, &wire_out_encoder, &h);
 
 		if (r) {
 			assert_int_equal(r, -ENOMEM);

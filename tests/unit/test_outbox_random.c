@@ -3,6 +3,7 @@
  * drawn by lot; memory that fails loses messages, never the account.
  */
 #include "tests/unit/outbox_world.h"
+#include "local/wire_out.h"
 
 #include <errno.h>
 
@@ -115,7 +116,7 @@ static void test_no_memory(void **state)
 		size_t pieces = 0;
 		int r;
 
-		outbox_init(&o, 1 << 20, (struct wake){NULL, NULL});
+		outbox_init(&o, 1 << 20, wire_out_lost, (struct wake){NULL, NULL});
 		outbox_push_message(&o, w->blob, offset, n[0], names[0], 1, OUTBOX_DROP_OLDEST);
 		outbox_push_lost(&o, names[1], 1);
 		outbox_push_message(&o, w->blob, n[0], n[1], names[0], 2, OUTBOX_DROP_OLDEST);

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "local/peer_ops.h"
+#include "local/wire_out.h"
 #include "protocol/frame.h"
 #include "tests/unit/session_double.h"
 #include "tests/unit/testing.h"
@@ -93,7 +94,7 @@ static void world_open(struct world *w)
 	clock_fake(UNIX_MS, 5000);
 	assert_int_equal(loop_new(&w->loop), 0);
 	assert_int_equal(work_queue_new(w->loop, &w->work), 0);
-	assert_int_equal(hub_new(&limits, &w->hub), 0);
+	assert_int_equal(hub_new(&limits, &wire_out_encoder, &w->hub), 0);
 	session_double_init(&w->session);
 	w->session.info.since = 4000;
 	assert_int_equal(hub_add_server(w->hub, SLICE("one"), true, &w->session, &w->server), 0);

@@ -3,6 +3,7 @@
  * while messages arrive, the session works, or recovers by itself.
  */
 #include "tests/unit/upstream_world.h"
+#include "local/wire_out.h"
 
 #include <errno.h>
 #include <string.h>
@@ -12,7 +13,7 @@ static void replace_member(struct world *w)
 {
 	hub_remove_member(w->hub, &w->member);
 	outbox_fini(&w->member.outbox);
-	outbox_init(&w->member.outbox, 64u << 20, (struct wake){NULL, NULL});
+	outbox_init(&w->member.outbox, 64u << 20, wire_out_lost, (struct wake){NULL, NULL});
 	assert_int_equal(hub_add_member(w->hub, &w->member), 0);
 	frame_reader_fini(&w->in);
 	frame_reader_init(&w->in, PROTOCOL_FRAME_MAX);

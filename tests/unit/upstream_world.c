@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "local/wire_in.h"
+#include "local/wire_out.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,14 +43,14 @@ static int start_with(void **state, const char *const *fake_options)
 					       .message_max = 16u << 20};
 	struct world *w = calloc(1, sizeof(*w));
 
-	if (!w || loop_new(&w->loop) || curl_loop_new(w->loop, &w->curl) || hub_new(&hub, &w->hub))
+	if (!w || loop_new(&w->loop) || curl_loop_new(w->loop, &w->curl) || hub_new(&hub, &wire_out_encoder, &w->hub))
 		return -1;
 	w->fake = fake_start(fake_options);
 	snprintf(w->url, sizeof(w->url), "http://127.0.0.1:%u/cometd", (unsigned)fake_port(w->fake));
 	buf_init(&w->heard, 256u << 20);
 	buf_init(&w->log, 64u << 20);
 	frame_reader_init(&w->in, PROTOCOL_FRAME_MAX);
-	outbox_init(&w->member.outbox, 64u << 20, (struct wake){NULL, NULL});
+	outbox_init(&w->member.outbox, 64u << 20, wire_out_lost, (struct wake){NULL, NULL});
 	if (hub_add_member(w->hub, &w->member))
 		return -1;
 	upstream_options_default(&w->o);
