@@ -153,45 +153,35 @@ void report_gap(struct report *r)
 void report_abort(struct report *r, const struct session_batch *batch)
 {
 	r->aborts[batch->lane] = batch->id;
+	r->abort_news = true;
 }
 
 void report_abort_all(struct report *r)
 {
-	r->abort_all = true;
+	r->abort_all = r->abort_news = true;
 }
 
-static bool has_aborts(const struct report *r)
+/* The next batch to be aborted, 0 for all; there is one. */
+static uint64_t take_abort(struct report *r)
 {
-	bool any = r->abort_all;
-	for (int lane = 0; lane < SESSION_LANES; lane++)
-		any |= r->aborts[lane] != 0;
-	return any;
-}
-
-bool report_waits(const struct report *r)
-{
-	return has_aborts(r) || r->state_news || r->notes_n;
-}
-
-static void take_abort(struct report *r, struct session_event *ret)
-{
-	*ret = (struct session_event){.kind = SESSION_EVENT_ABORT};
-	if (r->abort_all) {
-		r->abort_all = false;
-		memset(r->aborts, 0, sizeof(r->aborts));
-		return;
+	uint64_t batch = 0;
+	r->abort_news = false;
+	for (int lane = 0; lane < SESSION_LANES; lane++) {
+		if (batch && r->aborts[lane]) {
+			r->abort_news = true;
+		} else if (r->aborts[lane]) {
+			batch = r->abort_all ? 0 : r->aborts[lane];
+			r->aborts[lane] = 0;
+		}
 	}
-	unsigned lane = 0;
-	while (!r->aborts[lane])
-		lane++;
-	ret->batch = r->aborts[lane];
-	r->aborts[lane] = 0;
+	r->abort_all = false;
+	return batch;
 }
 
 bool report_next_state(struct report *r, struct session_event *ret)
 {
-	if (has_aborts(r)) {
-		take_abort(r, ret);
+	if (r->abort_news) {
+		*ret = (struct session_event){.kind = SESSION_EVENT_ABORT, .batch = take_abort(r)};
 		return true;
 	}
 	if (!r->state_news)

@@ -27,6 +27,7 @@ struct report {
 	const struct envelope *envelope;
 	uint64_t aborts[SESSION_LANES]; /* batches, by lane */
 	bool abort_all;
+	bool abort_news;                /* there may be some to be reported */
 	char notes[REPORT_NOTES][REPORT_TEXT_MAX];
 	unsigned notes_first, notes_n;
 };
@@ -74,7 +75,7 @@ void report_abort_all(struct report *r);
 /* The next abort, or else the state; then, after the other results, the next note. Whether there is one. */
 bool report_next_state(struct report *r, struct session_event *ret);
 bool report_next_note(struct report *r, struct session_event *ret);
-bool report_waits(const struct report *r);
+static inline bool report_waits(const struct report *r) { return r->abort_news || r->state_news || r->notes_n; }
 /* Writes what is stored here. */
 void report_info(const struct report *r, struct session_info *ret);
 

@@ -12,10 +12,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* so many times as long as it takes the server, other requests have it to themselves: after channels, and
-   after the publishes of busy peers */
-#define CHANNEL_PAUSE_TIMES 10u
-#define PUBLISH_PAUSE_TIMES 5u
 /* what a publish has around its channel, data and ext at least */
 #define PUBLISH_LEAST (sizeof("[{'channel':'','id':'1','clientId':'','data':}]") - 1)
 #define CLIENT_ID_MAX 4096u
@@ -72,15 +68,11 @@ static void init_tools(struct session *s)
 {
 	const struct session_options *o = &s->o;
 	jitter_init(&s->jitter, o->seed);
-	backoff_init(&s->command_backoff, o->backoff_min, o->backoff_max);
 	login_init(&s->login, o);
 	course_init(s);
 	pending_init(&s->pending);
 	exchanges_init(&s->exchanges);
-	bulk_pace_init(&s->channel_pace, CHANNEL_PAUSE_TIMES);
-	bulk_pace_init(&s->publish_pace, PUBLISH_PAUSE_TIMES);
-	publishes_init(&s->publishes, &s->pending, o->queue_max, o->network_delay,
-		       &s->command_backoff);
+	batch_init(s);
 	wanted_init(&s->wanted, &s->pending, &s->jitter, o->backoff_min, o->backoff_max);
 	inbox_init(&s->inbox, o, &s->exts, &s->client_id);
 	buf_init(&s->client_id, CLIENT_ID_MAX);
@@ -96,7 +88,6 @@ int session_new(const struct session_options *o, struct wake wake, struct sessio
 		return -ENOMEM;
 	s->o = *o;
 	s->wake = wake;
-	s->batch_max = o->batch_max;
 	init_tools(s);
 	int r = exts_make(s);
 	if (r)
@@ -307,7 +298,7 @@ uint64_t session_deadline(const struct session *s)
 	at = earliest(at, ext_replay_hold_until(s->exts.replay));
 	at = earliest(at, s->wanted.later_at);
 	at = earliest(at, s->publishes.back_at);
-	at = earliest(at, alive_at(s));
+	at = earliest(at, batch_keep_alive_at(s));
 	if (first)
 		at = earliest(at, first->deadline);
 	return at < s->short_until ? s->short_until : at;
@@ -394,7 +385,7 @@ void session_tick(struct session *s, uint64_t now)
 		exts_note_commands(s, now, NULL);
 	wanted_tick(&s->wanted, now);
 	publishes_tick(&s->publishes, now);
-	alive_tick(s, now);
+	batch_keep_alive(s, now);
 	course_tick(s, now);
 	wake_up(&s->wake);
 }

@@ -3,6 +3,10 @@
  * connect travel alone; nothing follows a batch that must be answered first; channels leave publishes most of
  * the time, and so do the publishes of busy peers to those of others; peers take turns while each keeps its
  * order; a batch that could not be written leaves no trace.
+ *
+ * Keep-alive messages are for servers with CometD's activity extension, which end a session that sends only connects
+ * for too long, as it does when all peers only subscribe. None is sent while other requests are in flight. The
+ * channel is a service channel, so no other client receives them.
  */
 #include "bayeux/session_core.h"
 
@@ -14,6 +18,51 @@
 #define REQUESTS_MAX 512u
 /* a batch that takes longer delays no other peer: what waits goes on the lanes of calls */
 #define SLOW_MS 1000u
+
+/* a batch below twice this size that the server finds too large is sent again message by message, because
+   a single one may be too large */
+#define BATCH_MIN 1024u
+/* so many times as long as it takes the server, other requests have it to themselves: after channels, and
+   after the publishes of busy peers */
+#define CHANNEL_PAUSE_TIMES 10u
+#define PUBLISH_PAUSE_TIMES 5u
+/* after a shortage of memory: when to try again */
+#define KEEP_ALIVE_AGAIN_MS 1000u
+
+void batch_init(struct session *s)
+{
+	const struct session_options *o = &s->o;
+	struct commands *c = &s->commands;
+	c->batch_max = o->batch_max;
+	backoff_init(&c->backoff, o->backoff_min, o->backoff_max);
+	bulk_pace_init(&c->channel_pace, CHANNEL_PAUSE_TIMES);
+	bulk_pace_init(&c->publish_pace, PUBLISH_PAUSE_TIMES);
+	publishes_init(&s->publishes, &s->pending, o->queue_max, o->network_delay, &c->backoff);
+}
+
+/* ---- what failures and answers mean for the next batches ---- */
+
+uint64_t batch_failed(struct session *s, bool *ret_first)
+{
+	*ret_first = backoff_fresh(&s->commands.backoff);
+	return backoff_next(&s->commands.backoff, &s->jitter);
+}
+
+void batch_too_large(struct session *s, const struct exchange *x)
+{
+	s->commands.batch_max = x->bytes / 2;
+	s->commands.batch_doubt = true;
+	if (s->commands.batch_max < BATCH_MIN)
+		s->commands.isolate_left = x->n_sent;
+}
+
+void batch_answered(struct session *s, const struct exchange *x)
+{
+	/* a batch near the size limit was answered: the assumed limit is right */
+	if (x->bytes >= s->commands.batch_max - s->commands.batch_max / 4)
+		s->commands.batch_doubt = false;
+	backoff_reset(&s->commands.backoff);
+}
 
 /* ---- a batch of one: handshake, connect, disconnect ---- */
 
@@ -45,7 +94,7 @@ static void close_exchange(struct session *s, struct exchange *x, size_t bytes,
 {
 	exchange_sent(x, bytes);
 	if (x->batch.kind != SESSION_BATCH_CONNECT)
-		s->quiet_since = x->sent_at;
+		s->commands.quiet_since = x->sent_at;
 	if (x->batch.transport == SESSION_WEBSOCKET)
 		link_open_websocket(&s->link);
 	*ret = x->batch;
@@ -148,7 +197,7 @@ static int plan_message(struct session *s, uint64_t now, struct plan *plan, stru
 		return PLAN_DELETED;
 	/* with the bracket that closes it */
 	size_t bytes = buf_len(out) + 1 - plan->start;
-	if (r == 0 && !first && (bytes > s->batch_max || bytes > s->o.sent_max)) {
+	if (r == 0 && !first && (bytes > s->commands.batch_max || bytes > s->o.sent_max)) {
 		buf_truncate(out, before);
 		return SESSION_E_NONE;
 	}
@@ -178,7 +227,7 @@ static bool has_lanes(const struct session *s)
 /* how many requests the next batch of commands may have */
 static size_t command_room(const struct session *s)
 {
-	if (s->isolate_left)
+	if (s->commands.isolate_left)
 		return 1;
 	if (link_transport(&s->link) == SESSION_LONG_POLLING)
 		return REQUESTS_MAX;
@@ -193,7 +242,7 @@ static size_t command_room(const struct session *s)
 static size_t bulk_room(const struct session *s)
 {
 	size_t room = command_room(s);
-	size_t kept = has_lanes(s) || s->isolate_left ? 0 : s->o.in_flight_max / 4;
+	size_t kept = has_lanes(s) || s->commands.isolate_left ? 0 : s->o.in_flight_max / 4;
 	return room > kept ? room - kept : 0;
 }
 
@@ -256,22 +305,22 @@ static void limit_channels(const struct session *s, uint64_t now, struct plan *p
 	plan->channel_room = plan->room;
 	plan->channel_bytes = SIZE_MAX;
 	if (waits && !apart)
-		plan->channel_room = (plan->room + 1) / 2, plan->channel_bytes = s->batch_max / 2;
-	if ((waits || bulk_pace_applies(&s->channel_pace, now)) &&
-	    plan->channel_room > s->channel_pace.room)
-		plan->channel_room = s->channel_pace.room;
-	if (bulk_pace_at(&s->channel_pace) > now)
+		plan->channel_room = (plan->room + 1) / 2, plan->channel_bytes = s->commands.batch_max / 2;
+	if ((waits || bulk_pace_applies(&s->commands.channel_pace, now)) &&
+	    plan->channel_room > s->commands.channel_pace.room)
+		plan->channel_room = s->commands.channel_pace.room;
+	if (bulk_pace_at(&s->commands.channel_pace) > now)
 		plan->channel_room = 0;
 }
 
 /* Bulk publishes go at their pace while light ones are sent. */
 static void limit_publishes(const struct session *s, uint64_t now, struct plan *plan)
 {
-	bool applies = next_command(s, false) || bulk_pace_applies(&s->publish_pace, now);
+	bool applies = next_command(s, false) || bulk_pace_applies(&s->commands.publish_pace, now);
 	plan->bulk_room = bulk_room(s);
-	if (applies && plan->bulk_room > s->publish_pace.room)
-		plan->bulk_room = s->publish_pace.room;
-	if (bulk_pace_at(&s->publish_pace) > now)
+	if (applies && plan->bulk_room > s->commands.publish_pace.room)
+		plan->bulk_room = s->commands.publish_pace.room;
+	if (bulk_pace_at(&s->commands.publish_pace) > now)
 		plan->bulk_room = 0;
 }
 
@@ -292,9 +341,9 @@ static bool may_overtake(const struct session *s)
 /* While requests go one by one, those of channels and publishes alternate. */
 static bool has_turn(const struct session *s, uint64_t now, const struct plan *plan)
 {
-	bool publishes_first = s->isolate_left && s->isolate_left % 2 == 0 &&
+	bool publishes_first = s->commands.isolate_left && s->commands.isolate_left % 2 == 0 &&
 			       next_planned(s, plan);
-	if (s->channels_at > now)
+	if (s->commands.channels_at > now)
 		return false;
 	return plan->lane == SESSION_LANE_COMMAND ? !publishes_first : plan->aside && may_overtake(s);
 }
@@ -388,14 +437,14 @@ static void note_pace(struct session *s, uint64_t now, const struct plan *plan,
 {
 	if (plan->lane != SESSION_LANE_COMMAND && plan->channels == 0) {
 		if (plan->aside)
-			bulk_pace_note_light(&s->channel_pace, now);
+			bulk_pace_note_light(&s->commands.channel_pace, now);
 		return;
 	}
-	bulk_pace_sent(&s->channel_pace, now, x->batch.id, plan->channels,
+	bulk_pace_sent(&s->commands.channel_pace, now, x->batch.id, plan->channels,
 		       plan->publishes || has_command(s), !plan->has_call);
-	bulk_pace_sent(&s->publish_pace, now, x->batch.id, plan->has_call ? 0 : plan->bulk,
+	bulk_pace_sent(&s->commands.publish_pace, now, x->batch.id, plan->has_call ? 0 : plan->bulk,
 		       next_command(s, false),
-		       plan->publishes && !plan->has_call && !s->channel_pace.bulk.id);
+		       plan->publishes && !plan->has_call && !s->commands.channel_pace.bulk.id);
 }
 
 /* The batch is written: its channels leave their queue, in the order of the plan. */
@@ -419,8 +468,8 @@ static void commit(struct session *s, uint64_t now, struct plan *plan, struct ex
 	}
 	list_splice(&x->requests, &publishes);
 	note_pace(s, now, plan, x);
-	if (s->isolate_left)
-		s->isolate_left--;
+	if (s->commands.isolate_left)
+		s->commands.isolate_left--;
 }
 
 static int take_commands(struct session *s, uint64_t now, enum session_lane lane, struct buf *out,
@@ -459,7 +508,7 @@ static int take_commands(struct session *s, uint64_t now, enum session_lane lane
 static uint64_t doubt_ends(const struct session *s)
 {
 	uint64_t end = 0;
-	if (!s->batch_doubt)
+	if (!s->commands.batch_doubt)
 		return 0;
 	LIST_EACH(x, &s->exchanges.list, struct exchange, link)
 		if (exchange_of_commands(x) && !x->answered)
@@ -482,15 +531,15 @@ static uint64_t channels_at(const struct session *s)
 {
 	if (!wanted_waits(&s->wanted))
 		return SESSION_NEVER;
-	return later_of(s->channels_at,
-			 wanted_next(&s->wanted, true) ? 0 : bulk_pace_at(&s->channel_pace));
+	return later_of(s->commands.channels_at,
+			 wanted_next(&s->wanted, true) ? 0 : bulk_pace_at(&s->commands.channel_pace));
 }
 
 static uint64_t publishes_at(const struct session *s)
 {
 	if (next_command(s, false))
 		return 0;
-	return next_command(s, true) && bulk_room(s) ? bulk_pace_at(&s->publish_pace) : SESSION_NEVER;
+	return next_command(s, true) && bulk_room(s) ? bulk_pace_at(&s->commands.publish_pace) : SESSION_NEVER;
 }
 
 /* The lane on which something waits to go out, and when it may, or SESSION_LANES. */
@@ -519,7 +568,7 @@ uint64_t batch_commands_at(const struct session *s)
 	uint64_t at;
 	if (!report_is_up(&s->report) || command_room(s) == 0 || ready_lane(s, &at) == SESSION_LANES)
 		return SESSION_NEVER;
-	return later_of(at, later_of(s->commands_at, doubt_ends(s)));
+	return later_of(at, later_of(s->commands.at, doubt_ends(s)));
 }
 
 /* An exchange ends in several places, and others follow at the same time: so it is looked up here. */
@@ -559,10 +608,30 @@ static int take_due(struct session *s, uint64_t now, struct buf *out, struct ses
 int batch_take(struct session *s, uint64_t now, struct buf *out, struct session_batch *ret)
 {
 	uint64_t at;
-	time_exchanges(s, now, &s->channel_pace, &s->publishes.ended);
-	time_exchanges(s, now, &s->publish_pace, &s->publishes.light_ended);
+	time_exchanges(s, now, &s->commands.channel_pace, &s->publishes.ended);
+	time_exchanges(s, now, &s->commands.publish_pace, &s->publishes.light_ended);
 	int r = take_due(s, now, out, ret);
 	if (r == SESSION_E_NONE && batch_commands_at(s) <= now)
 		r = take_commands(s, now, ready_lane(s, &at), out, ret);
 	return r;
+}
+
+/* ---- keep-alive messages ---- */
+
+uint64_t batch_keep_alive_at(const struct session *s)
+{
+	if (!s->o.keep_alive || !report_is_up(&s->report) || publishes_wait(&s->publishes))
+		return SESSION_NEVER;
+	return s->commands.quiet_since + s->o.keep_alive;
+}
+
+void batch_keep_alive(struct session *s, uint64_t now)
+{
+	const struct publish_request request = {
+		.channel = slice_of(s->o.keep_alive_channel), .data = SLICE("{}"),
+		.deadline = now + s->o.network_delay};
+	if (batch_keep_alive_at(s) > now)
+		return;
+	if (publish_new(&s->publishes, pending_next_id(&s->pending), &request))
+		s->commands.quiet_since = now - s->o.keep_alive + KEEP_ALIVE_AGAIN_MS;
 }

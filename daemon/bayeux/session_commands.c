@@ -42,9 +42,7 @@ static struct request *find_command(struct session *s, const struct envelope *e)
 /* The exchange of this request was answered: what doubted its size or its credential is over. */
 static void note_answer(struct session *s, struct request *r)
 {
-	/* a batch near the size limit was answered: the assumed limit is right */
-	if (r->exchange->bytes >= s->batch_max - s->batch_max / 4)
-		s->batch_doubt = false;
+	batch_answered(s, r->exchange);
 	r->exchange->answered = true;
 	login_prove(&s->login, r->exchange->credential);
 	if (r->kind == REQUEST_PUBLISH && r->exchange->n_sent == 1)
@@ -52,7 +50,6 @@ static void note_answer(struct session *s, struct request *r)
 	if (r->rejected_with)
 		login_renewal_helped(&s->login);
 	r->rejected_with = 0;
-	backoff_reset(&s->command_backoff);
 }
 
 /* The server no longer retains the place to go on from: messages since then may be missed. */

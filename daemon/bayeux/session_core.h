@@ -6,10 +6,9 @@
  *     session_hooks.c    changes of messages by external hooks
  *     session_giveup.c   the end of what is in flight
  *     session_course.c   what comes next: reactions to success and failure of handshake and connect
- *     session_loss.c     failed exchanges and what was in them
- *     session_alive.c    keep-alive messages
  *     session_write.c    the text of one message
  *     session_batch.c    which messages are sent together, and when
+ *     session_loss.c     failed exchanges and what was in them
  *     session_input.c    what comes in: one message at a time
  *     session_events.c   reading texts, and the order of events
  *     session.c          the other public functions
@@ -66,6 +65,21 @@ struct course {
 	uint64_t suspected_after;       /* … so many good connects */
 };
 
+/* Which commands are sent together, and when. Private to session_batch.c. */
+struct commands {
+	uint64_t at;                    /* none before then */
+	uint64_t channels_at;           /* no subscribes and unsubscribes before then */
+	struct backoff backoff;         /* while they fail */
+	size_t batch_max;               /* the largest that the server accepts, as far as known */
+	/* … but not confirmed: each batch waits for the answer to the previous one, so that it is known
+	   which one is too large */
+	bool batch_doubt;
+	/* send this many requests one per batch, to find the one that the server rejects */
+	size_t isolate_left;
+	struct bulk_pace channel_pace, publish_pace;
+	uint64_t quiet_since;           /* the last batch that was no connect was sent */
+};
+
 struct session {
 	struct session_options o;
 	struct wake wake;
@@ -77,24 +91,13 @@ struct session {
 	struct buf client_id;
 
 	struct course course;
+	struct commands commands;
 	struct jitter jitter;
-	struct backoff command_backoff;
 
 	struct pending pending;
 	struct exchanges exchanges;
 	struct publishes publishes;
 	struct wanted_table wanted;
-	uint64_t commands_at;           /* no commands before then */
-	uint64_t channels_at;           /* no subscribes and unsubscribes before then */
-	size_t batch_max;               /* the largest that the server accepts, as far as known */
-	/* … but not confirmed: each batch waits for the answer to the previous one, so that it is known
-	   which one is too large */
-	bool batch_doubt;
-	/* send this many requests one per batch, to find the one that the server rejects */
-	size_t isolate_left;
-	struct bulk_pace channel_pace, publish_pace;
-	uint64_t quiet_since;           /* the last batch that was no connect was sent */
-
 	struct exts exts;
 	struct ext_fixed fixed[SESSION_EXTS], fields[SESSION_EXTS];
 
@@ -105,8 +108,6 @@ struct session {
 	/* the event reported last, if hooks changed it, and its text */
 	struct envelope changed;
 	struct buf changed_text;
-
-	/* to be reported */
 
 	uint64_t short_until;           /* memory was short: ask no sooner */
 };
@@ -276,28 +277,6 @@ void course_rejected(struct session *s, uint64_t now);
 /* There are others. */
 void course_credentials_came(struct session *s, uint64_t now);
 
-/* ---- session_loss.c ---- */
-/* An exchange failed; it is freed with all its requests. */
-void loss_of_exchange(struct session *s, uint64_t now, struct exchange *x,
-		      const struct session_failure *f);
-/* The same at its deadline: we give it up. */
-void loss_by_deadline(struct session *s, uint64_t now, struct exchange *x);
-void loss_of_websocket(struct session *s, uint64_t now, const struct session_failure *f);
-/* The server rejected our credentials by the failure of `x`, or of opening the WebSocket (NULL): its
-   requests had no effect and wait, and so does the session. */
-void loss_by_rejection(struct session *s, uint64_t now, struct exchange *x,
-		       const struct session_failure *f);
-/* Input of the WebSocket is not Bayeux: close it, and continue as if the server had closed it. */
-void loss_by_fault(struct session *s, uint64_t now, const struct session_failure *f);
-/* the deadline of one request passed */
-void loss_of_request(struct session *s, uint64_t now, struct request *r);
-
-/* ---- session_alive.c ---- */
-/* when alive_tick() has something to do; SESSION_NEVER while other requests are sent, or none can be */
-uint64_t alive_at(const struct session *s);
-/* Queues a keep-alive message when it is time. */
-void alive_tick(struct session *s, uint64_t now);
-
 /* ---- session_write.c ---- */
 /* A message that is about to be sent. */
 struct outgoing {
@@ -315,6 +294,39 @@ int batch_take(struct session *s, uint64_t now, struct buf *out, struct session_
 /* when the next batch of commands may be taken; SESSION_NEVER while something else must come
    first */
 uint64_t batch_commands_at(const struct session *s);
+void batch_init(struct session *s);
+/* A batch failed: returns a pause that grows; *ret_first: none failed since the last answer. */
+uint64_t batch_failed(struct session *s, bool *ret_first);
+/* The server finds this one too large. */
+void batch_too_large(struct session *s, const struct exchange *x);
+/* The server answered to a command of this one. */
+void batch_answered(struct session *s, const struct exchange *x);
+/* The next so many requests are sent one per batch. */
+static inline void batch_isolate(struct session *s, size_t n) { s->commands.isolate_left = n; }
+/* No command, or none of channels, is sent before then. */
+static inline void batch_pause(struct session *s, uint64_t until) { s->commands.at = until; }
+static inline void batch_pause_channels(struct session *s, uint64_t until) { s->commands.channels_at = until; }
+static inline uint64_t batch_channels_at(const struct session *s) { return s->commands.channels_at; }
+/* When batch_keep_alive() has something to do; SESSION_NEVER while other requests are sent, or none can be. */
+uint64_t batch_keep_alive_at(const struct session *s);
+/* Queues a keep-alive message when it is time. */
+void batch_keep_alive(struct session *s, uint64_t now);
+
+/* ---- session_loss.c ---- */
+/* An exchange failed; it is freed with all its requests. */
+void loss_of_exchange(struct session *s, uint64_t now, struct exchange *x,
+		      const struct session_failure *f);
+/* The same at its deadline: we give it up. */
+void loss_by_deadline(struct session *s, uint64_t now, struct exchange *x);
+void loss_of_websocket(struct session *s, uint64_t now, const struct session_failure *f);
+/* The server rejected our credentials by the failure of `x`, or of opening the WebSocket (NULL): its
+   requests had no effect and wait, and so does the session. */
+void loss_by_rejection(struct session *s, uint64_t now, struct exchange *x,
+		       const struct session_failure *f);
+/* Input of the WebSocket is not Bayeux: close it, and continue as if the server had closed it. */
+void loss_by_fault(struct session *s, uint64_t now, const struct session_failure *f);
+/* the deadline of one request passed */
+void loss_of_request(struct session *s, uint64_t now, struct request *r);
 
 /* ---- session_input.c ---- */
 /* Looks at one message, whose kind it corrects where data misled. 0, SESSION_E_NONE (nothing for

@@ -10,10 +10,6 @@
 
 #include <stdio.h>
 
-/* a batch below twice this size that the server finds too large is sent again message by message, because
-   a single one may be too large */
-#define BATCH_MIN 1024u
-
 /* ---- commands ---- */
 
 static bool is_unsent(const struct exchange *x, const struct session_failure *f)
@@ -90,7 +86,7 @@ static void commands_denied(struct session *s, uint64_t now, struct exchange *x,
 {
 	bool renewed = f->http_status == 401 && x->credential != login_credential(&s->login);
 	if (x->n_sent > 1 || renewed) {
-		s->isolate_left = renewed ? 0 : x->n_sent;
+		batch_isolate(s, renewed ? 0 : x->n_sent);
 		requeue(s, x);
 		return;
 	}
@@ -98,7 +94,8 @@ static void commands_denied(struct session *s, uint64_t now, struct exchange *x,
 	if (list_empty(&x->requests))
 		return;
 	struct request *r = LIST_OF(x->requests.next, struct request, link);
-	uint64_t pause = backoff_next(&s->command_backoff, &s->jitter);
+	bool first;
+	uint64_t pause = batch_failed(s, &first);
 	if (f->http_status == 401)
 		rejected(s, now, r, x->credential + 1);
 	else if (f->http_status == 403)
@@ -121,14 +118,6 @@ static void report_loss_to_extensions(struct session *s, const struct exchange *
 	inbox_release(&s->inbox);
 }
 
-static void make_batches_smaller(struct session *s, const struct exchange *x)
-{
-	s->batch_max = x->bytes / 2;
-	s->batch_doubt = true;
-	if (s->batch_max < BATCH_MIN)
-		s->isolate_left = x->n_sent;
-}
-
 /* The server, or a gateway, answered: with an error, without a reply, or with what is no Bayeux. So the fault
    may be in what was asked, not in the connection. */
 static bool is_answer_bad(const struct exchange *x, const struct session_failure *f)
@@ -148,7 +137,7 @@ static void fault_of_one(struct session *s, uint64_t now, struct exchange *x,
 					&s->jitter);
 		giveup_requests(s, x, true, "sent, but the reply was lost");
 	} else {
-		s->channels_at = now + pause;
+		batch_pause_channels(s, now + pause);
 		wanted_failed(&s->wanted, wanted_of(r), now,
 			      f->http_status >= 300 ? "the server answers with an HTTP error"
 						    : "the server does not answer the subscribe");
@@ -160,8 +149,8 @@ static void fault_of_several(struct session *s, uint64_t now, struct exchange *x
 	LIST_EACH(r, &x->requests, struct request, link)
 		if (r->kind == REQUEST_PUBLISH)
 			publishes_suspect(&s->publishes, publish_of(r)->share->peer);
-	s->isolate_left = x->n_sent;
-	s->commands_at = now + pause;
+	batch_isolate(s, x->n_sent);
+	batch_pause(s, now + pause);
 	giveup_requests(s, x, true, "sent, but the reply was lost");
 }
 
@@ -173,16 +162,16 @@ static void fault_of_several(struct session *s, uint64_t now, struct exchange *x
 static void commands_failed(struct session *s, uint64_t now, struct exchange *x,
 			     const struct session_failure *f)
 {
-	bool first = backoff_fresh(&s->command_backoff);
+	bool first;
+	batch_failed(s, &first);
 	uint64_t pause = first ? 0 : jitter_apply(&s->jitter, s->o.backoff_min);
-	backoff_next(&s->command_backoff, &s->jitter);
 	if (x->n_sent > 1)
 		fault_of_several(s, now, x, pause);
 	else if (!list_empty(&x->requests))
 		fault_of_one(s, now, x, f, pause);
 	/* lost events are asked for again by subscribes */
 	if (f->unreadable)
-		s->channels_at = later_of(s->channels_at, now + course_unreadable_pause(s, now));
+		batch_pause_channels(s, later_of(batch_channels_at(s), now + course_unreadable_pause(s, now)));
 }
 
 static void commands_lost(struct session *s, uint64_t now, struct exchange *x,
@@ -197,14 +186,12 @@ static void commands_lost(struct session *s, uint64_t now, struct exchange *x,
 		commands_failed(s, now, x, f);
 		return;
 	}
-	uint64_t pause = backoff_next(&s->command_backoff, &s->jitter);
+	bool first;
+	uint64_t pause = batch_failed(s, &first);
 	bool unsent = is_unsent(x, f);
-	s->commands_at = now + later_of(pause, course_retry_after(f));
-	if (f->kind == SESSION_TOO_LARGE) {
-		s->commands_at = now;
-		if (x->n_sent > 1)
-			make_batches_smaller(s, x);
-	}
+	batch_pause(s, f->kind == SESSION_TOO_LARGE ? now : now + later_of(pause, course_retry_after(f)));
+	if (f->kind == SESSION_TOO_LARGE && x->n_sent > 1)
+		batch_too_large(s, x);
 	if (unsent)
 		requeue(s, x);
 	else if (f->kind == SESSION_TOO_LARGE)
@@ -360,7 +347,7 @@ void loss_of_websocket(struct session *s, uint64_t now, const struct session_fai
 		rest.kind = SESSION_BROKEN;
 	}
 	struct exchange *link = lose_commands(s, now, culprit, f);
-	s->commands_at = now;
+	batch_pause(s, now);
 	if (report_state(&s->report) == SESSION_DISCONNECTING && link_transport(&s->link) == SESSION_WEBSOCKET) {
 		course_off(s, now);
 	} else if (link) {
@@ -388,7 +375,7 @@ void loss_by_rejection(struct session *s, uint64_t now, struct exchange *x,
 		exchange_free(x);
 	}
 	/* what comes first then makes the pause */
-	s->commands_at = now;
+	batch_pause(s, now);
 	course_rejected(s, now);
 }
 
