@@ -43,7 +43,6 @@ struct oauth {
 	struct loop_timer *deadline;
 	enum oauth_grant grant;
 	enum oauth_client_auth client_auth;
-	bool refresh_save, told;        /* told: that the refresh token is in memory alone */
 	uint64_t jwt_lifetime, timeout;
 	char *url, *client_id, *secret_path, *refresh_path;
 	char *key_path, *key_id, *issuer, *subject, *audience;
@@ -263,15 +262,6 @@ static void keep_refresh(struct oauth *o)
 	int r;
 
 	o->refresh = o->refresh_new;
-	if (!o->refresh_save && o->told)
-		return;
-	if (!o->refresh_save) {
-		o->told = true;
-		log_msg(LOG_L_NOTICE, LOG_FIELDS({"file", slice_of(o->refresh_path)}),
-			"the token server replaced the refresh token; the new one is in memory "
-			"alone, without oauth-refresh-token-save = yes");
-		return;
-	}
 	r = write_refresh(o, token);
 	if (r)
 		log_unwritten(o, r, "the refresh token that replaced the old one cannot be written; "
@@ -430,10 +420,6 @@ static int put_fixed(struct oauth *o, const struct auth_oauth_options *from)
 		[OAUTH_JWT_BEARER] = "urn:ietf:params:oauth:grant-type:jwt-bearer"};
 	int r = form_put(&o->fixed, "grant_type", slice_of(grants[from->grant]));
 
-	if (!r && from->scope)
-		r = form_put(&o->fixed, "scope", slice_of(from->scope));
-	if (!r && from->audience)
-		r = form_put(&o->fixed, "audience", slice_of(from->audience));
 	for (size_t i = 0; !r && i < from->parameters.n; i++) {
 		const char *value = strchr(from->parameters.v[i], '=');
 		struct slice name = slice_of(from->parameters.v[i]);
@@ -486,7 +472,6 @@ int auth_oauth_new(struct loop *loop, struct curl_loop *curl, const struct auth_
 	o->curl = curl;
 	o->grant = from->grant;
 	o->client_auth = from->client_auth;
-	o->refresh_save = from->refresh_save;
 	o->jwt_lifetime = from->jwt_lifetime;
 	o->timeout = from->timeout;
 	buf_init(&o->fixed, FORM_MAX / 2);

@@ -18,7 +18,7 @@ enum oauth_grant {
 	OAUTH_REFRESH_TOKEN,            /* 6: by a token that somebody once obtained */
 	OAUTH_JWT_BEARER,               /* RFC 7523: by a signed assertion */
 };
-/* how the client shows its secret; the values follow the words of oauth-client-auth */
+/* how the client shows its secret; the values follow the words of client-auth */
 enum oauth_client_auth { OAUTH_BASIC, OAUTH_BODY };
 
 /* Files are read for each request, so that what was renewed is used. NULL: none. */
@@ -28,9 +28,7 @@ struct auth_oauth_options {
 	enum oauth_client_auth client_auth;
 	const char *client_id;
 	const char *secret_file;
-	const char *refresh_file;       /* of OAUTH_REFRESH_TOKEN */
-	bool refresh_save;              /* a refresh token that the server replaced goes there */
-	const char *scope, *audience;
+	const char *refresh_file;       /* of OAUTH_REFRESH_TOKEN; a token that replaces it is written there */
 	struct strings parameters;      /* more of the form: "name=value" */
 	/* of OAUTH_JWT_BEARER; without issuer it is client_id, without subject the issuer, without
 	   audience the url */

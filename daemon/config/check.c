@@ -27,19 +27,24 @@ static void freep(char **s)
 	free(*s);
 }
 
-const char *config_place(const struct config_server *s, const char *option)
+static const char *place_of(const char *section, const struct config_source *sources, const char *option,
+			    const char *otherwise)
 {
 	size_t i;
 
-	return s->sources && config_row_find("server", option, &i) && s->sources[i].place ?
-		       s->sources[i].place : s->place;
+	return sources && config_row_find(section, option, &i) && sources[i].place ? sources[i].place : otherwise;
+}
+
+const char *config_place(const struct config_server *s, const char *option)
+{
+	return place_of("server", s->sources, option, s->place);
 }
 
 #define warn_of(r, s, option, ...) config_report_add(r, false, config_place(s, option), __VA_ARGS__)
 
 /* Why the user of this process, who is that of the daemon, cannot read it; false if he can. */
-static bool check_readable(struct config_report *r, const struct config_server *s,
-			   const char *option, const char *path)
+static bool check_readable(struct config_report *r, const char *place, const char *option,
+			   const char *path)
 {
 	if (faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) == 0)
 		return true;
@@ -47,32 +52,30 @@ static bool check_readable(struct config_report *r, const struct config_server *
 	if (strncmp(path, CONFIG_CREDENTIALS, strlen(CONFIG_CREDENTIALS)) == 0 && !getenv("CREDENTIALS_DIRECTORY"))
 		return false;
 	if (errno != EACCES) {
-		warn_of(r, s, option, "%s %s: %m", option, path);
+		config_report_add(r, false, place, "%s %s: %m", option, path);
 		return false;
 	}
 	const struct passwd *user = getpwuid(geteuid());
 	const char *name = user ? user->pw_name : "the user of the daemon";
-	warn_of(r, s, option, "%s %s: the user %s cannot read it; make %s its owner (chown), or allow its "
+	config_report_add(r, false, place, "%s %s: the user %s cannot read it; make %s its owner (chown), or allow its "
 		"group to read it (chgrp, chmod 0640), and its directory to be searched", option, path,
 		name, name);
 	return false;
 }
 
-static void check_file(struct config_report *r, const struct config_server *s, const char *option,
-		       const char *path)
+static void check_file(struct config_report *r, const char *place, const char *option, const char *path)
 {
 	if (path)
-		check_readable(r, s, option, path);
+		check_readable(r, place, option, path);
 }
 
-static void check_secret_file(struct config_report *r, const struct config_server *s,
-			      const char *option, const char *path)
+static void check_secret_file(struct config_report *r, const char *place, const char *option, const char *path)
 {
 	struct stat st;
 
-	if (path && check_readable(r, s, option, path) && stat(path, &st) == 0 &&
+	if (path && check_readable(r, place, option, path) && stat(path, &st) == 0 &&
 	    st.st_mode & S_IROTH)
-		warn_of(r, s, option, "%s %s: everybody may read it", option, path);
+		config_report_add(r, false, place, "%s %s: everybody may read it", option, path);
 }
 
 static void check_program(struct config_report *r, const struct config_server *s)
@@ -88,20 +91,47 @@ static void check_program(struct config_report *r, const struct config_server *s
 
 static void check_files(struct config_report *r, const struct config_server *s)
 {
-	check_file(r, s, "tls-ca", s->upstream.http.ca_file);
-	check_file(r, s, "proxy-tls-ca", s->upstream.http.proxy_ca_file);
-	check_secret_file(r, s, s->upstream.http.key_file ? "tls-key" : "tls-cert",
-			  s->upstream.http.key_file ? s->upstream.http.key_file : s->upstream.http.cert_file);
-	for (int i = 0; i < SESSION_EXTS; i++)
-		check_secret_file(r, s, "ext", s->upstream.ext_files[i]);
-	check_secret_file(r, s, "header", s->upstream.http.header_file);
-	check_secret_file(r, s, "cookie", s->upstream.cookies.preset_file);
-	check_secret_file(r, s, "credential-file", s->auth.file);
-	check_secret_file(r, s, "oauth-client-secret-file", s->oauth.secret_file);
-	check_secret_file(r, s, "oauth-refresh-token-file", s->oauth.refresh_file);
-	check_secret_file(r, s, "oauth-jwt-key", s->oauth.jwt_key_file);
-	check_secret_file(r, s, "proxy-credential-file", s->upstream.http.proxy_login_file);
+	const struct http_options *http = &s->upstream.http;
+	const struct {
+		const char *option, *path;
+	} secrets[] = {
+		{http->key_file ? "tls-key" : "tls-cert", http->key_file ? http->key_file : http->cert_file},
+		{"ext", s->upstream.ext_files[SESSION_EXT_HANDSHAKE]}, {"ext", s->upstream.ext_files[SESSION_EXT_CONNECT]},
+		{"ext", s->upstream.ext_files[SESSION_EXT_SUBSCRIBE]}, {"ext", s->upstream.ext_files[SESSION_EXT_PUBLISH]},
+		{"header", http->header_file}, {"cookie", s->upstream.cookies.preset_file},
+		{"credential-file", s->auth.file}, {"proxy-credential-file", http->proxy_login_file},
+	};
+
+	check_file(r, config_place(s, "tls-ca"), "tls-ca", http->ca_file);
+	check_file(r, config_place(s, "proxy-tls-ca"), "proxy-tls-ca", http->proxy_ca_file);
+	for (size_t i = 0; i < sizeof(secrets) / sizeof(secrets[0]); i++)
+		check_secret_file(r, config_place(s, secrets[i].option), secrets[i].option, secrets[i].path);
 	check_program(r, s);
+}
+
+static void check_oauth_files(struct config_report *r, const struct config_oauth *o)
+{
+	const struct {
+		const char *option, *path;
+	} secrets[] = {{"client-secret-file", o->options.secret_file}, {"refresh-token-file", o->options.refresh_file},
+		       {"jwt-key", o->options.jwt_key_file}};
+
+	for (size_t i = 0; i < sizeof(secrets) / sizeof(secrets[0]); i++)
+		check_secret_file(r, place_of("oauth", o->sources, secrets[i].option, o->place), secrets[i].option,
+				  secrets[i].path);
+}
+
+/* Servers name sections that may be after them. */
+static void find_oauth(struct config_report *r, struct config *c, struct config_server *s)
+{
+	LIST_EACH(o, &c->oauths, struct config_oauth, link)
+		if (s->oauth_name && strcmp(o->name, s->oauth_name) == 0)
+			s->oauth = o;
+	if (s->oauth_name && !s->oauth)
+		config_report_add(r, true, config_place(s, "oauth"), "oauth: there is no section [oauth %.100s]",
+				  s->oauth_name);
+	if (s->oauth && s->auth.kind == AUTH_BASIC)
+		config_server_error(r, s, "a token of oauth is no user:password; leave out credential = basic");
 }
 
 /* The file itself comes with the first cookie. Whether its directory can be written is known to the
@@ -135,7 +165,7 @@ static void check_credential(struct config_report *r, struct config_server *s)
 	} sources[] = {{c->file, "credential-file"},
 		       {s->credential_command, "credential-command"},
 		       {s->credential_extension, "credential-extension"},
-		       {s->oauth.url, "oauth-token-url"}};
+		       {s->oauth_name, "oauth"}};
 	const char *chosen = NULL;
 
 	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
@@ -148,7 +178,7 @@ static void check_credential(struct config_report *r, struct config_server *s)
 	if (!chosen && c->kind != AUTH_NONE)
 		config_server_error(r, s, "a credential needs a source: credential-file, "
 			    "credential-command, credential-extension or "
-			    "oauth-token-url");
+			    "oauth");
 	if (chosen && c->kind == AUTH_NONE)
 		c->kind = AUTH_BEARER;
 	if (c->kind == AUTH_NONE && (s->upstream.session.on_disconnect == SESSION_REFRESH ||
@@ -264,7 +294,6 @@ static void check_server(struct config_report *r, struct config_server *s)
 	check_files(r, s);
 	check_credential(r, s);
 	check_credential_header(r, s);
-	config_check_oauth(r, s);
 	check_extension(r, s);
 }
 
@@ -276,8 +305,13 @@ void config_check(struct config *c, const char *path, struct config_report *repo
 		config_report_add(report, true, path, "there is no section [server NAME]; at least one is needed");
 		return;
 	}
+	LIST_EACH(o, &c->oauths, struct config_oauth, link) {
+		config_check_oauth(report, o);
+		check_oauth_files(report, o);
+	}
 	LIST_EACH(s, &c->servers, struct config_server, link) {
 		check_server(report, s);
+		find_oauth(report, c, s);
 		check_cookie_jar(report, c, s);
 		if (!s->upstream.is_default)
 			continue;

@@ -32,11 +32,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* one [bridge] or [server NAME], from however many files */
+/* one [bridge], [server NAME] or [oauth NAME], from however many files */
 struct section {
 	struct list link;               /* loader::sections */
-	const char *kind;
-	void *base;                     /* struct config or struct config_server */
+	const char *kind, *name;
+	void *base;                     /* struct config, config_server or config_oauth */
 	struct config_source *sources;  /* of that */
 	unsigned set_by[CONFIG_ROWS_MAX];       /* number of the file; 0: not set */
 	unsigned begun_at;              /* line of its last beginning */
@@ -98,7 +98,16 @@ static void free_server(struct config_server *s)
 	free(s);
 }
 
-static struct section *add_section(struct loader *l, const char *kind, void *base,
+static void free_oauth(struct config_oauth *o)
+{
+	config_fini("oauth", o);
+	free_sources(o->sources);
+	free(o->name);
+	free(o->place);
+	free(o);
+}
+
+static struct section *add_section(struct loader *l, const char *kind, const char *name, void *base,
 				   struct config_source *sources)
 {
 	struct section *s = calloc(1, sizeof(*s));
@@ -106,6 +115,7 @@ static struct section *add_section(struct loader *l, const char *kind, void *bas
 	if (!s)
 		return NULL;
 	s->kind = kind;
+	s->name = name;
 	s->base = base;
 	s->sources = sources;
 	list_append(&l->sections, &s->link);
@@ -114,14 +124,15 @@ static struct section *add_section(struct loader *l, const char *kind, void *bas
 
 static struct section *find_section(struct loader *l, const char *kind, struct slice name)
 {
-	LIST_EACH(s, &l->sections, struct section, link) {
-		if (strcmp(s->kind, kind) != 0)
-			continue;
-		if (strcmp(kind, "bridge") == 0 ||
-		    slice_eq(slice_of(((struct config_server *)s->base)->name), name))
+	LIST_EACH(s, &l->sections, struct section, link)
+		if (strcmp(s->kind, kind) == 0 && slice_eq(slice_of(s->name), name))
 			return s;
-	}
 	return NULL;
+}
+
+static char *copy_name(struct slice name)
+{
+	return strndup(name.p, name.n);
 }
 
 static struct section *add_server(struct loader *l, struct slice name)
@@ -133,14 +144,11 @@ static struct section *add_server(struct loader *l, struct slice name)
 	if (!server)
 		return NULL;
 	upstream_options_default(&server->upstream);
-	server->name = calloc(1, name.n + 1);
+	server->name = copy_name(name);
 	server->place = strdup(here(l, place));
 	server->sources = calloc(CONFIG_ROWS_MAX, sizeof(*server->sources));
-	if (server->name && server->place && server->sources) {
-		memcpy(server->name, name.p, name.n);
-		if (config_set_defaults("server", server) == 0)
-			s = add_section(l, "server", server, server->sources);
-	}
+	if (server->name && server->place && server->sources && config_set_defaults("server", server) == 0)
+		s = add_section(l, "server", server->name, server, server->sources);
 	if (s)
 		list_append(&l->config->servers, &server->link);
 	else
@@ -148,7 +156,29 @@ static struct section *add_server(struct loader *l, struct slice name)
 	return s;
 }
 
-static bool is_server_name(struct slice s)
+static struct section *add_oauth(struct loader *l, struct slice name)
+{
+	struct config_oauth *oauth = calloc(1, sizeof(*oauth));
+	struct section *s = NULL;
+	char place[PLACE_MAX];
+
+	if (!oauth)
+		return NULL;
+	/* of an assertion: enough for clocks that differ, and no token server accepts less */
+	oauth->options.jwt_lifetime = 120000;
+	oauth->name = copy_name(name);
+	oauth->place = strdup(here(l, place));
+	oauth->sources = calloc(CONFIG_ROWS_MAX, sizeof(*oauth->sources));
+	if (oauth->name && oauth->place && oauth->sources && config_set_defaults("oauth", oauth) == 0)
+		s = add_section(l, "oauth", oauth->name, oauth, oauth->sources);
+	if (s)
+		list_append(&l->config->oauths, &oauth->link);
+	else
+		free_oauth(oauth);
+	return s;
+}
+
+static bool is_section_name(struct slice s)
 {
 	static const char letters[] =
 		"_.-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
@@ -180,31 +210,33 @@ static struct section *enter_section(struct loader *l, struct slice inner)
 {
 	struct slice kind = inner, name;
 	struct section *s;
+	bool oauth;
 
 	kind.n = 0;
 	while (kind.n < inner.n && !is_blank(inner.p[kind.n]))
 		kind.n++;
 	name = trim(slice_drop(inner, kind.n));
+	oauth = slice_eq(kind, SLICE("oauth"));
 	if (slice_eq(kind, SLICE("bridge")) && name.n == 0)
 		return find_section(l, "bridge", name);
-	if (!slice_eq(kind, SLICE("server"))) {
-		line_error(l, "unknown section [%.*s]; there are [bridge] and [server NAME]",
+	if (!oauth && !slice_eq(kind, SLICE("server"))) {
+		line_error(l, "unknown section [%.*s]; there are [bridge], [server NAME] and [oauth NAME]",
 			   SLICE_ARG(brief(inner)));
 		return NULL;
 	}
 	if (name.n == 0) {
-		line_error(l, "[server] needs a name, as in [server demo]");
+		line_error(l, "[%.*s] needs a name, as in [%.*s demo]", SLICE_ARG(kind), SLICE_ARG(kind));
 		return NULL;
 	}
-	if (!is_server_name(name)) {
-		line_error(l, "\"%.*s\" cannot name a server: at most %d letters, digits, \"_\", "
+	if (!is_section_name(name)) {
+		line_error(l, "\"%.*s\" cannot name a section: at most %d letters, digits, \"_\", "
 			      "\".\", \"-\", and a letter or digit first",
 			   SLICE_ARG(brief(name)), PROTOCOL_NAME_MAX);
 		return NULL;
 	}
-	s = find_section(l, "server", name);
+	s = find_section(l, oauth ? "oauth" : "server", name);
 	if (!s)
-		s = add_server(l, name);
+		s = oauth ? add_oauth(l, name) : add_server(l, name);
 	if (!s)
 		l->error = -ENOMEM;
 	return s;
@@ -255,7 +287,7 @@ static void note_url(struct loader *l)
 		config_report_add(l->report, false, here(l, place),
 				  "[server %s] has the url of line %u already, and fails over to this one; "
 				  "if this is another server, give its section another name",
-				  ((struct config_server *)s->base)->name, s->url_at);
+				  s->name, s->url_at);
 	s->url_in = l->file;
 	s->url_at = l->line;
 }
@@ -537,6 +569,7 @@ static struct config *new_config(void)
 	if (!c)
 		return NULL;
 	list_init(&c->servers);
+	list_init(&c->oauths);
 	c->listener.group = (gid_t)-1;
 	peer_options_default(&c->peer);
 	/* what a frame to a peer can hold beside the message */
@@ -557,6 +590,10 @@ void config_free(struct config *c)
 		list_remove(&s->link);
 		free_server(s);
 	}
+	LIST_EACH_SAFE(o, &c->oauths, struct config_oauth, link) {
+		list_remove(&o->link);
+		free_oauth(o);
+	}
 	config_fini("bridge", c);
 	free_sources(c->sources);
 	free(c);
@@ -569,7 +606,7 @@ static int load(struct loader *l, const char *path)
 	int r;
 
 	l->path = path;
-	if (!add_section(l, "bridge", l->config, l->config->sources))
+	if (!add_section(l, "bridge", "", l->config, l->config->sources))
 		return -ENOMEM;
 	r = load_file(l, path);
 	if (r == 0)

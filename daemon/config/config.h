@@ -40,6 +40,14 @@ struct config_source {
 	struct strings texts;           /* as they are written there; of some options several */
 };
 
+/* [oauth NAME]: a client at a token server, for any number of servers. */
+struct config_oauth {
+	struct list link;               /* config::oauths, in order of appearance */
+	char *name, *place;
+	struct config_source *sources;  /* of each option, by its row */
+	struct auth_oauth_options options;      /* without timeout and http */
+};
+
 /*
  * [server NAME]: what the modules take, filled in by the table. The configuration owns every text in
  * it.
@@ -54,7 +62,8 @@ struct config_server {
 	/* in place of auth.file and auth.systemd; one source at most */
 	const char *credential_command, *credential_extension;
 	uint64_t credential_timeout;    /* of one fetch */
-	struct auth_oauth_options oauth;        /* a source if it has a url */
+	const char *oauth_name;
+	const struct config_oauth *oauth;       /* of this name; NULL: none */
 	struct strings extensions;      /* extension_option_parse(), in their order */
 };
 
@@ -66,6 +75,7 @@ struct config {
 	size_t peers_max;                   /* connections at a time */
 	enum log_level log_level;
 	struct list servers;                /* config_server::link; at least one */
+	struct list oauths;                 /* config_oauth::link */
 };
 
 /* a longer line or file is an error, and not cut */
@@ -84,7 +94,7 @@ void config_free(struct config *c);
 
 /* One row of the table, for the man page's check and for people. */
 struct config_option {
-	const char *section;    /* "bridge" or "server" */
+	const char *section;    /* "bridge", "server" or "oauth" */
 	const char *name;       /* "socket-mode" */
 	const char *type;       /* "octal mode" */
 	const char *fallback;   /* default as it would be written; NULL: none */

@@ -54,6 +54,9 @@ void config_diff_server(const struct config_server *old, const struct config_ser
 			void (*changed)(void *ctx, const struct config_difference *d), void *ctx)
 {
 	diff("server", now->name, &(struct side){old, old->sources}, &(struct side){now, now->sources}, changed, ctx);
+	if (old->oauth && now->oauth && strcmp(old->oauth_name, now->oauth_name) == 0)
+		diff("oauth", now->name, &(struct side){old->oauth, old->oauth->sources},
+		     &(struct side){now->oauth, now->oauth->sources}, changed, ctx);
 }
 
 struct config_server *config_find_server(const struct config *c, const char *name)

@@ -22,7 +22,7 @@ struct config_difference {
    Lists and texts are compared as they are written. */
 void config_diff_bridge(const struct config *old, const struct config *now,
 			void (*changed)(void *ctx, const struct config_difference *d), void *ctx);
-/* The same for a server of both. */
+/* The same for a server of both, and the section [oauth NAME] that it names. */
 void config_diff_server(const struct config_server *old, const struct config_server *now,
 			void (*changed)(void *ctx, const struct config_difference *d), void *ctx);
 

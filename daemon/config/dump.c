@@ -57,6 +57,12 @@ int config_dump(const struct config *c, struct buf *out)
 
 	if (r == 0)
 		r = put_options("bridge", c->sources, out);
+	LIST_EACH(o, &c->oauths, struct config_oauth, link) {
+		if (r == 0)
+			r = put(out, "\n[oauth %s]\n", o->name);
+		if (r == 0)
+			r = put_options("oauth", o->sources, out);
+	}
 	LIST_EACH(s, &c->servers, struct config_server, link) {
 		if (r == 0)
 			r = put(out, "\n[server %s]\n", s->name);

@@ -355,7 +355,7 @@ static int set_backoff(const struct config_row *row, void *to, const char *text,
 
 /* What the form says already, or may not say from here: a file cannot be read by everybody. */
 static const char *const form_fields[] = {
-	"grant_type", "client_id", "client_secret", "refresh_token", "assertion", "scope", "audience",
+	"grant_type", "client_id", "client_secret", "refresh_token", "assertion",
 };
 
 static int set_parameter(const struct config_row *row, void *to, const char *text,
@@ -369,7 +369,7 @@ static int set_parameter(const struct config_row *row, void *to, const char *tex
 				    row->option.example);
 	for (size_t i = 0; i < sizeof(form_fields) / sizeof(form_fields[0]); i++)
 		if (strlen(form_fields[i]) == n && memcmp(text, form_fields[i], n) == 0)
-			return config_wrong(why, "%s has an option of its own", form_fields[i]);
+			return config_wrong(why, "%s is set by the daemon", form_fields[i]);
 	return strings_append(to, text);
 }
 

@@ -16,6 +16,7 @@
 
 #define BRIDGE(member) offsetof(struct config, member)
 #define SERVER(member) offsetof(struct config_server, member)
+#define OAUTH(member) offsetof(struct config_oauth, member)
 
 static const struct config_row table[] = {
 	{{"bridge", "socket", "path", "/run/cometd-bridge/bridge.sock",
@@ -117,7 +118,7 @@ static const struct config_row table[] = {
 	  "How the credential is sent: as a Bearer token (the default), as user:password (basic) "
 	  "or as the value of the named header, with every request; or, with ext, in that member "
 	  "of ext in handshakes only. Exactly one source is needed: one of the next three "
-	  "options, or oauth-token-url",
+	  "options, or oauth",
 	  "header X-API-Key", false, NULL, NULL, NULL},
 	 &config_kind_credential, SERVER(auth), 0, CONFIG_NEW_SESSION},
 	{{"server", "credential-file", "path, or systemd:NAME", NULL,
@@ -144,76 +145,11 @@ static const struct config_row table[] = {
 	  "Time limit for fetching a credential",
 	  "10s", false, "100ms", "10m", NULL},
 	 &config_kind_duration, SERVER(credential_timeout), 0, CONFIG_NEW_SESSION},
-	{{"server", "oauth-token-url", "URL", NULL,
-	  "URL of the token server, which supplies the credential: https, or http on this machine. "
-	  "The TLS and proxy options of the server apply to it, tls-pin included",
-	  "https://login.example.com/oauth2/token", false, NULL, NULL, NULL},
-	 &config_kind_token_url, SERVER(oauth.url), 0, CONFIG_NEW_SESSION},
-	{{"server", "oauth-grant", "client-credentials, refresh-token, jwt-bearer", "client-credentials",
-	  "How the daemon proves its identity to the token server: by client id and secret, by a "
-	  "refresh token that was obtained before, or by a signed assertion",
-	  "jwt-bearer", false, NULL, NULL, NULL},
-	 &config_kind_choice, SERVER(oauth.grant), OAUTH_CLIENT_CREDENTIALS, CONFIG_NEW_SESSION},
-	{{"server", "oauth-client-id", "text", NULL,
-	  "Client id at the token server",
-	  "3MVG9example", false, NULL, NULL, NULL},
-	 &config_kind_text, SERVER(oauth.client_id), 0, CONFIG_NEW_SESSION},
-	{{"server", "oauth-client-secret-file", "path", NULL,
-	  "File that holds the client secret, or systemd:NAME; read for each token",
-	  "/etc/cometd-bridge/demo.client-secret", false, NULL, NULL, NULL},
-	 &config_kind_path, SERVER(oauth.secret_file), 0, CONFIG_NEW_SESSION},
-	{{"server", "oauth-client-auth", "basic, body", "basic",
-	  "How client id and secret are sent: in an Authorization header (basic), or as client_id "
-	  "and client_secret in the form (body)",
-	  "body", false, NULL, NULL, NULL},
-	 &config_kind_choice, SERVER(oauth.client_auth), OAUTH_BASIC, CONFIG_NEW_SESSION},
-	{{"server", "oauth-refresh-token-file", "path", NULL,
-	  "File that holds the refresh token; it is read again after a change",
-	  "/var/lib/cometd-bridge/demo.refresh", false, NULL, NULL, NULL},
-	 &config_kind_path, SERVER(oauth.refresh_file), 0, CONFIG_NEW_SESSION},
-	{{"server", "oauth-refresh-token-save", "yes or no", "no",
-	  "Write the refresh token that the token server returns in place of the old one to that "
-	  "file, whose directory must be writable for the daemon. Without it, the new token is "
-	  "lost when the daemon ends",
-	  "yes", false, NULL, NULL, NULL},
-	 &config_kind_yes_no, SERVER(oauth.refresh_save), 0, CONFIG_NEW_SESSION},
-	{{"server", "oauth-scope", "text", NULL,
-	  "Scopes to request, separated by blanks",
-	  "api refresh_token", false, NULL, NULL, NULL},
-	 &config_kind_text, SERVER(oauth.scope), 0, CONFIG_NEW_SESSION},
-	{{"server", "oauth-audience", "text", NULL,
-	  "Audience to request, if the token server requires one",
-	  "https://api.example.com/", false, NULL, NULL, NULL},
-	 &config_kind_text, SERVER(oauth.audience), 0, CONFIG_NEW_SESSION},
-	{{"server", "oauth-parameter", "name=value", NULL,
-	  "Additional field of the form, not for secrets",
-	  "resource=https://api.example.com/", true, NULL, NULL, NULL},
-	 &config_kind_parameter, SERVER(oauth.parameters), 0, CONFIG_NEW_SESSION},
-	{{"server", "oauth-jwt-key", "path", NULL,
-	  "File with the private key (RSA, PEM, without password) that signs the assertion with "
-	  "RS256",
-	  "/etc/cometd-bridge/demo.key", false, NULL, NULL, NULL},
-	 &config_kind_path, SERVER(oauth.jwt_key_file), 0, CONFIG_NEW_SESSION},
-	{{"server", "oauth-jwt-key-id", "text", NULL,
-	  "Id of that key at the token server (kid)",
-	  "2026-01", false, NULL, NULL, NULL},
-	 &config_kind_text, SERVER(oauth.jwt_key_id), 0, CONFIG_NEW_SESSION},
-	{{"server", "oauth-jwt-issuer", "text", NULL,
-	  "Issuer of the assertion (iss). Without it, oauth-client-id",
-	  "3MVG9example", false, NULL, NULL, NULL},
-	 &config_kind_text, SERVER(oauth.jwt_issuer), 0, CONFIG_NEW_SESSION},
-	{{"server", "oauth-jwt-subject", "text", NULL,
-	  "User or account that the token is for (sub). Without it, the issuer",
-	  "bridge@example.com", false, NULL, NULL, NULL},
-	 &config_kind_text, SERVER(oauth.jwt_subject), 0, CONFIG_NEW_SESSION},
-	{{"server", "oauth-jwt-audience", "text", NULL,
-	  "Audience of the assertion (aud). Without it, oauth-token-url",
-	  "https://login.example.com", false, NULL, NULL, NULL},
-	 &config_kind_text, SERVER(oauth.jwt_audience), 0, CONFIG_NEW_SESSION},
-	{{"server", "oauth-jwt-lifetime", "duration", "2m",
-	  "Lifetime of the assertion",
-	  "5m", false, "10s", "1h", NULL},
-	 &config_kind_duration, SERVER(oauth.jwt_lifetime), 0, CONFIG_NEW_SESSION},
+	{{"server", "oauth", "name", NULL,
+	  "The section [oauth NAME] that describes the client at a token server, which supplies the "
+	  "credential. Several servers may name the same section; each has a token of its own",
+	  "demo", false, NULL, NULL, NULL},
+	 &config_kind_text, SERVER(oauth_name), 0, CONFIG_NEW_SESSION},
 	{{"server", "tls-ca", "path", NULL,
 	  "File with the certificates (PEM) to trust, instead of the system's",
 	  "/etc/cometd-bridge/ca.pem", false, NULL, NULL, NULL},
@@ -417,6 +353,55 @@ static const struct config_row table[] = {
 	  "subscribed again in each session, and programs see it under the name with {clientId}",
 	  "yes", false, NULL, NULL, NULL},
 	 &config_kind_yes_no, SERVER(upstream.session.expand_client_id), 0, CONFIG_NEW_SESSION},
+	{{"oauth", "token-url", "URL", NULL,
+	  "URL of the token server: https, or http on this machine. The TLS and proxy options of the "
+	  "server that names this section apply to it, tls-pin included",
+	  "https://login.example.com/oauth2/token", false, NULL, NULL, NULL},
+	 &config_kind_token_url, OAUTH(options.url), 0, CONFIG_NEW_SESSION},
+	{{"oauth", "client-id", "text", NULL,
+	  "Client id at the token server",
+	  "3MVG9example", false, NULL, NULL, NULL},
+	 &config_kind_text, OAUTH(options.client_id), 0, CONFIG_NEW_SESSION},
+	{{"oauth", "client-secret-file", "path", NULL,
+	  "File that holds the client secret, or systemd:NAME; read for each token",
+	  "/etc/cometd-bridge/demo.client-secret", false, NULL, NULL, NULL},
+	 &config_kind_path, OAUTH(options.secret_file), 0, CONFIG_NEW_SESSION},
+	{{"oauth", "client-auth", "basic, body", "basic",
+	  "How client id and secret are sent: in an Authorization header (basic), or as client_id "
+	  "and client_secret in the form (body)",
+	  "body", false, NULL, NULL, NULL},
+	 &config_kind_choice, OAUTH(options.client_auth), OAUTH_BASIC, CONFIG_NEW_SESSION},
+	{{"oauth", "refresh-token-file", "path", NULL,
+	  "File that holds a refresh token, which is used in place of the client's own right (grant "
+	  "refresh_token). It is read again after a change. A token that the token server returns in "
+	  "place of it is written there, if the directory is writable for the daemon",
+	  "/var/lib/cometd-bridge/demo.refresh", false, NULL, NULL, NULL},
+	 &config_kind_path, OAUTH(options.refresh_file), 0, CONFIG_NEW_SESSION},
+	{{"oauth", "parameter", "name=value", NULL,
+	  "Additional field of the form, such as scope, audience or resource; not for secrets",
+	  "scope=api refresh_token", true, NULL, NULL, NULL},
+	 &config_kind_parameter, OAUTH(options.parameters), 0, CONFIG_NEW_SESSION},
+	{{"oauth", "jwt-key", "path", NULL,
+	  "File with the private key (RSA, PEM, without password) that signs an assertion with RS256. "
+	  "With it, the daemon proves its identity by that (grant jwt-bearer)",
+	  "/etc/cometd-bridge/demo.key", false, NULL, NULL, NULL},
+	 &config_kind_path, OAUTH(options.jwt_key_file), 0, CONFIG_NEW_SESSION},
+	{{"oauth", "jwt-key-id", "text", NULL,
+	  "Id of that key at the token server (kid)",
+	  "2026-01", false, NULL, NULL, NULL},
+	 &config_kind_text, OAUTH(options.jwt_key_id), 0, CONFIG_NEW_SESSION},
+	{{"oauth", "jwt-issuer", "text", NULL,
+	  "Issuer of the assertion (iss). Without it, client-id",
+	  "3MVG9example", false, NULL, NULL, NULL},
+	 &config_kind_text, OAUTH(options.jwt_issuer), 0, CONFIG_NEW_SESSION},
+	{{"oauth", "jwt-subject", "text", NULL,
+	  "User or account that the token is for (sub). Without it, the issuer",
+	  "bridge@example.com", false, NULL, NULL, NULL},
+	 &config_kind_text, OAUTH(options.jwt_subject), 0, CONFIG_NEW_SESSION},
+	{{"oauth", "jwt-audience", "text", NULL,
+	  "Audience of the assertion (aud). Without it, token-url",
+	  "https://login.example.com", false, NULL, NULL, NULL},
+	 &config_kind_text, OAUTH(options.jwt_audience), 0, CONFIG_NEW_SESSION},
 };
 
 /* the words of a choice are the values of its enum, in that order */
@@ -432,14 +417,13 @@ _Static_assert(ENDPOINT_APPEND_NOTHING == 0 && ENDPOINT_APPEND_JS == 1 &&
 _Static_assert(SESSION_RETRY == 0 && SESSION_STOP == 1 && SESSION_REFRESH == 2,
 	       "on-disconnect, on-none");
 _Static_assert(HTTP_TLS_1_2 == 0 && HTTP_TLS_1_3 == 1, "tls-min-version");
-_Static_assert(OAUTH_CLIENT_CREDENTIALS == 0 && OAUTH_REFRESH_TOKEN == 1 &&
-	       OAUTH_JWT_BEARER == 2, "oauth-grant");
-_Static_assert(OAUTH_BASIC == 0 && OAUTH_BODY == 1, "oauth-client-auth");
+_Static_assert(OAUTH_BASIC == 0 && OAUTH_BODY == 1, "client-auth");
 
 #define N_ROWS (sizeof(table) / sizeof(table[0]))
 _Static_assert(N_ROWS <= CONFIG_ROWS_MAX, "more rows than CONFIG_ROWS_MAX");
 
 /* options of earlier versions */
+#define IN_OAUTH "oauth = NAME, and in a section [oauth NAME] "
 static const struct {
 	const char *name, *instead;
 } removed[] = {
@@ -454,7 +438,23 @@ static const struct {
 	{"header-file", "header = @FILE"},
 	{"cookie-file", "cookie = @FILE"},
 	{"credential-systemd", "credential-file = systemd:NAME"},
-	{"oauth-client-secret-systemd", "oauth-client-secret-file = systemd:NAME"},
+	{"oauth-token-url", IN_OAUTH "token-url"},
+	{"oauth-grant", IN_OAUTH "refresh-token-file or jwt-key, which imply it"},
+	{"oauth-client-id", IN_OAUTH "client-id"},
+	{"oauth-client-secret-file", IN_OAUTH "client-secret-file"},
+	{"oauth-client-secret-systemd", IN_OAUTH "client-secret-file = systemd:NAME"},
+	{"oauth-client-auth", IN_OAUTH "client-auth"},
+	{"oauth-refresh-token-file", IN_OAUTH "refresh-token-file"},
+	{"oauth-refresh-token-save", NULL},
+	{"oauth-scope", IN_OAUTH "parameter = scope=TEXT"},
+	{"oauth-audience", IN_OAUTH "parameter = audience=TEXT"},
+	{"oauth-parameter", IN_OAUTH "parameter"},
+	{"oauth-jwt-key", IN_OAUTH "jwt-key"},
+	{"oauth-jwt-key-id", IN_OAUTH "jwt-key-id"},
+	{"oauth-jwt-issuer", IN_OAUTH "jwt-issuer"},
+	{"oauth-jwt-subject", IN_OAUTH "jwt-subject"},
+	{"oauth-jwt-audience", IN_OAUTH "jwt-audience"},
+	{"oauth-jwt-lifetime", NULL},
 	{"backoff-min", "backoff = FIRST LONGEST"},
 	{"backoff-max", "backoff = FIRST LONGEST"},
 	{"transport-retry", NULL},

@@ -12,7 +12,7 @@ const struct config_row *config_row(size_t i);
 /* at most so many rows */
 #define CONFIG_ROWS_MAX 128
 const struct config_option *config_row_option(const struct config_row *row);
-/* The row of this name in "bridge" or "server", its place in *ret_i; or NULL. */
+/* The row of this name in "bridge", "server" or "oauth", its place in *ret_i; or NULL. */
 const struct config_row *config_row_find(const char *section, const char *name, size_t *ret_i);
 /* Whether an earlier version had this option; *ret_instead: what to write in place of it, or NULL when
    nothing is needed any more. */
@@ -20,7 +20,7 @@ bool config_removed(const char *name, const char **ret_instead);
 /* What somebody may have meant, preferably in the same section; or NULL. */
 const struct config_option *config_row_hint(const char *section, const char *name);
 
-/* Frees what the members of `base`, a struct config or config_server, own by the table. */
+/* Frees what the members of `base`, a struct config, config_server or config_oauth, own by the table. */
 void config_fini(const char *section, void *base);
 /* Sets every member to what the table says. 0 or -ENOMEM. */
 int config_set_defaults(const char *section, void *base);

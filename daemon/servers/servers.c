@@ -40,12 +40,11 @@ struct servers {
 /* The source of its credential that is neither a file nor an extension. 0 or a negative errno. */
 static int make_source(const struct servers *all, const struct config_server *c, struct auth_source **ret)
 {
-	struct auth_oauth_options oauth = c->oauth;
-
 	if (c->credential_command)
 		return auth_command_new(all->parts.loop, c->credential_command, c->credential_timeout, ret);
-	if (!oauth.url)
+	if (!c->oauth)
 		return 0;
+	struct auth_oauth_options oauth = c->oauth->options;
 	oauth.timeout = c->credential_timeout;
 	oauth.http = &c->upstream.http;
 	return auth_oauth_new(all->parts.loop, all->parts.curl, &oauth, ret);

@@ -94,9 +94,9 @@ class Scene:
             secret = os.path.join(directory, "secret")
             with open(os.open(secret, os.O_CREAT | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
                 file.write("s3cret\n")
-            return {"oauth-token-url": f"http://127.0.0.1:{self.server.port}/services/oauth2/token",
-                    "oauth-client-id": "consumer", "oauth-client-secret-file": secret,
-                    "oauth-client-auth": "body"}
+            return {"oauth": "\n".join((
+                "tokens", "[oauth tokens]", f"token-url = http://127.0.0.1:{self.server.port}/services/oauth2/token",
+                "client-id = consumer", f"client-secret-file = {secret}", "client-auth = body", "[server real]"))}
         if source == "command":
             return {"credential-command": f"/bin/cat {self.token_file}"}
         if source == "header":

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #define QUICK "backoff = 50ms 200ms\nhalt-retry = 10m\n"
-#define CLIENT "oauth-client-id = me\noauth-client-secret-file = $DIR/secret\n"
+#define CLIENT "client-id = me\nclient-secret-file = $DIR/secret\n"
 
 static void put_file(const struct world *w, const char *name, const char *text)
 {
@@ -35,15 +35,15 @@ struct scene {
 	struct tokens *tokens;
 };
 
-/* `more`: further lines, for world_lines() */
+/* `more`: further lines of the client, for world_lines() */
 static struct scene prepare(void **state, const char *more)
 {
 	static const char *const options[] = {"--timeout", "60000", NULL};
 	struct scene s = {world_new(options), tokens_new("tok")};
 	char server[1024], rest[256], *lines = world_lines(s.w, more);
 
-	snprintf(server, sizeof(server), QUICK "transports = %s\noauth-token-url = %s\n"
-		 "%s",
+	snprintf(server, sizeof(server), QUICK "transports = %s\noauth = t\n[oauth t]\ntoken-url = %s\n"
+		 "%s[server demo]\n",
 		 (const char *)*state, tokens_url(s.tokens), lines);
 	free(lines);
 	snprintf(rest, sizeof(rest), "[server other]\nurl = http://127.0.0.1:%u/cometd\n"
@@ -188,7 +188,7 @@ static void bad_token_servers(void **state)
 		{TOKENS_HANG, NULL, "the token server did not answer in time"},
 		{TOKENS_ECHO, NULL, "refused: invalid_request: POST /token"},
 	};
-	struct scene s = prepare(state, CLIENT "credential-timeout = 1s\n");
+	struct scene s = prepare(state, CLIENT "[server demo]\ncredential-timeout = 1s\n");
 
 	tokens_do(s.tokens, bad[0].manner, bad[0].text);
 	world_start(s.w);
@@ -214,9 +214,7 @@ static void bad_token_servers(void **state)
 /* a daemon that starts again has the refresh token that replaced the first */
 static void refresh_tokens_rotate(void **state)
 {
-	struct scene s = prepare(state, "oauth-grant = refresh-token\noauth-client-id = me\n"
-				 "oauth-refresh-token-file = $DIR/refresh\n"
-				 "oauth-refresh-token-save = yes\n");
+	struct scene s = prepare(state, "client-id = me\nrefresh-token-file = $DIR/refresh\n");
 
 	put_file(s.w, "refresh", "first\n");
 	tokens_do(s.tokens, TOKENS_GIVE, ",\"refresh_token\":\"second\"");

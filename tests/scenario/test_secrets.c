@@ -312,8 +312,8 @@ static void one_grant(const char *transport, const char *options, const char *to
 	struct tokens *t = tokens_new(CANARY "-token");
 	char server[1024], *lines = world_lines(w, options);
 
-	snprintf(server, sizeof(server), QUICK "transports = %s\noauth-token-url = %s\n"
-		 "oauth-client-id = me1\n%s", transport, tokens_url(t), lines);
+	snprintf(server, sizeof(server), QUICK "transports = %s\noauth = t\n[oauth t]\ntoken-url = %s\n"
+		 "client-id = me1\n%s[server demo]\n", transport, tokens_url(t), lines);
 	free(lines);
 	world_configure(w, NULL, server, NULL);
 	put_file(w, "secret", 0600, CANARY "-secret");
@@ -341,13 +341,13 @@ static void one_grant(const char *transport, const char *options, const char *to
 
 static void token_servers_that_repeat_it(void **state)
 {
-	one_grant(*state, "oauth-client-secret-file = $DIR/secret\n",
+	one_grant(*state, "client-secret-file = $DIR/secret\n",
 		  /* me1:canary-… */
 		  "Basic bWUxOmNhbmFyeS0wMTIzNDU2Nzg5");
-	one_grant(*state, "oauth-client-secret-file = $DIR/secret\noauth-client-auth = body\n",
+	one_grant(*state, "client-secret-file = $DIR/secret\nclient-auth = body\n",
 		  "&client_secret=" CANARY "-secret");
-	one_grant(*state, "oauth-client-secret-file = $DIR/secret\noauth-grant = refresh-token\n"
-		  "oauth-client-auth = body\noauth-refresh-token-file = $DIR/refresh\n",
+	one_grant(*state, "client-secret-file = $DIR/secret\n"
+		  "client-auth = body\nrefresh-token-file = $DIR/refresh\n",
 		  "&refresh_token=" CANARY "-refresh");
 }
 
@@ -356,15 +356,15 @@ static void token_servers_that_repeat_it(void **state)
 static void configurations(void **state)
 {
 	static const char *const lines[] = {
-		"url = http://me:" CANARY "@127.0.0.1/\n",
-		"oauth-token-url = https://me:" CANARY "@127.0.0.1/\n",
-		"proxy = http://me:" CANARY "@127.0.0.1:1\n",
-		"header = Authorization " CANARY "\n",
-		"header = Host: " CANARY "\n",
-		"oauth-parameter = client_secret=" CANARY "\n",
-		"credential-command = get " CANARY "\n",
-		"credential-command = /bin/get '" CANARY "'\n",
-		"ext = handshake {\"token\":\"" CANARY "\"\n",
+		"[server x]\nurl = http://me:" CANARY "@127.0.0.1/\n",
+		"[oauth x]\ntoken-url = https://me:" CANARY "@127.0.0.1/\n",
+		"[server x]\nproxy = http://me:" CANARY "@127.0.0.1:1\n",
+		"[server x]\nheader = Authorization " CANARY "\n",
+		"[server x]\nheader = Host: " CANARY "\n",
+		"[oauth x]\nparameter = client_secret=" CANARY "\n",
+		"[server x]\ncredential-command = get " CANARY "\n",
+		"[server x]\ncredential-command = /bin/get '" CANARY "'\n",
+		"[server x]\next = handshake {\"token\":\"" CANARY "\"\n",
 	};
 	struct world *w = world_new(NULL);
 
@@ -372,8 +372,8 @@ static void configurations(void **state)
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
 		char *out, *err, text[512];
 
-		snprintf(text, sizeof(text), "[server x]\n%s%s", lines[i],
-			 i ? "url = http://127.0.0.1/\n" : "");
+		snprintf(text, sizeof(text), "%s%s", lines[i],
+			 i ? "[server x]\nurl = http://127.0.0.1/\n" : "");
 		put_file(w, "bad.conf", 0600, text);
 		char path[128];
 		snprintf(path, sizeof(path), "%s/bad.conf", w->dir);

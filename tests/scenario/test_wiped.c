@@ -300,10 +300,9 @@ static void granted(void **state)
 	char options[512], client[LENGTH + 1], access[2][LENGTH + 1], refresh[3][LENGTH + 1];
 	struct tokens *t = tokens_new("");
 
-	snprintf(options, sizeof(options), "oauth-token-url = %s\noauth-client-id = me\n"
-		 "oauth-client-auth = body\noauth-client-secret-file = $DIR/client\n"
-		 "oauth-grant = refresh-token\noauth-refresh-token-file = $DIR/refresh\n"
-		 "oauth-refresh-token-save = yes\n", tokens_url(t));
+	snprintf(options, sizeof(options), "oauth = t\n[oauth t]\ntoken-url = %s\nclient-id = me\n"
+		 "client-auth = body\nclient-secret-file = $DIR/client\n"
+		 "refresh-token-file = $DIR/refresh\n[server demo]\n", tokens_url(t));
 	struct world *w = prepare(*state, options);
 	make_secret(client, "client"), make_secret(access[0], "first"), make_secret(access[1], "second");
 	make_secret(refresh[0], "old"), make_secret(refresh[1], "next"), make_secret(refresh[2], "last");

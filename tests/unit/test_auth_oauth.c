@@ -159,11 +159,10 @@ static const char *body_of(const char *request)
 static void client_credentials(void **state)
 {
 	struct world *w = *state;
-	static const char *const more[] = {"resource=a b", "x=", "y"};
+	static const char *const more[] = {"scope=read write", "audience=https://a/", "resource=a b", "x=",
+					  "y"};
 
-	w->o.scope = "read write";
-	w->o.audience = "https://a/";
-	w->o.parameters = (struct strings){more, 3};
+	w->o.parameters = (struct strings){more, 5};
 	const char *request = ask(w);
 	assert_ptr_equal(strstr(request, "POST /token?x=1 HTTP/1.1\r\n"), request);
 	assert_non_null(strstr(request, "\r\nContent-Type: application/x-www-form-urlencoded\r\n"));
@@ -180,7 +179,7 @@ static void client_credentials(void **state)
 	/* the other way of client authentication; the secret is read again */
 	forget_source(w);
 	w->o.client_auth = OAUTH_BODY;
-	w->o.parameters.n = 0;
+	w->o.parameters.n = 2;
 	ask(w);
 	answer(w, OK "{\"access_token\":\"t2\"}");
 	put_file(w, 0, "new");
@@ -225,7 +224,6 @@ static void refresh_token_saved(void **state)
 
 	w->o.grant = OAUTH_REFRESH_TOKEN;
 	w->o.refresh_file = put_file(w, 1, "r1");
-	w->o.refresh_save = true;
 	ask(w);
 	answer(w, OK "{\"access_token\":\"t\",\"refresh_token\":\"r2\"}");
 	FILE *f = fopen(w->path[1], "re");
@@ -478,13 +476,12 @@ static void one_request_for_all(void **state)
 static void short_of_memory(void **state)
 {
 	struct world *w = *state;
-	static const char *const more[] = {"x=y"};
+	static const char *const more[] = {"scope=a", "x=y"};
 	char why[AUTH_WHY_MAX];
 
 	w->o.grant = OAUTH_REFRESH_TOKEN;
 	w->o.refresh_file = put_file(w, 1, "r1");
-	w->o.parameters = (struct strings){more, 1};
-	w->o.scope = w->o.audience = "a";
+	w->o.parameters = (struct strings){more, 2};
 	/* without a server, because its allocations would fail, too */
 	wire_free(w->wire);
 	w->wire = NULL;

@@ -245,31 +245,19 @@ static void test_credentials_of_systemd(void **state)
 
 /* --- the table --- */
 
-/* What an option of OAuth means nothing without. */
+/* Without these, an option of [oauth NAME] is not complete. */
 static void put_oauth(char *text, size_t size, const char *name)
 {
-	static const char *const common[] = {"oauth-token-url = http://127.0.0.1/t", NULL},
-		*const client[] = {"oauth-client-id = a", "oauth-client-secret-file = /etc/hostname",
-				   NULL},
-		*const refresh[] = {"oauth-grant = refresh-token", "oauth-client-id = a",
-				    "oauth-refresh-token-file = /etc/hostname", NULL},
-		*const jwt[] = {"oauth-grant = jwt-bearer", "oauth-client-id = a",
-				"oauth-jwt-key = /etc/hostname", NULL};
-	const char *const *lines[] = {common, strncmp(name, "oauth-refresh-", 14) == 0 ? refresh
-				      : strncmp(name, "oauth-jwt-", 10) == 0 ? jwt : client};
+	static const char *const lines[] = {"token-url = http://127.0.0.1/t", "client-id = a",
+					    "client-secret-file = /etc/hostname", "jwt-key = /etc/hostname"};
+	size_t n = strncmp(name, "jwt-", 4) == 0 ? 4 : 3;
 
-	if (strncmp(name, "oauth-", 6) != 0)
-		return;
-	/* the example is jwt-bearer */
-	if (strcmp(name, "oauth-grant") == 0)
-		lines[1] = jwt;
-	for (size_t i = 0; i < 2; i++)
-		for (const char *const *line = lines[i]; *line; line++) {
-			size_t used = strlen(text), n = strcspn(*line, " ");
+	for (size_t i = 0; i < n; i++) {
+		size_t used = strlen(text), len = strcspn(lines[i], " ");
 
-			if (strlen(name) != n || memcmp(*line, name, n) != 0)
-				snprintf(text + used, size - used, "%s\n", *line);
-		}
+		if (strlen(name) != len || memcmp(lines[i], name, len) != 0)
+			snprintf(text + used, size - used, "%s\n", lines[i]);
+	}
 }
 
 static void test_examples_are_valid(void **state)
@@ -289,14 +277,17 @@ static void test_examples_are_valid(void **state)
 			o.example = "0";
 		snprintf(text, sizeof(text), "%s[%s]\n%s = %s\n%s",
 			 strcmp(o.name, "url") ? MINIMAL : "",
-			 strcmp(o.section, "server") ? "bridge" : "server demo", o.name, o.example,
+			 strcmp(o.section, "server") == 0 ? "server demo" : strcmp(o.section, "oauth") ? "bridge" : "oauth demo", o.name, o.example,
 			 /* alone these mean nothing */
 			 strcmp(o.name, "credential") == 0 ? "credential-file = /etc/hostname\n"
 			 : strcmp(o.name, "credential-extension") == 0 ? "extension = /x/tenant.so\n"
 			 : strcmp(o.name, "tls-key") == 0 ? "tls-cert = /etc/hostname\n"
 			 : strcmp(o.name, "no-proxy") == 0 || strncmp(o.name, "proxy-", 6) == 0
 				 ? "proxy = https://x:1\n" : "");
-		put_oauth(text, sizeof(text), o.name);
+		if (strcmp(o.section, "oauth") == 0)
+			put_oauth(text, sizeof(text), o.name);
+		if (strcmp(o.name, "oauth") == 0)
+			put_oauth(strcat(text, "[oauth demo]\n"), sizeof(text), o.name);
 		put_text("main.conf", text);
 		config_report_init(&report);
 		r = config_load(main_file, &report, &c);

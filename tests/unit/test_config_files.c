@@ -79,8 +79,8 @@ static void test_secrets_that_everybody_may_read(void **state)
 		const char *option, *before;    /* the path */
 	} options[] = {
 		{"header", "@"}, {"cookie", "@"}, {"credential-file", ""}, {"tls-cert", ""}, {"ext", "handshake @"},
-		{"ext", "connect @"}, {"ext", "subscribe @"}, {"ext", "publish @"}, {"oauth-client-secret-file", ""},
-		{"oauth-refresh-token-file", ""}, {"oauth-jwt-key", ""}, {"proxy-credential-file", ""},
+		{"ext", "connect @"}, {"ext", "subscribe @"}, {"ext", "publish @"}, {"client-secret-file", ""},
+		{"refresh-token-file", ""}, {"jwt-key", ""}, {"proxy-credential-file", ""},
 	};
 
 	(void)state;
@@ -88,16 +88,9 @@ static void test_secrets_that_everybody_may_read(void **state)
 		const char *more = "";
 		char text[512], words[256];
 
-		if (strcmp(options[i].option, "oauth-client-secret-file") == 0)
-			more = "oauth-token-url = https://t/\noauth-grant = client-credentials\n"
-			       "oauth-client-id = me\n";
-		else if (strcmp(options[i].option, "oauth-refresh-token-file") == 0)
-			more = "oauth-token-url = https://t/\noauth-grant = refresh-token\n"
-			       "oauth-client-id = me\n";
-		else if (strcmp(options[i].option, "oauth-jwt-key") == 0)
-			more = "oauth-token-url = https://t/\noauth-grant = jwt-bearer\n"
-			       "oauth-jwt-issuer = i\noauth-jwt-subject = s\n"
-			       "oauth-jwt-audience = a\n";
+		if (strcmp(options[i].option, "client-secret-file") == 0 ||
+		    strcmp(options[i].option, "refresh-token-file") == 0 || strcmp(options[i].option, "jwt-key") == 0)
+			more = "[oauth t]\ntoken-url = https://t/\nclient-id = me\n";
 		else if (strcmp(options[i].option, "proxy-credential-file") == 0)
 			more = "proxy = http://p:1\n";
 		snprintf(text, sizeof(text), SERVER "%s%s = %s%s\n", more, options[i].option, options[i].before,

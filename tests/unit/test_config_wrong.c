@@ -76,19 +76,18 @@ static void test_bad_values(void **state)
 		{"server x", "extension = x @secret", "absolute path of a file with its configuration"},
 		{"server x", "credential-lifetime = 10", "no duration nor unlimited"},
 		{"server x", "credential-timeout = 10ms", "100ms to 10m"},
-		{"server x", "oauth-token-url = ws://here/", "a token server speaks https"},
-		{"server x", "oauth-token-url = http://here/", "begin with https://, or be on this"},
-		{"server x", "oauth-token-url = http://128.0.0.1/", "begin with https://"},
-		{"server x", "oauth-token-url = https://me:hunter2@here/", "password"},
-		{"server x", "oauth-grant = password", "client-credentials, refresh-token, jwt"},
-		{"server x", "oauth-client-secret-file = here", "no absolute path"},
-		{"server x", "oauth-client-secret-file = systemd:a/b", "no name of a credential"},
-		{"server x", "oauth-client-auth = digest", "basic, body"},
-		{"server x", "oauth-parameter = resource", "not of the form name=value"},
-		{"server x", "oauth-parameter = =x", "not of the form name=value"},
-		{"server x", "oauth-parameter = client_secret=x", "an option of its own"},
-		{"server x", "oauth-jwt-lifetime = 1s", "10s to 1h"},
-		{"server x", "oauth-clientsecret-file = /x", "did you mean \"oauth-client-secret-file\""},
+		{"oauth x", "token-url = ws://here/", "a token server speaks https"},
+		{"oauth x", "token-url = http://here/", "begin with https://, or be on this"},
+		{"oauth x", "token-url = http://128.0.0.1/", "begin with https://"},
+		{"oauth x", "token-url = https://me:hunter2@here/", "password"},
+		{"oauth x", "client-secret-file = here", "no absolute path"},
+		{"oauth x", "client-secret-file = systemd:a/b", "no name of a credential"},
+		{"oauth x", "client-auth = digest", "basic, body"},
+		{"oauth x", "parameter = resource", "not of the form name=value"},
+		{"oauth x", "parameter = =x", "not of the form name=value"},
+		{"oauth x", "parameter = client_secret=x", "client_secret is set by the daemon"},
+		{"oauth x", "clientsecret-file = /x", "did you mean \"client-secret-file\""},
+		{"server x", "oauth-client-id = x", "write oauth = NAME, and in a section [oauth NAME] client-id"},
 		{"server x", "tls-ca = here", "no absolute path"},
 		{"server x", "tls-insecure = 1", "yes nor no"},
 		{"server x", "tls-cert = here", "no absolute path"},
@@ -169,16 +168,16 @@ static void test_bad_values(void **state)
 static void test_bad_sections(void **state)
 {
 	(void)state;
-	assert_text_wrong(MINIMAL "[bridges]\n", 3, "there are [bridge] and [server NAME]");
+	assert_text_wrong(MINIMAL "[bridges]\n", 3, "there are [bridge], [server NAME] and [oauth NAME]");
 	assert_text_wrong(MINIMAL "[bridge x]\n", 3, "unknown section");
 	assert_text_wrong(MINIMAL "[Bridge]\n", 3, "unknown section");
 	assert_text_wrong(MINIMAL "[]\n", 3, "unknown section");
 	assert_text_wrong(MINIMAL "[bridge\nlog-level = x\n", 3, "ends with");
 	assert_text_wrong(MINIMAL "[bridge] # x\n", 3, "ends with");
 	assert_text_wrong("[server]\n", 1, "[server] needs a name, as in [server demo]");
-	assert_text_wrong("[server -x]\n", 1, "cannot name a server");
-	assert_text_wrong("[server a b]\n", 1, "cannot name a server");
-	assert_text_wrong("[server \xc3\xbc]\n", 1, "cannot name a server");
+	assert_text_wrong("[server -x]\n", 1, "cannot name a section");
+	assert_text_wrong("[server a b]\n", 1, "cannot name a section");
+	assert_text_wrong("[server \xc3\xbc]\n", 1, "cannot name a section");
 	/* what is no text is not repeated to a terminal */
 	assert_text_wrong("[server \xc3]\n", 1, "not UTF-8");
 	assert_text_wrong("[server \x1b]\n", 1, "control character");
@@ -213,30 +212,23 @@ static void test_bad_sections(void **state)
 
 static void test_oauth(void **state)
 {
-#define TOKENS "oauth-token-url = http://[::1]/t\n"
-	static const struct { const char *options, *words; } wrong[] = {
-		{"oauth-client-id = me\n", "oauth-client-id needs an oauth-token-url"},
-		{"oauth-grant = jwt-bearer\n", "oauth-grant needs an oauth-token-url"},
-		{"oauth-client-secret-file = /x\n", "-secret-file needs an oauth-token-url"},
-		{"oauth-refresh-token-save = yes\n", "-token-save needs an oauth-token-url"},
-		{"oauth-jwt-subject = x\n", "oauth-jwt-subject needs an oauth-token-url"},
-		{TOKENS, "this oauth-grant needs an oauth-client-id"},
-		{TOKENS "oauth-client-id = me\n", "needs an oauth-client-secret-file"},
-		{TOKENS "oauth-grant = refresh-token\n", "needs an oauth-refresh-token-file"},
-		{TOKENS "oauth-grant = refresh-token\noauth-refresh-token-file = /x\n",
-		 "needs an oauth-client-id"},
-		{TOKENS "oauth-grant = jwt-bearer\n", "needs an oauth-jwt-key"},
-		{TOKENS "oauth-grant = jwt-bearer\noauth-jwt-key = /x\n", "needs an oauth-jwt-issuer or"},
-		{TOKENS "oauth-grant = jwt-bearer\noauth-jwt-key = /x\noauth-jwt-issuer = x\n"
-		 "oauth-client-secret-file = systemd:x\n", "-secret-file needs an oauth-client-id"},
-		{TOKENS "oauth-client-id = me\noauth-client-secret-file = systemd:x\n"
-		 "oauth-refresh-token-file = /x\n", "is for oauth-grant = refresh-token"},
-		{TOKENS "oauth-client-id = me\noauth-client-secret-file = systemd:x\n"
-		 "oauth-jwt-key-id = x\n", "is for oauth-grant = jwt-bearer"},
-		{TOKENS "oauth-client-id = me\noauth-client-secret-file = systemd:x\n"
-		 "credential-file = /x\n", "credential-file and oauth-token-url"},
-		{TOKENS "oauth-client-id = me\noauth-client-secret-file = systemd:x\n"
-		 "credential = basic\n", "no user:password"},
+#define TOKENS "[oauth t]\ntoken-url = http://[::1]/t\n"
+	static const struct { const char *options, *words; unsigned line; } wrong[] = {
+		{"[oauth t]\nclient-id = me\n", "[oauth t]: it needs a token-url", 3},
+		{TOKENS, "it needs a client-id", 3},
+		{TOKENS "client-id = me\n", "needs a client-secret-file, refresh-token-file or jwt-key", 3},
+		{TOKENS "refresh-token-file = /x\n", "needs a client-id", 3},
+		{TOKENS "jwt-key = /x\n", "needs a client-id or jwt-issuer", 3},
+		{TOKENS "jwt-key = /x\njwt-issuer = x\nclient-secret-file = systemd:x\n",
+		 "client-secret-file needs a client-id", 3},
+		{TOKENS "client-id = me\njwt-key = /x\nrefresh-token-file = /x\n", "a client has one of them", 3},
+		{TOKENS "client-id = me\nclient-secret-file = systemd:x\njwt-key-id = x\n", "jwt-key-id needs a jwt-key", 3},
+		{"oauth = other\n" TOKENS "client-id = me\nclient-secret-file = systemd:x\n",
+		 "there is no section [oauth other]", 3},
+		{"credential-file = /x\noauth = t\n" TOKENS "client-id = me\nclient-secret-file = systemd:x\n",
+		 "credential-file and oauth", 1},
+		{"credential = basic\noauth = t\n" TOKENS "client-id = me\nclient-secret-file = systemd:x\n",
+		 "no user:password", 1},
 	};
 
 	(void)state;
@@ -244,25 +236,23 @@ static void test_oauth(void **state)
 		char text[512];
 
 		snprintf(text, sizeof(text), MINIMAL "%s", wrong[i].options);
-		assert_text_wrong(text, 1, wrong[i].words);
+		assert_text_wrong(text, wrong[i].line, wrong[i].words);
 	}
-	struct config *c = load_text(MINIMAL TOKENS
-				     "oauth-client-id = me\noauth-client-secret-file = systemd:s\n"
-				     "oauth-client-auth = body\noauth-scope = a b\n"
-				     "oauth-audience = c\noauth-parameter = x=1\n"
-				     "oauth-parameter = y=\n");
+	struct config *c = load_text(MINIMAL "oauth = t\n[server two]\nurl = http://two/\noauth = t\n" TOKENS
+				     "client-id = me\nclient-secret-file = systemd:s\n"
+				     "client-auth = body\nparameter = scope=a b\nparameter = y=\n");
 	const struct config_server *s = server(c);
+	assert_ptr_equal(s->oauth, LIST_OF(s->link.next, struct config_server, link)->oauth);
+	const struct auth_oauth_options *o = &s->oauth->options;
 	assert_int_equal(s->auth.kind, AUTH_BEARER);
-	assert_string_equal(s->oauth.url, "http://[::1]/t");
-	assert_int_equal(s->oauth.grant, OAUTH_CLIENT_CREDENTIALS);
-	assert_int_equal(s->oauth.client_auth, OAUTH_BODY);
-	assert_string_equal(s->oauth.client_id, "me");
-	assert_string_equal(s->oauth.secret_file, "/run/credentials/cometd-bridge.service/s");
-	assert_string_equal(s->oauth.scope, "a b");
-	assert_string_equal(s->oauth.audience, "c");
-	assert_int_equal(s->oauth.parameters.n, 2);
-	assert_string_equal(s->oauth.parameters.v[1], "y=");
-	assert_int_equal(s->oauth.jwt_lifetime, 120000);
+	assert_string_equal(o->url, "http://[::1]/t");
+	assert_int_equal(o->grant, OAUTH_CLIENT_CREDENTIALS);
+	assert_int_equal(o->client_auth, OAUTH_BODY);
+	assert_string_equal(o->client_id, "me");
+	assert_string_equal(o->secret_file, "/run/credentials/cometd-bridge.service/s");
+	assert_int_equal(o->parameters.n, 2);
+	assert_string_equal(o->parameters.v[0], "scope=a b");
+	assert_int_equal(o->jwt_lifetime, 120000);
 	config_free(c);
 }
 
@@ -296,7 +286,7 @@ static void test_name_lengths(void **state)
 	name[PROTOCOL_NAME_MAX] = 'n';
 	name[PROTOCOL_NAME_MAX + 1] = 0;
 	snprintf(text, sizeof(text), "[server %s]\nurl = http://x/\n", name);
-	assert_text_wrong(text, 1, "cannot name a server");
+	assert_text_wrong(text, 1, "cannot name a section");
 }
 
 static void test_duplicates(void **state)
