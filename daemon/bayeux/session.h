@@ -153,7 +153,8 @@ struct session_options {
 	bool timestamp;               /* each message carries its time of sending (false) */
 	/* the driver answers SESSION_EVENT_UNAUTHORIZED (false) */
 	bool credentials;
-	/* requests without reply on a WebSocket (256); long-polling has one batch */
+	/* requests without reply on a WebSocket (256), and four times as many for publishes of peers that have
+	   one under way; long-polling has one batch */
 	unsigned in_flight_max;
 	uint64_t seed;                /* of the jitter */
 	struct session_hooks hooks;   /* (none) they must outlive the session */

@@ -18,6 +18,8 @@
 #define REQUESTS_MAX 512u
 /* a batch that takes longer delays no other peer: what waits goes on the lanes of calls */
 #define SLOW_MS 1000u
+/* so many times in_flight_max may be in flight when light publishes are counted: one of each local process */
+#define LIGHT_TIMES 4u
 
 /* a batch below twice this size that the server finds too large is sent again message by message, because
    a single one may be too large */
@@ -224,8 +226,8 @@ static bool has_lanes(const struct session *s)
 	return link_transport(&s->link) == SESSION_LONG_POLLING;
 }
 
-/* how many requests the next batch of commands may have */
-static size_t command_room(const struct session *s)
+/* how many requests the next batch of commands may have, if `max` may be in flight on a WebSocket */
+static size_t room_below(const struct session *s, size_t max)
 {
 	if (s->commands.isolate_left)
 		return 1;
@@ -233,15 +235,28 @@ static size_t command_room(const struct session *s)
 		return REQUESTS_MAX;
 	/* the connect does not count: it is always there */
 	size_t in_flight = s->exchanges.n_requests - (link_connect(&s->link) != NULL);
-	size_t room = in_flight < s->o.in_flight_max ? s->o.in_flight_max - in_flight : 0;
+	size_t room = in_flight < max ? max - in_flight : 0;
 	return room < REQUESTS_MAX ? room : REQUESTS_MAX;
 }
 
-/* A part of what may be in flight on a WebSocket is kept for light publishes, because a busy peer may call a
-   service that never answers. */
+/*
+ * For light publishes: a peer has only one of them under way, so many peers that call a service that never
+ * answers leave room for the others.
+ */
+static size_t command_room(const struct session *s)
+{
+	return room_below(s, LIGHT_TIMES * (size_t)s->o.in_flight_max);
+}
+
+static size_t channel_room(const struct session *s)
+{
+	return room_below(s, s->o.in_flight_max);
+}
+
+/* A part of what may be in flight on a WebSocket is kept for channels. */
 static size_t bulk_room(const struct session *s)
 {
-	size_t room = command_room(s);
+	size_t room = channel_room(s);
 	size_t kept = has_lanes(s) || s->commands.isolate_left ? 0 : s->o.in_flight_max / 4;
 	return room > kept ? room - kept : 0;
 }
@@ -302,10 +317,11 @@ static void limit_channels(const struct session *s, uint64_t now, struct plan *p
 {
 	bool apart = s->o.publish_apart && link_transport(&s->link) == SESSION_LONG_POLLING;
 	bool waits = has_command(s);
-	plan->channel_room = plan->room;
+	plan->channel_room = channel_room(s);
 	plan->channel_bytes = SIZE_MAX;
 	if (waits && !apart)
-		plan->channel_room = (plan->room + 1) / 2, plan->channel_bytes = s->commands.batch_max / 2;
+		plan->channel_room = (plan->channel_room + 1) / 2,
+		plan->channel_bytes = s->commands.batch_max / 2;
 	if ((waits || bulk_pace_applies(&s->commands.channel_pace, now)) &&
 	    plan->channel_room > s->commands.channel_pace.room)
 		plan->channel_room = s->commands.channel_pace.room;
@@ -529,10 +545,11 @@ static enum session_lane free_call_lane(const struct session *s)
 /* of a new session at once, before all publishes */
 static uint64_t channels_at(const struct session *s)
 {
-	if (!wanted_waits(&s->wanted))
+	bool renewed = wanted_next(&s->wanted, true);
+	if (!wanted_waits(&s->wanted) || (!renewed && channel_room(s) == 0))
 		return SESSION_NEVER;
 	return later_of(s->commands.channels_at,
-			 wanted_next(&s->wanted, true) ? 0 : bulk_pace_at(&s->commands.channel_pace));
+			 renewed ? 0 : bulk_pace_at(&s->commands.channel_pace));
 }
 
 static uint64_t publishes_at(const struct session *s)

@@ -352,6 +352,22 @@ static void bulk_leaves_room_for_light_publishes(void **state)
 	     "> call 14 /s 9000 14", LIGHT(1, "> frame "), LIGHT(2, "> frame "));
 }
 
+#define CALL(peer)                                                                                 \
+	"> peer " #peer, "> call 1" #peer " /s" #peer " 9000 1" #peer, "< commands %'data':1" #peer "}]"
+
+/* Neither do many peers that call a service that never answers, one call each, block the publishes of another;
+   channels wait, and all do when four times as many are in flight. */
+static void light_calls_leave_room_for_light_publishes(void **state)
+{
+	(void)state;
+	options.transports[0] = SESSION_WEBSOCKET;
+	options.in_flight_max = 2;
+	PLAY(&options, W_UP, CALL(3), CALL(4), CALL(5), CALL(6), CALL(7), "> want /c1", "> sleep 1",
+	     LIGHT(1, "> frame "), LIGHT(2, "> frame "), CALL(8), CALL(9), CALL(10), "> peer 11",
+	     "> publish 99 /q 9000 99", "> wait 1", "> frame [{'channel':'/s3','successful':true}]",
+	     "< commands %'data':99}]");
+}
+
 /* A peer alone never waits for itself, however it begins. */
 static void bulk_alone_does_not_pause(void **state)
 {
@@ -532,6 +548,7 @@ int main(void)
 		cmocka_unit_test_setup(channels_leave_time_for_publishes, setup),
 		cmocka_unit_test_setup(bulk_leaves_time_for_light_publishes, setup),
 		cmocka_unit_test_setup(bulk_leaves_room_for_light_publishes, setup),
+		cmocka_unit_test_setup(light_calls_leave_room_for_light_publishes, setup),
 		cmocka_unit_test_setup(bulk_alone_does_not_pause, setup),
 		cmocka_unit_test_setup(channels_alone_do_not_pause, setup),
 		cmocka_unit_test_setup(askers_take_turns, setup),
