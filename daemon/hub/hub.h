@@ -15,6 +15,7 @@
 #include "base/strmap.h"
 #include "bayeux/session.h"
 #include "hub/encoder.h"
+#include "hub/identity.h"
 #include "hub/outbox.h"
 
 #include <stdbool.h>
@@ -28,6 +29,7 @@ struct subscription;
 /* A peer as the hub sees it; a member of struct peer. */
 struct member {
 	uint64_t id;                    /* never reused; 0 while in no hub */
+	struct identity identity;       /* of its owner; the hub frees nothing of it */
 	struct outbox outbox;
 	struct list subscriptions;      /* subscription::of_member */
 	struct strmap by_pattern;       /* the same, by server and pattern */

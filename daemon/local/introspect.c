@@ -143,7 +143,7 @@ static void put_peer(struct json_write *w, struct member *m, bool detail, uint64
 		     uint64_t unix_ms)
 {
 	const struct peer *p = peer_of_member(m);
-	const struct peer_identity *who = peer_identity(p);
+	const struct identity *who = &m->identity;
 
 	json_object_begin(w);
 	put_u64(w, "peer", m->id);
@@ -162,6 +162,12 @@ static void put_peer(struct json_write *w, struct member *m, bool detail, uint64
 	put_u64(w, "lost", m->outbox.lost);
 	put_counters(w, peer_counter_table, peer_counters(p));
 	put_suspended(w, p);
+	if (who->start_time)
+		put_u64(w, "start_time", who->start_time);
+	if (who->unit) {
+		json_key(w, "unit");
+		json_put_text(w, slice_of(who->unit));
+	}
 	if (detail)
 		put_channels(w, m);
 	json_object_end(w);
@@ -173,13 +179,17 @@ static void put_departed(struct json_write *w, const struct departed *d)
 	put_u64(w, "peer", d->peer);
 	json_key(w, "name");
 	json_put_str(w, d->name);
-	put_u64(w, "uid", d->who.uid);
+	put_u64(w, "uid", d->uid);
 	json_key(w, "pid");
-	json_put_i64(w, d->who.pid);
+	json_put_i64(w, d->pid);
 	put_u64(w, "since", d->since);
 	put_u64(w, "until", d->until);
 	put_u64(w, "delivered", d->delivered);
 	put_u64(w, "lost", d->lost);
+	if (d->unit[0]) {
+		json_key(w, "unit");
+		json_put_str(w, d->unit);
+	}
 	json_object_end(w);
 }
 

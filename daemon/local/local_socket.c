@@ -1,7 +1,5 @@
 /*
- * Owns the questions to the kernel about a local connection. Guarantees that
- * an identity comes from the kernel alone, and only where the kernel knows one.
- * Must never read or write the connection.
+ * Options and state of a connected Unix socket, whose bytes peer.c reads and writes.
  */
 #include "local/local_socket.h"
 
@@ -24,23 +22,6 @@ int local_socket_set_up(int fd)
 		return -errno;
 	/* not fatal: without it, a reader that keeps up may lose messages of a burst */
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-	return 0;
-}
-
-int local_socket_identity(int fd, struct peer_identity *ret)
-{
-	struct ucred who;
-	socklen_t len = sizeof(who), domain_len = sizeof(int);
-	int domain;
-
-	/* of other sockets the kernel tells nothing, but says that all went well */
-	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &domain_len))
-		return -errno;
-	if (domain != AF_UNIX)
-		return -EAFNOSUPPORT;
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len))
-		return -errno;
-	*ret = (struct peer_identity){who.uid, who.gid, who.pid};
 	return 0;
 }
 

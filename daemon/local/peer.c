@@ -10,6 +10,7 @@
 
 #include "base/blob.h"
 #include "base/errors.h"
+#include "local/identity.h"
 #include "local/local_socket.h"
 #include "local/wire_out.h"
 #include "protocol/frame.h"
@@ -51,7 +52,6 @@ struct peer {
 	enum peer_state state;
 	struct peer_handler handler;
 	struct peer_options options;
-	struct peer_identity identity;
 	struct peer_counters counters;
 	struct frame_reader reader;
 	struct loop_watch *watch;
@@ -149,6 +149,7 @@ static void on_corpse(void *ctx)
 
 	frame_reader_fini(&p->reader);
 	outbox_fini(&p->member.outbox);
+	identity_fini(&p->member.identity);
 	free(p);
 }
 
@@ -594,7 +595,7 @@ static int make_parts(struct peer *p)
 	int r = local_socket_set_up(p->fd);
 
 	if (r == 0)
-		r = local_socket_identity(p->fd, &p->identity);
+		r = identity_of_socket(p->fd, &p->member.identity);
 	if (r == 0)
 		r = loop_timer_new(p->loop, on_timer, p, &p->timer);
 	if (r == 0)
@@ -669,9 +670,11 @@ struct peer *peer_of_link(struct list *link)
 	return LIST_OF(link, struct peer, link);
 }
 
-const struct peer_identity *peer_identity(const struct peer *p)
+const struct identity *peer_identity(struct peer *p)
 {
-	return &p->identity;
+	if (p->fd >= 0)
+		identity_complete(p->fd, &p->member.identity);
+	return &p->member.identity;
 }
 
 struct slice peer_name(const struct peer *p)

@@ -111,7 +111,8 @@ struct peer *peer_of_member(struct member *m);
 /* A link for whoever keeps all peers, unlinked at birth; the peer itself never looks at it. */
 struct list *peer_link(struct peer *p);
 struct peer *peer_of_link(struct list *link);
-const struct peer_identity *peer_identity(const struct peer *p);
+/* Who it is. What /proc says is asked for at the first call. */
+const struct identity *peer_identity(struct peer *p);
 /* What it calls itself; empty before hello. Cut to PROTOCOL_NAME_MAX bytes at a whole character. */
 struct slice peer_name(const struct peer *p);
 void peer_set_name(struct peer *p, struct slice name);

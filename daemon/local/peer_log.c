@@ -1,6 +1,5 @@
 /*
- * Names a local process as an administrator knows it, and logs what it missed. Asks only /proc and
- * /etc/passwd, for a directory service may take its time and the daemon waits for nothing.
+ * Names a local process as an administrator knows it, and logs what it missed.
  */
 #include "local/peer_log.h"
 
@@ -8,74 +7,16 @@
 #include "base/log.h"
 #include "protocol/message.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 /* ---- who it is ---- */
 
 struct words {
-	char uid[16], pid[16], user[64], unit[PEER_UNIT_MAX];
+	char uid[16], pid[16], user[64], *unit;
 };
-
-static bool ends(struct slice s, struct slice with)
-{
-	return s.n > with.n && slice_eq(slice_drop(s, s.n - with.n), with);
-}
-
-static bool is_unit(struct slice name)
-{
-	return ends(name, SLICE(".service")) || ends(name, SLICE(".scope"));
-}
-
-/* The innermost unit of one path, if there is one. */
-static void find_unit(struct slice path, char ret[PEER_UNIT_MAX])
-{
-	while (path.n) {
-		size_t begin = path.n;
-
-		while (begin && path.p[begin - 1] != '/')
-			begin--;
-		struct slice name = slice_drop(path, begin);
-		if (is_unit(name) && name.n < PEER_UNIT_MAX) {
-			snprintf(ret, PEER_UNIT_MAX, "%.*s", SLICE_ARG(name));
-			return;
-		}
-		path = slice_take(path, begin ? begin - 1 : 0);
-	}
-}
-
-void peer_unit(struct slice cgroup, char ret[PEER_UNIT_MAX])
-{
-	ret[0] = '\0';
-	while (cgroup.n && !ret[0]) {
-		const char *end = memchr(cgroup.p, '\n', cgroup.n);
-		struct slice line = end ? slice_take(cgroup, (size_t)(end - cgroup.p)) : cgroup;
-
-		cgroup = slice_drop(cgroup, line.n + (end ? 1 : 0));
-		if (slice_starts(line, SLICE("0::")) || slice_starts(line, SLICE("1:name=systemd:")))
-			find_unit(line, ret);
-	}
-}
-
-/* Other users' processes may be hidden from the daemon: then there is no unit. */
-static void look_up_unit(pid_t pid, char ret[PEER_UNIT_MAX])
-{
-	char path[64], text[4096];
-
-	ret[0] = '\0';
-	snprintf(path, sizeof(path), "/proc/%d/cgroup", pid);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return;
-	ssize_t n = read(fd, text, sizeof(text));
-	close(fd);
-	if (n > 0)
-		peer_unit(slice_make(text, (size_t)n), ret);
-}
 
 static void look_up_user(uid_t uid, char *ret, size_t size)
 {
@@ -94,20 +35,21 @@ static void look_up_user(uid_t uid, char *ret, size_t size)
 	fclose(f);
 }
 
-static void look_up(const struct peer_identity *who, struct words *ret)
+/* Asks only files, for a directory service may take its time and the daemon waits for nothing. */
+static void look_up(const struct identity *who, struct words *ret)
 {
 	snprintf(ret->uid, sizeof(ret->uid), "%u", (unsigned)who->uid);
 	snprintf(ret->pid, sizeof(ret->pid), "%d", who->pid);
 	look_up_user(who->uid, ret->user, sizeof(ret->user));
-	look_up_unit(who->pid, ret->unit);
+	ret->unit = who->unit;
 }
 
 #define FIELDS(words, name)                                                                        \
 	{"uid", slice_of((words).uid)}, {(words).user[0] ? "user" : NULL, slice_of((words).user)}, \
 		{"pid", slice_of((words).pid)},                                                    \
-		{(words).unit[0] ? "unit" : NULL, slice_of((words).unit)}, {"peer", name}
+		{(words).unit ? "unit" : NULL, slice_of((words).unit)}, {"peer", name}
 
-void peer_log_loss(const struct peer *p)
+void peer_log_loss(struct peer *p)
 {
 	struct words words;
 
@@ -134,13 +76,15 @@ static void add(struct departures *d, struct peer *p, uint64_t now, uint64_t uni
 		d->begin = (d->begin + 1) % DEPARTED_MAX;
 	*to = (struct departed){
 		.peer = m->id,
-		.who = *peer_identity(p),
+		.uid = m->identity.uid,
+		.pid = m->identity.pid,
 		.since = clock_before(unix_ms, now - peer_since(p)),
 		.until = unix_ms,
 		.delivered = m->outbox.delivered,
 		.lost = m->outbox.lost,
 	};
 	snprintf(to->name, sizeof(to->name), "%.*s", SLICE_ARG(peer_name(p)));
+	snprintf(to->unit, sizeof(to->unit), "%s", m->identity.unit ? m->identity.unit : "");
 }
 
 /* ---- the end ---- */

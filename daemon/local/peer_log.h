@@ -5,6 +5,7 @@
 #ifndef LOCAL_PEER_LOG_H
 #define LOCAL_PEER_LOG_H
 
+#include "local/identity.h"
 #include "local/peer.h"
 #include "protocol/protocol.h"
 #include "protocol/slice.h"
@@ -18,7 +19,9 @@
 struct departed {
 	uint64_t peer;
 	char name[PROTOCOL_NAME_MAX + 1];
-	struct peer_identity who;
+	char unit[UNIT_MAX];            /* "" if it is unknown */
+	uid_t uid;
+	pid_t pid;
 	uint64_t since, until;
 	uint64_t delivered, lost;
 };
@@ -33,15 +36,8 @@ struct departures {
 const struct departed *departures_get(const struct departures *d, size_t i);
 
 /* Messages were dropped for it, for the first time. */
-void peer_log_loss(const struct peer *p);
+void peer_log_loss(struct peer *p);
 /* It is about to leave: logs what it missed, and why we closed it if we did; notes the former. */
 void peer_log_end(struct departures *d, struct peer *p, uint64_t now, uint64_t unix_ms);
-
-#define PEER_UNIT_MAX 128
-/*
- * The systemd unit in the text of /proc/PID/cgroup: its innermost service or scope; `ret` becomes ""
- * when there is none.
- */
-void peer_unit(struct slice cgroup, char ret[PEER_UNIT_MAX]);
 
 #endif

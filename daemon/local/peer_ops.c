@@ -53,9 +53,9 @@ static void put_limits(struct json_write *w, const struct peer_ops *ops)
 }
 
 /* who the kernel says the peer is: never what it says itself */
-static void put_identity(struct json_write *w, const struct peer *p)
+static void put_identity(struct json_write *w, struct peer *p)
 {
-	const struct peer_identity *who = peer_identity(p);
+	const struct identity *who = peer_identity(p);
 
 	json_key(w, "identity");
 	json_object_begin(w);
@@ -83,7 +83,7 @@ static void put_servers(struct json_write *w, struct peer_ops *ops)
 	json_array_end(w);
 }
 
-static int put_hello_result(struct peer_ops *ops, const struct peer *p, struct buf *out)
+static int put_hello_result(struct peer_ops *ops, struct peer *p, struct buf *out)
 {
 	struct json_write w;
 

@@ -483,7 +483,7 @@ static void test_status_names_the_departed(void **state)
 	(void)state;
 	greet(&w);
 	w.ops.departures.ring[0] = (struct departed){
-		.peer = 7, .name = "slow", .who = {1000, 100, 4711}, .since = 5, .until = 6,
+		.peer = 7, .name = "slow", .uid = 1000, .pid = 4711, .since = 5, .until = 6,
 		.delivered = 8, .lost = 9,
 	};
 	w.ops.departures.n = 1;
@@ -512,26 +512,6 @@ static void test_ring_of_the_departed(void **state)
 	for (size_t i = 0; i < DEPARTED_MAX; i++)
 		assert_int_equal(departures_get(&kept, i)->lost, DEPARTED_MAX + 2 - i);
 	assert_null(departures_get(&kept, DEPARTED_MAX));
-}
-
-static void test_unit_of_a_process(void **state)
-{
-	static const struct { const char *cgroup, *unit; } table[] = {
-		{"0::/system.slice/trader.service\n", "trader.service"},
-		{"0::/system.slice/system-a.slice/a@1.service/payload", "a@1.service"},
-		{"0::/user.slice/user-1000.slice/user@1000.service/app.slice/job.service\n", "job.service"},
-		{"12:pids:/x.service\n1:name=systemd:/user.slice/user-0.slice/session-3.scope\n0::/\n",
-		 "session-3.scope"},
-		{"0::/\n", ""}, {"0::/init.scope", "init.scope"}, {"", ""}, {"\n\n", ""}, {"0::", ""},
-		{"0::/.service", ""}, {"garbage", ""},
-	};
-	char unit[PEER_UNIT_MAX];
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		peer_unit(slice_of(table[i].cgroup), unit);
-		assert_string_equal(unit, table[i].unit);
-	}
 }
 
 static int reload(void *ctx, struct buf *result, char *why, size_t why_size)
@@ -615,7 +595,6 @@ int main(void)
 		cmocka_unit_test(test_slow_process_is_logged),
 		cmocka_unit_test(test_status_names_the_departed),
 		cmocka_unit_test(test_ring_of_the_departed),
-		cmocka_unit_test(test_unit_of_a_process),
 		cmocka_unit_test(test_administrators),
 		cmocka_unit_test(test_other_users_are_no_administrators),
 		cmocka_unit_test(test_no_memory),
