@@ -26,20 +26,6 @@
 /* a lost frame: a name, three numbers and the words between */
 #define NOTICE_MAX 512
 
-struct outbox_span {
-	struct list link;               /* outbox::spans */
-	struct list of_messages;        /* outbox::messages */
-	struct outbox_lane *lane;       /* NULL: a control frame */
-	struct blob *blob;              /* NULL: a notice */
-	size_t offset, n;
-	uint64_t frames, first, last;   /* messages in it, and their seq */
-	enum outbox_overflow policy;
-	bool opens_blob;                /* the span before it has another blob */
-	struct hub_loss loss;        /* to be reported before it */
-	struct blob *head;              /* written before it: the loss as a frame, or the
-					   beginning of a reply */
-};
-
 /* ---- losses ---- */
 
 /* Merges `from` into `to`: they are adjacent, with nothing of that server between them. */
@@ -95,11 +81,13 @@ static bool is_reply(const struct outbox_span *s)
 
 static struct outbox_span *append(struct outbox *o, struct outbox_lane *lane)
 {
-	struct outbox_span *s = calloc(1, sizeof(*s));
+	struct outbox_span *s = &o->first;
 
+	if (list_linked(&s->link))
+		s = malloc(sizeof(*s));
 	if (!s)
 		return NULL;
-	s->lane = lane;
+	*s = (struct outbox_span){.lane = lane};
 	list_append(&o->spans, &s->link);
 	list_init(&s->of_messages);
 	o->n_spans++;
@@ -159,7 +147,8 @@ static void remove_span(struct outbox *o, struct outbox_span *s)
 	o->n_spans--;
 	blob_unref(s->head);
 	blob_unref(s->blob);
-	free(s);
+	if (s != &o->first)
+		free(s);
 	if (o->n_spans == 0)
 		o->copies = blob_unref(o->copies);
 }
@@ -237,6 +226,7 @@ void outbox_init(struct outbox *o, size_t bytes_max, hub_encode_lost *encode_los
 	list_init(&o->messages);
 	list_init(&o->lanes);
 	list_init(&o->lane.link);
+	list_init(&o->first.link);
 }
 
 void outbox_fini(struct outbox *o)

@@ -42,11 +42,27 @@ struct outbox_lane {
 	struct outbox_span *notice;     /* the last in the queue: reports a loss and has no message */
 };
 
+/* Adjacent bytes of a blob. Private to outbox.c. */
+struct outbox_span {
+	struct list link;               /* outbox::spans */
+	struct list of_messages;        /* outbox::messages */
+	struct outbox_lane *lane;       /* NULL: a control frame */
+	struct blob *blob;              /* NULL: a notice */
+	size_t offset, n;
+	uint64_t frames, first, last;   /* messages in it, and their seq */
+	enum outbox_overflow policy;
+	bool opens_blob;                /* the span before it has another blob */
+	struct hub_loss loss;        /* to be reported before it */
+	struct blob *head;              /* written before it: the loss as a frame, or the
+					   beginning of a reply */
+};
+
 struct outbox {
 	struct list spans;
 	struct list messages;    /* those of them that may be dropped, oldest first */
 	struct list lanes;
 	struct outbox_lane lane; /* the first server's, free of cost: most have only one */
+	struct outbox_span first; /* likewise: what is written at once needs no other */
 	size_t bytes, bytes_max; /* not counting `lost` frames: one a server */
 	size_t control_bytes;    /* of these: replies, state */
 	size_t n_spans, n_spans_max;

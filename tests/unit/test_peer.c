@@ -250,10 +250,12 @@ static void test_reasons_name_the_fault(void **state)
 
 /* --- no memory --- */
 
-/* Without memory to report a loss the peer is closed, instead of hiding the loss. */
+/* Without memory to report a loss the peer is closed, instead of hiding the loss; it is reported then, if there is
+   memory again. */
 static void test_no_memory_to_report_a_loss(void **state)
 {
 	struct world w;
+	struct slice lost;
 
 	(void)state;
 	world_open(&w);
@@ -263,6 +265,8 @@ static void test_no_memory_to_report_a_loss(void **state)
 	settle(&w);
 	assert_true(testing_allocation_failed());
 	assert_int_equal(w.code, PROTOCOL_E_INTERNAL);
+	lost = hear(&w);
+	assert_true(slice_starts(lost, SLICE("{\"op\":\"lost\",\"server\":\"one\"")));
 	assert_hears_reason(&w, "out of memory");
 	world_close(&w);
 }
