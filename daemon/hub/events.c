@@ -7,7 +7,6 @@
 #include "hub/crowd.h"
 #include "hub/hub.h"
 
-#include "bayeux/channel.h"
 #include "hub/internal.h"
 #include "hub/request.h"
 #include "hub/send.h"
@@ -21,17 +20,26 @@
 /* ---- messages ---- */
 
 /* Notes the member of a matching subscription, once. */
-static void collect(void *ctx, struct trie_entry *e)
+static void note_hit(struct list *hits, const struct subscription *s)
 {
-	struct subscription *s = LIST_OF(e, struct subscription, entry);
 	struct member *m = s->member;
 
 	if (!list_linked(&m->hit)) {
 		m->hit_overflow = s->overflow;
-		list_append(ctx, &m->hit);
+		list_append(hits, &m->hit);
 	} else if (s->overflow > m->hit_overflow) {
 		m->hit_overflow = s->overflow;
 	}
+}
+
+static void collect(void *ctx, struct trie_entry *e)
+{
+	note_hit(ctx, LIST_OF(e, struct subscription, entry));
+}
+
+static void collect_by_channel(void *ctx, struct trie_entry *e)
+{
+	note_hit(ctx, LIST_OF(e, struct subscription, by_channel));
 }
 
 /*
@@ -41,11 +49,8 @@ static void collect(void *ctx, struct trie_entry *e)
 static void collect_filtered(const struct hub_server *server, struct slice channel,
 			     struct list *hits)
 {
-	if (list_empty(&server->filtered) || interest_find(server, channel))
-		return;
-	LIST_EACH(s, &server->filtered, struct subscription, of_filtered)
-		if (slice_eq(channel_bare(s->pattern), channel))
-			collect(hits, &s->entry);
+	if (!trie_empty(server->filtered) && !interest_find(server, channel))
+		trie_collect(server->filtered, channel, collect_by_channel, hits);
 }
 
 /* Queues the frame in place of the message; `failed`: it could not be made. */
@@ -111,7 +116,7 @@ static void report_lost(struct hub *h, struct hub_server *server,
 		LIST_EACH(m, &h->member_list, struct member, link)
 			LIST_EACH(s, &m->subscriptions, struct subscription, of_member)
 				if (s->server == server)
-					collect(&hits, &s->entry);
+					note_hit(&hits, s);
 	if (!list_empty(&hits))
 		push(h, server, &hits, send_encode_lost(h, server, event->channel, code, &frame), &frame);
 }

@@ -36,6 +36,7 @@ static void server_free(struct hub *h, struct hub_server *s)
 {
 	strmap_remove(&h->servers, &s->by_name);
 	strmap_fini(&s->interests);
+	trie_free(s->filtered);
 	trie_free(s->trie);
 	free(s);
 }
@@ -80,15 +81,17 @@ static int server_new(struct hub *h, struct slice name, struct hub_server **ret)
 	if (!s)
 		return -ENOMEM;
 	list_init(&s->link);
-	list_init(&s->filtered);
 	list_init(&s->requests);
 	list_init(&s->crowd);
 	strmap_init(&s->interests);
 	memcpy(s->name, name.p, name.n);
 	r = trie_new(&s->trie);
 	if (!r)
+		r = trie_new(&s->filtered);
+	if (!r)
 		r = strmap_put(&h->servers, slice_make(s->name, name.n), &s->by_name);
 	if (r) {
+		trie_free(s->filtered);
 		trie_free(s->trie);
 		free(s);
 		return r;
@@ -226,7 +229,7 @@ void hub_remove_server(struct hub *h, struct hub_server *server)
 				end_subscription(h, s, &gone);
 	LIST_EACH_SAFE(r, &server->requests, struct request, of_server)
 		end_request(r, SLICE("the server was taken out of the configuration"));
-	assert(trie_empty(server->trie) && server->interests.n == 0);
+	assert(trie_empty(server->trie) && trie_empty(server->filtered) && server->interests.n == 0);
 	/* a member in its crowd would count for no other server */
 	hub_crowd_dismiss(server);
 	hub_set_paused(server, false, 0);

@@ -39,7 +39,7 @@ struct hub_server {
 	uint64_t left_out;              /* messages that were unreadable or too large */
 	struct trie *trie;              /* subscription::entry */
 	struct strmap interests;           /* interest::by_pattern */
-	struct list filtered;           /* subscription::of_filtered */
+	struct trie *filtered;          /* subscription::by_channel */
 	struct list requests;           /* request::of_server */
 	struct list crowd;              /* member::crowded */
 	bool paused;                    /* reading from the server waits for them */

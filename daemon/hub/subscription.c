@@ -118,7 +118,7 @@ int subscription_new(struct hub_server *server, struct member *member, struct sl
 	*s = (struct subscription){.member = member, .server = server};
 	trie_entry_init(&s->entry);
 	list_init(&s->of_interest);
-	list_init(&s->of_filtered);
+	trie_entry_init(&s->by_channel);
 	list_init(&s->waiting);
 	s->pattern = slice_drop(make_key(s->key, server, pattern), sizeof(server));
 	r = strmap_put(&member->by_pattern, slice_make(s->key, sizeof(server) + pattern.n),
@@ -130,12 +130,12 @@ int subscription_new(struct hub_server *server, struct member *member, struct sl
 	list_append(&member->subscriptions, &s->of_member);
 	member->n_subscriptions++;
 	r = trie_add(server->trie, pattern, &s->entry);
+	if (!r && channel_has_filter(pattern))
+		r = trie_add(server->filtered, channel_bare(pattern), &s->by_channel);
 	if (r) {
 		subscription_free(s);
 		return r;
 	}
-	if (channel_has_filter(s->pattern))
-		list_append(&server->filtered, &s->of_filtered);
 	*ret = s;
 	return 0;
 }
@@ -148,7 +148,7 @@ void subscription_free(struct subscription *s)
 	subscription_unwant(s);
 	trie_remove(&s->entry);
 	list_remove(&s->of_member);
-	list_remove(&s->of_filtered);
+	trie_remove(&s->by_channel);
 	s->member->n_subscriptions--;
 	strmap_remove(&s->member->by_pattern, &s->by_pattern);
 	free(s);

@@ -32,7 +32,7 @@ struct subscription {
 	struct list of_member;          /* member::subscriptions */
 	struct strmap_node by_pattern;  /* member::by_pattern */
 	struct list of_interest;            /* interest::holders */
-	struct list of_filtered;        /* hub_server::filtered, if its pattern has a filter */
+	struct trie_entry by_channel;   /* hub_server::filtered, by the channel without filter, if it has one */
 	struct interest *interest;              /* NULL: only listens */
 	struct member *member;
 	struct hub_server *server;

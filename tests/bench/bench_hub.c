@@ -4,7 +4,9 @@
  * tests/bench/run). Prints the number of operations.
  *
  *     deliver N      messages to N members subscribed to the channel
+ *     write N        the same, each message written before the next comes
  *     deaf N         messages without a subscriber, with N members on other channels
+ *     filtered N     the same, the N members on other channels with a filter
  *     trie N         searches in a tree of N patterns
  *     subscribe N    subscribes and unsubscribes of a channel that N others hold
  *     outcome N      outcomes of publishes while N others wait
@@ -174,6 +176,28 @@ static size_t run_deliver(size_t n)
 	return 1000;
 }
 
+static void prepare_filtered(size_t n)
+{
+	char channel[64];
+
+	make_hub(n);
+	for (size_t i = 0; i < n; i++) {
+		snprintf(channel, sizeof(channel), "/prices/de/%zu?a=b", i);
+		subscribe(&members[i], channel, false);
+		drain(&members[i]);
+	}
+}
+
+static size_t run_write(size_t n)
+{
+	for (size_t i = 0; i < 1000; i++) {
+		say("/prices/de/eur");
+		for (size_t k = 0; k < n; k++)
+			drain(&members[k]);
+	}
+	return 1000;
+}
+
 static size_t run_deaf(size_t n)
 {
 	(void)n;
@@ -277,7 +301,9 @@ static size_t run_full(size_t n)
 
 static const struct work works[] = {
 	{"deliver", prepare_deliver, run_deliver, finish_hub},
+	{"write", prepare_deliver, run_write, finish_hub},
 	{"deaf", prepare_deliver, run_deaf, finish_hub},
+	{"filtered", prepare_filtered, run_deaf, finish_hub},
 	{"trie", prepare_trie, run_trie, finish_trie},
 	{"subscribe", prepare_subscribe, run_subscribe, finish_hub},
 	{"outcome", prepare_outcome, run_outcome, finish_hub},
