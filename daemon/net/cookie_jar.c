@@ -1,8 +1,7 @@
 /*
- * Owns the file of the jar and what was read from the file of presets. Guarantees
- * that the file is whole at any time, that nobody else can read it, and that
- * cookies, which are secrets, are in no line of the log. Must never know what a
- * cookie means.
+ * Reads and writes the cookie file, and reads the file of presets. The cookie file
+ * is complete at any time and readable by its owner only. Cookies are secrets: no
+ * log line contains one.
  */
 #include "net/cookie_jar.h"
 
@@ -19,9 +18,9 @@
 #include <string.h>
 #include <unistd.h>
 
-/* a burst of answers is one look at the jar */
+/* a burst of answers causes one comparison */
 #define TOUCH_MS 1000
-/* of either file */
+/* the maximum size of either file */
 #define FILE_MAX (1u << 20)
 
 #define HEADING "# Netscape HTTP Cookie File\n# Written by cometd-bridged: changes will be lost.\n"
@@ -36,12 +35,12 @@ struct cookie_jar {
 	size_t n_urls;
 	struct strings presets;
 	char *preset_file, *path;       /* or NULL */
-	bool preset;                    /* was done once */
+	bool preset;                    /* the presets were set once */
 	bool touched;                   /* the timer runs */
-	bool told;                      /* that it cannot be written; once, until it can */
-	/* hashes: cookies are secrets, which need no further copy */
-	uint64_t known;                 /* of what preset_file said last */
-	uint64_t written;               /* of what is in the file, without heading */
+	bool write_failed;              /* the last write failed, and this was logged */
+	/* hashes, because cookies are secrets and should not be copied */
+	uint64_t preset_hash;           /* of preset_file when it was last read */
+	uint64_t written;               /* of the lines in the cookie file, without the heading */
 };
 
 static void warn(const struct cookie_jar *j, const char *path, const char *what, int error)
@@ -52,7 +51,8 @@ static void warn(const struct cookie_jar *j, const char *path, const char *what,
 		"%s", what);
 }
 
-/* Calls take() with each line that says something; it counts those that it does not understand. */
+/* Calls take() for each line that is neither blank nor a comment. Counts in *ret_bad the lines for which
+   take() returns a positive number. */
 static int each_line(struct cookie_jar *j, struct buf *text,
 		     int (*take)(struct cookie_jar *j, const char *line), unsigned *ret_bad)
 {
@@ -75,9 +75,9 @@ static int each_line(struct cookie_jar *j, struct buf *text,
 	return r;
 }
 
-/* --- the file of the jar --- */
+/* --- the cookie file --- */
 
-static int take_kept(struct cookie_jar *j, const char *line)
+static int load_cookie(struct cookie_jar *j, const char *line)
 {
 	int r = cookies_read(j->easy, j->urls, j->n_urls, line, clock_unix_ms());
 	const char *value = strrchr(line, '\t');
@@ -85,20 +85,21 @@ static int take_kept(struct cookie_jar *j, const char *line)
 	return r || !value ? r : mask_add_cookie(http_client_mask(j->client), slice_of(value + 1));
 }
 
-/* what was written there the last time needs no writing now */
+/* Remembers what the file contains, so that the same lines are not written again. */
 static void note_written(struct cookie_jar *j, struct slice text)
 {
 	if (slice_starts(text, SLICE(HEADING)))
 		j->written = strmap_hash(slice_drop(text, sizeof(HEADING) - 1));
 }
 
-/* An administrator should hear this when the daemon starts, and not when the first cookie is lost. */
+/* Checks at start, so that the administrator learns about it before a cookie is lost. */
 static void check_directory(struct cookie_jar *j)
 {
 	char *copy = strdup(j->path);
 
 	if (copy && access(dirname(copy), W_OK | X_OK))
-		warn(j, j->path, "the cookie-jar cannot be written into its directory", -errno);
+		warn(j, j->path, "the directory of the cookie-jar is not writable; cookies will not be saved",
+		     -errno);
 	free(copy);
 }
 
@@ -116,13 +117,13 @@ void cookie_jar_load(struct cookie_jar *j)
 	if (r == 0)
 		note_written(j, buf_slice(&text));
 	if (r == 0)
-		r = each_line(j, &text, take_kept, &bad);
+		r = each_line(j, &text, load_cookie, &bad);
 	if (r == 0)
 		r = http_client_limit_cookies(j->client, j->easy);
 	if (r && r != -ENOENT)
 		warn(j, j->path, "the cookie-jar cannot be read; starting with an empty one", r);
 	else if (bad)
-		warn(j, j->path, "the cookie-jar has lines that are not cookies: they are ignored", 0);
+		warn(j, j->path, "ignoring lines of the cookie-jar that are not cookies", 0);
 }
 
 static void save(struct cookie_jar *j)
@@ -140,9 +141,9 @@ static void save(struct cookie_jar *j)
 		return;
 	if (!r)
 		r = file_replace(j->path, buf_slice(&text));
-	if (r && !j->told)
+	if (r && !j->write_failed)
 		warn(j, j->path, "the cookie-jar cannot be written", r);
-	j->told = r != 0;
+	j->write_failed = r != 0;
 	if (!r)
 		j->written = strmap_hash(lines);
 }
@@ -165,13 +166,13 @@ void cookie_jar_touch(struct cookie_jar *j)
 
 /* --- presets --- */
 
-static int take_preset(struct cookie_jar *j, const char *line)
+static int set_preset(struct cookie_jar *j, const char *line)
 {
 	int r;
 
 	if (!cookies_valid(line))
 		return COOKIES_E_NONE;
-	/* a server that repeats it in an error must not tell it to everybody */
+	/* a server may repeat the cookie in an error text, which reaches the log and all clients */
 	r = mask_add_cookie(http_client_mask(j->client), slice_of(strchr(line, '=') + 1));
 	for (size_t i = 0; !r && i < j->n_urls; i++)
 		r = cookies_preset(j->easy, j->urls[i], line, clock_unix_ms());
@@ -187,10 +188,10 @@ static int preset_from_file(struct cookie_jar *j, unsigned *ret_bad)
 	buf_init_secret(&text, FILE_MAX + FILE_READ_EXTRA);
 	r = file_read(j->preset_file, &text);
 	hash = strmap_hash(buf_slice(&text));
-	if (r || (j->preset && hash == j->known))
+	if (r || (j->preset && hash == j->preset_hash))
 		return r;
-	j->known = hash;
-	return each_line(j, &text, take_preset, ret_bad);
+	j->preset_hash = hash;
+	return each_line(j, &text, set_preset, ret_bad);
 }
 
 void cookie_jar_preset(struct cookie_jar *j)
@@ -201,14 +202,14 @@ void cookie_jar_preset(struct cookie_jar *j)
 	if (!j)
 		return;
 	for (size_t i = 0; !j->preset && i < j->presets.n; i++)
-		take_preset(j, j->presets.v[i]);
+		set_preset(j, j->presets.v[i]);
 	if (j->preset_file)
 		r = preset_from_file(j, &bad);
 	j->preset = true;
 	if (r)
 		warn(j, j->preset_file, "the handshake is sent without the cookies of this file", r);
 	else if (bad)
-		warn(j, j->preset_file, "there are lines that are no \"NAME=VALUE\": they are left out", 0);
+		warn(j, j->preset_file, "ignoring lines that are not \"NAME=VALUE\"", 0);
 }
 
 /* --- life --- */
@@ -266,7 +267,7 @@ int cookie_jar_add_url(struct cookie_jar *j, const struct url *url)
 
 	if (!j)
 		return 0;
-	/* to a cookie this is all that counts */
+	/* nothing else of a URL decides which cookies match */
 	for (size_t i = 0; i < j->n_urls; i++)
 		if (j->urls[i]->secure == url->secure && strcmp(j->urls[i]->host, url->host) == 0)
 			return 0;

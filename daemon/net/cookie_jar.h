@@ -1,14 +1,14 @@
 /*
- * The cookies of one server that are older than the process, or outlive it: those
- * that the configuration presets, and those that are kept in a file. The jar itself
- * is the client's.
+ * Presets cookies of one server from the configuration, and saves its persistent
+ * cookies in a file. The cookies in memory belong to the HTTP client.
  *
- * A file that is no jar, or cannot be read or written, is a warning in the log and
- * never a failure: without it a session begins as the first one did.
+ * A file that cannot be read, parsed or written only causes a warning in the log:
+ * the session works without it.
  *
- * The session's cookies, which have no end, are not kept. CometD binds a session to
- * such a one (BAYEUX_BROWSER): a new session that came with the one of an old session
- * which still lives would be its second (bayeux.md 0, 14), and not be held.
+ * Session cookies (those without an expiry date) are not saved. CometD binds a
+ * session to one of them (BAYEUX_BROWSER): a new session with the cookie of an older
+ * session that still exists would count as a second one of the same browser
+ * (bayeux.md 0, 14), and the server would not hold its connects.
  */
 #ifndef NET_COOKIE_JAR_H
 #define NET_COOKIE_JAR_H
@@ -19,26 +19,26 @@
 
 struct cookie_jar_options {
 	struct strings presets;          /* cookies_valid(), for each host of the server */
-	const char *preset_file;         /* more of them, one a line, or NULL */
-	const char *path;                /* where cookies are kept, or NULL */
+	const char *preset_file;         /* more presets, one per line, or NULL */
+	const char *path;                /* the file that cookies are saved in, or NULL */
 };
 
 struct cookie_jar;
 
-/* Copies `o`, and `server`, its name in the log; the client must stay. 0 or -ENOMEM. */
+/* Copies `o` and `server`, the name used in the log; the client must outlive the jar. 0 or -ENOMEM. */
 int cookie_jar_new(struct loop *loop, struct http_client *client, const char *server,
 		   const struct cookie_jar_options *o, struct cookie_jar **ret);
-/* One of the server's URLs, which must stay. 0 or -ENOMEM. */
+/* Adds one of the server's URLs, which must outlive the jar. 0 or -ENOMEM. */
 int cookie_jar_add_url(struct cookie_jar *j, const struct url *url);
-/* Takes from the file what has not ended and belongs to the URLs. */
+/* Loads the cookies from the file that have not expired and match one of the URLs. */
 void cookie_jar_load(struct cookie_jar *j);
-/* Writes what has changed. NULL is fine, as for all of these. */
+/* Saves changed cookies first. All functions below accept NULL. */
 void cookie_jar_free(struct cookie_jar *j);
 
-/* Before a handshake: presets, at first and when their file has changed since. What a server made
-   of a preset cookie in between is its own. */
+/* Call it before each handshake. Sets the preset cookies the first time, and again only when their file
+   has changed, so that a value the server has replaced since is kept. */
 void cookie_jar_preset(struct cookie_jar *j);
-/* There may be other cookies now: soon they are compared and, if so, written. */
+/* Call it when cookies may have changed: they are compared soon, and saved if they differ. */
 void cookie_jar_touch(struct cookie_jar *j);
 
 #endif

@@ -1,9 +1,7 @@
 /*
- * Owns nothing: reads and writes the jar of the easy handle's share, through the
- * Netscape format, which is the only one in which libcurl gives cookies out.
- * Guarantees that a cookie set by the upgrade replaces one of the same name set
- * by a POST, which needs the same domain, path and host-only flag. Must never
- * log what it handles.
+ * Reads and writes the cookies of the easy handle's share in the Netscape format, the
+ * only one that libcurl exports. A cookie set by the upgrade replaces one of the same
+ * name set by a POST, because both get the same domain, path and host-only flag.
  */
 #include "net/cookies.h"
 
@@ -38,7 +36,7 @@ static bool parse_line(char *line, struct cookie *ret)
 	return !line;
 }
 
-/* host is the domain, or below it */
+/* Whether the host is the domain or a subdomain of it. */
 static bool is_below(const char *host, const char *domain)
 {
 	size_t h = strlen(host), d = strlen(domain);
@@ -62,7 +60,7 @@ static bool domain_matches(const struct cookie *c, const char *host)
 	return strcasecmp(host, domain) == 0;
 }
 
-/* RFC 6265, 5.1.4; the query is no part of the path */
+/* RFC 6265, 5.1.4; `path` has no query */
 static bool path_matches(const char *cookie, struct slice path)
 {
 	size_t n = strlen(cookie);
@@ -77,7 +75,7 @@ static struct slice path_of(const struct url *u)
 	return slice_make(u->target, strcspn(u->target, "?"));
 }
 
-static bool belongs(const struct cookie *c, const struct url *u, uint64_t unix_ms)
+static bool matches(const struct cookie *c, const struct url *u, uint64_t unix_ms)
 {
 	uint64_t expires = strtoull(c->expires, NULL, 10);
 
@@ -103,7 +101,7 @@ int cookies_for(CURL *easy, const struct url *url, uint64_t unix_ms, struct buf 
 		size_t n;
 		int r;
 
-		if (!parse_line(l->data, &c) || !belongs(&c, url, unix_ms))
+		if (!parse_line(l->data, &c) || !matches(&c, url, unix_ms))
 			continue;
 		n = strlen(c.name) + strlen(c.value) + 3;
 		if (sent + n > COOKIES_SENT_MAX)
@@ -142,8 +140,8 @@ static bool is_known(const struct cookies_known *known, uint64_t id)
 	return false;
 }
 
-/* Records in *kept, as far as there is room, the lines that were known before (or those that were not) and
-   puts them back into the emptied jar. */
+/* Adds to *kept, up to its capacity, the cookies that were known before (or those that were not), and stores
+   them again if the jar was emptied. */
 static int keep(CURL *easy, const struct curl_slist *lines, const struct cookies_known *known,
 		bool were_known, bool emptied, struct cookies_known *kept)
 {
@@ -185,14 +183,14 @@ int cookies_limit(CURL *easy, struct cookies_known *known)
 
 /* --- Set-Cookie --- */
 
-/* what the header said; views of it */
+/* the parsed header; its slices point into the header */
 struct set_cookie {
 	struct slice name, value, domain, path;
 	bool secure, http_only, has_max_age;
-	uint64_t expires;                /* seconds since 1970; 0: with the session */
+	uint64_t expires;                /* seconds since 1970; 0: a session cookie */
 };
 
-/* cuts *rest at the first `at`; what is before it is returned, and what is behind remains */
+/* Returns the part of *rest before the first `at`, and removes both from *rest. */
 static struct slice cut(struct slice *rest, char at)
 {
 	const char *p = rest->n ? memchr(rest->p, at, rest->n) : NULL;
@@ -202,7 +200,7 @@ static struct slice cut(struct slice *rest, char at)
 	return http_trim(piece);
 }
 
-/* a copy that ends in NUL, cut off where no sensible value goes */
+/* Copies `s`, cut to 63 bytes, which every valid value fits into. */
 static const char *text_of(struct slice s, char to[64])
 {
 	s = slice_take(s, 63);
@@ -217,7 +215,7 @@ static uint64_t max_age(struct slice value, uint64_t now)
 	char text[64];
 	long long s = strtoll(text_of(value, text), NULL, 10);
 
-	/* 1: in the past, which deletes */
+	/* 1 is in the past, which deletes the cookie */
 	return s <= 0 ? 1 : now + (uint64_t)(s > INT32_MAX ? INT32_MAX : s);
 }
 
@@ -226,7 +224,7 @@ static uint64_t expiry(struct slice value)
 	char text[64];
 	time_t t = curl_getdate(text_of(value, text), NULL);
 
-	/* a date that cannot be read is as good as none */
+	/* an invalid date counts as none */
 	return t == -1 ? 0 : t <= 0 ? 1 : (uint64_t)t;
 }
 
@@ -249,7 +247,7 @@ static void take_attribute(struct set_cookie *c, struct slice attribute, uint64_
 		c->expires = expiry(value);
 }
 
-/* of the request's path, without its last segment (RFC 6265, 5.1.4) */
+/* the request's path without its last segment (RFC 6265, 5.1.4) */
 static struct slice default_path(const struct url *u)
 {
 	struct slice path = path_of(u);
@@ -259,7 +257,7 @@ static struct slice default_path(const struct url *u)
 	return path.n > 1 ? slice_take(path, path.n - 1) : SLICE("/");
 }
 
-static bool acceptable(const struct set_cookie *c, const struct url *u)
+static bool is_acceptable(const struct set_cookie *c, const struct url *u)
 {
 	char domain[256];
 
@@ -271,7 +269,7 @@ static bool acceptable(const struct set_cookie *c, const struct url *u)
 		return false;
 	memcpy(domain, c->domain.p, c->domain.n);
 	domain[c->domain.n] = 0;
-	/* a name of one label is a whole country of hosts */
+	/* a domain of one label ("com") would match unrelated hosts */
 	return strchr(domain, '.') && is_below(u->host, domain);
 }
 
@@ -307,7 +305,7 @@ int cookies_take(CURL *easy, const struct url *url, struct slice set_cookie, uin
 	struct set_cookie c = {.path = default_path(url)};
 	struct slice pair;
 
-	/* a tab would shift the fields of the line, and no other one has an honest use */
+	/* a tab would shift the fields of the stored line; no valid cookie has any control character */
 	if (set_cookie.n > COOKIE_MAX || has_control(set_cookie))
 		return 0;
 	pair = cut(&set_cookie, ';');
@@ -317,10 +315,10 @@ int cookies_take(CURL *easy, const struct url *url, struct slice set_cookie, uin
 	c.value = http_trim(pair);
 	while (set_cookie.n > 0)
 		take_attribute(&c, cut(&set_cookie, ';'), unix_ms / 1000);
-	return acceptable(&c, url) ? store(easy, &c, url) : 0;
+	return is_acceptable(&c, url) ? store(easy, &c, url) : 0;
 }
 
-/* --- cookies that we bring along --- */
+/* --- cookies from the configuration or a file --- */
 
 bool cookies_valid(const char *text)
 {
@@ -353,7 +351,7 @@ int cookies_preset(CURL *easy, const struct url *url, const char *text, uint64_t
 	return store(easy, &c, url);
 }
 
-/* a line that a person may have written, or half a disk */
+/* Whether the fields are plausible: the line may have been edited by hand, or damaged. */
 static bool is_sound(const struct cookie *c)
 {
 	const char *const fields[] = {c->domain, c->path, c->name, c->value};
@@ -361,14 +359,14 @@ static bool is_sound(const struct cookie *c)
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
 		if (has_control(slice_of(fields[i])))
 			return false;
-	/* in a header, what follows ";" would be another cookie, and one that is not masked */
+	/* in a header, the text after ";" would be another cookie, which is not masked */
 	if (strchr(c->name, ';') || strchr(c->value, ';'))
 		return false;
 	return c->domain[0] && c->path[0] == '/' && c->name[0] && c->expires[0] &&
 	       !c->expires[strspn(c->expires, "0123456789")];
 }
 
-/* beyond the session, and beyond now */
+/* Whether the cookie is persistent and has not expired. */
 static bool lasts(const struct cookie *c, uint64_t unix_ms)
 {
 	return strtoull(c->expires, NULL, 10) > unix_ms / 1000;
@@ -385,7 +383,7 @@ int cookies_write(CURL *easy, uint64_t unix_ms, struct buf *out)
 		size_t before = buf_len(out);
 		struct cookie c;
 
-		/* to look at the line destroys it */
+		/* copied first: parse_line() changes the line */
 		r = buf_printf(out, "%s\n", l->data);
 		if (!r && (!parse_line(l->data, &c) || !lasts(&c, unix_ms)))
 			buf_truncate(out, before);

@@ -1,8 +1,7 @@
 /*
- * Owns the CURLM, a watch for each socket curl wants watched, and the one timer
- * curl asks for. Guarantees that done() runs only when curl has returned, since
- * curl forbids nearly everything inside its callbacks. Must never know what is
- * transferred, or by whom.
+ * Owns the CURLM, a watch for each of its sockets, and its timer. done() runs only
+ * after libcurl has returned, because libcurl forbids nearly all calls from within
+ * its callbacks.
  */
 #include "net/curl_loop.h"
 
@@ -24,7 +23,7 @@ struct curl_loop {
 	size_t n_transfers;
 };
 
-/* a socket that curl wants watched */
+/* a socket that libcurl wants watched */
 struct curl_socket {
 	struct list link;
 	struct curl_loop *c;
@@ -41,9 +40,8 @@ static struct curl_transfer *transfer_of(CURL *easy)
 }
 
 /*
- * Tells each owner that its transfer ended. Called when curl has returned; an
- * owner may add and remove transfers, which changes curl's own queue of
- * messages, so it is asked anew each time.
+ * Calls done() of each ended transfer. An owner may add and remove transfers in it,
+ * which changes libcurl's queue of messages, so the queue is read again each time.
  */
 static void deliver(struct curl_loop *c)
 {
@@ -68,7 +66,7 @@ static void act(struct curl_loop *c, curl_socket_t fd, int what)
 	int running;
 	CURLMcode r = curl_multi_socket_action(c->multi, fd, what, &running);
 
-	/* whoever it hit is ended by the deadline of its owner */
+	/* a transfer that this affects ends by the deadline of its owner */
 	if (r)
 		log_msg(LOG_L_ERROR, LOG_FIELDS({"error", slice_of(curl_multi_strerror(r))}),
 			"libcurl failed");
@@ -136,8 +134,8 @@ static int watch_socket(struct curl_loop *c, curl_socket_t fd, unsigned events)
 }
 
 /*
- * CURLMOPT_SOCKETFUNCTION. To answer -1 here would end every transfer of the
- * CURLM for ever, so a watch that cannot be had ends the one that needed it.
+ * CURLMOPT_SOCKETFUNCTION. Returning -1 here would abort all transfers of the
+ * CURLM, so a watch that cannot be created ends only the transfer that needs it.
  */
 static int set_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *socket)
 {
@@ -182,10 +180,10 @@ int curl_loop_new(struct loop *loop, struct curl_loop **ret)
 
 	if (!c)
 		return -ENOMEM;
-	/* OpenSSL writes to sockets that are gone, and with CURLOPT_NOSIGNAL curl leaves the
-	   signal to us, which would end the daemon */
+	/* OpenSSL may write to a closed socket, and with CURLOPT_NOSIGNAL libcurl does not block
+	   SIGPIPE, which would end the daemon */
 	signal(SIGPIPE, SIG_IGN);
-	/* counted by curl itself */
+	/* libcurl counts these calls itself */
 	if (curl_memory_init()) {
 		free(c);
 		return -ENOMEM;
@@ -208,7 +206,7 @@ void curl_loop_free(struct curl_loop *c)
 	if (!c)
 		return;
 	assert(c->n_transfers == 0);
-	/* closes idle connections, and tells set_socket and set_timer so */
+	/* closes idle connections, and calls set_socket and set_timer for them */
 	curl_multi_cleanup(c->multi);
 	LIST_EACH_SAFE(s, &c->sockets, struct curl_socket, link)
 		socket_free(s);
@@ -236,7 +234,7 @@ void curl_loop_remove(struct curl_transfer *t)
 		return;
 	list_remove(&t->starved);
 	curl_multi_remove_handle(c->multi, t->easy);
-	/* removing may have starved it once more */
+	/* curl_multi_remove_handle() may have called set_socket(), which adds it to this list */
 	list_remove(&t->starved);
 	t->loop = NULL;
 	c->n_transfers--;

@@ -1,7 +1,6 @@
 /*
- * One CURLM on the event loop: transfers are added, wait together with
- * everything else the daemon waits for, and report their end by one callback.
- * The only file that touches a CURLM. Knows nobody who transfers.
+ * Runs libcurl transfers on the event loop. Each transfer reports its end by one
+ * callback. No other file uses a CURLM.
  */
 #ifndef NET_CURL_LOOP_H
 #define NET_CURL_LOOP_H
@@ -13,7 +12,7 @@
 
 struct curl_loop;
 
-/* One transfer; lies in the record that owns the easy handle. */
+/* One transfer; embedded in the struct that owns the easy handle. */
 struct curl_transfer {
 	CURL *easy;                                /* the owner's */
 	void (*done)(void *ctx, CURLcode result);
@@ -29,20 +28,20 @@ static inline void curl_transfer_init(struct curl_transfer *t, CURL *easy,
 	list_init(&t->starved);
 }
 
-/* Also initialises libcurl, and has the process ignore SIGPIPE. 0 or a negative errno. */
+/* Also initialises libcurl, and makes the process ignore SIGPIPE. 0 or a negative errno. */
 int curl_loop_new(struct loop *loop, struct curl_loop **ret);
-/* All transfers must be removed. Not from within a done(). */
+/* All transfers must have been removed. Must not be called from done(). */
 void curl_loop_free(struct curl_loop *c);
 
 /*
- * Starts the transfer. done() is called once, from a later turn or later in this
- * one, never from within this call nor from within libcurl: it may start, remove
- * and free any transfer. The transfer stays added until it is removed; a
- * connection made with CURLOPT_CONNECT_ONLY lives exactly that long.
+ * Starts the transfer. done() is called once, by the loop, never from within this
+ * call or from within libcurl, so it may start, remove and free any transfer. The
+ * transfer stays added until it is removed; a connection made with
+ * CURLOPT_CONNECT_ONLY exists exactly that long.
  * Uses CURLOPT_PRIVATE of the easy handle. 0 or -ENOMEM.
  */
 int curl_loop_add(struct curl_loop *c, struct curl_transfer *t);
-/* Takes the transfer out, running or ended; fine when it is not in. No done() follows. */
+/* Removes the transfer, running or ended; does nothing if it is not added. No done() follows. */
 void curl_loop_remove(struct curl_transfer *t);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * Owns the functions by which libcurl allocates. Guarantees that what is freed, or moved because it
- * grows, is overwritten. The blocks are malloc()'s own: it does not matter who frees one.
+ * libcurl's allocation functions: memory is overwritten when it is freed, or moved because it grows. The
+ * blocks come from malloc(), so free() works on them, too.
  */
 #include "net/curl_memory.h"
 
@@ -11,8 +11,8 @@
 #include <string.h>
 
 /*
- * reallocarray(), and not malloc(): the unit tests make each malloc() of ours fail once, and libcurl's own
- * must not be among them. libcurl 7.88 divides by zero and loses sockets when it is out of memory.
+ * reallocarray() instead of malloc(): the unit tests make each of our calls of malloc() fail once, but
+ * libcurl's must not fail: libcurl 7.88 divides by zero and loses sockets when it is out of memory.
  */
 static void *allocate(size_t n)
 {

@@ -1,7 +1,4 @@
-/*
- * Owns nothing. Guarantees that a value never becomes another field. Must never
- * know what a form is for.
- */
+/* Encodes each value completely, so that no value can start another field. */
 #include "net/form.h"
 
 #include <errno.h>

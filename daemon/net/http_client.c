@@ -1,7 +1,6 @@
 /*
- * Owns the jar of one server and a copy of its options. Guarantees that no cookie
- * of another client is ever seen, and that header values, which are secrets,
- * appear in no message it writes. Must never know what is sent or answered.
+ * Owns the cookies of one client and a copy of its options. Header values are
+ * secrets: no message written here contains one.
  */
 #include "net/http_client.h"
 
@@ -18,25 +17,25 @@
 #include <string.h>
 #include <strings.h>
 
-/* seconds of silence on an idle TCP connection before the kernel asks, and between asking */
+/* seconds without data until the kernel sends the first keepalive probe, and between probes */
 #define KEEPALIVE_IDLE 30L
 #define KEEPALIVE_INTERVAL 10L
 
 struct http_client {
 	CURLSH *share;
-	struct cookies_known known;      /* of the cookies in it */
+	struct cookies_known known;      /* the cookies in it */
 	struct http_options o;           /* all pointers are ours */
 	struct http_credential credential;
-	struct mask *mask;               /* what of the headers nobody may hear again */
-	bool warned;                     /* of a file that says the credential's header */
+	struct mask *mask;               /* the secrets among headers and cookies */
+	bool warned;                     /* that a file contains the credential's header */
 };
 
 /* --- headers --- */
 
-/* where lines of a file go, and what they must not contradict */
+/* where the lines of a file are appended */
 struct http_lines {
 	struct curl_slist **list;
-	const char *credential;          /* a header line, or NULL */
+	const char *credential;          /* a header line that replaces one of the same name; or NULL */
 	char *why;
 };
 
@@ -50,7 +49,8 @@ static int append(struct curl_slist **list, const char *line)
 	return 0;
 }
 
-/* The credential is sent in this header, and of two servers believe one or the other: ours is left. */
+/* Whether this line has the name of the credential's header. Only the credential is sent then: of two
+   headers with one name, some servers use the first and others the last. */
 static bool is_overruled(struct http_client *c, const char *line, const char *credential,
 			 const char *path)
 {
@@ -61,12 +61,12 @@ static bool is_overruled(struct http_client *c, const char *line, const char *cr
 	if (!c->warned)
 		log_msg(LOG_L_WARNING,
 			LOG_FIELDS({"file", slice_of(path)}, {"header", slice_make(line, n - 1)}),
-			"a header of this file is left out, for the credential is sent in it");
+			"ignoring a header of this file, because the credential is sent in it");
 	c->warned = true;
 	return true;
 }
 
-/* cuts the text into lines; a line that is blank says nothing */
+/* Appends each line of the text that is not blank. */
 static int append_lines(struct http_client *c, struct http_lines *to, char *text, const char *path)
 {
 	unsigned number = 0;
@@ -78,8 +78,8 @@ static int append_lines(struct http_client *c, struct http_lines *to, char *text
 		if (!line[strspn(line, " \t")])
 			continue;
 		if (!http_header_valid(line)) {
-			snprintf(to->why, CURL_ERROR_SIZE, "%s:%u: no header \"Name: value\"", path,
-				 number);
+			snprintf(to->why, CURL_ERROR_SIZE, "%s:%u: this is not a header \"Name: value\"",
+				 path, number);
 			return -EINVAL;
 		}
 		r = mask_add_header(c->mask, line);
@@ -91,7 +91,7 @@ static int append_lines(struct http_client *c, struct http_lines *to, char *text
 	return 0;
 }
 
-/* a secret from a file, ended by NUL; buf_fini() is due in any case */
+/* Reads a secret from a file and appends NUL; call buf_fini() in any case. */
 static int read_secret(const char *path, struct buf *text, char *why)
 {
 	int r;
@@ -113,7 +113,7 @@ static int append_file(struct http_client *c, struct http_lines *to, const char 
 	return r ? r : append_lines(c, to, text.mem + text.head, path);
 }
 
-/* A header of the configuration is no secret, unless its name says so. */
+/* Whether a header of the configuration is a secret, judged by its name. */
 static bool is_secret(const char *line)
 {
 	static const char *const signs[] = {"auth", "cookie", "token", "secret", "key"};
@@ -183,7 +183,7 @@ void http_client_free_headers(struct curl_slist *list)
 
 /* --- the proxy's credential --- */
 
-/* libcurl wants both percent-encoded */
+/* libcurl expects user and password percent-encoded */
 static int put_escaped(struct buf *out, CURL *easy, struct slice text)
 {
 	char *escaped = curl_easy_escape(easy, text.p, (int)text.n);
@@ -206,7 +206,7 @@ static int set_login(CURL *easy, const char *user, size_t user_size, const char 
 	r = put_escaped(&login, easy, slice_make(user, user_size));
 	if (!r)
 		r = buf_putc(&login, ':');
-	/* of length 0 libcurl would measure by itself */
+	/* curl_easy_escape() treats the length 0 as "use strlen()" */
 	if (!r && *password)
 		r = put_escaped(&login, easy, slice_of(password));
 	if (!r)
@@ -237,7 +237,8 @@ int http_client_proxy_login(const struct http_client *c, CURL *easy, char *why)
 		return r;
 	user = strcspn(login, ":");
 	if (user == 0 || !login[user]) {
-		snprintf(why, CURL_ERROR_SIZE, "%s: no user:password", c->o.proxy_login_file);
+		snprintf(why, CURL_ERROR_SIZE, "%s: the first line is not \"user:password\"",
+			 c->o.proxy_login_file);
 		return -EINVAL;
 	}
 	return set_login(easy, login, user, login + user + 1);
@@ -250,7 +251,7 @@ void http_client_set_credential(struct http_client *c, struct http_credential cr
 
 /* --- life --- */
 
-/* one thread, so no locks */
+/* The share is used by one thread, so it needs no locks. */
 static int make_jar(CURLSH **ret)
 {
 	CURLSH *share = curl_share_init();
@@ -304,20 +305,20 @@ const struct http_options *http_client_options(const struct http_client *c)
 	return &c->o;
 }
 
-/* --- what every request has in common --- */
+/* --- options of every request --- */
 
 /* Each setopt that copies a string may run out of memory; none fails for another reason. */
 static bool set_identity(CURL *easy, const struct http_options *o)
 {
 	return !curl_easy_setopt(easy, CURLOPT_SSLCERT, o->cert_file) &&
-	       /* without it curl looks into the certificate's file */
+	       /* by default libcurl looks for the key in the certificate file */
 	       (!o->key_file || !curl_easy_setopt(easy, CURLOPT_SSLKEY, o->key_file)) &&
-	       /* else OpenSSL asks the terminal for the password of a key that has one, and the
-	          whole daemon waits for somebody to type */
+	       /* otherwise OpenSSL asks on the terminal for the password of an encrypted key, which
+	          blocks the daemon */
 	       !curl_easy_setopt(easy, CURLOPT_KEYPASSWD, "");
 }
 
-/* What was decrypted, a token perhaps, is overwritten as soon as it was read. */
+/* Makes OpenSSL overwrite decrypted data, which may contain a token, as soon as it was read. */
 static CURLcode cleanse_plaintext(CURL *easy, void *ssl_ctx, void *unused)
 {
 	(void)easy;
@@ -331,7 +332,7 @@ static bool set_security(CURL *easy, const struct http_options *o)
 	long oldest = o->tls_min == HTTP_TLS_1_3 ? CURL_SSLVERSION_TLSv1_3
 						 : CURL_SSLVERSION_TLSv1_2;
 
-	/* fails where libcurl uses another TLS library, which has no such buffer */
+	/* the result is ignored: this fails if libcurl uses another TLS library */
 	curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, cleanse_plaintext);
 	return !curl_easy_setopt(easy, CURLOPT_SSLVERSION, oldest) &&
 	       (!o->cert_file || set_identity(easy, o)) &&
@@ -344,23 +345,23 @@ static bool set_security(CURL *easy, const struct http_options *o)
 	       !curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
 }
 
-/* The proxy's certificate is always checked: tls-insecure speaks of the server. */
+/* The proxy's certificate is always checked: tls-insecure applies to the server only. */
 static bool set_proxy(CURL *easy, const struct http_options *o)
 {
-	/* "": none, also when the environment names one */
+	/* "" means no proxy, even if the environment names one */
 	return !curl_easy_setopt(easy, CURLOPT_PROXY, o->proxy ? o->proxy : "") &&
 	       !curl_easy_setopt(easy, CURLOPT_NOPROXY, o->no_proxy ? o->no_proxy : "") &&
 	       !curl_easy_setopt(easy, CURLOPT_PROXY_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) &&
 	       (!o->proxy_ca_file ||
 		!curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, o->proxy_ca_file)) &&
-	       /* to the proxy only what is meant for it; the default, but so much hangs on it */
+	       /* no server headers to the proxy; the default, set explicitly because they contain secrets */
 	       !curl_easy_setopt(easy, CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE);
 }
 
 static bool set_connection(CURL *easy, const struct http_options *o)
 {
 	return !curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) &&
-	       /* else an abort waits for the thread that asks a name server, and all with it */
+	       /* otherwise an abort blocks the daemon until the resolver thread ends */
 	       !curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L) &&
 	       !curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)o->connect_timeout) &&
 	       !curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L) &&
@@ -373,7 +374,7 @@ static bool set_connection(CURL *easy, const struct http_options *o)
 static bool set_jar(CURL *easy, CURLSH *share)
 {
 	return !curl_easy_setopt(easy, CURLOPT_SHARE, share) &&
-	       /* no file: this turns the cookie engine on */
+	       /* an empty name turns on the cookie engine without a file */
 	       !curl_easy_setopt(easy, CURLOPT_COOKIEFILE, "");
 }
 
@@ -392,7 +393,7 @@ int http_client_easy(struct http_client *c, CURL **ret)
 	return 0;
 }
 
-bool http_client_refused(CURL *easy, const char *line)
+bool http_client_is_proxy_refusal(CURL *easy, const char *line)
 {
 	long proxy = 0;
 
@@ -412,7 +413,7 @@ static void add_advice(char *text, const char *more)
 	snprintf(text + n, CURL_ERROR_SIZE - n, "%s", more);
 }
 
-void http_client_complete(CURL *easy, CURLcode code, char *text)
+void http_client_describe_failure(CURL *easy, CURLcode code, char *text)
 {
 	long os_errno = 0, proxy = 0;
 
@@ -425,7 +426,7 @@ void http_client_complete(CURL *easy, CURLcode code, char *text)
 		snprintf(text, CURL_ERROR_SIZE, "the proxy answered %ld", proxy);
 		return;
 	}
-	/* curl's own words for these two say how many milliseconds it took: no two are alike */
+	/* libcurl's own texts for these two contain a duration, so equal failures would look different */
 	if (code == CURLE_OPERATION_TIMEDOUT) {
 		snprintf(text, CURL_ERROR_SIZE, "connecting took too long");
 	} else if (code == CURLE_COULDNT_CONNECT) {

@@ -1,8 +1,8 @@
 /*
- * What all requests to one server have in common: its cookies, its headers, how
- * TLS is checked, how long connecting may take. One client per session, never
- * shared: CometD binds a session to a cookie, and two sessions with one jar throw
- * each other out (bayeux.md 0, 13 and 14).
+ * What all requests to one server share: cookies, headers, TLS checks, proxy and
+ * connect timeout. Each session has its own client: CometD binds a session to a
+ * cookie, so two sessions with the same cookies would replace each other
+ * (bayeux.md 0, 13 and 14).
  */
 #ifndef NET_HTTP_CLIENT_H
 #define NET_HTTP_CLIENT_H
@@ -13,46 +13,46 @@
 
 #include <curl/curl.h>
 
-/* the header of an answer is cut off here: a million header lines must end */
+/* the maximum size of an answer's header; a larger one fails the request */
 #define HTTP_HEADER_MAX (64u << 10)
-/* a file of headers may be this large */
+/* the maximum size of a header file */
 #define HTTP_HEADER_FILE_MAX (64u << 10)
 
 struct http_client;
 
-/* Copies all of `o`. 0, -ENOMEM, -EINVAL for a header that is none. */
+/* Copies all of `o`. 0, -ENOMEM, -EINVAL for an invalid header. */
 int http_client_new(const struct http_options *o, struct http_client **ret);
-/* All easy handles made with it must be gone. */
+/* All easy handles made with it must have been freed. */
 void http_client_free(struct http_client *c);
 const struct http_options *http_client_options(const struct http_client *c);
 
 /*
- * A new easy handle with everything of the client set: jar, TLS, proxy, user agent, connect
+ * Creates an easy handle with the client's options: cookies, TLS, proxy, user agent, connect
  * timeout, keepalive, http and https only, no redirects, no signals. 0 or -ENOMEM.
  */
 int http_client_easy(struct http_client *c, CURL **ret);
 
 /*
- * Has the handle say to the proxy what its file of credentials says now; for every request
- * before it starts. `why` (of CURL_ERROR_SIZE bytes) says what is wrong with the file. 0,
- * -ENOMEM, -EINVAL, or why the file could not be read.
+ * Sets the proxy credential from its file, which is read again. Call it before each request
+ * starts. On failure `why` (of CURL_ERROR_SIZE bytes) contains the reason. 0, -ENOMEM, -EINVAL
+ * for an invalid file, or the errno of reading it.
  */
 int http_client_proxy_login(const struct http_client *c, CURL *easy, char *why);
 
-/* what to do about an answer 407 */
+/* the message for an answer 407 */
 #define HTTP_PROXY_REFUSED "the proxy answered 407: proxy-credential-file is missing or wrong"
 
-/* Makes `text` (of CURL_ERROR_SIZE bytes), what curl wrote into its error buffer, fit for people:
-   never empty, with what the system said to a connection that failed or what the proxy answered,
-   and the same each time. */
-void http_client_complete(CURL *easy, CURLcode code, char *text);
+/* Rewrites `text` (of CURL_ERROR_SIZE bytes), libcurl's error buffer, as a message for people: it is never
+   empty, contains the system's error of a failed connection or the proxy's status, and is the same for
+   equal failures. */
+void http_client_describe_failure(CURL *easy, CURLcode code, char *text);
 
-/* Whether this header line is the last one of a proxy's refusal of a tunnel. What lies behind it is
-   not to be read: libcurl 7.88 goes on with it, and lets nothing else happen, as long as any comes. */
-bool http_client_refused(CURL *easy, const char *line);
+/* Whether this header line ends the header of an answer by which a proxy refuses a tunnel. The caller must
+   end the transfer then: libcurl 7.88 would read the body in one call for as long as data arrives. */
+bool http_client_is_proxy_refusal(CURL *easy, const char *line);
 
-/* Who has a header line that may be another one for each request: a credential. The line lives
-   until the next call; NULL: none now. */
+/* The source of the credential's header line, which may differ for each request. The line is valid until
+   the next call; NULL: none now. */
 struct http_credential {
 	const char *(*header)(void *ctx);
 	void *ctx;
@@ -60,20 +60,20 @@ struct http_credential {
 void http_client_set_credential(struct http_client *c, struct http_credential credential);
 
 /*
- * Adds the configured headers to *list, those of the files and the credential as they are now; one
- * of a file that has the name of the credential's is left out.
- * `why` (of CURL_ERROR_SIZE bytes) says which file or line is at fault. 0, -ENOMEM, -EINVAL (no
- * header), or why the file could not be read; the caller frees *list in any case, by
- * http_client_free_headers(), which wipes it.
+ * Appends the configured headers, those of the header file (read again) and the current credential
+ * to *list. A header of the file with the same name as the credential's is left out. On failure
+ * `why` (of CURL_ERROR_SIZE bytes) names the file or line. 0, -ENOMEM, -EINVAL (invalid header), or
+ * the errno of reading the file. The caller frees *list in any case, with
+ * http_client_free_headers(), which overwrites it.
  */
 int http_client_headers(struct http_client *c, struct curl_slist **list, char *why);
 void http_client_free_headers(struct curl_slist *list);
 
-/* The secrets among what was sent so: what a server repeats of them is masked before it is told. */
+/* The secrets among the headers and cookies sent: they are masked in every text received from the server. */
 struct mask *http_client_mask(const struct http_client *c);
-/* So is the cookie of this Set-Cookie, which will be sent. 0 or -ENOMEM. */
+/* Adds the cookie of this Set-Cookie header to the masked secrets. 0 or -ENOMEM. */
 int http_client_hide_cookie(struct http_client *c, struct slice set_cookie);
-/* Call it after an answer that set cookies: removes new cookies from a jar that has become too full.
+/* Call it after an answer that set cookies: removes new cookies if there are more than COOKIES_MAX.
    `easy` is any handle of this client. 0 or -ENOMEM. */
 int http_client_limit_cookies(struct http_client *c, CURL *easy);
 

@@ -1,7 +1,6 @@
 /*
- * Owns nothing but copies of options. Guarantees that no text which passes here
- * can end a header line early, or be read by libcurl as something else than it
- * says. Must never know what is requested.
+ * Checks and copies HTTP options. An accepted text cannot end a header line early,
+ * and libcurl does not interpret it in another way than documented.
  */
 #include "net/http_options.h"
 
@@ -24,9 +23,9 @@ void http_options_default(struct http_options *o)
 	};
 }
 
-/* --- what may be said --- */
+/* --- checks --- */
 
-/* the message itself decides about these; a second one would contradict it */
+/* Whether the daemon or libcurl sets this header itself; a second one could contradict it. */
 static bool is_ours(const char *line, size_t name)
 {
 	static const char *const ours[] = {
@@ -48,7 +47,7 @@ bool http_header_valid(const char *line)
 
 	if (name == 0 || line[name] != ':' || is_ours(line, name))
 		return false;
-	/* libcurl takes "Name:" as the wish to leave a header out */
+	/* libcurl interprets "Name:" as a request to omit the header */
 	if (!line[name + 1 + strspn(line + name + 1, " \t")])
 		return false;
 	for (const char *p = line + name; *p; p++)
@@ -57,7 +56,7 @@ bool http_header_valid(const char *line)
 	return true;
 }
 
-/* one hash: 32 bytes in base64, so 43 digits and a "=" */
+/* One hash: 32 bytes in base64, so 43 digits and a "=". */
 static bool is_pin(const char *text, size_t n)
 {
 	static const char digits[] = "+/0123456789"
@@ -99,7 +98,7 @@ const char *http_proxy_fault(const char *text)
 	url_fini(&url);
 	if (!bare)
 		return "must end after the port";
-	/* libcurl would take 1080 for http, which nobody expects */
+	/* libcurl's default port for an http:// proxy is 1080, which is unexpected: require a port */
 	port = strrchr(text, ':');
 	return strspn(port + 1, "0123456789/") == strlen(port + 1) && port[1] != '/'
 		       ? NULL : "must name the port";
@@ -122,7 +121,7 @@ static bool is_network(const char *text, size_t address)
 	return max && digits > 0 && digits < 4 && !bits[digits] && strtoul(bits, NULL, 10) <= max;
 }
 
-/* What is wrong with one item of the list; NULL: nothing. */
+/* What is wrong with one item of the list; NULL: it is valid. */
 static const char *host_fault(const char *item)
 {
 	static const char name[] = "-._0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
@@ -164,7 +163,7 @@ bool http_no_proxy_valid(const char *text, char *why, size_t why_size)
 
 /* --- copies --- */
 
-/* the members that are one text each */
+/* the members that are a string */
 static const size_t texts[] = {
 	offsetof(struct http_options, header_file),
 	offsetof(struct http_options, ca_file), offsetof(struct http_options, cert_file),
@@ -184,7 +183,7 @@ static int copy_texts(struct http_options *o)
 {
 	const char *from[N_TEXTS];
 
-	/* first none is ours, so that a failure in between leaves no foreign one to free */
+	/* set all to NULL first, so that after a failure http_options_fini() frees only copies */
 	for (size_t i = 0; i < N_TEXTS; i++) {
 		from[i] = *text_at(o, i);
 		*text_at(o, i) = NULL;

@@ -1,21 +1,19 @@
 /*
- * Owns one request and its easy handle. Guarantees that a request is given to a connection at most
- * once, that the answer is complete, inflated and within its ceilings (of an error its status says most, so
- * its body is cut at a lower one), that at most two pieces of a pulled answer are held, and that "not sent"
- * is reported only when it is certain. Must never know what the bodies mean.
+ * Owns one request and its easy handle. A request is sent at most once, and "not sent" is reported only
+ * when it is certain. The delivered answer is complete, inflated and within its size limit; the body of an
+ * error is cut at a lower limit. At most two pieces of a pulled answer are held.
  *
- * libcurl by itself sends a POST again, up to five times, when a connection that
- * was used before dies without having answered (Curl_retry_request in
- * lib/transfer.c, seen in 7.88). A server that read the request and then died
- * has perhaps published already, so this must not happen. libcurl asks before
- * each sending (CURLOPT_PREREQFUNCTION), and the second time we say no. The price
- * is that a request which met a connection just being closed ends as "broken";
- * connections that idled for long are therefore not used again (idle_max), and
- * curl looks whether one was closed already before it uses it.
+ * libcurl sends a POST again, up to five times, when a reused connection is closed
+ * before an answer (Curl_retry_request in lib/transfer.c, seen in 7.88). This must
+ * not happen: the server may have processed the request, so a publish would be
+ * duplicated. CURLOPT_PREREQFUNCTION is called before each sending and rejects the
+ * second one. As a consequence, a request sent on a connection that is just being
+ * closed ends as "broken"; to make this rare, connections that were idle for longer
+ * than idle_max are not reused.
  *
- * Redirects are followed here and not by libcurl, which has no word for our rules
- * (net/redirect.h): it would make a GET of a POST, and carry headers and body to
- * any host.
+ * Redirects are followed here, because libcurl does not support the rules of
+ * net/redirect.h: it would turn a POST into a GET, and send headers and body to any
+ * host.
  */
 #include "net/http_post.h"
 
@@ -33,8 +31,8 @@
 
 /* When this many bytes are held, libcurl is paused. One callback of libcurl delivers at most 16 KB. */
 #define HELD_MAX (64u << 10)
-/* overhead of a body on the wire: six bytes for a chunk of one byte, and a reserve */
-#define AROUND_MAX 16
+/* accepted bytes on the wire for each byte of a body: a chunk of one byte takes six, plus a reserve */
+#define OVERHEAD_MAX 16
 
 enum coding { CODING_NONE, CODING_GZIP, CODING_UNKNOWN };
 
@@ -43,29 +41,29 @@ struct http_post {
 	struct http_client *client;
 	struct curl_transfer transfer;
 	void (*done)(void *ctx, const struct http_result *r);
-	void (*heard)(void *ctx);        /* or NULL */
+	void (*active)(void *ctx);       /* or NULL */
 	void (*ready)(void *ctx);        /* answers are pulled; or NULL */
 	void *ctx;
 
-	/* the request under way; the answer stays until the next one */
+	/* the request in flight; the answer is kept until the next one */
 	struct curl_slist *headers;
 	struct buf request, answer;
-	bool forms;                      /* … are no JSON, and secrets both */
+	bool forms;                      /* request and answer are not JSON, and secret */
 	size_t header_bytes;
-	size_t raw_bytes;                /* of the body as it came: packed, in chunks */
-	unsigned long long length;       /* of it, as its header says */
-	unsigned status;                 /* of the header that comes in: an interim one, a proxy's */
-	bool enough;                     /* an error whose body was cut */
-	bool set_cookies;                /* an answer did, and there may be too many now */
-	unsigned sendings;               /* times curl gave it to a connection */
+	size_t raw_bytes;                /* of the body as received: compressed, in chunks */
+	unsigned long long length;       /* Content-Length */
+	unsigned status;                 /* of the last header received, also an interim one or a proxy's */
+	bool cut;                        /* the body of an error was cut */
+	bool set_cookies;                /* an answer set cookies; there may be too many now */
+	unsigned sendings;               /* how often libcurl started to send it */
 	unsigned hops;                   /* redirects followed */
-	const char *too_large;           /* which of the answer's ceilings was met */
+	const char *too_large;           /* the message for the exceeded limit; or NULL */
 	bool garbled;                    /* the answer has an invalid status */
 	/* an answer that is pulled */
 	enum coding coding;
 	struct inflater inflater;
-	struct buf held;                 /* of the body as it arrived, not pulled yet */
-	struct buf giving;               /* the bytes of the last views: bytes that arrive do not move them */
+	struct buf held;                 /* bytes of the body that were not pulled yet */
+	struct buf giving;               /* bytes being pulled; separate, so that arriving bytes do not move them */
 	size_t given;                    /* how many of them the last call returned */
 	size_t body_bytes;               /* bytes of the body received, without the overhead */
 	char *piece;                     /* HTTP_PIECE_MAX bytes, while inflating */
@@ -73,11 +71,11 @@ struct http_post {
 	bool paused;                     /* libcurl is paused */
 	bool ended;                      /* `result` is returned after the held bytes */
 	struct http_result result;
-	char told[128];                  /* where a redirect led that was logged last */
+	char logged_redirect[128];       /* the target of the redirect that was logged last */
 	char error[CURL_ERROR_SIZE];
 };
 
-/* --- what curl calls meanwhile --- */
+/* --- callbacks of libcurl --- */
 
 static int before_sending(void *ctx, char *peer_ip, char *own_ip, int peer_port, int own_port)
 {
@@ -95,7 +93,7 @@ static bool is_error(const struct http_post *p)
 	return p->status >= 400;
 }
 
-/* whether this answer is pulled */
+/* Whether this answer is pulled. */
 static bool is_pulled(const struct http_post *p)
 {
 	return p->ready && p->status == 200;
@@ -108,11 +106,11 @@ static size_t body_max(const struct http_post *p)
 	return is_error(p) && p->answer.max > HTTP_ERROR_MAX ? HTTP_ERROR_MAX : p->answer.max;
 }
 
-/* No more of this body is wanted. 0, which has libcurl end the transfer. */
+/* Records that the body exceeds its limit. Returns 0, which makes libcurl end the transfer. */
 static size_t body_too_large(struct http_post *p)
 {
 	if (is_error(p))
-		p->enough = true;
+		p->cut = true;
 	else
 		p->too_large = "the answer is too large (max-message)";
 	return 0;
@@ -136,7 +134,7 @@ static unsigned read_status(const char *line, size_t n)
 	return status;
 }
 
-/* the rest of a header line, up to CR and LF */
+/* `name` is the rest of a header line, with its CR and LF. */
 static enum coding coding_of(struct slice name)
 {
 	while (name.n && (name.p[name.n - 1] == '\r' || name.p[name.n - 1] == '\n'))
@@ -162,7 +160,7 @@ static int read_line(struct http_post *p, const char *line, size_t n)
 		p->length = strtoull(line + 15, NULL, 10);
 	} else if (n > 11 && strncasecmp(line, "Set-Cookie:", 11) == 0) {
 		p->set_cookies = true;
-		/* what is not to be told must not be told without memory either */
+		/* if there is no memory to mask a secret, fail the request rather than leak it */
 		return http_client_hide_cookie(p->client, slice_make(line + 11, n - 11));
 	}
 	return 0;
@@ -180,20 +178,19 @@ static size_t on_header(char *data, size_t size, size_t n, void *ctx)
 	}
 	if (read_line(p, data, n))
 		return 0;
-	if (p->sendings == 0 && http_client_refused(p->transfer.easy, data))
+	if (p->sendings == 0 && http_client_is_proxy_refusal(p->transfer.easy, data))
 		return 0;
-	/* the blank line behind it: nothing of a body that will not do has to be read */
+	/* the header has ended: do not read a body that is too large anyway */
 	if (data[0] == '\r' && p->length > body_max(p))
 		return body_too_large(p);
 	return n;
 }
 
-/* A piece of an answer that is pulled. */
+/* Stores a piece of an answer until it is pulled. */
 static size_t hold(struct http_post *p, struct slice data)
 {
 	if (p->coding == CODING_UNKNOWN) {
-		p->too_large = "the answer is compressed in a way that was not asked for "
-			       "(Content-Encoding)";
+		p->too_large = "the answer has an unsupported Content-Encoding, which was not requested";
 		return 0;
 	}
 	if (buf_len(&p->held) && buf_len(&p->held) + data.n > HELD_MAX) {
@@ -222,8 +219,8 @@ static size_t on_body(char *data, size_t size, size_t n, void *ctx)
 }
 
 /*
- * CURLOPT_DEBUGFUNCTION. The extensions of chunks, and what inflates to nothing,
- * may go on for ever, and no other callback hears of them.
+ * CURLOPT_DEBUGFUNCTION. No other callback receives chunk extensions and compressed
+ * data without output, and a server may send any amount of either.
  */
 static int on_trace(CURL *easy, curl_infotype type, char *data, size_t n, void *ctx)
 {
@@ -233,29 +230,29 @@ static int on_trace(CURL *easy, curl_infotype type, char *data, size_t n, void *
 	(void)data;
 	if (type == CURLINFO_DATA_IN)
 		p->raw_bytes += n;
-	if (p->heard && (type == CURLINFO_DATA_IN || type == CURLINFO_HEADER_IN ||
-			 type == CURLINFO_DATA_OUT))
-		p->heard(p->ctx);
+	if (p->active && (type == CURLINFO_DATA_IN || type == CURLINFO_HEADER_IN ||
+			  type == CURLINFO_DATA_OUT))
+		p->active(p->ctx);
 	return 0;
 }
 
-/* CURLOPT_XFERINFOFUNCTION: comes after some reads, and can end the transfer */
+/* CURLOPT_XFERINFOFUNCTION: libcurl calls it after some reads, and it can end the transfer. */
 static int on_progress(void *ctx, curl_off_t down_max, curl_off_t down, curl_off_t up_max,
 		       curl_off_t up)
 {
 	struct http_post *p = ctx;
 	size_t raw = p->raw_bytes > HTTP_HEADER_MAX ? p->raw_bytes - HTTP_HEADER_MAX : 0;
-	/* the body has no limit, but its overhead has */
-	bool around = is_pulled(p) && raw / AROUND_MAX > p->body_bytes;
+	/* a pulled body has no limit, but its overhead has one */
+	bool overhead = is_pulled(p) && raw / OVERHEAD_MAX > p->body_bytes;
 
 	(void)down_max;
 	(void)down;
 	(void)up_max;
 	(void)up;
-	/* what is around a body may be as much as it */
-	if (!around && raw / 2 <= body_max(p))
+	/* the overhead of a body may be as large as the body */
+	if (!overhead && raw / 2 <= body_max(p))
 		return 0;
-	if (around)
+	if (overhead)
 		p->too_large = "the answer is too large: nearly all of it is chunk headers";
 	else
 		body_too_large(p);
@@ -278,10 +275,10 @@ static const char *why(struct http_post *p, CURLcode code)
 	if (p->too_large)
 		return p->too_large;
 	if (p->garbled)
-		return "the answer begins with no valid HTTP status";
+		return "the answer does not begin with a valid HTTP status";
 	if (p->sendings > 1)
 		return "the connection was closed before an answer";
-	http_client_complete(p->transfer.easy, code, p->error);
+	http_client_describe_failure(p->transfer.easy, code, p->error);
 	return p->error;
 }
 
@@ -293,29 +290,29 @@ static bool is_tunnelled(struct http_post *p)
 	       strcasecmp(scheme, "https") == 0;
 }
 
-/* what the status of an answer does not say by itself */
+/* Explains a status that may come from the proxy. */
 static const char *remark(struct http_post *p, unsigned status)
 {
 	if (!http_client_options(p->client)->proxy || p->error[0])
 		return p->error;
-	/* a request that goes through no tunnel is answered by either of them */
+	/* without a tunnel the answer may come from the server or from the proxy */
 	if (status >= 502 && status <= 504 && !is_tunnelled(p))
-		snprintf(p->error, sizeof(p->error), "HTTP status %u of the server or of its proxy",
+		snprintf(p->error, sizeof(p->error), "HTTP status %u from the server or its proxy",
 			 status);
 	else if (status == 407)
 		return HTTP_PROXY_REFUSED;
 	return p->error;
 }
 
-/* Each target once, for each lane: every request goes the detour. */
+/* Logs each target only once in a row, because every request is redirected. */
 static void log_redirect(struct http_post *p, const char *from, const char *to)
 {
-	char old[sizeof(p->told)], new[sizeof(p->told)];
+	char old[sizeof(p->logged_redirect)], new[sizeof(p->logged_redirect)];
 
 	redirect_name(to, new, sizeof(new));
-	if (strcmp(new, p->told) == 0)
+	if (strcmp(new, p->logged_redirect) == 0)
 		return;
-	strcpy(p->told, new);
+	strcpy(p->logged_redirect, new);
 	mask_text(http_client_mask(p->client), new, strlen(new));
 	log_msg(LOG_L_NOTICE,
 		LOG_FIELDS({"from", slice_of(redirect_name(from, old, sizeof(old)))},
@@ -334,8 +331,8 @@ static void clear_pulled(struct http_post *p)
 	p->full = p->paused = p->ended = false;
 }
 
-/* Frees the easy handle as well: libcurl 8.14 keeps the headers it sent, and the secret in them, in a buffer
-   of the handle until the handle's next request. */
+/* Frees the easy handle, too: libcurl 8.14 keeps the sent headers, which contain secrets, in the handle until
+   its next request. */
 static void end_request(struct http_post *p)
 {
 	curl_loop_remove(&p->transfer);
@@ -344,7 +341,7 @@ static void end_request(struct http_post *p)
 	buf_clear(&p->request);
 }
 
-/* what belongs to one sending, but not to the request */
+/* Clears the state of one sending, but keeps the request. */
 static void clear_answer(struct http_post *p)
 {
 	buf_clear(&p->answer);
@@ -353,16 +350,16 @@ static void clear_answer(struct http_post *p)
 	p->raw_bytes = 0;
 	p->length = 0;
 	p->status = 0;
-	p->enough = false;
+	p->cut = false;
 	p->garbled = false;
 	p->sendings = 0;
 	p->too_large = NULL;
 	p->error[0] = 0;
 }
 
-/* Whether the answer was a redirect, and the same request is on its way there. If it was one that
-   is not followed, p->error says why. */
-static bool follow(struct http_post *p, unsigned status)
+/* Starts the same request at the target of a redirect. False if the answer is not a redirect, or if it is not
+   followed, which p->error explains then. */
+static bool follow_redirect(struct http_post *p, unsigned status)
 {
 	CURL *easy = p->transfer.easy;
 	char *from = NULL, *to = NULL;
@@ -398,17 +395,17 @@ static void on_done(void *ctx, CURLcode code)
 	if (p->set_cookies)
 		http_client_limit_cookies(p->client, p->transfer.easy);
 	p->set_cookies = false;
-	/* before a sending, it was a proxy's */
-	if (p->enough && p->sendings)
+	/* before the request was sent, only a proxy can have answered */
+	if (p->cut && p->sendings)
 		code = CURLE_OK;
 	if (!code) {
 		p->error[0] = 0;
-		if (follow(p, result.status))
+		if (follow_redirect(p, result.status))
 			return;
 	}
 	result.retry_after = retry_after(p->transfer.easy);
 	if (code) {
-		/* who redirected it may have kept it */
+		/* the server that redirected the request may have processed it */
 		result.outcome = p->sendings + p->hops == 0 ? HTTP_NOT_SENT : HTTP_BROKEN;
 		result.unreadable = p->too_large;
 		result.reason = slice_of(why(p, code));
@@ -428,7 +425,7 @@ static void on_done(void *ctx, CURLcode code)
 
 /* --- an answer that is pulled --- */
 
-/* Ends the answer here and ignores the rest. */
+/* Ends the answer and ignores the rest of it. */
 static int break_off(struct http_post *p, const char *why, struct http_result *ret)
 {
 	end_request(p);
@@ -438,7 +435,7 @@ static int break_off(struct http_post *p, const char *why, struct http_result *r
 	return HTTP_E_DONE;
 }
 
-/* 0 and *ret, empty when more is needed; INFLATE_E_BROKEN, -ENOMEM */
+/* 0: *ret is set, and empty if more input is needed. INFLATE_E_BROKEN, -ENOMEM. */
 static int inflate_piece(struct http_post *p, struct slice *ret)
 {
 	struct slice in = buf_slice(&p->giving);
@@ -494,7 +491,7 @@ int http_post_next(struct http_post *p, struct slice *ret_piece, struct http_res
 						  : "the answer cannot be inflated", ret_result);
 		if (ret_piece->n)
 			return 0;
-		/* what inflates to nothing */
+		/* this input inflated to nothing */
 		if (buf_len(&p->held) || buf_len(&p->giving))
 			continue;
 		if (!p->paused)
@@ -564,7 +561,7 @@ int http_post_new(struct curl_loop *loop, struct http_client *client,
 	p->done = done;
 	p->ctx = ctx;
 	curl_transfer_init(&p->transfer, NULL, on_done, p);
-	/* a handshake may have a secret in its ext */
+	/* the ext field of a handshake may contain a secret */
 	buf_init_secret(&p->request, SIZE_MAX / 2);
 	buf_init(&p->answer, http_client_options(client)->body_max);
 	buf_init(&p->held, 2 * HELD_MAX);
@@ -573,9 +570,9 @@ int http_post_new(struct curl_loop *loop, struct http_client *client,
 	return 0;
 }
 
-void http_post_on_heard(struct http_post *p, void (*heard)(void *ctx))
+void http_post_on_activity(struct http_post *p, void (*active)(void *ctx))
 {
-	p->heard = heard;
+	p->active = active;
 }
 
 void http_post_stream(struct http_post *p, void (*ready)(void *ctx))
@@ -614,7 +611,7 @@ static void clear(struct http_post *p)
 
 static int set_headers(struct http_post *p)
 {
-	/* exactly so: Faye refuses other types (bayeux.md 3.1). An empty Expect keeps curl from
+	/* Faye rejects other content types (bayeux.md 3.1). An empty Expect prevents libcurl from
 	   waiting for "100 Continue", which few servers send */
 	const char *const fixed[] = {
 		p->forms ? "Content-Type: application/x-www-form-urlencoded"
@@ -632,7 +629,7 @@ static int set_headers(struct http_post *p)
 }
 
 /* libcurl inflates an answer that is not pulled, in every coding it supports. A pulled answer is inflated
-   here, as far as it is pulled, because libcurl has no limit for the output of one read. */
+   here, because libcurl does not limit the output of one read. */
 static bool set_coding(struct http_post *p, CURL *easy)
 {
 	return curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, p->ready ? "gzip" : "") ||

@@ -1,4 +1,4 @@
-/* Two small things that whoever reads HTTP headers by hand needs. */
+/* Helpers for parsing HTTP header lines. */
 #ifndef NET_HTTP_TEXT_H
 #define NET_HTTP_TEXT_H
 
@@ -6,10 +6,10 @@
 
 #include <strings.h>
 
-/* the longest pause that a Retry-After may ask for: six hours, as libcurl 8.14 has it, too */
+/* the longest accepted Retry-After: six hours, as in libcurl 8.14 */
 #define HTTP_RETRY_AFTER_MAX_S (6u * 60 * 60)
 
-/* without blanks at both ends */
+/* Removes blanks at both ends. */
 static inline struct slice http_trim(struct slice s)
 {
 	while (s.n > 0 && (s.p[0] == ' ' || s.p[0] == '\t'))
@@ -19,7 +19,7 @@ static inline struct slice http_trim(struct slice s)
 	return s;
 }
 
-/* names of headers and attributes are the same in any case */
+/* Compares without regard to case, as for the names of headers and attributes. */
 static inline bool http_is(struct slice s, const char *word)
 {
 	return s.n == strlen(word) && strncasecmp(s.p, word, s.n) == 0;

@@ -1,6 +1,6 @@
 /*
- * Owns one inflating stream of zlib. Guarantees that no step produces more
- * bytes than the given room, whatever the input.
+ * Wraps a zlib inflate stream. No step produces more bytes than the given room,
+ * whatever the input.
  */
 #include "net/inflate.h"
 
@@ -8,13 +8,13 @@
 #include <limits.h>
 #include <stdint.h>
 
-/* what zlib adds to the window to read gzip */
+/* added to the window bits, makes zlib read gzip */
 #define GZIP_BITS 16
 
 int inflater_init(struct inflater *i, enum inflate_format format)
 {
 	*i = (struct inflater){.whole = true};
-	/* a window larger than the sender's works too, and zlib supports none of 8 bits */
+	/* the window may be larger than the sender's, and zlib does not support one of 8 bits */
 	if (inflateInit2(&i->z, format == INFLATE_RAW ? -MAX_WBITS : MAX_WBITS + GZIP_BITS) != Z_OK)
 		return -ENOMEM;
 	i->made = true;

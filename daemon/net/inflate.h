@@ -1,7 +1,6 @@
 /*
- * Inflates piece by piece, for gzip over HTTP and for permessage-deflate: a few
- * bytes may expand to very many, so no more is produced than the caller has
- * room for.
+ * Inflates step by step, for gzip over HTTP and for permessage-deflate. A few bytes
+ * may expand to very many, so the caller limits the output of each step.
  */
 #ifndef NET_INFLATE_H
 #define NET_INFLATE_H
@@ -15,16 +14,16 @@
 struct inflater {
 	z_stream z;
 	bool made;
-	bool whole;                      /* between two streams: nothing is missing */
+	bool whole;                      /* at the end of a stream: nothing is missing */
 };
 
 enum inflate_format { INFLATE_RAW, INFLATE_GZIP };
 
 /* 0 or -ENOMEM */
 int inflater_init(struct inflater *i, enum inflate_format format);
-/* Allowed for one that is all zero. */
+/* Accepts a zeroed struct. */
 void inflater_fini(struct inflater *i);
-/* Forgets the window: what follows does not refer to what came before. */
+/* Clears the window: the next input does not refer to previous data. */
 void inflater_reset(struct inflater *i);
 
 enum { INFLATE_E_BROKEN = 1 };

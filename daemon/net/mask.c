@@ -1,10 +1,9 @@
 /*
- * Owns hashes of secrets, and a filter of their runs, so that a text without any of them, which is nearly
- * every text, is scanned once and quickly. Keeps no secret itself: the hashes are keyed with a random
- * number of this process, so a replaced token is nowhere in memory. (With the key, all runs of 8 bytes
- * can still be tried; that is the price of finding a secret that was cut.) Guarantees that JSON stays
- * the same JSON, and that no routing field is changed: a password equal to "handshake" must not change
- * how a message is parsed.
+ * Keeps hashes of the secrets' runs, and a filter of them, so that a text without a secret, the usual case,
+ * is scanned once and quickly. The secrets themselves are not kept, so a replaced token does not stay in
+ * memory: the hashes are keyed with a random number of this process. (An attacker with the key could still
+ * try all runs of 8 bytes; finding a part of a secret requires this.) Masking keeps the structure of JSON,
+ * and changes no routing field.
  */
 #include "net/mask.h"
 
@@ -27,13 +26,14 @@
 #define FILTER_BITS 17
 
 struct secret {
-	uint64_t hash;                  /* of all of it */
+	uint64_t hash;                  /* of the whole secret */
 	size_t length;
-	uint64_t *runs;                 /* value_of() each, in order; NULL for one shorter than a run */
+	uint64_t *runs;                 /* value_of() each, sorted; NULL if it is shorter than a run */
 	size_t n_runs;
 };
 
-/* What comes first goes first. Cookies, of which a server may send any number, push out no others. */
+/* Secrets in order of arrival. Cookies have a ring of their own, because a server may send any number of them
+   and must not displace other secrets. */
 struct ring {
 	struct secret secrets[MASK_SECRETS_MAX];
 	unsigned n, oldest;
@@ -41,8 +41,8 @@ struct ring {
 
 struct mask {
 	struct ring ours, cookies;
-	struct ring client_id;          /* one, with and without its escapes */
-	unsigned n_short;               /* of ours: shorter than a run */
+	struct ring client_id;          /* one id, as received and decoded */
+	unsigned n_short;               /* secrets in `ours` that are shorter than a run */
 	uint64_t key;                   /* of the filter; strmap_hash() has its own */
 	uint64_t filter[(1u << FILTER_BITS) / 64];
 };
@@ -77,14 +77,14 @@ void mask_free(struct mask *m)
 	free(m);
 }
 
-/* --- what is secret --- */
+/* --- secrets --- */
 
 static unsigned bit_of(const struct mask *m, uint64_t run)
 {
 	return (unsigned)((run ^ m->key) * 0x9e3779b97f4a7c15u >> (64 - FILTER_BITS));
 }
 
-/* What is kept of a run: its bit of the filter, and a hash. */
+/* The value stored for a run: the number of its bit in the filter, and a hash. */
 static uint64_t value_of(uint64_t run, unsigned bit)
 {
 	uint64_t bytes = htobe64(run);
@@ -111,7 +111,7 @@ static int compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* in order, not as they follow each other in the secret: so they are found quickly, and show less */
+/* Sorts the runs: this allows a binary search, and does not reveal their order in the secret. */
 static int make_runs(const struct mask *m, struct slice secret, struct secret *ret)
 {
 	uint64_t run = 0;
@@ -139,13 +139,13 @@ static bool is_kept(const struct ring *r, const struct secret *s)
 	return false;
 }
 
-/* One that is shorter than `min` is not kept. 0 or -ENOMEM. */
+/* Adds a secret unless it is shorter than `min`. 0 or -ENOMEM. */
 static int keep(struct mask *m, struct ring *r, struct slice secret, size_t min)
 {
 	unsigned at = r->n < MASK_SECRETS_MAX ? r->n : r->oldest;
 	struct secret s = {.hash = strmap_hash(secret), .length = secret.n};
 
-	/* with each request the same again */
+	/* each request adds the same secrets again */
 	if (secret.n < min || is_kept(r, &s))
 		return 0;
 	if (make_runs(m, secret, &s))
@@ -164,7 +164,7 @@ static int keep(struct mask *m, struct ring *r, struct slice secret, size_t min)
 	return 0;
 }
 
-/* With or without its escapes: the length that counts is that of the result. */
+/* Decodes the secret and adds the result; `min` applies to the decoded length. */
 static int keep_as(struct mask *m, struct ring *r, struct slice secret, size_t min, unsigned decode)
 {
 	size_t n = 0, size = secret.n + 1;
@@ -219,7 +219,8 @@ int mask_set_client_id(struct mask *m, struct slice id)
 	return r;
 }
 
-/* The password; and so much before it that one which is short is found where the user stands by it. */
+/* Adds the password. If it is short, also adds it with the end of "user:", so that it is found where the server
+   repeats both. */
 static int add_password(struct mask *m, struct slice login)
 {
 	const char *colon = login.n ? memchr(login.p, ':', login.n) : NULL;
@@ -252,7 +253,7 @@ int mask_add_login(struct mask *m, struct slice login)
 	return r ? r : add_password(m, login);
 }
 
-/* "dXNlcjpwYXNz" */
+/* Adds the password of a Basic credential ("dXNlcjpwYXNz"). */
 static int add_basic(struct mask *m, struct slice base64)
 {
 	CLEANUP(buf_fini) struct buf text;
@@ -265,13 +266,13 @@ static int add_basic(struct mask *m, struct slice base64)
 		return r;
 	buf_grown(&text, base64.n);
 	n = EVP_DecodeBlock((unsigned char *)to, (const unsigned char *)base64.p, (int)base64.n);
-	/* it counts the padding as bytes of value 0 */
+	/* EVP_DecodeBlock() counts the padding as bytes of value 0 */
 	while (n > 0 && !to[n - 1])
 		n--;
 	return n > 0 ? add_password(m, slice_make(to, (size_t)n)) : 0;
 }
 
-/* "Bearer " before what is secret; 0 when there is none */
+/* The length of "Bearer " or another scheme before the secret; 0 if there is none. */
 static size_t scheme_of(const char *value)
 {
 	size_t n = 0;
@@ -299,12 +300,12 @@ int mask_add_header(struct mask *m, const char *line)
 
 /* --- the strings of a JSON text --- */
 
-/* The next value that is a string, without its quotation marks; false when there is none. */
+/* Finds the next string value, without its quotation marks; false if there is none. */
 static bool next_string(struct slice *rest, struct slice *ret)
 {
 	while (rest->n) {
 		const char *quote = memchr(rest->p, '"', rest->n);
-		size_t end = 0, behind;
+		size_t end = 0, after;
 
 		if (!quote)
 			break;
@@ -313,12 +314,12 @@ static bool next_string(struct slice *rest, struct slice *ret)
 			end += s.p[end] == '\\' ? 2 : 1;
 		if (end >= s.n)
 			break;
-		behind = end + 1;
-		while (behind < s.n && strchr(" \t\r\n", s.p[behind]))
-			behind++;
+		after = end + 1;
+		while (after < s.n && strchr(" \t\r\n", s.p[after]))
+			after++;
 		*rest = slice_drop(s, end + 1);
 		*ret = slice_take(s, end);
-		if (behind >= s.n || s.p[behind] != ':')
+		if (after >= s.n || s.p[after] != ':')
 			return true;
 	}
 	return false;
@@ -369,7 +370,7 @@ static bool is_inside(const char *text, size_t i, size_t n)
 	return i < n && (text[i] & 0xc0) == 0x80;
 }
 
-/* whole characters only: half of one would make the text no UTF-8 */
+/* Overwrites only whole characters, so that the text remains valid UTF-8. */
 static void overwrite(char *text, size_t n, size_t start, size_t end)
 {
 	while (start < end && is_inside(text, start, n))
@@ -379,7 +380,7 @@ static void overwrite(char *text, size_t n, size_t start, size_t end)
 	memset(text + start, '*', end - start);
 }
 
-/* The last bytes of a text as it is meant, and where each is written. */
+/* The last decoded bytes of a text, and the position of each in the text. */
 enum { LAST = 16 };
 struct scan {
 	const struct mask *m;
@@ -389,16 +390,17 @@ struct scan {
 	size_t count;                   /* bytes so far */
 	char bytes[LAST];
 	size_t at[LAST];
-	size_t start, end;              /* to be overwritten, once it is clear where it ends */
+	size_t start, end;              /* the range to overwrite, as far as it is known */
 };
 
-static void found(struct scan *s, size_t start, size_t end)
+/* Adds a range to overwrite. */
+static void add_range(struct scan *s, size_t start, size_t end)
 {
 	if (start > s->end) {
 		overwrite(s->text, s->n, s->start, s->end);
 		s->start = start;
 	}
-	/* a run may begin before the short one in it */
+	/* a short secret may be found before a run that contains it */
 	if (start < s->start)
 		s->start = start;
 	if (end > s->end)
@@ -410,7 +412,7 @@ static bool is_of_word(char c)
 	return isalnum((unsigned char)c) || (unsigned char)c >= 0x80;
 }
 
-/* Short ones are found as whole words alone, of which one ended before `end`. */
+/* Looks for short secrets, which match whole words only; the last word ended before `end`. */
 static void find_short(struct scan *s, size_t end)
 {
 	const struct ring *r = &s->m->ours;
@@ -425,11 +427,12 @@ static void find_short(struct scan *s, size_t end)
 		for (size_t k = 0; k < n; k++)
 			last[k] = s->bytes[(s->count - n + k) % LAST];
 		if (strmap_hash(slice_make(last, n)) == r->secrets[i].hash)
-			found(s, s->at[(s->count - n) % LAST], end);
+			add_range(s, s->at[(s->count - n) % LAST], end);
 	}
 }
 
-static void take(struct scan *s, char byte, size_t at, size_t end)
+/* Handles one decoded byte, which the text contains from `at` to `end`. */
+static void scan_byte(struct scan *s, char byte, size_t at, size_t end)
 {
 	if (s->m->n_short && !is_of_word(byte))
 		find_short(s, at);
@@ -437,7 +440,7 @@ static void take(struct scan *s, char byte, size_t at, size_t end)
 	s->at[s->count++ % LAST] = at;
 	s->run = s->run << 8 | (unsigned char)byte;
 	if (s->count >= MASK_RUN && is_secret(s->m, s->run))
-		found(s, s->at[(s->count - MASK_RUN) % LAST], end);
+		add_range(s, s->at[(s->count - MASK_RUN) % LAST], end);
 }
 
 static void scan(const struct mask *m, char *text, size_t n, unsigned decode)
@@ -448,7 +451,7 @@ static void scan(const struct mask *m, char *text, size_t n, unsigned decode)
 		struct mask_unit u = mask_decode(slice_make(text + i, n - i), decode);
 
 		for (unsigned k = 0; k < u.n; k++)
-			take(&s, u.bytes[k], i, i + u.length);
+			scan_byte(&s, u.bytes[k], i, i + u.length);
 		i += u.length;
 	}
 	if (m->n_short)
@@ -466,7 +469,7 @@ void mask_text(const struct mask *m, char *text, size_t n)
 
 /* --- messages --- */
 
-/* whether it is worth a closer look */
+/* Whether the text may contain a secret; a quick check before it is parsed. */
 static bool may_have(const struct mask *m, struct slice text)
 {
 	uint64_t run = 0;
@@ -491,20 +494,20 @@ struct messages {
 	const char *begin;
 };
 
-enum { DATA, SUCCESSFUL, ERROR, MEANS };
-/* By what follows these a message is understood. They are not told, or are ours: a password
-   "handshake" must not make another message of it. */
+enum { DATA, SUCCESSFUL, ERROR, ROUTING };
+/* From ROUTING on: routing fields are never masked, because a password equal to "handshake" must not change
+   how a message is parsed. */
 static const struct json_field message_fields[] = {
 	[DATA] = {.name = "data"}, [SUCCESSFUL] = {.name = "successful"}, [ERROR] = {.name = "error"},
-	[MEANS] = {.name = "channel"}, {.name = "subscription"}, {.name = "id"}, {.name = "clientId"},
+	[ROUTING] = {.name = "channel"}, {.name = "subscription"}, {.name = "id"}, {.name = "clientId"},
 	{.name = "advice"}, {.name = "supportedConnectionTypes"}, {.name = "version"},
 	{.name = "minimumVersion"}, {.name = "timestamp"},
 };
 enum { FIELDS = sizeof(message_fields) / sizeof(message_fields[0]) };
 
-static bool is_meant(const struct json_field *fields, const char *p)
+static bool is_in_routing_field(const struct json_field *fields, const char *p)
 {
-	for (int i = MEANS; i < FIELDS; i++) {
+	for (int i = ROUTING; i < FIELDS; i++) {
 		struct slice raw = fields[i].value.raw;
 
 		if (fields[i].value.kind != JSON_ABSENT && p >= raw.p && p < raw.p + raw.n)
@@ -524,7 +527,7 @@ static int mask_message(void *ctx, const struct json_element *e, const struct js
 	if (has_data && !failed)
 		return 0;
 	while (next_string(&rest, &string))
-		if (!is_meant(fields, string.p))
+		if (!is_in_routing_field(fields, string.p))
 			scan(all->mask, all->text + (string.p - all->begin), string.n,
 			     MASK_JSON | MASK_PERCENT);
 	return 0;

@@ -1,6 +1,6 @@
 /*
- * Owns nothing. Guarantees that a unit is never longer than the text, and never
- * means more bytes than it has. Must never know what is looked for.
+ * Decodes JSON escapes and percent-encoding. A unit never extends beyond the text, and
+ * never decodes to more bytes than its length.
  */
 #include "net/mask_decode.h"
 
@@ -14,7 +14,7 @@ static int hex(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* n digits; -1 when they are not there */
+/* The value of n hexadecimal digits; -1 if there are fewer. */
 static int32_t number(struct slice text, size_t at, size_t n)
 {
 	int32_t value = 0;
@@ -32,7 +32,7 @@ static int32_t number(struct slice text, size_t at, size_t n)
 static unsigned put_utf8(uint32_t c, char to[4])
 {
 	if (c < 0x80) {
-		to[0] = mask_same((char)c);
+		to[0] = mask_normalize((char)c);
 		return 1;
 	}
 	unsigned n = c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
@@ -43,7 +43,7 @@ static unsigned put_utf8(uint32_t c, char to[4])
 	return n;
 }
 
-/* "\uXXXX", or two of them that are one character */
+/* Decodes "\uXXXX", or two of them that are a surrogate pair. */
 static struct mask_unit code_point(struct slice text, int32_t c)
 {
 	struct mask_unit u = {.length = 6};
@@ -59,7 +59,7 @@ static struct mask_unit code_point(struct slice text, int32_t c)
 
 static struct mask_unit plain(char c, size_t length)
 {
-	return (struct mask_unit){{mask_same(c)}, 1, length};
+	return (struct mask_unit){{mask_normalize(c)}, 1, length};
 }
 
 static struct mask_unit escape(struct slice text)

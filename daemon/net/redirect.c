@@ -1,7 +1,6 @@
 /*
- * Owns nothing. Guarantees that a redirect which is allowed leads to the host that
- * was asked, not from TLS to none, and to no other scheme. Must never know what is
- * sent.
+ * The rules for redirects: an allowed one stays at the same host, uses http or https,
+ * and does not lead from https to http.
  */
 #include "net/redirect.h"
 
@@ -17,7 +16,7 @@ bool redirect_is(unsigned status)
 	return (status >= 301 && status <= 303) || status == 307 || status == 308;
 }
 
-/* http and https alone: what url_parse() takes beyond them is for people */
+/* Accepts only http and https; url_parse() also accepts ws and wss, for the configuration. */
 static bool parse(const char *text, struct url *ret)
 {
 	return (strncasecmp(text, "http://", 7) == 0 || strncasecmp(text, "https://", 8) == 0) &&
@@ -43,26 +42,26 @@ static bool is_same_host(const struct url *a, const struct url *b)
 	return strcasecmp(a->host, b->host) == 0;
 }
 
-/* NULL: nothing speaks against it */
+/* Why the redirect is not followed; NULL: it is allowed. */
 static const char *objection(enum http_redirects policy, const struct url *from,
 			     const struct url *to, unsigned status, unsigned hops)
 {
 	if (policy == HTTP_REDIRECTS_NEVER)
 		return "redirects are not followed";
 	if (status == 303)
-		return "nothing can be sent there, for 303 asks for a GET";
+		return "303 asks for a GET, which cannot carry the request";
 	if (from->secure && !to->secure)
-		return "that is not encrypted";
+		return "the new address is not encrypted";
 	if (!is_same_host(from, to))
-		return "that is another host, to which no credential is sent";
-	return hops >= REDIRECTS_MAX ? "that is one time too many" : NULL;
+		return "this is another host, to which no credential is sent";
+	return hops >= REDIRECTS_MAX ? "too many redirects" : NULL;
 }
 
 bool redirect_allowed(enum http_redirects policy, const char *from, const char *to, unsigned status,
 		      unsigned hops, char *why, size_t why_size)
 {
 	CLEANUP(url_fini) struct url a = {0}, b = {0};
-	const char *against = "that is no http or https address";
+	const char *against = "this is not an http or https URL";
 	char name[128];
 
 	if (parse(from, &a) && parse(to, &b))

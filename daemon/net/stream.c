@@ -1,13 +1,12 @@
 /*
- * Owns one connection that libcurl made with CURLOPT_CONNECT_ONLY, and the watch
- * on it. Guarantees that it is closed when the stream is freed. Must never know
- * what the bytes mean.
+ * Owns one connection that libcurl made with CURLOPT_CONNECT_ONLY, and the watch on
+ * it. Freeing the stream closes the connection.
  *
- * The transfer stays in the CURLM after the connect, for only there can
- * curl_easy_send() and curl_easy_recv() find the connection. The first bytes are
- * written in the very callback that reports the connect: the first use marks the
- * connection as busy, and an idle one might be closed as too old on behalf of
- * another transfer (prune_dead_connections in libcurl's lib/url.c).
+ * The transfer stays in the CURLM after the connect, because curl_easy_send() and
+ * curl_easy_recv() find the connection only there. The first bytes must be written
+ * in the callback that reports the connect: the first use marks the connection as
+ * busy, and another transfer could close an idle one as too old
+ * (prune_dead_connections in libcurl's lib/url.c).
  */
 #include "net/stream.h"
 
@@ -22,7 +21,7 @@ struct stream {
 	struct curl_transfer transfer;
 	struct loop_watch *watch;        /* once connected */
 	struct stream_events events;
-	char error[CURL_ERROR_SIZE];     /* written by curl */
+	char error[CURL_ERROR_SIZE];     /* written by libcurl */
 	char reason[CURL_ERROR_SIZE];
 };
 
@@ -102,30 +101,30 @@ static void on_connected(void *ctx, CURLcode code)
 	curl_socket_t fd = CURL_SOCKET_BAD;
 
 	if (code) {
-		http_client_complete(s->transfer.easy, code, s->error);
+		http_client_describe_failure(s->transfer.easy, code, s->error);
 		over(s, s->error);
 	} else if (curl_easy_getinfo(s->transfer.easy, CURLINFO_ACTIVESOCKET, &fd) ||
 		   loop_watch_new(s->loop, fd, 0, on_ready, s, &s->watch)) {
 		over(s, "out of memory");
 	}
-	/* what an address said that was not the last one tried */
+	/* libcurl may have written the error of an address before the one that succeeded */
 	s->error[0] = 0;
 	s->events.connected(s->events.ctx, s->reason[0] ? s->reason : NULL);
 }
 
-/* Before the stream is open, headers are those of a proxy. */
+/* Headers received before the stream is connected come from a proxy. */
 static size_t on_header(char *data, size_t size, size_t n, void *ctx)
 {
-	return http_client_refused(ctx, data) ? 0 : size * n;
+	return http_client_is_proxy_refusal(ctx, data) ? 0 : size * n;
 }
 
 static bool set_options(struct stream *s, CURL *easy, const char *url)
 {
 	return !curl_easy_setopt(easy, CURLOPT_URL, url) &&
 	       !curl_easy_setopt(easy, CURLOPT_CONNECT_ONLY, 1L) &&
-	       /* else TLS would agree on HTTP/2 */
+	       /* otherwise TLS would negotiate HTTP/2 */
 	       !curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) &&
-	       /* a proxy must not take our bytes for requests to itself */
+	       /* otherwise an HTTP proxy would interpret the bytes as requests to itself */
 	       !curl_easy_setopt(easy, CURLOPT_HTTPPROXYTUNNEL, 1L) &&
 	       !curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header) &&
 	       !curl_easy_setopt(easy, CURLOPT_HEADERDATA, easy) &&

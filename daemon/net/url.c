@@ -1,7 +1,6 @@
 /*
- * Owns the pieces of one URL. Guarantees that what it gives out contains no
- * blank, no control character and no credentials, so that it may be written into
- * a request and into a log. Must never know what is requested.
+ * Parses and combines URLs. No part of an accepted URL contains a blank, a control
+ * character or credentials, so it may be written into a request and into a log.
  */
 #include "net/url.h"
 
@@ -29,13 +28,13 @@ const char *url_fault_text(int fault)
 {
 	switch (fault) {
 	case URL_E_SYNTAX:
-		return "is no URL";
+		return "is not a URL";
 	case URL_E_SCHEME:
 		return "must begin with http://, https://, ws:// or wss://";
 	case URL_E_CREDENTIALS:
-		return "must not contain a user or password: put the header into a file";
+		return "must not contain a user or password; use the option credential instead";
 	case URL_E_RELATIVE:
-		return "must be a URL or a path, and no path begins with \"//\"";
+		return "must be a URL or a path that does not begin with \"//\"";
 	}
 	return "is not usable";
 }
@@ -64,8 +63,8 @@ static void freep(char **s)
 	free(*s);
 }
 
-/* scheme of curl's own, and the text with it: "ws://x" -> "http://x" */
-static int dialled(const char *text, struct url *u)
+/* Replaces the scheme by one that libcurl supports: "ws://x" -> "http://x". */
+static int set_http(const char *text, struct url *u)
 {
 	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
 		size_t n = strlen(schemes[i].prefix);
@@ -82,8 +81,8 @@ static int dialled(const char *text, struct url *u)
 	return URL_E_SCHEME;
 }
 
-/* the part, or NULL in *ret when the URL has none */
-static int part(CURLU *h, CURLUPart what, unsigned flags, char **ret)
+/* Gets a part of the URL; *ret is NULL if there is none. 0 or -ENOMEM. */
+static int get_part(CURLU *h, CURLUPart what, unsigned flags, char **ret)
 {
 	CURLUcode r = curl_url_get(h, what, ret, flags);
 
@@ -94,7 +93,7 @@ static int part(CURLU *h, CURLUPart what, unsigned flags, char **ret)
 	return 0;
 }
 
-/* without the brackets of an IPv6 address */
+/* Copies the host without the brackets of an IPv6 address. */
 static char *bare_host(const char *host)
 {
 	size_t n = strlen(host);
@@ -104,15 +103,15 @@ static char *bare_host(const char *host)
 	return strdup(host);
 }
 
-static int take_apart(CURLU *h, struct url *u)
+static int split(CURLU *h, struct url *u)
 {
 	CLEANUP(curl_stringp) char *user = NULL, *password = NULL;
 	CLEANUP(curl_stringp) char *host = NULL, *port = NULL, *path = NULL, *query = NULL;
 
-	if (part(h, CURLUPART_USER, 0, &user) || part(h, CURLUPART_PASSWORD, 0, &password) ||
-	    part(h, CURLUPART_HOST, 0, &host) || part(h, CURLUPART_PATH, 0, &path) ||
-	    part(h, CURLUPART_PORT, CURLU_NO_DEFAULT_PORT, &port) ||
-	    part(h, CURLUPART_QUERY, 0, &query))
+	if (get_part(h, CURLUPART_USER, 0, &user) || get_part(h, CURLUPART_PASSWORD, 0, &password) ||
+	    get_part(h, CURLUPART_HOST, 0, &host) || get_part(h, CURLUPART_PATH, 0, &path) ||
+	    get_part(h, CURLUPART_PORT, CURLU_NO_DEFAULT_PORT, &port) ||
+	    get_part(h, CURLUPART_QUERY, 0, &query))
 		return -ENOMEM;
 	if (user || password)
 		return URL_E_CREDENTIALS;
@@ -143,7 +142,7 @@ bool url_is_local(const struct url *u)
 		return ntohl(four.s_addr) >> 24 == 127;
 	if (inet_pton(AF_INET6, u->host, &six) == 1)
 		return IN6_IS_ADDR_LOOPBACK(&six);
-	/* libcurl asks no name server for it */
+	/* libcurl resolves this name itself, without a name server */
 	return strcasecmp(u->host, "localhost") == 0;
 }
 
@@ -153,10 +152,10 @@ int url_parse(const char *text, struct url *ret)
 	CLEANUP(url_fini) struct url u = {0};
 	int r;
 
-	/* anything else must come percent-encoded */
+	/* other characters must be percent-encoded */
 	if (!is_printable(text))
 		return URL_E_SYNTAX;
-	r = dialled(text, &u);
+	r = set_http(text, &u);
 	if (r)
 		return r;
 	h = curl_url();
@@ -164,7 +163,7 @@ int url_parse(const char *text, struct url *ret)
 		return -ENOMEM;
 	if (curl_url_set(h, CURLUPART_URL, u.http, 0))
 		return URL_E_SYNTAX;
-	r = take_apart(h, &u);
+	r = split(h, &u);
 	if (r)
 		return r;
 	*ret = u;
@@ -172,9 +171,9 @@ int url_parse(const char *text, struct url *ret)
 	return 0;
 }
 
-/* ---- relative to another ---- */
+/* ---- URLs relative to a base ---- */
 
-/* The handle as one text, taken apart. */
+/* Parses the combined URL. */
 static int finish(CURLU *h, struct url *ret)
 {
 	CLEANUP(curl_stringp) char *text = NULL;
@@ -192,12 +191,12 @@ static int set(CURLU *h, CURLUPart what, const char *text)
 	return r == CURLUE_OUT_OF_MEMORY ? -ENOMEM : r ? URL_E_SYNTAX : 0;
 }
 
-/* One "/" and `segment` go behind the path. */
+/* Appends "/" and `segment` to the path; no second "/" if the path ends in one. */
 static int extend(CURLU *h, const char *segment)
 {
 	CLEANUP(curl_stringp) char *path = NULL;
 	CLEANUP(freep) char *longer = NULL;
-	int r = part(h, CURLUPART_PATH, 0, &path);
+	int r = get_part(h, CURLUPART_PATH, 0, &path);
 	size_t n = path ? strlen(path) : 0;
 
 	if (r)
@@ -211,7 +210,7 @@ static int extend(CURLU *h, const char *segment)
 	return set(h, CURLUPART_PATH, longer);
 }
 
-/* The handle of `base`, without what is never sent. */
+/* Makes a handle for `base` without its fragment, which is never sent. */
 static int open_base(const struct url *base, CURLU **ret)
 {
 	CURLU *h = curl_url();
@@ -250,8 +249,8 @@ int url_resolve(const struct url *base, const char *text, struct url *ret)
 		return URL_E_SYNTAX;
 	r = open_base(base, &h);
 	if (r == 0)
-		r = part(h, CURLUPART_QUERY, 0, &query);
-	/* as a link on a page that lies in the directory of `base` */
+		r = get_part(h, CURLUPART_QUERY, 0, &query);
+	/* treat the path of `base` as a directory */
 	if (r == 0 && text[0] != '?')
 		r = extend(h, "");
 	if (r == 0)

@@ -189,7 +189,7 @@ int transport_longpoll_new(const struct transport_parts *parts,
 		if (r)
 			return r;
 		http_post_stream(l->lanes[i].post, on_ready);
-		http_post_on_heard(l->lanes[i].post, on_heard);
+		http_post_on_activity(l->lanes[i].post, on_heard);
 	}
 	*ret = &TAKE(l)->transport;
 	return 0;

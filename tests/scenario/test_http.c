@@ -116,7 +116,7 @@ static void a_jar_that_cannot_be(void **state)
 	fake_command(w->fake, "rule type=handshake header \"Set-Cookie: route=x; Max-Age=1000\"");
 	world_start(w);
 	assert_works(w);
-	assert_true(world_log_has(w, "the cookie-jar cannot be written into its directory"));
+	assert_true(world_log_has(w, "the directory of the cookie-jar is not writable"));
 	assert_true(world_log_has(w, "the handshake is sent without the cookies of this file"));
 	world_free(w);
 }
@@ -144,8 +144,8 @@ static void rejected_redirects(void **state)
 	static const struct { const char *lines, *to, *reason; } rows[] = {
 		{"", "/elsewhere", "redirects are not followed"},
 		{"redirects = same-host\n", "http://localhost/", "another host"},
-		{"redirects = same-host\n", "file:///etc/passwd", "no http or https address"},
-		{"redirects = same-host\n", "/cometd", "one time too many"},
+		{"redirects = same-host\n", "file:///etc/passwd", "not an http or https URL"},
+		{"redirects = same-host\n", "/cometd", "too many redirects"},
 	};
 
 	(void)state;

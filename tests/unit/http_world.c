@@ -101,7 +101,7 @@ void assert_failed(struct world *w, enum http_outcome outcome, const char *reaso
 	until_done(w);
 	assert_int_equal(w->result.outcome, outcome);
 	if (!strstr(w->reason, reason))
-		fail_msg("\"%s\" does not say \"%s\"", w->reason, reason);
+		fail_msg("\"%s\" does not contain \"%s\"", w->reason, reason);
 }
 
 /* --- files --- */

@@ -1,5 +1,5 @@
 /*
- * io/cookie_jar: what is kept and what is not, a file that is broken in every way
+ * net/cookie_jar: what is kept and what is not, a file that is broken in every way
  * and one that cannot be written, and presets that change under a running session.
  */
 #include "base/clock.h"
@@ -89,7 +89,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* as a daemon that starts */
+/* Loads the cookies, like a starting daemon. */
 static void start(struct world *w)
 {
 	struct http_options o;
@@ -238,7 +238,7 @@ static void test_written_when_changed(void **state)
 	cookie_jar_touch(w->jar);
 	pass(w, 1000);
 	assert_int_equal(access(w->path, F_OK), -1);
-	/* the last one gone is a change */
+	/* the removal of the last cookie is a change */
 	take(w, "a=; Max-Age=0");
 	stop(w);
 	assert_file(w->path, HEADING, true);
@@ -293,7 +293,7 @@ static void test_broken_lines(void **state)
 		w->lines = 0;
 		start(w);
 		assert_sent(w, "good=1");
-		if (w->lines != 1 || !strstr(w->log, "has lines that are not cookies") ||
+		if (w->lines != 1 || !strstr(w->log, "ignoring lines of the cookie-jar") ||
 		    !strstr(w->log, w->path) || !strstr(w->log, "server=demo"))
 			fail_msg("line %zu: %u: %s", i, w->lines, w->log);
 		stop(w);
@@ -308,7 +308,7 @@ static void test_no_jar(void **state)
 
 	assert_non_null(large);
 	w->options.path = w->path;
-	/* none yet is no matter */
+	/* a missing file is not an error */
 	start(w);
 	assert_int_equal(w->lines, 0);
 	stop(w);
@@ -361,7 +361,7 @@ static void test_no_directory(void **state)
 	w->options.path = path;
 	start(w);
 	assert_int_equal(w->lines, 1);
-	assert_non_null(strstr(w->log, "cannot be written into its directory"));
+	assert_non_null(strstr(w->log, "the directory of the cookie-jar is not writable"));
 	assert_non_null(strstr(w->log, strerror(ENOENT)));
 	take(w, "a=1; Max-Age=1000");
 	stop(w);
@@ -401,12 +401,12 @@ static void test_presets(void **state)
 	put(w->file, "# comment\n\nc=s3cret3\r\nd=4; Path=/cometd\n");
 	start(w);
 	assert_sent(w, "a=1; c=s3cret3; d=4");
-	/* the server's own take their place, and a new handshake does not undo that */
+	/* cookies of the server replace the presets, and a new handshake does not undo that */
 	take(w, "a=5; Path=/");
 	take(w, "c=6; Path=/");
 	cookie_jar_preset(w->jar);
 	assert_sent(w, "a=5; c=6; d=4");
-	/* but a renewed file does */
+	/* a changed file sets the presets again */
 	put(w->file, "c=7");
 	cookie_jar_preset(w->jar);
 	assert_sent(w, "a=5; c=7; d=4");
@@ -427,7 +427,7 @@ static void test_bad_preset_file(void **state)
 	put(w->file, "no cookie s3cret\na=1\nb=2; Domain=s3cret\n");
 	cookie_jar_preset(w->jar);
 	assert_int_equal(w->lines, 2);
-	assert_non_null(strstr(w->log, "no \"NAME=VALUE\""));
+	assert_non_null(strstr(w->log, "not \"NAME=VALUE\""));
 	assert_sent(w, "a=1");
 }
 
@@ -477,7 +477,7 @@ static void test_each_allocation(void **state)
 	}
 }
 
-/* each for nothing */
+/* All functions accept NULL. */
 static void test_null(void **state)
 {
 	(void)state;

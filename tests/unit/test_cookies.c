@@ -1,5 +1,5 @@
 /*
- * io/cookies: which cookies go to which address, and which are not taken. A row
+ * net/cookies: which cookies go to which address, and which are not taken. A row
  * is a conversation: headers taken from one address, then what another one gets.
  */
 #include "net/cookies.h"

@@ -1,5 +1,5 @@
 /*
- * io/curl_memory: what libcurl frees, or moves because it grows, is overwritten; its values survive.
+ * net/curl_memory: what libcurl frees, or moves because it grows, is overwritten; its values survive.
  */
 #include "net/curl_memory.h"
 #include "tests/unit/testing.h"

@@ -37,7 +37,7 @@ static void test_status(void **state)
 		assert_int_equal(w->result.outcome, HTTP_ANSWERED);
 		assert_int_equal(w->result.status, s);
 		assert_string_equal(w->body, s == 204 ? "" : "text");
-		/* the reader of a log wants to know where it would have led */
+		/* the reason contains the target of the redirect */
 		if (s / 100 == 3)
 			assert_non_null(strstr(w->reason, "/elsewhere: redirects are not followed"));
 		else
@@ -64,7 +64,7 @@ static void test_retry_after(void **state)
 			 "Content-Length: 0\r\n\r\n", rows[i].value);
 		wire_say(c, answer);
 		assert_answered(w, 503, "");
-		/* curl reads what is no 64-bit number as none or as the largest */
+		/* libcurl reads an invalid number as none or as the largest */
 		if (w->result.retry_after != 0 || strlen(rows[i].value) < 19)
 			assert_int_equal(w->result.retry_after, rows[i].ms);
 		start(w);
@@ -329,7 +329,7 @@ static void assert_error(struct world *w, unsigned status, const char *head, con
 	static char more[4096];
 	struct wire_conn *c;
 	char line[64];
-	size_t said = 0;
+	size_t sent = 0;
 
 	memset(more, ' ', sizeof(more));
 	start(w);
@@ -341,9 +341,9 @@ static void assert_error(struct world *w, unsigned status, const char *head, con
 	wire_say(c, begin);
 	while (*begin && !w->done && !wire_is_gone(c)) {
 		wire_say_bytes(c, more, sizeof(more));
-		said += sizeof(more);
+		sent += sizeof(more);
 		assert_int_equal(loop_turn(w->loop, false), 0);
-		assert_in_range(said, 0, 8u << 20);
+		assert_in_range(sent, 0, 8u << 20);
 	}
 	until_done(w);
 	assert_int_equal(w->result.outcome, HTTP_ANSWERED);

@@ -14,7 +14,7 @@
 #define CHUNKED OK_HEAD "Transfer-Encoding: chunked\r\n\r\n"
 #define GOOD "Content-Length: 2\r\n\r\n[]"
 
-/* what one request came to, whose answer is this to its end */
+/* Sends one request, whose complete answer is this, and returns the outcome. */
 static void answer(struct world *w, const char *text)
 {
 	struct wire_conn *c;
@@ -121,7 +121,7 @@ static void waste(struct world *w, const char *head, struct slice begin, struct 
 {
 	struct wire_conn *c;
 	char piece[4096];
-	size_t said = 0;
+	size_t sent = 0;
 
 	for (size_t i = 0; i < sizeof(piece) / more.n * more.n; i++)
 		piece[i] = more.p[i % more.n];
@@ -132,9 +132,9 @@ static void waste(struct world *w, const char *head, struct slice begin, struct 
 	wire_say_bytes(c, begin.p, begin.n);
 	while (!w->done && !wire_is_gone(c)) {
 		wire_say_bytes(c, piece, sizeof(piece) / more.n * more.n);
-		said += sizeof(piece);
+		sent += sizeof(piece);
 		assert_int_equal(loop_turn(w->loop, false), 0);
-		assert_in_range(said, 0, 32u << 20);
+		assert_in_range(sent, 0, 32u << 20);
 	}
 	until_done(w);
 	wire_close(c);

@@ -96,7 +96,7 @@ static void test_header_file(void **state)
 	/* an invalid header is never sent, and the secret in it never logged */
 	write_file(path, "X: 1\nBearer three\n");
 	assert_int_equal(http_post_start(w->post, wire_url(w->wire, "http", "/"), SLICE("[]")), -EINVAL);
-	assert_non_null(strstr(http_post_reason(w->post), ":2: no header"));
+	assert_non_null(strstr(http_post_reason(w->post), ":2: this is not a header"));
 	assert_null(strstr(http_post_reason(w->post), "three"));
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(http_post_start(w->post, wire_url(w->wire, "http", "/"), SLICE("[]")), -ENOENT);
@@ -257,7 +257,7 @@ static void test_abort(void **state)
 	http_post_abort(w->post);
 	wire_settle(w->loop);
 	assert_int_equal(w->dones, 0);
-	/* and it is as good as new, with nothing left of the cut answer */
+	/* the post can be used again, and nothing is left of the truncated answer */
 	start(w);
 	c = wire_accept(w->wire);
 	wire_request(c);

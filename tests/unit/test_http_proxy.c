@@ -57,7 +57,7 @@ static void test_proxy(void **state)
 	assert_non_null(strstr(wire_request(c), "POST /cometd HTTP/1.1\r\n"));
 }
 
-/* what the server must know is none of the proxy's business */
+/* headers for the server are not sent to the proxy */
 static void test_tunnel(void **state)
 {
 	static const char *const headers[] = {"X-Token: s3cret"};
@@ -98,7 +98,7 @@ static const struct {
 	{"http://nowhere.invalid/", "407 Who?\r\nProxy-Authenticate: Basic realm=\"x\"\r\n"
 	 "Content-Length: 6\r\n\r\n<html>", HTTP_ANSWERED, 407, "the proxy answered 407"},
 	{"http://nowhere.invalid/", "502 Bad\r\nContent-Length: 6\r\n\r\n<html>", HTTP_ANSWERED, 502,
-	 "HTTP status 502 of the server or of its proxy"},
+	 "HTTP status 502 from the server or its proxy"},
 	{"http://nowhere.invalid/", "401 Who?\r\nContent-Length: 0\r\n\r\n", HTTP_ANSWERED, 401, ""},
 };
 
@@ -223,7 +223,7 @@ static void test_login(void **state)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		write_file(path, bad[i]);
 		assert_int_equal(http_post_start(w->post, "http://x.invalid/", SLICE("[]")), -EINVAL);
-		assert_non_null(strstr(http_post_reason(w->post), "no user:password"));
+		assert_non_null(strstr(http_post_reason(w->post), "the first line is not \"user:password\""));
 		assert_null(strstr(http_post_reason(w->post), "hunter2"));
 	}
 	unlink(path);
@@ -258,7 +258,7 @@ static void test_https_proxy(void **state)
 	make_certificates();
 	use_tls(w, "good");
 	use_proxy(w, "https");
-	/* the server's authority, and no checking of the server, are not for the proxy */
+	/* tls-ca and tls-insecure do not apply to the proxy */
 	w->options.ca_file = pem("good");
 	w->options.insecure = true;
 	make(w);
@@ -292,7 +292,7 @@ static void test_proxy_fault(void **state)
 		{"https://u@proxy:1", "proxy-credential-file"},
 		{"http://proxy:1/x", "end after the port"}, {"http://proxy:1?x", "end after"},
 		{"http://proxy", "name the port"}, {"https://proxy/", "name the port"},
-		{"http://[::1]", "name the port"}, {"http://:1", "is no URL"}, {"http://x:y", "is no URL"},
+		{"http://[::1]", "name the port"}, {"http://:1", "is not a URL"}, {"http://x:y", "is not a URL"},
 	};
 
 	(void)state;
@@ -331,7 +331,7 @@ static void test_no_proxy_valid(void **state)
 	assert_false(http_no_proxy_valid(large, why, sizeof(why)));
 }
 
-/* what is allowed there is understood: the request comes straight */
+/* libcurl understands each accepted form: the request does not use the proxy */
 static void test_no_proxy_works(void **state)
 {
 	static const struct { const char *list, *url; bool direct; } rows[] = {

@@ -33,7 +33,7 @@ static const struct {
 	{NEVER, "http://h/a", "http://h/b", 307, 0, "leads to http://h/b: redirects are not followed"},
 	{NEVER, "http://h/a", "http://h/b?token=s3cret", 307, 0, "leads to http://h/b: redirects"},
 	{SAME, "http://h/a", "http://h/b", 303, 0, "GET"},
-	{SAME, "http://h/a", "http://h/b", 302, 5, "one time too many"},
+	{SAME, "http://h/a", "http://h/b", 302, 5, "too many redirects"},
 	{SAME, "http://h/a", "http://other/a", 307, 0, "another host"},
 	{SAME, "http://h/a", "http://h.evil.example/a", 307, 0, "another host"},
 	{SAME, "http://h/a", "http://h:8080/a", 307, 0, "another host"},
@@ -41,14 +41,14 @@ static const struct {
 	{SAME, "http://h/a", "https://other/a", 307, 0, "another host"},
 	{SAME, "https://h/a", "http://h/a", 307, 0, "not encrypted"},
 	{SAME, "https://h/a", "http://other/a", 307, 0, "not encrypted"},
-	{SAME, "http://h/a", "file:///etc/passwd", 307, 0, "no http or https address"},
-	{SAME, "http://h/a", "gopher://h/x", 307, 0, "no http or https address"},
-	{SAME, "http://h/a", "ws://h/x", 307, 0, "no http or https address"},
-	{SAME, "http://h/a", "http://me:s3cret@h/x", 307, 0, "no http or https address"},
-	{SAME, "http://h/a", "http://h@other/x", 307, 0, "no http or https address"},
-	{SAME, "http://h/a", "http://", 307, 0, "no http or https address"},
-	{SAME, "http://h/a", "http://h/\r\nX: s3cret", 307, 0, "no http or https address"},
-	{SAME, "http://h/a", "", 307, 0, "no http or https address"},
+	{SAME, "http://h/a", "file:///etc/passwd", 307, 0, "not an http or https URL"},
+	{SAME, "http://h/a", "gopher://h/x", 307, 0, "not an http or https URL"},
+	{SAME, "http://h/a", "ws://h/x", 307, 0, "not an http or https URL"},
+	{SAME, "http://h/a", "http://me:s3cret@h/x", 307, 0, "not an http or https URL"},
+	{SAME, "http://h/a", "http://h@other/x", 307, 0, "not an http or https URL"},
+	{SAME, "http://h/a", "http://", 307, 0, "not an http or https URL"},
+	{SAME, "http://h/a", "http://h/\r\nX: s3cret", 307, 0, "not an http or https URL"},
+	{SAME, "http://h/a", "", 307, 0, "not an http or https URL"},
 };
 
 static void test_rules(void **state)
@@ -152,8 +152,8 @@ static void test_refused(void **state)
 	assert_refused(w, 307, "/x", "redirects are not followed");
 	w->options.redirects = SAME;
 	assert_refused(w, 307, other, "another host");
-	assert_refused(w, 302, "file:///etc/passwd", "no http or https address");
-	assert_refused(w, 302, "ftp://127.0.0.1/", "no http or https address");
+	assert_refused(w, 302, "file:///etc/passwd", "not an http or https URL");
+	assert_refused(w, 302, "ftp://127.0.0.1/", "not an http or https URL");
 	assert_refused(w, 302, "//localhost/", "another host");
 	assert_refused(w, 303, "/x", "GET");
 	/* 300 and 304 are answers like any other; so is one that names no place */
@@ -175,7 +175,7 @@ static void test_loop(void **state)
 		assert_false(w->done);
 	}
 	say_redirect(c, 302, "/cometd");
-	assert_failed(w, HTTP_ANSWERED, "one time too many");
+	assert_failed(w, HTTP_ANSWERED, "too many redirects");
 	/* the count starts again */
 	start(w);
 	wire_request(c);

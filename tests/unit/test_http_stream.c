@@ -157,24 +157,24 @@ static void test_not_pulled(void **state)
 	static char text[1u << 20];
 	struct world *w = *state;
 	struct wire_conn *c;
-	size_t said = 0, bytes = mallinfo2().uordblks;
+	size_t sent = 0, bytes = mallinfo2().uordblks;
 
 	memset(text, 'x', sizeof(text));
 	begin_stream(w);
 	c = ask(w);
 	got.hold = true;
 	wire_say(c, OK_HEAD "\r\n");
-	while (said < (64u << 20) && wire_has_said(c)) {
+	while (sent < (64u << 20) && wire_has_said(c)) {
 		wire_say_bytes(c, text, sizeof(text));
-		said += sizeof(text);
+		sent += sizeof(text);
 		wire_settle(w->loop);
 	}
-	assert_in_range(said, 1, 32u << 20);
+	assert_in_range(sent, 1, 32u << 20);
 	assert_true(http_post_holds(w->post));
 	assert_in_range(mallinfo2().uordblks, 0, bytes + (4u << 20));
 	got.hold = false;
 	pull(w);
-	while (got.total < said)
+	while (got.total < sent)
 		turn(w);
 	assert_false(got.done);
 	/* again, and it ends while nothing is pulled: what is held comes before the end */
@@ -187,7 +187,7 @@ static void test_not_pulled(void **state)
 	pull(w);
 	until_end(w);
 	assert_int_equal(got.result.outcome, HTTP_ANSWERED);
-	assert_int_equal(got.total, said + 300000);
+	assert_int_equal(got.total, sent + 300000);
 }
 
 static void test_abort(void **state)

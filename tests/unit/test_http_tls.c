@@ -1,5 +1,5 @@
 /*
- * TLS under a request: whom we believe, who we are, pins, and the oldest version.
+ * TLS of a request: trusted certificates, client certificates, pins, and the oldest version.
  */
 #include "net/http_post.h"
 #include "tests/unit/http_world.h"
@@ -93,7 +93,7 @@ static void assert_not_served(struct world *w, const char *reason)
 	until_done(w);
 	assert_int_not_equal(w->result.outcome, HTTP_ANSWERED);
 	if (!strstr(w->reason, reason))
-		fail_msg("\"%s\" does not say \"%s\"", w->reason, reason);
+		fail_msg("\"%s\" does not contain \"%s\"", w->reason, reason);
 	unmake(w);
 	c = wire_accept(w->wire);
 	wire_gone(c);

@@ -1,6 +1,6 @@
 /*
- * io/mask: secrets are found whole, in part and between escapes; what is left is
- * the text that it was. io/form: what is encoded, and that nothing becomes a field.
+ * net/mask: secrets are found whole, in part and between escapes; what is left is
+ * the text that it was. net/form: what is encoded, and that nothing becomes a field.
  */
 #include "net/form.h"
 #include "net/mask.h"
@@ -67,7 +67,7 @@ static void texts(void **state)
 		assert_masked(cases[i].text, cases[i].masked);
 }
 
-/* the same secret, as others write it; whatever is overwritten, escapes go whole */
+/* the same secret in other encodings; an escape is overwritten completely */
 static void encodings(void **state)
 {
 	static const struct {
@@ -77,7 +77,7 @@ static void encodings(void **state)
 		/* JSON */
 		{"is p\\u00e4ss\\/w \\\"\\u002b9\\\\-k.", "is **************************."},
 		{"p\\u00E4ss/w \\u00229", "******************9"},
-		/* percent-encoded, by one who likes capitals and by one who does not */
+		/* percent-encoded, with upper and lower case digits */
 		{"p%C3%A4ss%2Fw%20%22%2B9%5C-k", "****************************"},
 		{"=p%c3%a4ss%2fw+%22%2b9%5c%2dk&", "=****************************&"},
 		/* base64url */
@@ -121,7 +121,7 @@ static void short_ones(void **state)
 	/* in these nearly all is no secret */
 	assert_int_equal(mask_add_json(m, SLICE("{\"x\":\"host\"}")), 0);
 	assert_int_equal(mask_add_cookie(m, SLICE("host; Path=/abcdefghi")), 0);
-	/* what counts is the length of what is meant */
+	/* the decoded length counts */
 	assert_int_equal(mask_add_json(m, SLICE("{\"x\":\"\\u0068ost\",\"y\":\"%68%6f%73%74\"}")), 0);
 	assert_int_equal(mask_add_cookie(m, SLICE("%68%6f%73%74")), 0);
 	assert_int_equal(mask_add(m, SLICE("as tiger-lil")), 0);
@@ -133,7 +133,7 @@ static void logins(void **state)
 {
 	(void)state;
 	assert_int_equal(mask_add_login(m, SLICE("administrator:cat:9")), 0);
-	/* the user is no secret, and beside it a short password is found in any place */
+	/* the user is not a secret; next to it a short password is found anywhere */
 	assert_masked("administrator", "administrator");
 	assert_masked("is cat:9 of xadministrator:cat:9x", "is ***** of xadminis************x");
 	/* base64 of both */
@@ -143,7 +143,7 @@ static void logins(void **state)
 	assert_masked("who is nobody", "who is nobody");
 }
 
-/* however many cookies a server sets, they push out no other secret */
+/* any number of cookies does not displace other secrets */
 static void cookies(void **state)
 {
 	char value[64];
@@ -197,7 +197,7 @@ static void messages(void **state)
 		 "[{\"error\":\"403::************\",\"successful\":false}]"},
 		{"{\"ext\":{\"x\":[\"abcdefghijkl\"]},\"channel\":\"/meta/disconnect\"}",
 		 "{\"ext\":{\"x\":[\"************\"]},\"channel\":\"/meta/disconnect\"}"},
-		/* an event is not ours; the message beside it is */
+		/* an event is not masked; the message next to it is */
 		{"[{\"data\":\"abcdefghijkl\"},{\"successful\":true,\"x\":\"abcdefghijkl\"}]",
 		 "[{\"data\":\"abcdefghijkl\"},{\"successful\":true,\"x\":\"************\"}]"},
 		{"[{\"data\":\"abcdefghijkl\",\"successful\":false}]",
@@ -285,7 +285,7 @@ static void forms(void **state)
 	buf_fini(&out);
 }
 
-/* what one unit of a text is, how long, and what it means */
+/* units of a text: length and decoded bytes */
 static void units(void **state)
 {
 	static const struct {

@@ -1,4 +1,4 @@
-/* io/url: addresses taken apart, and those refused. */
+/* net/url: addresses taken apart, and those refused. */
 #include "net/url.h"
 #include "tests/unit/testing.h"
 
