@@ -1,7 +1,6 @@
 /*
- * Owns the forms in which a credential comes and goes. Guarantees that what is no
- * header never becomes one, and that no fault it tells repeats a secret. Must
- * never know where an answer came from.
+ * Parses answers and makes headers. A header is always valid, and no error text
+ * contains a part of the secret.
  */
 #include "auth/answer.h"
 
@@ -34,7 +33,7 @@ static struct slice trim(struct slice s)
 	return s;
 }
 
-static const char *keep(struct slice s, struct auth_secret *ret)
+static const char *copy_secret(struct slice s, struct auth_secret *ret)
 {
 	if (s.n == 0)
 		return "it is empty";
@@ -51,7 +50,7 @@ static const char *keep(struct slice s, struct auth_secret *ret)
 
 /* --- JSON --- */
 
-/* a number, or one in quotation marks, as some servers write it */
+/* Accepts a number, also in quotation marks, as some servers send it. */
 static uint64_t lifetime_of(struct json_value v)
 {
 	double s;
@@ -65,7 +64,7 @@ static uint64_t lifetime_of(struct json_value v)
 	return (uint64_t)((s < LIFETIME_MAX_S ? s : LIFETIME_MAX_S) * 1000);
 }
 
-static const char *keep_token(const struct json_value *v, struct auth_secret *ret)
+static const char *copy_token(const struct json_value *v, struct auth_secret *ret)
 {
 	const char *fault = "out of memory";
 	CLEANUP(buf_fini) struct buf scratch;
@@ -75,7 +74,7 @@ static const char *keep_token(const struct json_value *v, struct auth_secret *re
 	if (v->raw.n > AUTH_SECRET_MAX)
 		return "it is too long";
 	if (json_text(v, &scratch, &token) == 0)
-		fault = keep(token, ret);
+		fault = copy_secret(token, ret);
 	return fault;
 }
 
@@ -91,25 +90,25 @@ static const char *parse_object(struct slice text, struct auth_secret *ret)
 	if (token->kind != JSON_STRING)
 		return "the JSON has no \"token\" and no \"access_token\"";
 	ret->lifetime = lifetime_of(fields[2].value);
-	return keep_token(token, ret);
+	return copy_token(token, ret);
 }
 
 const char *auth_answer_parse(struct slice text, struct auth_secret *ret)
 {
 	text = trim(text);
 	ret->lifetime = 0;
-	return text.n && text.p[0] == '{' ? parse_object(text, ret) : keep(text, ret);
+	return text.n && text.p[0] == '{' ? parse_object(text, ret) : copy_secret(text, ret);
 }
 
 const char *auth_answer_line(struct slice text, struct auth_secret *ret)
 {
 	ret->lifetime = 0;
-	return keep(trim(text), ret);
+	return copy_secret(trim(text), ret);
 }
 
-/* --- of a token server --- */
+/* --- answers of a token server --- */
 
-/* "Bearer", and "BearerToken" of some */
+/* Also accepts "BearerToken", which some servers send. */
 static bool is_bearer(const struct json_value *type)
 {
 	return type->kind == JSON_STRING && strncasecmp(type->raw.p + 1, "bearer", 6) == 0;
@@ -128,11 +127,11 @@ const char *auth_answer_token(struct slice text, struct auth_secret *access,
 	if (fields[0].value.kind != JSON_STRING)
 		return "it has no \"access_token\"";
 	if (fields[2].value.kind != JSON_ABSENT && !is_bearer(&fields[2].value))
-		return "its token is of another type than Bearer";
+		return "its \"token_type\" is not \"Bearer\"";
 	access->lifetime = lifetime_of(fields[1].value);
-	const char *fault = keep_token(&fields[0].value, access);
+	const char *fault = copy_token(&fields[0].value, access);
 	if (!fault && fields[3].value.kind == JSON_STRING)
-		fault = keep_token(&fields[3].value, refresh);
+		fault = copy_token(&fields[3].value, refresh);
 	return fault;
 }
 
@@ -167,5 +166,5 @@ const char *auth_answer_header(enum auth_kind kind, const char *name, const stru
 		n = snprintf(to, size, "Authorization: Bearer %s", s->text);
 	if (n < 0 || (size_t)n >= size)
 		return "it is too long";
-	return http_header_valid(to) ? NULL : "no header can be made of it";
+	return http_header_valid(to) ? NULL : "it cannot be sent as a header";
 }

@@ -1,8 +1,7 @@
 /*
- * Owns the credential of one server, and when it is fetched. Guarantees one fetch
- * at a time, a pause after each that failed, and that a credential in use is
- * replaced only by another. Must never know who asks, nor look at an answer of
- * the server.
+ * Owns the credential of one server, and decides when to fetch it. There is one fetch
+ * at a time, and a pause after each failed one. A failed fetch does not remove the
+ * credential in use.
  */
 #include "auth/auth.h"
 
@@ -23,14 +22,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* a new one is fetched when a tenth of its life is left, at most so long before its end */
+/* a new one is fetched when a tenth of the lifetime is left, but at most this long before the end */
 #define EARLY_MAX_MS 300000u
 #define LINE_MAX_BYTES (AUTH_SECRET_MAX / 3 * 4 + 512)
 #define NEVER UINT64_MAX
 
 struct auth {
 	struct loop *loop;
-	char *name, *header, *path;     /* path: of a file; NULL when there is a source */
+	char *name, *header, *path;     /* path: of the file; NULL if there is a source */
 	enum auth_kind kind;
 	struct auth_source *source;
 	uint64_t lifetime;
@@ -38,36 +37,36 @@ struct auth {
 	struct jitter jitter;
 
 	struct list waiters;
-	struct loop_timer *timer;       /* the next fetch: the pause is over, or the end is near */
-	struct loop_hook hook;          /* to answer from the loop what is known at once */
-	bool starting;                  /* … and to begin a fetch */
+	struct loop_timer *timer;       /* for the next fetch: at the end of a pause, or before expiry */
+	struct loop_hook hook;          /* calls waiters, or starts a fetch, from the loop */
+	bool starting;                  /* the hook starts a fetch */
 	bool fetching;
 	bool pausing;                   /* after a failure */
 	uint64_t good_until;            /* 0: there is none, or it was rejected */
-	struct stat seen;               /* the file, when it was read last */
-	char line[LINE_MAX_BYTES];      /* empty: there never was one */
-	char made[LINE_MAX_BYTES];      /* the one being made */
-	struct auth_secret secret;      /* the one being read */
+	struct stat seen;               /* the file, when it was last read */
+	char line[LINE_MAX_BYTES];      /* the header; empty: no credential was fetched yet */
+	char made[LINE_MAX_BYTES];      /* the header being made */
+	struct auth_secret secret;      /* the secret being read */
 	char why[AUTH_WHY_MAX];
-	char told[AUTH_WHY_MAX];        /* logged last, since one was fetched */
+	char logged[AUTH_WHY_MAX];      /* the failure logged last, since the last success */
 };
 
-/* --- what a fetch came to --- */
+/* --- the result of a fetch --- */
 
-static void tell_waiters(struct auth *a, const char *why)
+static void notify_waiters(struct auth *a, const char *why)
 {
-	struct list told;
+	struct list called;
 
-	/* who is told may wait again: that one is for the next time */
-	list_init(&told);
+	/* a separate list: a waiter that waits again in its callback must not be called again now */
+	list_init(&called);
 	while (!list_empty(&a->waiters)) {
 		struct list *first = a->waiters.next;
 
 		list_remove(first);
-		list_append(&told, first);
+		list_append(&called, first);
 	}
-	while (!list_empty(&told)) {
-		struct auth_waiter *w = LIST_OF(told.next, struct auth_waiter, link);
+	while (!list_empty(&called)) {
+		struct auth_waiter *w = LIST_OF(called.next, struct auth_waiter, link);
 
 		list_remove(&w->link);
 		if (why)
@@ -76,12 +75,12 @@ static void tell_waiters(struct auth *a, const char *why)
 	}
 }
 
-/* A source that is down for a week is one line of the log. */
+/* A failure that repeats is logged only once. */
 static enum log_level level_of(struct auth *a, const char *why)
 {
-	if (strncmp(a->told, why, sizeof(a->told) - 1) == 0)
+	if (strncmp(a->logged, why, sizeof(a->logged) - 1) == 0)
 		return LOG_L_DEBUG;
-	snprintf(a->told, sizeof(a->told), "%s", why);
+	snprintf(a->logged, sizeof(a->logged), "%s", why);
 	return LOG_L_WARNING;
 }
 
@@ -97,11 +96,11 @@ static void failed(struct auth *a, const char *why, uint64_t retry_after)
 	loop_timer_at(a->timer, loop_now(a->loop) + pause);
 	log_msg(level, LOG_FIELDS({"server", slice_of(a->name)}, {"reason", slice_of(why)}),
 		"no new credential");
-	tell_waiters(a, why);
+	notify_waiters(a, why);
 }
 
-/* From now on it is the one; NULL, or why it cannot be. */
-static const char *take(struct auth *a, const struct auth_secret *s)
+/* Makes this secret the current credential. NULL, or what is wrong with it. */
+static const char *use_secret(struct auth *a, const struct auth_secret *s)
 {
 	const char *fault = auth_answer_header(a->kind, a->header, s, a->made, sizeof(a->made));
 	uint64_t life = s->lifetime ? s->lifetime : a->lifetime;
@@ -115,8 +114,8 @@ static const char *take(struct auth *a, const struct auth_secret *s)
 	return NULL;
 }
 
-/* When to fetch the next one, before this one ends; a source that says "0 seconds" is not asked
-   more often than one that fails. */
+/* When to fetch the next credential, before this one expires. A source that reports a very short lifetime is not
+   used more often than one that fails. */
 static uint64_t refresh_at(const struct auth *a)
 {
 	uint64_t now = loop_now(a->loop);
@@ -131,17 +130,17 @@ static uint64_t refresh_at(const struct auth *a)
 static void succeeded(struct auth *a)
 {
 	a->fetching = a->pausing = false;
-	a->told[0] = '\0';
+	a->logged[0] = '\0';
 	backoff_reset(&a->backoff);
 	loop_timer_at(a->timer, refresh_at(a));
 	log_msg(LOG_L_DEBUG, LOG_FIELDS({"server", slice_of(a->name)}), "a credential was fetched");
-	tell_waiters(a, NULL);
+	notify_waiters(a, NULL);
 }
 
 static void on_fetched(void *ctx, const struct auth_fetched *f)
 {
 	struct auth *a = ctx;
-	const char *fault = f->secret ? take(a, f->secret) : f->why;
+	const char *fault = f->secret ? use_secret(a, f->secret) : f->why;
 
 	if (fault)
 		failed(a, fault, f->retry_after);
@@ -157,7 +156,7 @@ static void close_fdp(int *fd)
 		close(*fd);
 }
 
-/* O_NONBLOCK: a fifo in the place of the file must not stop the daemon */
+/* O_NONBLOCK: opening a fifo would block the daemon. */
 static int read_text(struct auth *a, char *text, size_t size, size_t *ret_n)
 {
 	CLEANUP(close_fdp) int fd = open(a->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -186,7 +185,7 @@ static const char *read_file(struct auth *a)
 	if (r == 0) {
 		fault = auth_answer_parse(slice_make(text, n), &a->secret);
 		if (!fault)
-			fault = take(a, &a->secret);
+			fault = use_secret(a, &a->secret);
 	}
 	explicit_bzero(text, sizeof(text));
 	auth_secret_wipe(&a->secret);
@@ -206,7 +205,7 @@ static bool has_changed(const struct auth *a)
 /* The line of the newest credential, or NULL. */
 static const char *newest(struct auth *a)
 {
-	/* a file that is half written now is whole with the next request */
+	/* a failure is ignored: the file may be half written, and is read again with the next request */
 	if (a->path && a->line[0] && has_changed(a))
 		read_file(a);
 	return a->line[0] ? a->line : NULL;
@@ -240,7 +239,7 @@ static void on_hook(void *ctx)
 
 	if (!a->starting) {
 		if (loop_now(a->loop) < a->good_until)
-			tell_waiters(a, NULL);
+			notify_waiters(a, NULL);
 		return;
 	}
 	a->starting = false;

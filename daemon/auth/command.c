@@ -1,7 +1,6 @@
 /*
- * Owns a program that prints a credential. Guarantees that its words are
- * understood by no shell, and that what it printed, to stdout or stderr, is in no
- * complaint about it. Must never know whom the credential is for.
+ * A credential source that runs a program. The arguments are not passed through a
+ * shell. No error text contains output of the program, which may be secret.
  */
 #include "auth/source.h"
 
@@ -20,9 +19,9 @@ struct command {
 	struct auth_source source;
 	struct loop *loop;
 	uint64_t timeout;
-	char *words;                    /* what argv points into */
+	char *words;                    /* argv points into it */
 	const char *argv[WORDS_MAX + 1];
-	struct helper *helper;          /* the last one; it lives until the next fetch */
+	struct helper *helper;          /* while the program runs */
 	struct auth_secret secret;
 };
 
@@ -33,13 +32,13 @@ static void on_done(void *ctx, const struct helper_result *r)
 	char why[AUTH_WHY_MAX];
 	const char *fault = NULL;
 
-	/* stderr is not repeated: "set -x" and "curl -v" print secrets there */
+	/* does not contain stderr: "set -x" and "curl -v" print secrets there */
 	snprintf(why, sizeof(why), "%s: %s%s", c->argv[0], r->reason,
 		 r->errors.n ? "; run it by hand to see its standard error" : "");
 	if (r->outcome == HELPER_DONE)
 		fault = auth_answer_parse(r->output, &c->secret);
 	if (fault)
-		snprintf(why, sizeof(why), "what %s printed: %s", c->argv[0], fault);
+		snprintf(why, sizeof(why), "the output of %s: %s", c->argv[0], fault);
 	if (r->outcome == HELPER_DONE && !fault)
 		f.secret = &c->secret;
 	else

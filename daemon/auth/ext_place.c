@@ -1,7 +1,4 @@
-/*
- * Owns nothing. Guarantees that what is not on the path is passed on byte by byte.
- * Must never know what the text is: a secret, perhaps.
- */
+/* Everything that is not on the path is copied byte for byte. */
 #include "auth/ext_place.h"
 
 #include "protocol/json_read.h"
@@ -31,7 +28,7 @@ static int put_text(struct slice text, struct buf *out)
 	return json_write_done(&w);
 }
 
-/* The object up to where the member is to be written, a comma included; *rest is what follows. */
+/* Appends the part of the object before the member, with a comma if needed; *rest is the part after it. */
 static int put_front(struct slice object, const struct json_field *member, struct buf *out,
 		     struct slice *rest)
 {

@@ -1,4 +1,4 @@
-/* Putting one text into a JSON object, at a path of member names. Pure. */
+/* Inserts a string into a JSON object at a path of member names. Pure. */
 #ifndef AUTH_EXT_PLACE_H
 #define AUTH_EXT_PLACE_H
 
@@ -13,10 +13,10 @@
 bool ext_path_valid(const char *path);
 
 /*
- * Appends `object`, a raw JSON object or SLICE_NULL for {}, with the string `text` at `path`; members
- * that are missing on the way are made, what stood there before is replaced, all else stays as it was
- * written. 0; -EINVAL when `object` is none, says a name on the path twice, or has something else than
- * an object on the way; -EMSGSIZE; -ENOMEM. On failure `out` is as it was.
+ * Appends `object`, a raw JSON object or SLICE_NULL for {}, with the string `text` at `path`. Missing
+ * members of the path are created, an existing value is replaced, and everything else is copied unchanged.
+ * 0; -EINVAL if `object` is not an object, contains a name of the path twice, or has a value of the path that
+ * is not an object; -EMSGSIZE; -ENOMEM. On failure `out` is unchanged.
  */
 int ext_place(struct slice object, const char *path, struct slice text, struct buf *out);
 

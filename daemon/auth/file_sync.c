@@ -1,8 +1,7 @@
 /*
- * Owns a thread that does nothing but wait for a disk, and the pipe on which it says
- * how that ended. Guarantees that the thread shares no memory with anybody and calls
- * nothing but fsync(), write() and close(), so that there is nothing to lock; whoever
- * no longer wants to hear it may go. Must never know what the file is for.
+ * Starts a thread that calls fsync() and writes the result to a pipe. The thread owns
+ * its job and calls only fsync(), write(), close() and free(), so nothing needs a
+ * lock, and the struct file_sync may be freed before the thread ends.
  */
 #include "auth/file_sync.h"
 
@@ -17,13 +16,13 @@
 #include <string.h>
 #include <unistd.h>
 
-/* the thread's own */
+/* owned by the thread */
 struct job {
-	int file, directory, say;
+	int file, directory, result_out;
 };
 
 struct file_sync {
-	int hear;
+	int result_in;
 	struct loop_watch *watch;
 	void (*done)(void *ctx, int error);
 	void *ctx;
@@ -39,24 +38,25 @@ static void free_job(struct job *j)
 {
 	close_if(j->file);
 	close_if(j->directory);
-	close_if(j->say);
+	close_if(j->result_out);
 	free(j);
 }
 
 static void *run(void *ctx)
 {
 	struct job *j = ctx;
-	/* without the directory a file that was put into the place of another may be the other again */
+	/* without syncing the directory, a rename may be undone by a crash */
 	int error = fsync(j->file) || fsync(j->directory) ? -errno : 0;
 
-	/* perhaps nobody hears it any more; SIGPIPE is blocked */
-	ssize_t ignored = write(j->say, &error, sizeof(error));
+	/* fails if the reading end was closed; SIGPIPE is blocked */
+	ssize_t ignored = write(j->result_out, &error, sizeof(error));
 	(void)ignored;
 	free_job(j);
 	return NULL;
 }
 
-/* Signals are for the loop. Where there can be no thread it is done at once. */
+/* Signals are blocked in the thread, because the loop handles them. If no thread can be created, fsync() is
+   called here. */
 static void start(struct job *j)
 {
 	pthread_attr_t attributes;
@@ -85,7 +85,7 @@ static int open_directory(const char *path)
 	return fd;
 }
 
-static int open_job(const char *path, int *hear, struct job **ret)
+static int open_job(const char *path, int *ret_result_in, struct job **ret)
 {
 	struct job *j = malloc(sizeof(*j));
 	int ends[2] = {-1, -1};
@@ -99,19 +99,19 @@ static int open_job(const char *path, int *hear, struct job **ret)
 		free_job(j);
 		return r;
 	}
-	*hear = ends[0];
-	j->say = ends[1];
+	*ret_result_in = ends[0];
+	j->result_out = ends[1];
 	*ret = j;
 	return 0;
 }
 
-static void on_said(void *ctx, unsigned events)
+static void on_result(void *ctx, unsigned events)
 {
 	struct file_sync *s = ctx;
 	int error = -EIO;
 
 	(void)events;
-	if (read(s->hear, &error, sizeof(error)) < 0)
+	if (read(s->result_in, &error, sizeof(error)) < 0)
 		error = -errno;
 	loop_watch_set(s->watch, 0);
 	s->done(s->ctx, error);
@@ -126,12 +126,12 @@ int file_sync_new(struct loop *loop, const char *path, void (*done)(void *ctx, i
 
 	if (!s)
 		return -ENOMEM;
-	s->hear = -1;
+	s->result_in = -1;
 	s->done = done;
 	s->ctx = ctx;
-	r = open_job(path, &s->hear, &j);
+	r = open_job(path, &s->result_in, &j);
 	if (!r)
-		r = loop_watch_new(loop, s->hear, LOOP_READ, on_said, s, &s->watch);
+		r = loop_watch_new(loop, s->result_in, LOOP_READ, on_result, s, &s->watch);
 	if (r) {
 		if (j)
 			free_job(j);
@@ -148,6 +148,6 @@ void file_sync_free(struct file_sync *s)
 	if (!s)
 		return;
 	loop_watch_free(s->watch);
-	close_if(s->hear);
+	close_if(s->result_in);
 	free(s);
 }

@@ -1,6 +1,6 @@
 /*
- * Brings what was written into a file to the disk while the loop goes on: a disk
- * may take seconds for it, or for ever, and everybody would wait.
+ * Syncs a file to the disk without blocking the loop: fsync() may take seconds, or
+ * never return.
  */
 #ifndef AUTH_FILE_SYNC_H
 #define AUTH_FILE_SYNC_H
@@ -10,13 +10,13 @@
 struct file_sync;
 
 /*
- * Begins with the file that is at `path` now, and then its directory. done(ctx, error) follows from
- * the loop, once: 0, or why it is not certain to be there when the machine loses its power. 0, or a
- * negative errno and no done().
+ * Starts to sync the file at `path`, then its directory. The loop calls done(ctx, error) once: 0, or a
+ * negative errno, and the file may be lost if the machine loses power. Returns 0, or a negative errno and
+ * done() is not called.
  */
 int file_sync_new(struct loop *loop, const char *path, void (*done)(void *ctx, int error), void *ctx,
 		  struct file_sync **ret);
-/* No done() follows; what was begun goes on. NULL is fine. */
+/* No done() follows, but the sync continues. Accepts NULL. */
 void file_sync_free(struct file_sync *s);
 
 #endif

@@ -1,13 +1,11 @@
 /*
- * Owns one program, the pipes to it and what came out of them. The program runs below a supervisor
- * (auth/supervise.h), which ends and reaps all that the program started. Guarantees that nothing here blocks;
- * that done() is called when all these processes are dead, or END_MS after they were asked to end when the
- * kernel needs longer; that the number of processes still ending is limited, and a later helper reaps them;
- * that a program which forks, floods or hangs stays within the limits; and that its output is wiped from
- * memory.
+ * Owns one program, its pipes and its output. The program is the child of a supervisor (auth/supervise.h), which
+ * kills and reaps all processes of the program. Nothing here blocks. done() is called when all these processes
+ * are dead, or END_MS after the supervisor was asked to end. The number of processes that are still ending is
+ * limited, and later calls reap them. The output is wiped from memory.
  *
- * The supervisor is watched by a pidfd instead of SIGCHLD, so the children of an extension are not affected.
- * The program's end is its exit and not the end of its stdout, which a grandchild may hold open for ever.
+ * The supervisor is watched with a pidfd instead of SIGCHLD, so that children of extensions are not affected.
+ * The program has ended when it exits, not at the end of its stdout, which another process may keep open.
  */
 #include "auth/helper.h"
 
@@ -39,7 +37,7 @@ struct sink {
 	struct loop_watch *watch;
 	char *mem;
 	size_t n, max;
-	bool cut;                       /* more came than max */
+	bool cut;                       /* more than `max` bytes were received */
 };
 
 /* outlives its helper until it is reaped */
@@ -56,7 +54,7 @@ struct helper {
 	struct supervise_report *report;
 	int pidfd;
 	struct loop_watch *exit;
-	struct loop_timer *deadline;    /* of the program; then of its end */
+	struct loop_timer *deadline;    /* for the program, then for the supervisor's end */
 	bool asked_to_end;              /* the outcome is known */
 	struct sink output, errors;
 	char errors_mem[HELPER_ERRORS_MAX];
@@ -69,7 +67,7 @@ struct helper {
 /* supervisors that were asked to end and were not dead yet */
 static struct list ending = LIST_INIT(ending);
 
-/* How many are left. */
+/* Returns how many are left. */
 static unsigned reap_ending(void)
 {
 	unsigned n = 0;
@@ -87,7 +85,7 @@ static unsigned reap_ending(void)
 	return n;
 }
 
-/* Does not wait: the supervisor ends everything it started, even when the daemon is gone. */
+/* Does not wait: the supervisor kills all processes, even if the daemon ends now. */
 static void leave_supervisor(struct helper *h)
 {
 	struct supervisor *s = TAKE(h->supervisor);
@@ -117,7 +115,7 @@ static void stop_watching(struct helper *h)
 		loop_timer_stop(h->deadline);
 }
 
-static void tell(struct helper *h)
+static void report(struct helper *h)
 {
 	stop_watching(h);
 	leave_supervisor(h);
@@ -142,26 +140,26 @@ static void on_deadline(void *ctx)
 	struct helper *h = ctx;
 
 	if (h->asked_to_end)
-		tell(h);
+		report(h);
 	else
 		end(h, HELPER_TIMEOUT, "it took too long");
 }
 
 /* --- its output --- */
 
-/* Whether there may be more at once. */
+/* Returns whether there may be more to read now. */
 static bool read_some(struct sink *s)
 {
-	char spare[4096];
+	char excess[4096];
 	size_t room = s->max - s->n;
-	/* what is beyond the ceiling is read all the same: a child must not wait for ever */
-	ssize_t n = room ? read(s->fd, s->mem + s->n, room) : read(s->fd, spare, sizeof(spare));
+	/* the excess is read and discarded, so that the program does not block while writing */
+	ssize_t n = room ? read(s->fd, s->mem + s->n, room) : read(s->fd, excess, sizeof(excess));
 
 	if (n > 0 && room)
 		s->n += (size_t)n;
 	else if (n > 0)
 		s->cut = true;
-	explicit_bzero(spare, sizeof(spare));
+	explicit_bzero(excess, sizeof(excess));
 	if (n == 0)
 		loop_watch_free(TAKE(s->watch));
 	return n > 0 || (n < 0 && errno == EINTR);
@@ -184,7 +182,7 @@ static void drain(struct sink *s)
 		;
 }
 
-/* What the program's end means. */
+/* Determines the outcome after the program has ended. */
 static enum helper_outcome judge(struct helper *h)
 {
 	const struct supervise_report *r = h->report;
@@ -208,7 +206,7 @@ static enum helper_outcome judge(struct helper *h)
 	return HELPER_FAILED;
 }
 
-/* The supervisor is dead, and with it all that it ran. */
+/* The supervisor has ended, and with it all processes of the program. */
 static void on_exit_seen(void *ctx, unsigned events)
 {
 	struct helper *h = ctx;
@@ -222,12 +220,12 @@ static void on_exit_seen(void *ctx, unsigned events)
 		drain(&h->errors);
 		h->result.outcome = judge(h);
 	}
-	tell(h);
+	report(h);
 }
 
 /* --- the start --- */
 
-/* What it is to read lies in memory: no pipe that it could leave unread. */
+/* The input is a memory file instead of a pipe, which the program might not read. */
 static int make_input(struct slice input, int *ret)
 {
 	int fd = memfd_create("input", MFD_CLOEXEC);
@@ -243,9 +241,9 @@ static int make_input(struct slice input, int *ret)
 	return 0;
 }
 
-/* What a program needs to find its files, its language, its time zone and a proxy; a name that ends in "_"
+/* Whether the program gets this variable: those for files, language, time zone and proxy. A name that ends in "_"
    matches all names that begin with it. Documented in cometd-bridge.conf(5). */
-static bool is_handed_on(const char *variable)
+static bool is_inherited(const char *variable)
 {
 	static const char *const names[] = {
 		"PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "LC_", "TZ", "TMPDIR",
@@ -272,12 +270,12 @@ static char **make_environment(void)
 		n++;
 	char **env = calloc(n + 1, sizeof(*env));
 	for (size_t i = 0; env && i < n; i++)
-		if (is_handed_on(environ[i]))
+		if (is_inherited(environ[i]))
 			env[k++] = environ[i];
 	return env;
 }
 
-/* All signals are blocked in the child: a signal handler of the daemon would write to the daemon's pipes. */
+/* All signals are blocked in the child, where a signal handler of the daemon would write to the daemon's pipes. */
 static int fork_supervisor(struct helper *h, struct supervise *o)
 {
 	sigset_t all, before;
@@ -298,7 +296,7 @@ static int fork_supervisor(struct helper *h, struct supervise *o)
 	return r;
 }
 
-/* The reading end stays here, and only it does not block. */
+/* Makes a pipe; only its reading end is nonblocking. */
 static int make_sink(struct helper *h, struct sink *s, int *ret_fd)
 {
 	int fds[2];

@@ -1,7 +1,6 @@
 /*
- * Owns the making of a token from its claims. Guarantees that a key with a
- * password is refused rather than asked for at the terminal, and that the key's
- * memory is wiped. Must never know who issues the token, nor to whom.
+ * Makes and signs a token. A key with a password is rejected; OpenSSL does not ask
+ * for the password on the terminal.
  */
 #include "auth/jwt.h"
 
@@ -101,7 +100,7 @@ static void digest_freep(EVP_MD_CTX **ctx)
 	EVP_MD_CTX_free(*ctx);
 }
 
-/* OpenSSL's own would ask at the terminal, and the whole daemon waits for somebody to type */
+/* OpenSSL's default callback would ask on the terminal, which blocks the daemon. */
 static int no_password(char *to, int size, int writing, void *ctx)
 {
 	(void)to;
@@ -121,11 +120,11 @@ static const char *read_key(struct slice pem, EVP_PKEY **ret)
 	BIO_free(bio);
 	ERR_clear_error();
 	if (!*ret)
-		return "it is not a private key in PEM form without a password";
+		return "it is not a private key in PEM format without a password";
 	if (!EVP_PKEY_is_a(*ret, "RSA"))
 		return "it is not an RSA key";
 	if (EVP_PKEY_get_bits(*ret) < AUTH_JWT_BITS_MIN)
-		return "its key has less than 2048 bits";
+		return "the key has less than 2048 bits";
 	return NULL;
 }
 
@@ -140,7 +139,7 @@ static const char *put_signature(EVP_PKEY *key, struct slice text, struct buf *o
 	       EVP_DigestSign(ctx, signature, &n, (const unsigned char *)text.p, text.n) == 1;
 	ERR_clear_error();
 	if (!done)
-		return "it signs nothing";
+		return "signing with this key failed";
 	return put_base64url(slice_make(signature, n), out) ? "out of memory" : NULL;
 }
 

@@ -1,6 +1,6 @@
 /*
- * A JSON Web Token signed with RS256: what RFC 7523 calls an assertion. Pure: the
- * time and the key are given.
+ * Makes a JSON Web Token signed with RS256, used as an assertion (RFC 7523). Pure: the
+ * caller passes the time and the key.
  */
 #ifndef AUTH_JWT_H
 #define AUTH_JWT_H
@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-/* a key with so many bits at least (RFC 7518 3.3) */
+/* the minimum key size (RFC 7518 3.3) */
 #define AUTH_JWT_BITS_MIN 2048
 
 struct auth_jwt {
@@ -19,8 +19,8 @@ struct auth_jwt {
 	uint64_t issued, lifetime;      /* seconds since 1970; seconds */
 };
 
-/* Appends the token. `key` is the PEM text of a private RSA key without password. NULL, or what is
-   wrong, without a byte of the key. */
+/* Appends the token. `key` is the PEM text of a private RSA key without a password. NULL, or what is wrong,
+   without a part of the key. */
 const char *auth_jwt_put(const struct auth_jwt *jwt, struct slice key, struct buf *out);
 
 #endif

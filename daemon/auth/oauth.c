@@ -1,8 +1,7 @@
 /*
- * Owns the conversation with a token server, and the newest refresh token.
- * Guarantees an end within its deadline, that no redirect and no cookie of another
- * server has a part in it, and that no complaint repeats a secret, not even one
- * that the token server repeats itself. Must never know what the token is for.
+ * Owns the requests to a token server, and the newest refresh token. A request ends
+ * within its deadline, follows no redirect, and sends no cookie of another server. No
+ * error text contains a secret, even if the token server repeats one.
  */
 #include "auth/oauth.h"
 
@@ -31,7 +30,7 @@
 #define ANSWER_MAX (64u << 10)
 #define FORM_MAX (128u << 10)
 #define KEY_MAX (32u << 10)
-#define COMPLAINT_MAX 1024
+#define FAULT_MAX 1024
 #define HEADER_MAX (AUTH_SECRET_MAX / 3 * 4 + 64)
 
 struct oauth {
@@ -39,49 +38,49 @@ struct oauth {
 	struct loop *loop;
 	struct curl_loop *curl;
 	struct http_client *client;
-	struct http_post *post;         /* while a request is under way */
+	struct http_post *post;         /* while a request is in flight */
 	struct loop_timer *deadline;
 	enum oauth_grant grant;
 	enum oauth_client_auth client_auth;
 	uint64_t jwt_lifetime, timeout;
 	char *url, *client_id, *secret_path, *refresh_path;
 	char *key_path, *key_id, *issuer, *subject, *audience;
-	struct buf fixed;               /* what every form says */
+	struct buf fixed;               /* the fields that every form contains */
 	struct auth_secret reading, access;
 	struct auth_secret refresh;     /* the newest one; n is 0 before the first */
 	uint64_t refresh_read;          /* the hash of the one in the file; 0: not read yet */
 	struct auth_secret refresh_new;
 	struct file_sync *sync;         /* of the refresh token written last */
-	char header[HEADER_MAX];        /* of the request under way; empty: none */
+	char header[HEADER_MAX];        /* of the request in flight; empty: none */
 	char why[AUTH_WHY_MAX];
 };
 
-static int complain(struct oauth *o, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static int fail(struct oauth *o, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Writes it to o->why, without secrets; returns -1. */
-static int complain(struct oauth *o, const char *format, ...)
+/* Writes the reason of a failure to o->why, with secrets masked. Returns -1. */
+static int fail(struct oauth *o, const char *format, ...)
 {
-	char text[COMPLAINT_MAX];
+	char text[FAULT_MAX];
 	va_list ap;
 
 	va_start(ap, format);
 	vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
-	/* masked before it is cut: half a secret is one, too */
+	/* masked before it is cut, because a part of a secret could not be found */
 	mask_text(http_client_mask(o->client), text, strlen(text));
 	struct slice brief = slice_take(slice_of(text), sizeof(o->why) - 1);
 	snprintf(o->why, sizeof(o->why), "%.*s", (int)utf8_whole(brief), brief.p);
 	return -1;
 }
 
-static int hide(struct oauth *o, struct slice secret)
+static int mask(struct oauth *o, struct slice secret)
 {
 	return mask_add(http_client_mask(o->client), secret);
 }
 
-/* --- what the client shows --- */
+/* --- client authentication --- */
 
-/* "ID:SECRET", each encoded (RFC 6749 2.3.1), becomes o->header. */
+/* Makes o->header of "ID:SECRET", each encoded (RFC 6749 2.3.1). */
 static int put_basic(struct oauth *o, struct slice secret)
 {
 	CLEANUP(buf_fini) struct buf pair;
@@ -109,24 +108,24 @@ static int put_client(struct oauth *o, struct buf *form)
 	if (o->secret_path && auth_read_line(o->secret_path, &o->reading, o->why))
 		return -1;
 	secret = slice_make(o->reading.text, o->secret_path ? o->reading.n : 0);
-	r = hide(o, secret);
+	r = mask(o, secret);
 	if (!r && secret.n && o->client_auth == OAUTH_BASIC) {
 		struct auth_secret copy = o->reading;
 
 		r = put_basic(o, slice_make(copy.text, copy.n));
 		auth_secret_wipe(&copy);
-		return r ? complain(o, "%s: %s", o->secret_path, strerror(-r)) : 0;
+		return r ? fail(o, "%s: %s", o->secret_path, strerror(-r)) : 0;
 	}
 	if (!r && o->client_id)
 		r = form_put(form, "client_id", slice_of(o->client_id));
 	if (!r && secret.n)
 		r = form_put(form, "client_secret", secret);
-	return r ? complain(o, "the form: %s", strerror(-r)) : 0;
+	return r ? fail(o, "the form: %s", strerror(-r)) : 0;
 }
 
-/* --- what it is granted for --- */
+/* --- the grant --- */
 
-/* A file that was changed since it was read has the word; else what the server gave us last. */
+/* Uses the token of the file if the file has changed since it was read, otherwise the last one from the server. */
 static int choose_refresh(struct oauth *o)
 {
 	uint64_t hash;
@@ -149,10 +148,10 @@ static int put_refresh(struct oauth *o, struct buf *form)
 	if (r)
 		return r;
 	token = slice_make(o->refresh.text, o->refresh.n);
-	r = hide(o, token);
+	r = mask(o, token);
 	if (!r)
 		r = form_put(form, "refresh_token", token);
-	return r ? complain(o, "the form: %s", strerror(-r)) : 0;
+	return r ? fail(o, "the form: %s", strerror(-r)) : 0;
 }
 
 static int put_assertion(struct oauth *o, struct buf *form)
@@ -170,13 +169,13 @@ static int put_assertion(struct oauth *o, struct buf *form)
 	if (auth_read_file(o->key_path, KEY_MAX, &key, o->why))
 		return -1;
 	if (getrandom(random, sizeof(random), 0) != sizeof(random))
-		return complain(o, "no random numbers: %s", strerror(errno));
+		return fail(o, "no random numbers: %s", strerror(errno));
 	snprintf(id, sizeof(id), "%016" PRIx64 "%016" PRIx64, random[0], random[1]);
 	fault = auth_jwt_put(&jwt, buf_slice(&key), &token);
 	if (fault)
-		return complain(o, "%s: %s", o->key_path, fault);
-	if (hide(o, buf_slice(&token)) || form_put(form, "assertion", buf_slice(&token)))
-		return complain(o, "out of memory");
+		return fail(o, "%s: %s", o->key_path, fault);
+	if (mask(o, buf_slice(&token)) || form_put(form, "assertion", buf_slice(&token)))
+		return fail(o, "out of memory");
 	return 0;
 }
 
@@ -186,7 +185,7 @@ static int put_form(struct oauth *o, struct buf *form)
 
 	o->header[0] = 0;
 	if (buf_put(form, buf_slice(&o->fixed)))
-		return complain(o, "out of memory");
+		return fail(o, "out of memory");
 	r = put_client(o, form);
 	auth_secret_wipe(&o->reading);
 	if (!r && o->grant == OAUTH_REFRESH_TOKEN)
@@ -196,9 +195,9 @@ static int put_form(struct oauth *o, struct buf *form)
 	return r;
 }
 
-/* --- what the token server said --- */
+/* --- the answer of the token server --- */
 
-/* Without the memory to unescape it, the text goes as it is. */
+/* Decodes the string; returns it unchanged if there is no memory. */
 static struct slice text_of(const struct json_value *v, struct buf *scratch)
 {
 	struct slice text = SLICE_NULL;
@@ -206,21 +205,21 @@ static struct slice text_of(const struct json_value *v, struct buf *scratch)
 	return v->kind != JSON_STRING || json_text(v, scratch, &text) ? v->raw : text;
 }
 
-/* Whether it is an error as RFC 6749 5.2 has them, which then is the complaint. */
-static bool tells_error(struct oauth *o, const struct http_result *r)
+/* Whether the answer is an error (RFC 6749 5.2); if so, writes it to o->why. */
+static bool is_error(struct oauth *o, const struct http_result *r)
 {
 	struct json_field fields[] = {{.name = "error"}, {.name = "error_description"}};
 	CLEANUP(buf_fini) struct buf code, words;
 
-	buf_init_secret(&code, COMPLAINT_MAX);
+	buf_init_secret(&code, FAULT_MAX);
 	buf_init_secret(&words, ANSWER_MAX);
 	if (json_read_object(r->body, fields, 2, false, NULL) ||
 	    fields[0].value.kind != JSON_STRING)
 		return false;
 	struct slice description = text_of(&fields[1].value, &words);
-	complain(o, "the token server refused: %.*s%s%.*s (HTTP %u)",
-		 SLICE_ARG(slice_take(text_of(&fields[0].value, &code), 200)),
-		 description.n ? ": " : "", SLICE_ARG(slice_take(description, 600)), r->status);
+	fail(o, "the token server refused: %.*s%s%.*s (HTTP %u)",
+	     SLICE_ARG(slice_take(text_of(&fields[0].value, &code), 200)),
+	     description.n ? ": " : "", SLICE_ARG(slice_take(description, 600)), r->status);
 	return true;
 }
 
@@ -237,12 +236,12 @@ static void on_synced(void *ctx, int error)
 
 	file_sync_free(TAKE(o->sync));
 	if (error)
-		log_unwritten(o, error, "the refresh token that replaced the old one may not be on the "
-			      "disk; should the machine lose its power, there is none that is good");
+		log_unwritten(o, error, "the new refresh token may not be on the disk; if the machine loses "
+			      "power, the file has no valid token");
 }
 
-/* The old one is worth nothing from now on, so the new one must be on the disk; but who waits for
-   it there has all sessions wait. */
+/* The server accepts only the new token from now on, so it must be on the disk. Waiting for the disk would block
+   all sessions, so it is synced in the background. */
 static int write_refresh(struct oauth *o, struct slice token)
 {
 	int r = file_replace(o->refresh_path, token);
@@ -264,28 +263,28 @@ static void keep_refresh(struct oauth *o)
 	o->refresh = o->refresh_new;
 	r = write_refresh(o, token);
 	if (r)
-		log_unwritten(o, r, "the refresh token that replaced the old one cannot be written; "
-			      "after a restart there is none that is good");
+		log_unwritten(o, r, "the new refresh token cannot be written; after a restart the file has no "
+			      "valid token");
 	else
 		o->refresh_read = strmap_hash(token);
 }
 
-/* 0: there is a token in o->access; else why not, in o->why. */
+/* 0: the token is in o->access. Otherwise the reason is in o->why. */
 static int judge(struct oauth *o, const struct http_result *r)
 {
 	const char *fault;
 
 	if (r->outcome != HTTP_ANSWERED)
-		return complain(o, "the token server: %.*s", SLICE_ARG(r->reason));
-	/* some servers tell errors with a status of 200 */
-	if (tells_error(o, r))
+		return fail(o, "the token server: %.*s", SLICE_ARG(r->reason));
+	/* some servers send errors with status 200 */
+	if (is_error(o, r))
 		return -1;
 	if (r->status != 200)
-		return complain(o, "the token server answered HTTP %u%s", r->status,
-				r->status / 100 == 3 ? ", a redirect, which is not followed" : "");
+		return fail(o, "the token server answered HTTP %u%s", r->status,
+			    r->status / 100 == 3 ? ", a redirect, which is not followed" : "");
 	fault = auth_answer_token(r->body, &o->access, &o->refresh_new);
 	if (fault)
-		return complain(o, "the token server's answer: %s", fault);
+		return fail(o, "the token server's answer: %s", fault);
 	if (o->refresh_new.n && o->grant == OAUTH_REFRESH_TOKEN)
 		keep_refresh(o);
 	return 0;
@@ -322,18 +321,18 @@ static void on_deadline(void *ctx)
 	o->source.fetched(o->source.ctx, &f);
 }
 
-/* --- asking --- */
+/* --- the request --- */
 
 static int start(struct oauth *o, struct slice form)
 {
 	int r = http_post_new(o->curl, o->client, on_done, o, &o->post);
 
 	if (r)
-		return complain(o, "%s", strerror(-r));
+		return fail(o, "%s", strerror(-r));
 	http_post_forms(o->post);
 	r = http_post_start(o->post, o->url, form);
 	if (r)
-		return complain(o, "the token server: %s", http_post_reason(o->post));
+		return fail(o, "the token server: %s", http_post_reason(o->post));
 	loop_timer_at(o->deadline, loop_now(o->loop) + o->timeout);
 	return 0;
 }
@@ -389,7 +388,7 @@ static int make_client(struct oauth *o, const struct http_options *from)
 	struct http_options http;
 	int r;
 
-	/* named one by one: what else is allowed of the Bayeux server, redirects say, is not here */
+	/* copied one by one: other options of the Bayeux server, such as redirects, do not apply here */
 	http_options_default(&http);
 	http.headers = (struct strings){headers, 1};
 	http.ca_file = from->ca_file;

@@ -1,6 +1,6 @@
 /*
- * Owns the reading of files that hold a secret. Guarantees that no copy of it stays
- * behind, and that it is in no complaint. Must never know what it is good for.
+ * Reads secrets from files. No other copy of a secret remains in memory, and no error
+ * text contains one.
  */
 #include "auth/secret_file.h"
 

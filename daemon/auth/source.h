@@ -1,6 +1,6 @@
 /*
- * A place that credentials come from and that takes its time: a program, a token
- * endpoint. One fetch at a time; the answer comes by a callback.
+ * An asynchronous source of credentials: a program or a token endpoint. One fetch at a
+ * time; a callback reports the result.
  */
 #ifndef AUTH_SOURCE_H
 #define AUTH_SOURCE_H
@@ -16,18 +16,18 @@
 
 struct auth_source;
 
-/* What a fetch came to: `secret` (to be copied), or why there is none. */
+/* The result of a fetch: `secret` (valid during the callback only), or why there is none. */
 struct auth_fetched {
 	const struct auth_secret *secret;
-	const char *why;                /* for people, and without secrets */
-	uint64_t retry_after;           /* ms that the source asked to be left alone, 0 for none */
+	const char *why;                /* for people; contains no secret */
+	uint64_t retry_after;           /* ms the source asked to wait before a retry, 0 for none */
 };
 
 struct auth_source_type {
-	/* Begins; the callback follows from the loop, once, within the timeout of the source. 0, or
-	   a negative errno with words in `why` (AUTH_WHY_MAX bytes) and no callback. */
+	/* Starts a fetch. The loop calls fetched() once, within the timeout of the source. 0; or a
+	   negative number, with the reason in `why` (AUTH_WHY_MAX bytes) and no callback. */
 	int (*fetch)(struct auth_source *s, char *why);
-	/* Ends everything under way; no callback follows. */
+	/* Ends a running fetch; no callback follows. */
 	void (*free)(struct auth_source *s);
 };
 
@@ -42,21 +42,21 @@ static inline int auth_source_fetch(struct auth_source *s, char *why)
 	return s->type->fetch(s, why);
 }
 
-/* NULL is fine */
+/* Accepts NULL. */
 static inline void auth_source_free(struct auth_source *s)
 {
 	if (s)
 		s->type->free(s);
 }
 
-/* A copy of `from` in *to; NULL is copied, too. 0 or -ENOMEM. */
+/* Copies `from`, which may be NULL. 0 or -ENOMEM. */
 static inline int auth_copy(const char *from, char **to)
 {
 	*to = from ? strdup(from) : NULL;
 	return from && !*to ? -ENOMEM : 0;
 }
 
-/* A program and its arguments, separated by blanks; copied. 0 or -ENOMEM. */
+/* A source that runs a program: its path and arguments, separated by blanks; copied. 0 or -ENOMEM. */
 int auth_command_new(struct loop *loop, const char *words, uint64_t timeout,
 		     struct auth_source **ret);
 

@@ -1,8 +1,7 @@
 /*
- * Owns the processes below one helper program. Guarantees that all of them are dead and reaped when it exits,
- * and that no other process is ever signalled: it kills its own children only, and the kernel does not reuse
- * the pid of a child before the child is reaped. A process whose parent is gone becomes its child
- * (PR_SET_CHILD_SUBREAPER).
+ * Supervises the processes of one helper program. All of them are dead and reaped when it exits, and no other
+ * process is ever signalled: it kills only its own children, and the kernel does not reuse the pid of a child
+ * that is not reaped. A process whose parent has ended becomes its child (PR_SET_CHILD_SUBREAPER).
  */
 #include "auth/supervise.h"
 
@@ -20,7 +19,7 @@
 /* pause between two searches for children while some of them are still ending */
 #define AGAIN_NS 10000000
 
-/* No signal ignored or blocked, a process group of its own, no descriptor but 0, 1 and 2. */
+/* Runs the program in a new process group, with no signal ignored or blocked, and no descriptors but 0, 1 and 2. */
 static _Noreturn void run(const struct supervise *o)
 {
 	struct sigaction action = {.sa_handler = SIG_DFL};
@@ -32,7 +31,7 @@ static _Noreturn void run(const struct supervise *o)
 		sigaction(n, &action, NULL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	/* the number of one may be the target of another */
+	/* move them first: a descriptor may have the number that another one must get */
 	for (int i = 0; i < 3; i++)
 		fds[i] = fcntl(o->fds[i], F_DUPFD, 3);
 	for (int i = 0; i < 3; i++)
@@ -45,7 +44,7 @@ failed:
 	_exit(127);
 }
 
-/* Whether the kernel lists children (CONFIG_PROC_CHILDREN). */
+/* Kills all children. False if the kernel does not list them (CONFIG_PROC_CHILDREN). */
 static bool kill_children(void)
 {
 	int fd = open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC);
@@ -70,7 +69,7 @@ static bool kill_children(void)
 	return true;
 }
 
-/* Whether the program has ended; records how. It is not reaped yet. */
+/* Whether the program has ended; records how. Does not reap it. */
 static bool has_ended(pid_t program, struct supervise_report *report)
 {
 	siginfo_t info = {0};
@@ -82,7 +81,7 @@ static bool has_ended(pid_t program, struct supervise_report *report)
 	return true;
 }
 
-/* Whether children are left. */
+/* Reaps dead children. False if there are no children left. */
 static bool reap(void)
 {
 	siginfo_t info;
@@ -109,7 +108,7 @@ static void watch(pid_t program, struct supervise_report *report)
 
 		if (!ending && (has_ended(program, report) || stop)) {
 			ending = true;
-			/* before it is reaped: until then no other process group can have its number */
+			/* before reaping it: until then no other process group can get its number */
 			kill(-program, SIGKILL);
 		}
 		if (!reap() || (ending && !kill_children()))
@@ -125,7 +124,7 @@ _Noreturn void supervise(const struct supervise *o)
 	if (getppid() != o->parent)
 		_exit(1);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	/* if SIGCHLD were ignored, the kernel would reap children by itself */
+	/* if SIGCHLD were ignored, the kernel would reap the children itself */
 	sigaction(SIGCHLD, &action, NULL);
 	pid_t program = _Fork();
 	if (program == 0)
@@ -134,7 +133,7 @@ _Noreturn void supervise(const struct supervise *o)
 		o->report->error = errno;
 		_exit(1);
 	}
-	/* above all the pipes: they must close when the program ends */
+	/* the pipes in particular: they must close when the program ends */
 	close_range(0, UINT_MAX, 0);
 	watch(program, o->report);
 	_exit(0);

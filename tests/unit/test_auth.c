@@ -81,7 +81,7 @@ static void headers(void **state)
 	assert_int_equal(secret.text[0], 0);
 }
 
-/* --- the keeper, with a source that answers when the test wants, by a clock that the test sets --- */
+/* --- struct auth, with a source and a clock controlled by the test --- */
 
 struct world {
 	struct loop *loop;
@@ -89,7 +89,7 @@ struct world {
 	struct auth_source source;
 	struct auth_waiter one, two;
 	unsigned fetches, got, failures;
-	bool freed, told, refuses;
+	bool freed, notified, refuses;
 	char why[AUTH_WHY_MAX];
 };
 
@@ -98,7 +98,7 @@ static int source_fetch(struct auth_source *s, char *why)
 	struct world *w = LIST_OF(s, struct world, source);
 
 	w->fetches++;
-	w->told = true;
+	w->notified = true;
 	snprintf(why, AUTH_WHY_MAX, "cannot");
 	return w->refuses ? -1 : 0;
 }
@@ -124,7 +124,7 @@ static void on_reported(void *ctx, const char *why)
 {
 	struct world *w = ctx;
 
-	w->told = true;
+	w->notified = true;
 	w->got += why == NULL;
 	w->failures += why != NULL;
 	if (why)
@@ -133,8 +133,8 @@ static void on_reported(void *ctx, const char *why)
 
 static void until_reported(struct world *w)
 {
-	w->told = false;
-	wire_until(w->loop, &w->told);
+	w->notified = false;
+	wire_until(w->loop, &w->notified);
 }
 
 /* Lets time pass until the source is asked or the caller gets a result; returns the ms passed. */
@@ -142,8 +142,8 @@ static uint64_t pass_until_reported(struct world *w)
 {
 	uint64_t begun = clock_boot_ms();
 
-	w->told = false;
-	while (!w->told) {
+	w->notified = false;
+	while (!w->notified) {
 		clock_fake(clock_unix_ms(), clock_boot_ms() + 1);
 		assert_true(clock_boot_ms() - begun < 10000);
 		assert_int_equal(loop_turn(w->loop, false), 0);
@@ -210,13 +210,13 @@ static void one_fetch_for_all(void **state)
 	answer(w, "t1", 0, NULL);
 	assert_int_equal(w->got, 2);
 	assert_string_equal(auth_header(w->auth), "Authorization: Bearer t1");
-	/* it is good: no fetch, and no answer from within */
+	/* it is valid: there is no fetch, and the waiter is not called from within auth_get() */
 	auth_get(w->auth, &w->one);
 	assert_int_equal(w->got, 2);
 	until_reported(w);
 	assert_int_equal(w->got, 3);
 	assert_int_equal(w->fetches, 1);
-	/* rejected: another; meanwhile there is still the old one to be sent */
+	/* after a reject another one is fetched; until then the old one is sent */
 	auth_invalidate(w->auth);
 	auth_get(w->auth, &w->one);
 	until_reported(w);
@@ -236,11 +236,11 @@ static void the_next_before_the_end(void **state)
 	answer(w, "t1", 200, NULL);
 	assert_in_range(pass_until_reported(w), 180, 199);
 	assert_int_equal(w->fetches, 2);
-	/* who asks meanwhile has the old one, and starts nothing */
+	/* a waiter that is added during the fetch gets the old one, and starts no other fetch */
 	answer(w, "t2", 100000, NULL);
 	assert_string_equal(auth_header(w->auth), "Authorization: Bearer t2");
 	assert_int_equal(w->got, 1);
-	/* "0 seconds" is no reason to spin */
+	/* a lifetime of "0 seconds" does not make it fetch all the time */
 	auth_invalidate(w->auth);
 	auth_get(w->auth, &w->one);
 	until_reported(w);
@@ -248,7 +248,7 @@ static void the_next_before_the_end(void **state)
 	assert_int_equal(pass_until_reported(w), 60);
 }
 
-/* a source that is down for a week is tried ten thousand times */
+/* The pauses of a source that fails for a long time. */
 static void a_failure_is_logged_once(void **state)
 {
 	static const struct {
@@ -287,7 +287,7 @@ static void failures_are_followed_by_pauses(void **state)
 		assert_in_range(pass_until_reported(w), pauses[i] * 4 / 5, pauses[i] * 6 / 5);
 		assert_int_equal(w->fetches, i + 1);
 	}
-	/* what cannot even be started is a failure like any other, and so is what makes no header */
+	/* a fetch that cannot be started, and a secret that cannot be sent as a header, are failures, too */
 	w->refuses = true;
 	answer(w, NULL, 0, "no luck");
 	pass_until_reported(w);
@@ -358,7 +358,7 @@ static void files(void **state)
 	pass_until_reported(w);
 	assert_int_equal(w->got, 1);
 	assert_string_equal(auth_header(a), "Authorization: Bearer t1");
-	/* changed: at its next use; broken: the old one stays */
+	/* a changed file is read at its next use; if it is invalid, the old credential stays */
 	put(path, "t2\n");
 	assert_string_equal(auth_header(a), "Authorization: Bearer t2");
 	put(path, "");

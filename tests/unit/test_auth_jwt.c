@@ -1,6 +1,6 @@
 /*
- * io/auth_jwt: a token is, byte for byte, what OpenSSL's own program makes of the
- * same claims; its public key verifies it; and keys that will not do are refused.
+ * auth/jwt: a token is equal to the one that the program openssl makes of the same
+ * claims, the public key verifies it, and unsuitable keys are rejected.
  */
 #include "auth/jwt.h"
 #include "tests/unit/rsa_key.h"
@@ -35,7 +35,7 @@ static void the_vector(void **state)
 	buf_fini(&out);
 }
 
-/* base64url without padding, of at most 4096 bytes; returns how many bytes it means */
+/* Decodes base64url without padding, of at most 4096 bytes; returns the number of bytes. */
 static size_t decode(struct slice s, unsigned char *to)
 {
 	char text[8192];
@@ -130,11 +130,11 @@ static void assert_refused(EVP_PKEY *key, const char *password, const char *faul
 
 static void keys_that_will_not_do(void **state)
 {
-	static const char no_key[] = "it is not a private key in PEM form without a password";
+	static const char no_key[] = "it is not a private key in PEM format without a password";
 	struct buf out;
 
 	(void)state;
-	assert_refused(read_key(small_pem), NULL, "its key has less than 2048 bits");
+	assert_refused(read_key(small_pem), NULL, "the key has less than 2048 bits");
 	assert_refused(EVP_EC_gen("P-256"), NULL, "it is not an RSA key");
 	assert_refused(read_key(key_pem), "password", no_key);
 	buf_init(&out, 8192);

@@ -24,13 +24,13 @@ struct world {
 	struct loop *loop;
 	struct curl_loop *curl;
 	struct wire *wire;
-	struct wire_conn *conn;         /* of the request under way */
+	struct wire_conn *conn;         /* of the request in flight */
 	struct http_options http;
 	struct auth_oauth_options o;
 	struct auth_source *source;
 	uint64_t now;                   /* a clock that does not advance: no deadline passes by itself */
 	char dir[32], path[3][64], url[128];
-	/* what a fetch came to */
+	/* the result of a fetch */
 	bool done;
 	char token[AUTH_SECRET_MAX + 1], why[AUTH_WHY_MAX];
 	uint64_t lifetime, retry_after;
@@ -210,7 +210,7 @@ static void refresh_token(void **state)
 	unlink(w->path[1]);
 	assert_non_null(strstr(ask(w), "&refresh_token=r2"));
 	answer(w, HEAD("400 Bad") "\r\n{\"error\":\"invalid_grant\"}");
-	/* a person has put another there: that one has the word */
+	/* the administrator has replaced the file: its token is used */
 	put_file(w, 1, "r9");
 	assert_non_null(strstr(ask(w), "&refresh_token=r9"));
 	answer(w, OK "{\"access_token\":\"t\"}");
@@ -303,7 +303,7 @@ static void refusals(void **state)
 		{OK "{}", "the token server's answer: it has no \"access_token\""},
 		{OK "{\"access_token\":\"\"}", "the token server's answer: it is empty"},
 		{OK "{\"access_token\":\"t\",\"token_type\":\"mac\"}",
-		 "the token server's answer: its token is of another type than Bearer"},
+		 "the token server's answer: its \"token_type\" is not \"Bearer\""},
 		{OK "{\"access_token\":\"t\",\"refresh_token\":\"a\\nb\"}",
 		 "the token server's answer: it has more than one line, or a control character"},
 		{"garbage\r\n\r\n", "the token server: "},
@@ -325,7 +325,7 @@ static void refusals(void **state)
 	assert_int_equal(w->retry_after, 7000);
 }
 
-/* what we sent, in each form that a server may repeat it in */
+/* the sent secrets, in each encoding in which a server may repeat them */
 static void echoes(void **state)
 {
 	static const char *const texts[] = {
@@ -424,11 +424,11 @@ static void missing_files(void **state)
 	assert_string_equal(w->token, "t");
 }
 
-/* --- with its keeper --- */
+/* --- with struct auth --- */
 
 struct waiting {
 	struct auth_waiter waiter;
-	bool told;
+	bool notified;
 };
 
 static void on_reported(void *ctx, const char *why)
@@ -436,7 +436,7 @@ static void on_reported(void *ctx, const char *why)
 	struct waiting *w = ctx;
 
 	assert_null(why);
-	w->told = true;
+	w->notified = true;
 }
 
 static void one_request_for_all(void **state)
@@ -460,7 +460,7 @@ static void one_request_for_all(void **state)
 	wire_said(c);
 	wire_close(c);
 	for (int i = 0; i < 5; i++)
-		wire_until(w->loop, &waiting[i].told);
+		wire_until(w->loop, &waiting[i].notified);
 	assert_int_equal(wire_count(w->wire), 1);
 	assert_string_equal(auth_header(auth), "Authorization: Bearer t");
 	/* the next one comes by itself, before its end */

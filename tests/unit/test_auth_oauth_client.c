@@ -83,7 +83,7 @@ static void assert_tls_is_ours(void)
 	assert_int_equal(given.connect_timeout, 4321);
 }
 
-/* redirects, credentials and large answers are a matter between us and the Bayeux server */
+/* The options for redirects, credentials and large answers apply to the Bayeux server only. */
 static void assert_rest_is_not(void)
 {
 	assert_int_equal(given.redirects, HTTP_REDIRECTS_NEVER);
@@ -104,7 +104,7 @@ static void encrypted(void **state)
 	assert_string_equal(given.no_proxy, "127.0.0.2");
 }
 
-/* only this machine is asked without encryption: a proxy would read the secret */
+/* A request without encryption goes to this machine only, and not through a proxy, which could read the secret. */
 static void not_encrypted(void **state)
 {
 	(void)state;

@@ -93,7 +93,7 @@ static void answer(struct world *w, uint64_t lifetime)
 
 static void the_next_one_is_fetched_before_the_end(void **state)
 {
-	static const struct { uint64_t told, configured, fetch_after; } table[] = {
+	static const struct { uint64_t reported, configured, fetch_after; } table[] = {
 		{100000, 0, 90000},
 		/* the lifetime from the source takes precedence over the configured one */
 		{100000, 5000, 90000},
@@ -113,7 +113,7 @@ static void the_next_one_is_fetched_before_the_end(void **state)
 
 		world_open(&w, &o);
 		assert_int_equal(w.fetches, 1);
-		answer(&w, table[i].told);
+		answer(&w, table[i].reported);
 		assert_int_equal(w.got, 1);
 		turn_at(&w, BORN + table[i].fetch_after - 1);
 		assert_int_equal(w.fetches, 1);
@@ -137,7 +137,7 @@ static void what_has_no_end_is_kept(void **state)
 	world_close(&w);
 }
 
-/* else a daemon that runs for a year reads a rotated token till it has no descriptor left */
+/* Otherwise a long-running daemon would run out of descriptors by reading a rotated token. */
 static void a_file_is_closed_again(void **state)
 {
 	char path[] = "/tmp/test-auth-XXXXXX";

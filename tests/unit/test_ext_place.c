@@ -1,6 +1,6 @@
 /*
- * ext_place: a text lands at its path, whatever was there, and nothing else of
- * the object changes by a byte.
+ * ext_place: a string is inserted at its path or replaces the value there, and the rest
+ * of the object is unchanged.
  */
 #include "auth/ext_place.h"
 #include "tests/unit/testing.h"

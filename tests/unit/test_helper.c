@@ -269,7 +269,7 @@ static void assert_dead(int life[2])
 	close(life[0]);
 }
 
-/* its end is its exit; what holds its stdout is killed with it, in whatever session it is */
+/* The program has ended when it exits; a process that holds its stdout is killed, also in another session. */
 static void child_that_holds_stdout(void **state)
 {
 	static const char *const children[] = {
@@ -296,7 +296,7 @@ static void child_that_holds_stdout(void **state)
 	assert_dead(life);
 }
 
-/* The daemon may have children that are none of a helper's: those of an extension. */
+/* Other children of the daemon, such as those of an extension, are not affected. */
 static void others_live_on(void **state)
 {
 	struct world *w = *state;
