@@ -1,8 +1,7 @@
 /*
- * Owns the order of the extensions of a server, and what one message is when all
- * of them have looked at it. Guarantees that what one of them failed at is as if
- * it had not been asked, unless it said that nothing may pass without it. Must
- * never know what an extension is for.
+ * Passes each message through the extensions of a server. If an extension fails, its
+ * changes are undone and the message continues; if the extension has the flag
+ * COMETD_EXTENSION_REQUIRED, the message is deleted instead, where that is allowed.
  */
 #include "plugin/chain.h"
 
@@ -25,7 +24,7 @@ struct plugin_chain {
 
 /* ---- a message ---- */
 
-/* NULL when the verdict is one, and allowed. */
+/* What is wrong with the result of a hook; NULL: it is valid and allowed. */
 static const char *verdict_fault(int r, const struct hook_message *m)
 {
 	if (r == COMETD_EXTENSION_DELETE && !m->may_delete)
@@ -35,8 +34,8 @@ static const char *verdict_fault(int r, const struct hook_message *m)
 	return r < 0 && r > -4096 ? strerror(-r) : "it returned an unknown verdict";
 }
 
-/* One of them looks. 0, HOOK_DELETE, -ENOMEM. */
-static int look(struct plugin_chain *c, struct plugin_instance *x, const struct hook_message *m)
+/* Calls the hook of one extension. 0, HOOK_DELETE, -ENOMEM. */
+static int call_hook(struct plugin_chain *c, struct plugin_instance *x, const struct hook_message *m)
 {
 	int (*hook)(void *self, struct cometd_extension_message *m) =
 		m->incoming ? x->table->incoming : x->table->outgoing;
@@ -67,7 +66,7 @@ static int see(void *ctx, const struct hook_message *m, struct hook_change *ret)
 
 	plugin_message_begin(&c->message, m);
 	for (size_t i = 0; i < c->n && r == 0; i++)
-		r = look(c, c->v[m->incoming ? c->n - 1 - i : i], m);
+		r = call_hook(c, c->v[m->incoming ? c->n - 1 - i : i], m);
 	int changed = plugin_message_end(&c->message, ret);
 	return r ? r : changed;
 }
@@ -104,7 +103,7 @@ int plugin_chain_credential(struct plugin_chain *c, const char *name, uint64_t t
 			continue;
 		if (x->table->credential && !x->source)
 			return plugin_source_new(x, timeout, ret);
-		fault = x->source ? "its credential is used already" : "it gives no credential";
+		fault = x->source ? "its credential is used already" : "it supplies no credential";
 		break;
 	}
 	snprintf(why, PLUGIN_WHY_MAX, "%s", fault);

@@ -1,7 +1,8 @@
 /*
- * The extensions of one server, in their order: made, asked about every message,
- * watched, and ended. What they may do is in cometd-bridge-extension.h; who fails
- * is contained here, named in the log, and in the end not asked any more.
+ * The extensions of one server, in their order: creates them, calls them for every
+ * message, and frees them. cometd-bridge-extension.h describes their interface. A
+ * failure of an extension is contained and logged; after several failures in a row
+ * the extension is disabled.
  */
 #ifndef PLUGIN_CHAIN_H
 #define PLUGIN_CHAIN_H
@@ -15,28 +16,28 @@
 
 struct plugin_chain;
 
-/* An empty one, for the server of that name (copied). 0 or -ENOMEM. */
+/* Creates an empty chain for the server of that name (copied). 0 or -ENOMEM. */
 int plugin_chain_new(struct loop *loop, const char *server, struct plugin_chain **ret);
-/* Ends the extensions, last one first, and unloads what nobody else uses. The session, and the
-   sources of credentials, must be gone. NULL is fine. */
+/* Frees the extensions, the last one first, and unloads each one that no other chain uses. The session and the
+   credential sources must have been freed. Accepts NULL. */
 void plugin_chain_free(struct plugin_chain *c);
 DEFINE_FREEP(plugin_chain, plugin_chain_free)
 
 /*
- * Makes an instance behind those there are; `p` is taken over, also on failure. `name` is what
- * people know it by, copied; `config` is for the extension. 0; PLUGIN_E_UNFIT, with words in
- * `why` (PLUGIN_WHY_MAX bytes), when it does not want to; -ENOMEM.
+ * Creates an instance at the end of the chain, which takes ownership of `p`, also on failure. `name` (copied)
+ * identifies it in the log and the configuration; `config` is passed to the extension. 0; PLUGIN_E_UNFIT,
+ * with the reason in `why` (PLUGIN_WHY_MAX bytes), if its create() fails; -ENOMEM.
  */
 int plugin_chain_add(struct plugin_chain *c, struct plugin *p, const char *name,
 		     struct slice config, char *why);
 
-/* For a session that ends before the chain does. */
+/* The hooks for a session, which must be freed before the chain. */
 struct session_hooks plugin_chain_hooks(struct plugin_chain *c);
 
 /*
- * The credentials of the first extension of that name, each to come within `timeout` ms. 0;
- * PLUGIN_E_UNFIT, with words, when there is none, or it gives none, or somebody has them already;
- * -ENOMEM.
+ * Makes a credential source of the first extension of that name; each credential must arrive within `timeout`
+ * ms. 0; PLUGIN_E_UNFIT, with the reason, if there is no such extension, if it supplies no credential, or if its
+ * credential is used already; -ENOMEM.
  */
 int plugin_chain_credential(struct plugin_chain *c, const char *name, uint64_t timeout, char *why,
 			    struct auth_source **ret);

@@ -1,12 +1,12 @@
 /*
- * cometd-bridge-extension: shared objects that see every Bayeux message between
- * cometd-bridged and a server, and may change or delete it, or that know where a
- * credential comes from. cometd-bridge.conf(5) tells how an administrator names
- * them (option "extension"), cometd-bridge-extension(3) is a tour. A whole
- * example, which adds a member to `ext`, rewrites data, deletes messages and
- * gives a token, is tenant.c among the examples.
+ * cometd-bridge-extension: an extension is a shared object that receives every
+ * Bayeux message between cometd-bridged and a server, and may change or delete
+ * it. It may also supply the credential for the server. The option "extension" of
+ * cometd-bridge.conf(5) loads it; cometd-bridge-extension(3) is an introduction.
+ * The example tenant.c is complete: it adds a member to `ext`, changes data,
+ * deletes messages and supplies a token.
  *
- * THE SMALLEST ONE
+ * THE SMALLEST EXTENSION
  *
  *     #include <cometd-bridge-extension.h>
  *
@@ -38,25 +38,26 @@
  *
  *     cc -shared -fPIC -o north.so north.c
  *
- * WHAT IS CALLED WHEN
+ * WHEN FUNCTIONS ARE CALLED
  *
- * The daemon calls cometd_bridge_extension() once for each server that names the
- * extension, then create(); destroy() when the server goes, in the reverse order
- * of the configuration. Nothing is called for an instance behind its destroy().
+ * The daemon calls cometd_bridge_extension() once for each server that uses the
+ * extension, then create(). It calls destroy() when the server is removed, in the
+ * reverse order of the configuration. After destroy() it calls no function of the
+ * instance.
  *
- * outgoing() sees each message when it is about to be sent, in the order of the
- * configuration, before the extensions built into the daemon ("ack", "replay" and
- * so on) add their members to `ext`. incoming() sees each message that came, in
- * the reverse order, after the built-in ones: an event that the server repeats
- * after a lost connection is seen once. What one extension changed, the next one
- * sees changed.
+ * outgoing() is called for each message that is about to be sent, in the order of
+ * the configuration, before the built-in extensions ("ack", "replay" and so on)
+ * add their members to `ext`. incoming() is called for each received message, in
+ * the reverse order, after the built-in extensions: it is called once for an
+ * event that the server repeats after a lost connection. An extension receives
+ * the message with the changes of the previous extensions.
  *
- * The same outgoing message (the same id) may be seen again: when it did not fit
- * into its batch, when it certainly did not arrive and is sent again, or when
- * memory was short; an incoming one only when memory was short. Each time it is
- * as it was before any extension had changed it.
+ * outgoing() may be called again for the same message (the same id): when it did
+ * not fit into its batch, when it certainly did not arrive and is sent again, or
+ * when memory was short. incoming() may be called again only when memory was
+ * short. Each time the message is in its original state.
  *
- * WHAT MAY BE DONE WITH A MESSAGE
+ * WHAT AN EXTENSION MAY DO WITH A MESSAGE
  *
  *                                   change ext   change data   delete
  *     outgoing publish, call            yes          yes         yes
@@ -66,55 +67,56 @@
  *     incoming event, answer to a call  yes          yes         yes
  *     incoming reply of any kind        no           no          no
  *
- * Deleted means: a publish and a call end as refused, "404::message_deleted"; so
- * does a call whose answer is deleted; a subscribe is refused with these words to
- * all who wanted the channel, and not tried again before the next handshake; an
- * event is heard by nobody. It is counted ("deleted" of the server in the status)
- * and acknowledged to the server as any other: it does not come again.
+ * If a publish or call is deleted, it ends as refused with
+ * "404::message_deleted"; so does a call whose answer is deleted. If a subscribe
+ * is deleted, it is refused with the same text for all subscribers of the channel,
+ * and not sent again before the next handshake. A deleted event is not delivered;
+ * it is counted ("deleted" of the server in the status) and acknowledged to the
+ * server, which does not send it again.
  *
  * RULES
  *
  * Time: the daemon does nothing else while a function of an extension runs. It
- * must return within milliseconds and never wait: not for a network, a disk, a
- * lock or a child. One that takes longer than COMETD_EXTENSION_SLOW_MS is reported
- * in the log, by name. What takes time: credential() may answer later, and
- * call_later() calls back.
+ * must return within milliseconds and never wait for a network, a disk, a lock or
+ * a child process. A function that takes longer than COMETD_EXTENSION_SLOW_MS is
+ * reported in the log. To do something later, use call_later(); credential() may
+ * answer later, too.
  *
  * Threads: all calls come from one thread, and functions of the host may be called
  * from that thread only, while a function of the extension runs. An extension
  * should start no thread; one that does joins it in destroy().
  *
- * Errors: functions return 0 or a negative errno unless they say otherwise. No
+ * Errors: functions return 0 or a negative errno unless documented otherwise. No
  * C++ exception and no longjmp may leave a function of an extension. It must not
  * exit, fork without exec, change signals, the locale, the working directory,
  * the environment, limits or descriptors that it did not open.
  *
- * Memory: what the host passes in belongs to the host and lives until the
- * function returns, `host` itself until destroy() returned. What is given to the
- * host is copied before its function returns. Nobody frees what the other one
- * allocated.
+ * Memory: arguments belong to the host and are valid until the function returns,
+ * `host` itself until destroy() has returned. The host copies what it is given.
+ * Neither side frees memory that the other side allocated.
  *
  * Text: a cometd_extension_text is pointer and length, UTF-8, not ended by a NUL.
- * JSON is raw, byte for byte as it was written: 64-bit numbers keep their digits.
- * Binary payloads are seen as they travel, Z85 in the data and "binary" in `ext`.
+ * JSON is raw, exactly as it was received: 64-bit numbers keep all digits. Binary
+ * payloads are in their transport form, Z85 in the data and "binary" in `ext`.
  *
- * Trust: an extension runs inside the daemon, with all its rights, and sees every
- * secret: tokens in `ext`, the clientId, all data. What it puts into the log,
- * others read.
+ * Trust: an extension runs inside the daemon with all its rights, and can read
+ * every secret: tokens in `ext`, the clientId, all data. It must not log secrets:
+ * other users may read the log.
  *
  * WHEN IT FAILS
  *
- * A call fails when it returns anything but 0 or COMETD_EXTENSION_DELETE, deletes
- * or changes what it may not, or when set_ext() or set_data() refused what it was
- * given. Then all that this call changed is undone, the message goes on without
- * it, and the log says so, a limited number of lines a minute. After
- * COMETD_EXTENSION_FAILURES_MAX failures of one instance in a row, that instance
- * is disabled until the daemon starts again: its hooks are not called any more,
- * and the log says so, and the status ("disabled_extensions" of the server).
+ * A call of outgoing() or incoming() fails if it returns anything but 0 or
+ * COMETD_EXTENSION_DELETE, if it deletes or changes a message where this is not
+ * allowed, or if set_ext() or set_data() refused a value. Then all changes of this
+ * call are undone, the message continues without them, and the failure is logged,
+ * with a limited number of lines per minute. After COMETD_EXTENSION_FAILURES_MAX
+ * failures in a row, the instance is disabled until the daemon starts again: its
+ * hooks are not called any more. The log and the status ("disabled_extensions" of
+ * the server) report this.
  *
- * Where a message must not pass without the extension (it encrypts, or filters),
- * COMETD_EXTENSION_REQUIRED turns this round: what it fails at is deleted where
- * the table above allows to delete, and it is never disabled.
+ * If a message must not pass without the extension, because it encrypts or
+ * filters, set COMETD_EXTENSION_REQUIRED: then a message for which it fails is
+ * deleted where the table above allows it, and the extension is never disabled.
  */
 #ifndef COMETD_BRIDGE_EXTENSION_H
 #define COMETD_BRIDGE_EXTENSION_H
@@ -132,23 +134,23 @@ extern "C" {
 #define COMETD_EXTENSION_EXPORT
 #endif
 
-/* Of this header. An extension built for another one is not loaded. Members that come later are
-   added at the end of the structs, whose `size` tells whether they are there. */
+/* The version of this interface. An extension built for another version is not loaded. New members are
+   added at the end of the structs; `size` shows whether they exist. */
 #define COMETD_EXTENSION_ABI 1
 
-/* a function that took longer is reported, milliseconds */
+/* a function that takes longer, in milliseconds, is reported in the log */
 #define COMETD_EXTENSION_SLOW_MS 50
 /* failures in a row after which an instance is disabled */
 #define COMETD_EXTENSION_FAILURES_MAX 10
 /* bytes that all extensions of a server together may add to the `ext` of one message */
 #define COMETD_EXTENSION_EXT_MAX 65536
-/* bytes of data set for one message */
+/* bytes of data that may be set for one message */
 #define COMETD_EXTENSION_DATA_MAX 4194304
 /* bytes of the name of a member of `ext` */
 #define COMETD_EXTENSION_NAME_MAX 255
 /* bytes of a credential */
 #define COMETD_EXTENSION_SECRET_MAX 12288
-/* calls that one instance may have asked for by call_later() at a time */
+/* pending call_later() calls of one instance */
 #define COMETD_EXTENSION_LATER_MAX 16
 
 struct cometd_extension_text {
@@ -166,7 +168,7 @@ enum cometd_extension_kind {
 	COMETD_EXTENSION_EVENT = 7      /* incoming only: an event, or the answer to a call */
 };
 
-/* One message, for the time of one call. The texts are decoded, and empty where there are none. */
+/* One message, valid during one call. The texts are decoded; a missing one is empty. */
 struct cometd_extension_message {
 	size_t size;                    /* of this struct, in the daemon */
 	enum cometd_extension_kind kind;
@@ -182,7 +184,7 @@ enum cometd_extension_verdict {
 	COMETD_EXTENSION_DELETE = 1
 };
 
-/* of log(); what they mean to syslog(3) */
+/* for log(); the levels of syslog(3) */
 enum cometd_extension_level {
 	COMETD_EXTENSION_ERROR = 3,
 	COMETD_EXTENSION_WARNING = 4,
@@ -191,16 +193,16 @@ enum cometd_extension_level {
 	COMETD_EXTENSION_DEBUG = 7
 };
 
-/* What the daemon does for an instance. Check `size` before using a member that a later version of
-   this header added. */
+/* The functions that an instance may call. Check `size` before using a member that a later version of this
+   header added. */
 struct cometd_extension_host {
 	size_t size;                    /* of this struct, in the daemon */
 
 	/*
-	 * A field of the message by name, as raw JSON: "data", "ext", "advice", "successful",
-	 * "clientId" … 1 and *ret, which lives until the hook returns or sets that field; 0 when
-	 * there is none; -ENOMEM. The first field asked for beside data and ext makes the daemon
-	 * read the message, so do not ask in vain.
+	 * Gets a field of the message by name, as raw JSON: "data", "ext", "advice", "successful",
+	 * "clientId" and so on. 1 and *ret, which is valid until the hook returns or sets that
+	 * field; 0 if there is none; -ENOMEM. Getting any field other than data and ext makes the
+	 * daemon parse the message.
 	 */
 	int (*field)(struct cometd_extension_message *m, const char *name,
 		     struct cometd_extension_text *ret);
@@ -208,71 +210,73 @@ struct cometd_extension_host {
 	int (*ext)(struct cometd_extension_message *m, const char *name,
 		   struct cometd_extension_text *ret);
 	/*
-	 * Adds a member to `ext`, or replaces it; `json` is one JSON value. 0; -EPERM where the
-	 * message may not be changed; -EEXIST when a built-in extension has that name; -EINVAL when
-	 * it is no JSON, nests too deeply, or the name is empty, too long or no UTF-8; -EMSGSIZE;
-	 * -ENOMEM.
+	 * Adds a member to `ext`, or replaces it; `json` is one JSON value. 0; -EPERM if the
+	 * message must not be changed; -EEXIST if a built-in extension uses that name; -EINVAL if
+	 * the value is not valid JSON or nested too deeply, or the name is empty, too long or not
+	 * UTF-8; -EMSGSIZE; -ENOMEM.
 	 */
 	int (*set_ext)(struct cometd_extension_message *m, const char *name, const char *json,
 		       size_t n);
 	/* Replaces the data by one JSON value. The same errors. */
 	int (*set_data)(struct cometd_extension_message *m, const char *json, size_t n);
 
-	/* A line in the log of the daemon, which names the server and the extension; limited to 20
-	   lines a minute, then 10. `text` ends with a NUL; control characters are escaped. */
+	/* Logs a line, with the names of the server and the extension; limited to 20 lines per
+	   minute, then 10. `text` ends with a NUL; control characters are escaped. */
 	void (*log)(const struct cometd_extension_host *host, enum cometd_extension_level level,
 		    const char *text);
-	/* Calls fn(self, arg) once, `ms` milliseconds later, unless destroy() comes first. 0,
-	   -ENOSPC beyond COMETD_EXTENSION_LATER_MAX, -ENOMEM. */
+	/* Calls fn(self, arg) once, after `ms` milliseconds, unless destroy() is called first. 0,
+	   -ENOSPC if COMETD_EXTENSION_LATER_MAX calls are pending, -ENOMEM. */
 	int (*call_later)(const struct cometd_extension_host *host, uint32_t ms,
 			  void (*fn)(void *self, void *arg), void *arg);
 
 	/*
-	 * The answer to credential(): n bytes of a secret that is good for `lifetime_ms` (0: until
-	 * the server rejects it, or as the option credential-lifetime says), or why there is none.
-	 * 0, also when the secret is no line of text and counts as none; -EALREADY when nobody waits
-	 * for it (any more). `why` is shown to people: no secret in it.
+	 * Answer credential(): with n bytes of a secret that is valid for `lifetime_ms` (0: for the
+	 * option credential-lifetime, or until the server rejects it), or with the reason why there
+	 * is none. 0, also if the secret is not a line of text, which counts as a failure; -EALREADY
+	 * if no credential is requested (any more). `why` is logged: it must not contain a secret.
 	 */
 	int (*credential_ready)(const struct cometd_extension_host *host, const char *secret,
 				size_t n, uint64_t lifetime_ms);
 	int (*credential_failed)(const struct cometd_extension_host *host, const char *why);
 };
 
-/* What an extension is. */
+/* The table that an extension exports. */
 struct cometd_extension {
 	unsigned abi;                   /* COMETD_EXTENSION_ABI */
 	size_t size;                    /* sizeof(struct cometd_extension) */
 	unsigned flags;                 /* COMETD_EXTENSION_REQUIRED, or 0 */
 
 	/*
-	 * A new instance for one server, given back to all other functions as `self` (NULL is
-	 * fine). `config` is the text behind the extension's name in the configuration, or the
-	 * content of the file that stands there; a NUL follows it. May log and call_later(). On
-	 * failure, a negative errno, the daemon does not start, and tells what the extension wrote
-	 * to `why`, a string of less than why_size bytes; destroy() is not called.
+	 * Creates an instance for one server; *ret_self (which may be NULL) is passed to all other
+	 * functions as `self`. `config` is the text after the extension's name in the configuration,
+	 * or the content of the file named there; a NUL follows it. It may call log() and
+	 * call_later(). On failure it returns a negative errno and may write the reason to `why`, a
+	 * string of less than why_size bytes: the daemon logs it and does not start; destroy() is
+	 * not called.
 	 */
 	int (*create)(const struct cometd_extension_host *host, const char *server,
 		      const char *config, size_t config_len, void **ret_self, char *why,
 		      size_t why_size);
 	void (*destroy)(void *self);
 
-	/* enum cometd_extension_verdict, or a failure; NULL: not interested */
+	/* Return an enum cometd_extension_verdict, or a negative errno on failure. NULL: not called. */
 	int (*outgoing)(void *self, struct cometd_extension_message *m);
 	int (*incoming)(void *self, struct cometd_extension_message *m);
 
 	/*
-	 * A credential is needed, for the first time, before the old one ends, or because the
-	 * server rejected it (option credential-extension). Returns 0 and calls credential_ready()
-	 * or credential_failed(), before it returns or within the option credential-timeout; or
-	 * returns a failure. Asked again after a failure, less and less often. NULL: gives none.
+	 * Called when a credential is needed: at the start, before the old one expires, and after the
+	 * server rejected it (option credential-extension). Returns 0 and calls credential_ready() or
+	 * credential_failed(), before it returns or later, within the option credential-timeout; or
+	 * returns a negative errno. After a failure it is called again after a growing pause. NULL:
+	 * the extension supplies no credential.
 	 */
 	int (*credential)(void *self);
 };
 
-/* of cometd_extension.flags: messages that it fails at must not pass */
+/* flag of cometd_extension: a message for which it fails must not pass */
 #define COMETD_EXTENSION_REQUIRED 1u
 
-/* The one name that a shared object must export; its table must stay as it is. */
+/* The function that the shared object must export. The table must remain valid and unchanged. */
 COMETD_EXTENSION_EXPORT const struct cometd_extension *cometd_bridge_extension(void);
 
 #ifdef __cplusplus

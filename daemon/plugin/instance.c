@@ -1,7 +1,6 @@
 /*
- * Owns one extension of one server from create() to destroy(), and what it may
- * ask of the daemon. Guarantees that nothing of it is called afterwards, and that
- * its lines in the log name it and are limited. Must never know messages.
+ * Owns one extension of one server from create() to destroy(). None of its functions
+ * is called after destroy(). Its log lines contain its name and are limited.
  */
 #include "plugin/instance.h"
 
@@ -24,10 +23,10 @@ static void host_log(const struct cometd_extension_host *host, enum cometd_exten
 		level = COMETD_EXTENSION_ERROR;
 	if (level > COMETD_EXTENSION_DEBUG)
 		level = COMETD_EXTENSION_DEBUG;
-	LOG(&x->said, (enum log_level)level, FIELDS(x), "%s", text);
+	LOG(&x->log, (enum log_level)level, FIELDS(x), "%s", text);
 }
 
-/* ---- calling back ---- */
+/* ---- call_later() ---- */
 
 struct plugin_later {
 	struct list link;
@@ -92,7 +91,7 @@ static const struct cometd_extension_host host_template = {
 	.credential_failed = plugin_source_failed,
 };
 
-/* `config` is followed by a NUL, as promised. */
+/* `config` is followed by a NUL, as the interface requires. */
 static int create(struct plugin_instance *x, const char *config, size_t n, char *why)
 {
 	int r;
@@ -121,7 +120,7 @@ static int make(struct plugin_instance *x, const char *name, struct slice config
 		text[config.n] = '\0';
 		r = create(x, text, config.n, why);
 	}
-	/* there may be a secret in it */
+	/* it may contain a secret */
 	if (text)
 		explicit_bzero(text, config.n);
 	free(text);
@@ -158,7 +157,7 @@ void plugin_instance_free(struct plugin_instance *x)
 		later_free(l);
 	if (x->made)
 		x->table->destroy(x->self);
-	/* what destroy() asked for does not come */
+	/* destroy() may have called call_later() */
 	LIST_EACH_SAFE(l, &x->later, struct plugin_later, link)
 		later_free(l);
 	plugin_free(x->plugin);

@@ -1,7 +1,6 @@
 /*
- * One extension of one server, and what the daemon does for it: its log, its
- * timers, its credential. Shared by the files of chain.h, and by nobody
- * else.
+ * One extension of one server, with its log limits, timers and credential. Private to
+ * chain.c, instance.c, report.c and source.c.
  */
 #ifndef PLUGIN_INSTANCE_H
 #define PLUGIN_INSTANCE_H
@@ -12,7 +11,7 @@
 struct plugin_source;
 
 struct plugin_instance {
-	struct cometd_extension_host host;      /* what the extension has of us */
+	struct cometd_extension_host host;      /* the functions that the extension calls */
 	struct loop *loop;
 	const char *server;             /* the chain's */
 	char *name;
@@ -23,40 +22,40 @@ struct plugin_instance {
 
 	unsigned failures;              /* in a row */
 	bool disabled;
-	/* limits of its own: one that floods does not silence the others */
-	struct log_site said, failed, slow;
+	/* log limits per instance, so that one that logs too much does not affect others */
+	struct log_site log, failed, slow;
 
 	struct list later;              /* plugin_later::link */
 	unsigned n_later;
-	struct plugin_source *source;   /* NULL: nobody wants its credentials */
+	struct plugin_source *source;   /* NULL: its credentials are not used */
 };
 
-/* 0; PLUGIN_E_UNFIT with words in `why`; -ENOMEM. Takes `p` over, also on failure. */
+/* 0; PLUGIN_E_UNFIT with the reason in `why`; -ENOMEM. Takes ownership of `p`, also on failure. */
 int plugin_instance_new(struct loop *loop, const char *server, struct plugin *p, const char *name,
 			struct slice config, char *why, struct plugin_instance **ret);
-/* NULL is fine. */
+/* Accepts NULL. */
 void plugin_instance_free(struct plugin_instance *x);
 
-/* --- plugin_report.c: what is said of it --- */
+/* --- report.c: log lines about it --- */
 #define FIELDS(x, ...)                                                                             \
 	LOG_FIELDS({"server", slice_of((x)->server)}, {"extension", slice_of((x)->name)},          \
 		   ##__VA_ARGS__)
-/* a line with a limit of its own, unlike log_msg() */
+/* logs with the limit of `site` instead of one per source line, as log_msg() does */
 #define LOG(site, level, fields, ...)                                                              \
 	do {                                                                                       \
 		if (log_wants(level))                                                              \
 			log_write(site, level, __FILE__, __LINE__, fields,         \
 				  sizeof(fields) / sizeof((fields)[0]), __VA_ARGS__);              \
 	} while (0)
-/* For every call into the extension: `since` is clock_boot_ms() before it. */
+/* Call it after every call into the extension; `since` is clock_boot_ms() before that call. */
 void plugin_report_time(struct plugin_instance *x, uint64_t since, const char *function);
-/* It failed at a message. One that is not required is disabled in the end. */
+/* Logs that it failed to handle a message. Disables it after too many failures, unless it is required. */
 void plugin_report_failure(struct plugin_instance *x, const struct hook_message *m,
 			   const char *reason);
 
-/* --- plugin_source.c: its credential --- */
+/* --- source.c: its credential --- */
 int plugin_source_new(struct plugin_instance *x, uint64_t timeout, struct auth_source **ret);
-/* what the extension calls */
+/* functions that the extension calls */
 int plugin_source_ready(const struct cometd_extension_host *host, const char *secret, size_t n,
 			uint64_t lifetime_ms);
 int plugin_source_failed(const struct cometd_extension_host *host, const char *why);

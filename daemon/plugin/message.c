@@ -1,8 +1,7 @@
 /*
- * Owns what extensions may do to one message. Guarantees that what they set is
- * strict JSON, no larger and no deeper than what a peer may send, and under a name
- * that no built-in extension has; and that a text they pass in may be one that
- * they got from here. Must never know which extension it is, nor what follows.
+ * Reads and changes one message for extensions. Values that they set are valid JSON,
+ * within the size and depth that a peer may send, and do not replace the member of a
+ * built-in extension. A text that they pass may be one that was returned from here.
  */
 #include "plugin/message.h"
 
@@ -13,14 +12,14 @@
 
 #include <errno.h>
 
-/* of any text made here */
+/* the maximum size of a text made here */
 #define TEXT_MAX (COMETD_EXTENSION_DATA_MAX + COMETD_EXTENSION_EXT_MAX + 4096u)
 
 _Static_assert((int)COMETD_EXTENSION_HANDSHAKE == (int)HOOK_HANDSHAKE + 1 &&
 	       (int)COMETD_EXTENSION_EVENT == (int)HOOK_EVENT + 1, "enum cometd_extension_kind");
 _Static_assert(COMETD_EXTENSION_DATA_MAX <= PROTOCOL_REQUEST_MAX, "as a peer");
 
-/* ---- one look after the other ---- */
+/* ---- drafts ---- */
 
 static void init_part(struct plugin_part *p)
 {
@@ -93,7 +92,7 @@ static void swap(struct buf *a, struct buf *b)
 	*b = c;
 }
 
-/* The value lies in the memory of the text, which goes along. */
+/* Moves the text, too, because the value points into it. */
 static void keep_part(struct plugin_part *old, struct plugin_part *new)
 {
 	if (!new->changed)
@@ -124,7 +123,7 @@ int plugin_message_end(struct plugin_message *pm, struct hook_change *ret)
 
 /* ---- reading ---- */
 
-/* NULL: it is kept from an earlier call, which is over */
+/* NULL: no hook is running; the extension kept the pointer of an earlier call */
 static struct plugin_message *of(struct cometd_extension_message *m)
 {
 	struct plugin_message *pm = LIST_OF(m, struct plugin_message, shown);
@@ -132,7 +131,7 @@ static struct plugin_message *of(struct cometd_extension_message *m)
 	return pm->m ? pm : NULL;
 }
 
-/* A member of an object by name. 1 and *ret, 0, -ENOMEM. */
+/* Finds a member of an object by name. 1 and *ret; 0 if there is none; -ENOMEM. */
 static int member(struct slice object, const char *name, struct cometd_extension_text *ret)
 {
 	struct json_field f = {.name = name};
@@ -185,8 +184,8 @@ static int wrong(struct plugin_message *pm, int error, const char *fault)
 }
 
 /*
- * Writes {"name":json} into pm->check and reads it again within `depth`: one member, and nothing
- * else, came of it. 0 and *ret; -EINVAL, -EMSGSIZE, -ENOMEM.
+ * Writes {"name":json} to pm->check and parses it with the limit `depth`, to check that `json` is exactly one
+ * value. 0 and *ret; -EINVAL, -EMSGSIZE, -ENOMEM.
  */
 static int check_value(struct plugin_message *pm, const char *name, struct slice json,
 		       unsigned depth, struct json_field *ret)
@@ -237,7 +236,7 @@ static bool is_empty(struct slice object)
 	return i + 1 >= object.n;
 }
 
-/* `object` with the member of *f in place of its own, or as its last one, into pm->scratch. */
+/* Writes `object` to pm->scratch with the member of *f, which replaces one of the same name or is appended. */
 static int put_member(struct plugin_message *pm, struct slice object, const struct json_field *f)
 {
 	struct json_field own = {.name = f->name};
@@ -292,12 +291,12 @@ int plugin_message_set_ext(struct cometd_extension_message *m, const char *name,
 	size_t room = COMETD_EXTENSION_EXT_MAX - pm->new_added, length = strlen(name);
 	if (n > room || length > room - n)
 		return wrong(pm, -EMSGSIZE, "it sets too much in ext");
-	/* one level less: it lies in ext, which lies in the message */
+	/* one level less, because it is inside ext */
 	r = check_value(pm, name, slice_make(json, n), PROTOCOL_DEPTH_MAX - 1, &f);
 	if (r == 0)
 		r = put_member(pm, pm->new_ext.value.p ? pm->new_ext.value : SLICE("{}"), &f);
 	if (r)
-		return wrong(pm, r, "what it sets in ext is no JSON, or nested too deeply");
+		return wrong(pm, r, "the value that it sets in ext is not valid JSON, or nested too deeply");
 	swap(&pm->new_ext.text, &pm->scratch);
 	pm->new_ext.value = buf_slice(&pm->new_ext.text);
 	pm->new_ext.changed = true;

@@ -1,8 +1,7 @@
 /*
- * Owns loaded shared objects. Guarantees that nobody is called through a table
- * that was made for another interface, and that no file is loaded which everybody
- * may write. Must never know servers, messages or configurations. The only user
- * of dlopen().
+ * Owns loaded shared objects. Does not use a table of another version of the
+ * interface, and does not load a file that all users may write. The only user of
+ * dlopen().
  */
 #include "plugin/plugin.h"
 
@@ -28,7 +27,7 @@ static int unfit(char *why, const char *text)
 	return PLUGIN_E_UNFIT;
 }
 
-int plugin_look_at(const char *path, char *why)
+int plugin_check_file(const char *path, char *why)
 {
 	struct stat st;
 
@@ -37,21 +36,21 @@ int plugin_look_at(const char *path, char *why)
 		return PLUGIN_E_UNFIT;
 	}
 	if (!S_ISREG(st.st_mode)) {
-		snprintf(why, PLUGIN_WHY_MAX, "%s is no file", path);
+		snprintf(why, PLUGIN_WHY_MAX, "%s is not a regular file", path);
 		return PLUGIN_E_UNFIT;
 	}
 	if (st.st_mode & S_IWOTH) {
-		snprintf(why, PLUGIN_WHY_MAX, "everybody may write %s: chmod o-w", path);
+		snprintf(why, PLUGIN_WHY_MAX, "%s is writable for all users; run chmod o-w", path);
 		return PLUGIN_E_UNFIT;
 	}
 	return 0;
 }
 
-/* The members that both sides know. */
-static int take_table(struct plugin *p, const struct cometd_extension *theirs, char *why)
+/* Checks and copies the table. */
+static int copy_table(struct plugin *p, const struct cometd_extension *theirs, char *why)
 {
 	if (!theirs)
-		return unfit(why, ENTRY "() returned nothing");
+		return unfit(why, ENTRY "() returned NULL");
 	if (theirs->abi != COMETD_EXTENSION_ABI) {
 		snprintf(why, PLUGIN_WHY_MAX, "it was built for version %u of the interface, and "
 			 "this daemon has version %d", theirs->abi, COMETD_EXTENSION_ABI);
@@ -67,7 +66,7 @@ static int take_table(struct plugin *p, const struct cometd_extension *theirs, c
 	return 0;
 }
 
-static int take(struct plugin *p, const char *path, char *why)
+static int open_object(struct plugin *p, const char *path, char *why)
 {
 	const struct cometd_extension *(*entry)(void);
 	void *symbol;
@@ -78,9 +77,9 @@ static int take(struct plugin *p, const char *path, char *why)
 	symbol = dlsym(p->handle, ENTRY);
 	if (!symbol)
 		return unfit(why, "it has no function " ENTRY "()");
-	/* the way POSIX has for this: a function is no object to ISO C */
+	/* ISO C has no conversion from an object pointer to a function pointer */
 	memcpy(&entry, &symbol, sizeof(entry));
-	return take_table(p, entry(), why);
+	return copy_table(p, entry(), why);
 }
 
 DEFINE_FREEP(plugin, plugin_free)
@@ -92,9 +91,9 @@ int plugin_load(const char *path, char *why, struct plugin **ret)
 
 	if (!p)
 		return -ENOMEM;
-	r = plugin_look_at(path, why);
+	r = plugin_check_file(path, why);
 	if (r == 0)
-		r = take(p, path, why);
+		r = open_object(p, path, why);
 	if (r)
 		return r;
 	*ret = TAKE(p);

@@ -1,7 +1,6 @@
 /*
- * A shared object that is an extension (cometd-bridge-extension.h): found, looked
- * over, loaded, and let go. Nothing of it runs here but its entry, which says
- * what it can do.
+ * Checks, loads and unloads the shared object of an extension
+ * (cometd-bridge-extension.h). Calls only its entry function, which returns its table.
  */
 #ifndef PLUGIN_PLUGIN_H
 #define PLUGIN_PLUGIN_H
@@ -16,19 +15,18 @@ struct plugin;
 
 enum { PLUGIN_E_UNFIT = 1 };
 
-/* Whether the file may be loaded: it is there, a plain file, and not everybody may write it.
-   0; PLUGIN_E_UNFIT with words in `why` (PLUGIN_WHY_MAX bytes). */
-int plugin_look_at(const char *path, char *why);
+/* Checks that the file exists, is a regular file, and is not writable for all users. 0; PLUGIN_E_UNFIT with the
+   reason in `why` (PLUGIN_WHY_MAX bytes). */
+int plugin_check_file(const char *path, char *why);
 /*
- * Loads it, once more if it is loaded already. 0; PLUGIN_E_UNFIT, with words, for what is no
- * extension or one for another version of this daemon; -ENOMEM.
+ * Loads the file; each call needs one plugin_free(). 0; PLUGIN_E_UNFIT, with the reason, if it is not an
+ * extension, or one for another version of the interface; -ENOMEM.
  */
 int plugin_load(const char *path, char *why, struct plugin **ret);
-/* Its code is gone afterwards, unless it was loaded once more: nothing of it may be in use. NULL
-   is fine. */
+/* Unloads the code, unless it was loaded several times: it must not be in use any more. Accepts NULL. */
 void plugin_free(struct plugin *p);
 
-/* What it said it is. */
+/* The table that its entry function returned. */
 const struct cometd_extension *plugin_table(const struct plugin *p);
 
 #endif

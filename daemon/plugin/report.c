@@ -1,7 +1,6 @@
 /*
- * Owns what the log says of an extension. Guarantees that one which is slow, or
- * fails, is named, each with a limit of its own, and that one which only fails is
- * not asked for ever. Must never know why it fails.
+ * Logs slow and failed calls of extensions, with a limit per extension, and disables
+ * an extension that fails too often in a row.
  */
 #include "plugin/instance.h"
 
@@ -15,13 +14,13 @@ void plugin_report_time(struct plugin_instance *x, uint64_t since, const char *f
 
 	if (ms > COMETD_EXTENSION_SLOW_MS)
 		LOG(&x->slow, LOG_L_WARNING, FIELDS(x),
-		    "%s() of an extension took %" PRIu64 " ms; the whole daemon waited", function, ms);
+		    "%s() of an extension took %" PRIu64 " ms and blocked the daemon", function, ms);
 }
 
 static void disable(struct plugin_instance *x)
 {
 	x->disabled = true;
-	log_msg(LOG_L_ERROR, FIELDS(x), "an extension failed %u times in a row, and is disabled",
+	log_msg(LOG_L_ERROR, FIELDS(x), "an extension failed %u times in a row and is disabled",
 		x->failures);
 }
 

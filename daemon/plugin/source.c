@@ -1,8 +1,7 @@
 /*
- * Owns the credential that an extension gives: one question at a time, and an
- * answer or the end of patience. Guarantees that an answer nobody asked for
- * changes nothing, and that the secret is wiped here once it was handed over.
- * Must never know what it is used for.
+ * A credential source that calls credential() of an extension. One request at a time,
+ * which ends by an answer or by the timeout; an answer without a request is ignored.
+ * The secret is wiped after it was passed on.
  */
 #include "plugin/instance.h"
 
@@ -13,14 +12,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-_Static_assert(COMETD_EXTENSION_SECRET_MAX == AUTH_SECRET_MAX, "said in the header");
+_Static_assert(COMETD_EXTENSION_SECRET_MAX == AUTH_SECRET_MAX, "as documented in the header");
 
 struct plugin_source {
 	struct auth_source source;
 	struct plugin_instance *x;
 	uint64_t timeout;
-	struct loop_timer *timer;       /* the end of patience */
-	struct loop_hook hook;          /* to tell what was answered, from the loop */
+	struct loop_timer *timer;       /* the timeout */
+	struct loop_hook hook;          /* reports the answer from the loop */
 	bool waiting;
 	struct auth_secret secret;
 	char why[AUTH_WHY_MAX];         /* empty: there is a secret */
@@ -28,7 +27,7 @@ struct plugin_source {
 
 /* ---- the answer ---- */
 
-static void tell(void *ctx)
+static void report(void *ctx)
 {
 	struct plugin_source *s = ctx;
 	const struct auth_fetched f = {.secret = s->why[0] ? NULL : &s->secret,
@@ -38,8 +37,8 @@ static void tell(void *ctx)
 	auth_secret_wipe(&s->secret);
 }
 
-/* Somebody waits, and does so no longer; NULL: nobody. */
-static struct plugin_source *answered(const struct cometd_extension_host *host)
+/* Ends the request; NULL if there is none. */
+static struct plugin_source *end_request(const struct cometd_extension_host *host)
 {
 	struct plugin_source *s = plugin_instance_of(host)->source;
 
@@ -56,7 +55,7 @@ int plugin_source_ready(const struct cometd_extension_host *host, const char *se
 {
 	struct plugin_source *s;
 
-	s = answered(host);
+	s = end_request(host);
 	if (!s)
 		return -EALREADY;
 	s->why[0] = '\0';
@@ -70,7 +69,7 @@ int plugin_source_ready(const struct cometd_extension_host *host, const char *se
 
 int plugin_source_failed(const struct cometd_extension_host *host, const char *why)
 {
-	struct plugin_source *s = answered(host);
+	struct plugin_source *s = end_request(host);
 
 	if (!s)
 		return -EALREADY;
@@ -83,11 +82,11 @@ static void on_timer(void *ctx)
 	struct plugin_source *s = ctx;
 
 	s->waiting = false;
-	snprintf(s->why, sizeof(s->why), "extension %s gave no credential in time", s->x->name);
-	tell(s);
+	snprintf(s->why, sizeof(s->why), "extension %s supplied no credential in time", s->x->name);
+	report(s);
 }
 
-/* ---- the question ---- */
+/* ---- the request ---- */
 
 static int fetch(struct auth_source *source, char *why)
 {
@@ -130,7 +129,7 @@ int plugin_source_new(struct plugin_instance *x, uint64_t timeout, struct auth_s
 	s->source.type = &type;
 	s->x = x;
 	s->timeout = timeout;
-	loop_hook_init(&s->hook, tell, s);
+	loop_hook_init(&s->hook, report, s);
 	int r = loop_timer_new(x->loop, on_timer, s, &s->timer);
 	if (r) {
 		free(s);

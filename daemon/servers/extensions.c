@@ -1,6 +1,6 @@
 /*
- * Loads and makes the extensions of a server. What can be found without running one is reported before
- * anything starts; their configuration, which may hold a secret, is wiped after use.
+ * Loads and makes the extensions of a server. Errors that can be found without running an extension are reported
+ * before the daemon starts. The configuration of an extension may contain a secret and is wiped after use.
  */
 #include "servers/extensions.h"
 
@@ -13,10 +13,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* of the configuration of one extension */
+/* the maximum size of the configuration of one extension */
 #define CONFIG_TEXT_MAX (64u << 10)
 
-/* Its configuration into `text`. 0; PLUGIN_E_UNFIT with words; -ENOMEM. */
+/* Reads the configuration of an extension. 0; PLUGIN_E_UNFIT with the reason in `why`; -ENOMEM. */
 static int read_config(const struct extension_option *option, struct buf *text, char *why)
 {
 	int r = option->file ? file_read(option->file, text) : buf_put_str(text, option->config);
@@ -28,7 +28,7 @@ static int read_config(const struct extension_option *option, struct buf *text, 
 	return PLUGIN_E_UNFIT;
 }
 
-/* What a line of the option says, the shared object, and its configuration. */
+/* Parses a line of the option, reads the configuration and loads the shared object. */
 static int load(const char *line, struct extension_option *option, struct buf *text, char *why,
 		struct plugin **ret)
 {
@@ -43,7 +43,7 @@ static int load(const char *line, struct extension_option *option, struct buf *t
 	return r ? r : plugin_load(option->path, why, ret);
 }
 
-/* Of several lines it is not known which one is wrong. */
+/* Where the option is set; for several extensions, where the server begins. */
 static const char *place_of(const struct config_server *s)
 {
 	return s->extensions.n == 1 ? config_place(s, "extension") : s->place;
@@ -55,8 +55,8 @@ static void check_secret(const struct config_server *s, const struct extension_o
 	struct stat st;
 
 	if (option->file && stat(option->file, &st) == 0 && st.st_mode & S_IROTH)
-		config_report_add(report, false, place_of(s), "extension %s %s: everybody may read it",
-				  option->name, option->file);
+		config_report_add(report, false, place_of(s), "extension %s %s: the file is readable for all "
+				  "users; run chmod o-r", option->name, option->file);
 }
 
 static void check_one(const struct config_server *s, const char *line,
@@ -98,8 +98,8 @@ static int add(struct plugin_chain *chain, const char *line, struct extension_op
 	return r;
 }
 
-/* What is passed up; the words are ours when there are none. */
-static int told(const struct config_server *s, const char *option, const char *name, int r,
+/* Writes the reason to `why` and returns a negative errno. */
+static int report_failure(const struct config_server *s, const char *option, const char *name, int r,
 		const char *reason, char *why, size_t why_size)
 {
 	snprintf(why, why_size, "%s: [server %s]: %s %s: %s", s->place, s->name, option, name,
@@ -118,7 +118,7 @@ int extensions_make(struct loop *loop, const struct config_server *s, char *why,
 	for (size_t i = 0; i < s->extensions.n && r == 0; i++)
 		r = add(chain, s->extensions.v[i], &option, reason);
 	if (r)
-		return told(s, "extension", option.name, r, reason, why, why_size);
+		return report_failure(s, "extension", option.name, r, reason, why, why_size);
 	*ret = TAKE(chain);
 	return 0;
 }
@@ -131,5 +131,5 @@ int extensions_credential(struct plugin_chain *c, const struct config_server *s,
 	if (!s->credential_extension)
 		return 0;
 	int r = plugin_chain_credential(c, s->credential_extension, s->credential_timeout, reason, ret);
-	return r ? told(s, "credential-extension", s->credential_extension, r, reason, why, why_size) : 0;
+	return r ? report_failure(s, "credential-extension", s->credential_extension, r, reason, why, why_size) : 0;
 }

@@ -1,4 +1,4 @@
-/* Makes, exchanges and ends servers, one at a time, as the configuration has them. */
+/* Adds, changes and removes servers, one at a time, to match the configuration. */
 #include "servers/servers.h"
 
 #include "auth/auth.h"
@@ -17,11 +17,11 @@ struct server {
 	struct list link;               /* servers::list */
 	struct servers *all;
 	struct upstream *upstream;
-	/* its extensions, which are freed after what uses them; or NULL. The later ones are those of an exchange
-	   that has not taken place yet */
+	/* its extensions or NULL; freed after the session that uses them. later_plugins are those of a new session
+	   that has not started yet */
 	struct plugin_chain *plugins, *later_plugins;
-	bool outdated;                  /* it could not be made again of changed options: to be tried again */
-	bool leaves;                    /* it is taken out of the configuration, and says goodbye */
+	bool outdated;                  /* applying changed options failed; the next reload tries again */
+	bool leaving;                   /* removed from the configuration, and disconnecting */
 	bool stopped;
 };
 
@@ -37,7 +37,7 @@ struct servers {
 
 /* ---- making one ---- */
 
-/* The source of its credential that is neither a file nor an extension. 0 or a negative errno. */
+/* Makes the credential source, unless it is a file or an extension. 0 or a negative errno. */
 static int make_source(const struct servers *all, const struct config_server *c, struct auth_source **ret)
 {
 	if (c->credential_command)
@@ -50,7 +50,7 @@ static int make_source(const struct servers *all, const struct config_server *c,
 	return auth_oauth_new(all->parts.loop, all->parts.curl, &oauth, ret);
 }
 
-/* `source`: of an extension, taken over; or NULL. */
+/* `source`: the one of an extension, of which this takes ownership; or NULL. */
 static int make_auth(const struct servers *all, const struct config_server *c, struct auth_source *source,
 		     struct auth **ret)
 {
@@ -77,7 +77,7 @@ static void on_changed(void *ctx)
 	wake_up(&s->all->parts.changed);
 }
 
-/* What is not written in the configuration. On failure *plugins is to be freed all the same. */
+/* Adds to the options what is not in the configuration. The caller frees *plugins, also on failure. */
 static int make_options(struct server *s, const struct config_server *c, struct upstream_options *o,
 			struct plugin_chain **plugins, char *why, size_t why_size)
 {
@@ -147,7 +147,7 @@ static void on_exchanged(void *ctx)
 	s->plugins = TAKE(s->later_plugins);
 }
 
-/* The same server with a new session. */
+/* Replaces the session of a server by one with new options. */
 static int exchange(struct server *s, const struct config_server *c, char *why, size_t why_size)
 {
 	struct plugin_chain *plugins = NULL;
@@ -237,7 +237,7 @@ static bool all_have_stopped(const struct servers *all)
 	return true;
 }
 
-/* A server of the same name may have been added again meanwhile. */
+/* A server of the same name may have been added to the configuration again. */
 static void on_left(void *ctx)
 {
 	struct server *s = ctx;
@@ -255,7 +255,7 @@ static void on_left(void *ctx)
 static void leave(struct server *s)
 {
 	note_server(s->all, upstream_name(s->upstream), CONFIG_REMOVED, NULL);
-	s->leaves = true;
+	s->leaving = true;
 	upstream_remove(s->upstream, on_left, s);
 }
 
@@ -272,9 +272,9 @@ void servers_apply(struct servers *all, const struct config *now,
 		const struct config_server *before = config_find_server(old, name);
 		const struct config_server *c = config_find_server(now, name);
 
-		if (!s->leaves && c && before)
+		if (!s->leaving && c && before)
 			follow(s, before, c);
-		else if (!s->leaves && !c)
+		else if (!s->leaving && !c)
 			leave(s);
 	}
 	LIST_EACH(c, &now->servers, struct config_server, link)
@@ -328,7 +328,7 @@ void servers_stop(struct servers *all)
 {
 	all->stopping = true;
 	LIST_EACH(s, &all->list, struct server, link)
-		if (!s->leaves)
+		if (!s->leaving)
 			upstream_stop(s->upstream, on_stopped, s);
 }
 
@@ -352,7 +352,7 @@ void servers_states(const struct servers *all, char *line, size_t size)
 		int k = snprintf(line + n, size - n, "%s%s: %s", n ? ", " : "", upstream_name(s->upstream),
 				 session_state_name(info.state));
 		if (k < 0 || (size_t)k >= size - n)
-			break;   /* the rest does not fit one line; status shows all */
+			break;   /* the rest does not fit; `cometctl status` shows all */
 		n += (size_t)k;
 	}
 	line[n] = 0;

@@ -1,6 +1,6 @@
 /*
- * The servers of the configuration as they run: each with its session, credential and extensions.
- * They follow a changed configuration one by one; the others go on.
+ * The running servers, each with its session, credential and extensions. A changed configuration is applied
+ * per server; servers that are not changed keep running.
  */
 #ifndef DAEMON_SERVERS_H
 #define DAEMON_SERVERS_H
@@ -20,32 +20,31 @@ struct servers_parts {
 	struct loop *loop;
 	struct curl_loop *curl;
 	struct hub *hub;
-	struct wake changed;    /* the state of one changed */
-	struct wake stopped;    /* servers_stop() is done */
+	struct wake changed;    /* the state of a server has changed */
+	struct wake stopped;    /* servers_stop() is complete */
 };
 
-/* Makes all of `config`, which must outlive it or be replaced by servers_apply(). Nothing is sent yet.
-   0, or a negative errno with words in `why`. */
+/* Makes all servers of `config`, which must remain valid until servers_apply() replaces it. Sends nothing yet. 0,
+   or a negative errno with the reason in `why`. */
 int servers_new(const struct servers_parts *parts, const struct config *config, char *why, size_t why_size,
 		struct servers **ret);
 void servers_start(struct servers *s);
 
 /*
- * The configuration is `now`, which replaces the one before: that may be freed afterwards. A server that is not in
- * it any more says goodbye and is taken out of the hub; one with other options that need it gets a new
- * session, after the goodbye of the old one; a new one is started. A server that cannot be made or changed is logged
- * as an error; the one there was goes on, and the next call tries again. Calls changed(ctx, …) for each change, within
- * this call.
+ * Applies the configuration `now`, which replaces the previous one; that may be freed afterwards. A removed server is
+ * disconnected and removed from the hub. A server with a changed option that requires it is disconnected and gets a
+ * new session. A new server is started. If a server cannot be made or changed, an error is logged, the existing one
+ * keeps running, and the next call tries again. Calls changed(ctx, …) for each change, within this call.
  */
 void servers_apply(struct servers *s, const struct config *now,
 		   void (*changed)(void *ctx, const struct config_difference *d), void *ctx);
 
-/* All say goodbye; parts.stopped follows, not from within this call. There is at least one. */
+/* Disconnects all servers, of which there is at least one; then parts.stopped is called, not within this call. */
 void servers_stop(struct servers *s);
-/* Ends everything at once. NULL is fine. */
+/* Frees all servers without disconnecting them. Accepts NULL. */
 void servers_free(struct servers *s);
 
-/* "NAME: STATE, NAME: STATE", as much as fits. */
+/* Writes "NAME: STATE, NAME: STATE", as much as fits. */
 void servers_states(const struct servers *s, char *line, size_t size);
 
 #endif

@@ -28,7 +28,7 @@ struct module {
 	char big[80000];
 };
 
-static void say(struct module *x, const char *text)
+static void log_text(struct module *x, const char *text)
 {
 	x->host->log(x->host, COMETD_EXTENSION_NOTICE, text);
 }
@@ -36,7 +36,7 @@ static void say(struct module *x, const char *text)
 static void called_back(void *self, void *arg)
 {
 	(void)arg;
-	say(self, "called back");
+	log_text(self, "called back");
 }
 
 /* calls it as often as allowed, then as configured */
@@ -48,7 +48,7 @@ static void call_often(struct module *x)
 	while ((r = x->host->call_later(x->host, 1, called_back, NULL)) == 0)
 		n++;
 	snprintf(text, sizeof(text), "%d calls, then %d", n, r);
-	say(x, text);
+	log_text(x, text);
 }
 
 static int create(const struct cometd_extension_host *host, const char *server, const char *config,
@@ -59,7 +59,7 @@ static int create(const struct cometd_extension_host *host, const char *server, 
 	if (config[config_len] != '\0' || strcmp(server, "demo") != 0)
 		return -EPROTO;
 	if (strcmp(config, "refuse") == 0)
-		return snprintf(why, why_size, "as told"), -EINVAL;
+		return snprintf(why, why_size, "refused as configured"), -EINVAL;
 	if (strcmp(config, "refuse silently") == 0)
 		return -EACCES;
 	x = calloc(1, sizeof(*x));
@@ -79,7 +79,7 @@ static void destroy(void *self)
 {
 	struct module *x = self;
 
-	say(x, "destroyed");
+	log_text(x, "destroyed");
 	x->host->call_later(x->host, 0, called_back, NULL);
 	free(x);
 }
@@ -123,7 +123,7 @@ static int read_fields(struct module *x, struct cometd_extension_message *m)
 	}
 	snprintf(text + n, sizeof(text) - n, "%d %d %.*s", m->kind, m->incoming, (int)m->id.n,
 		 m->id.p);
-	say(x, text);
+	log_text(x, text);
 	return 0;
 }
 
@@ -233,7 +233,7 @@ static void ready(void *self, void *arg)
 	int r = x->host->credential_ready(x->host, arg, strlen(arg), 60000);
 
 	snprintf(text, sizeof(text), "ready: %d", r);
-	say(x, text);
+	log_text(x, text);
 }
 
 static int credential(void *self)

@@ -1,6 +1,6 @@
 /*
- * Credentials from extensions, in all the ways they come: at once, later, never,
- * too late, and of a kind that no header takes.
+ * Credentials from extensions: at once, later, never, too late, and ones that cannot be
+ * sent as a header.
  */
 #include "tests/unit/plugin_world.h"
 
@@ -10,13 +10,13 @@
 static struct {
 	char secret[64], why[AUTH_WHY_MAX];
 	uint64_t lifetime;
-	unsigned told;
+	unsigned answers;
 } got;
 
 static void on_fetched(void *ctx, const struct auth_fetched *f)
 {
 	assert_ptr_equal(ctx, &got);
-	got.told++;
+	got.answers++;
 	snprintf(got.secret, sizeof(got.secret), "%.60s", f->secret ? f->secret->text : "");
 	got.lifetime = f->secret ? f->secret->lifetime : 0;
 	snprintf(got.why, sizeof(got.why), "%s", f->why ? f->why : "");
@@ -34,16 +34,16 @@ static void fetch(const char *config)
 	s->ctx = &got;
 	memset(&got, 0, sizeof(got));
 	if (auth_source_fetch(s, got.why) == 0) {
-		/* never from within the question */
-		assert_int_equal(got.told, 0);
-		while (!got.told)
+		/* not called from within the fetch */
+		assert_int_equal(got.answers, 0);
+		while (!got.answers)
 			assert_int_equal(loop_turn(world.loop, true), 0);
 	}
 	/* a result that arrives too late is ignored */
 	for (unsigned turns = 0; turns < 100 && !strstr(world.log, "ready") &&
 				 strcmp(config, "too late") == 0; turns++)
 		loop_turn(world.loop, true);
-	assert_true(got.told <= 1);
+	assert_true(got.answers <= 1);
 	auth_source_free(s);
 }
 
@@ -54,8 +54,8 @@ static void credentials(void **state)
 	} cases[] = {
 		{"now", "token", ""},
 		{"later", "token", ""},
-		{"never", "", "extension never gave no credential in time"},
-		{"too late", "", "extension too late gave no credential in time"},
+		{"never", "", "extension never supplied no credential in time"},
+		{"too late", "", "extension too late supplied no credential in time"},
 		{"two lines", "", "the credential of extension two lines: it has more than one line, "
 				  "or a control character"},
 		{"empty", "", "the credential of extension empty: it is empty"},

@@ -1,6 +1,6 @@
 /*
- * Extensions and messages: what they may read and change, in which order, and
- * that one which fails leaves no trace and is named.
+ * Extensions and messages: what they may read and change, in which order; and that the
+ * changes of one that fails are undone, and the failure is logged.
  */
 #include "tests/unit/plugin_world.h"
 
@@ -83,9 +83,9 @@ static void faults_are_contained(void **state)
 		{"/misuse/no-value", "data that it sets is not valid JSON"},
 		{"/misuse/bad-utf8", "data that it sets is not valid JSON"},
 		{"/misuse/deep-data", "nested too deeply"},
-		{"/misuse/garbage-ext", "in ext is no JSON"},
-		{"/misuse/inject-ext", "in ext is no JSON"},
-		{"/misuse/close-ext", "in ext is no JSON"},
+		{"/misuse/garbage-ext", "in ext is not valid JSON"},
+		{"/misuse/inject-ext", "in ext is not valid JSON"},
+		{"/misuse/close-ext", "in ext is not valid JSON"},
 		{"/misuse/deep-ext", "nested too deeply"},
 		{"/misuse/no-name", "it sets an invalid name in ext"},
 		{"/misuse/bad-name", "it sets an invalid name in ext"},
@@ -174,7 +174,7 @@ static void who_fails_again_and_again(void **state)
 	assert_string_equal(event("/trace", "1", NULL), "changed  {\"trace\":\"gb\"}");
 	for (int i = 0; i < COMETD_EXTENSION_FAILURES_MAX; i++)
 		event("/fail", "1", NULL);
-	assert_int_equal(count_in_log("failed 10 times in a row, and is disabled"), 2);
+	assert_int_equal(count_in_log("failed 10 times in a row and is disabled"), 2);
 	assert_disabled(0, "bad");
 	assert_disabled(1, "good");
 	assert_disabled(2, NULL);
@@ -182,7 +182,7 @@ static void who_fails_again_and_again(void **state)
 	assert_string_equal(event("/delete", "1", NULL), UNTOUCHED);
 }
 
-/* Nothing passes without it, whatever that costs. */
+/* No message passes without a required extension. */
 static void required_ones(void **state)
 {
 	(void)state;
