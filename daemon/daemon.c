@@ -1,8 +1,7 @@
 /*
- * Makes and ends everything in order. Start: loop, hub, servers, then the socket, so that the first
- * local program finds all servers there. Stop: the socket closes, sessions say goodbye, peers are
- * drained, the loop ends; after three seconds it ends anyway. Between the two, it reads the
- * configuration again when it is asked to.
+ * Starts and stops everything in order. Start: loop, hub, servers, then the socket, so that all servers
+ * exist when the first local program connects. Stop: the socket is closed, sessions disconnect, output to peers
+ * is flushed, the loop ends; after three seconds it ends in any case. Also reloads the configuration on request.
  */
 #include "daemon.h"
 
@@ -34,13 +33,13 @@
 #include <unistd.h>
 
 #define STOP_TIMEOUT_MS 3000
-#define FULL_RETRY_MS 1000      /* when a peer that found no place should try again */
+#define FULL_RETRY_MS 1000      /* when a peer that is one too many should try again */
 #define RELOAD_RESULT_MAX (1u << 20)
-#define PEERS_REFUSED_MAX 16    /* told "too-many" at the same time; beyond them just closed */
+#define PEERS_REFUSED_MAX 16    /* connections closed with "too-many" at a time; others are just closed */
 
 struct daemon {
 	struct config *config;
-	const char *path;               /* of its file */
+	const char *path;               /* of the configuration file */
 	char fault[512];                /* why the last reload failed; "": it did not */
 	struct loop *loop;
 	struct curl_loop *curl;
@@ -56,8 +55,8 @@ struct daemon {
 	struct loop_signal *sigterm, *sigint, *sighup;
 	struct loop_timer *watchdog, *stop_timer;
 	struct loop_timer *held;        /* log lines were held back */
-	struct loop_hook status;        /* the status line is to be told anew */
-	struct loop_hook farewell;      /* the peers are to be told that it ends */
+	struct loop_hook status;        /* sends the status line to systemd */
+	struct loop_hook closing;       /* closes all peers when the daemon stops */
 	bool stopping, servers_stopped;
 };
 
@@ -101,9 +100,9 @@ static void on_accepted(void *ctx, int fd)
 		peer_close(p, PROTOCOL_E_TOO_MANY, SLICE("peers-max is reached"), FULL_RETRY_MS);
 }
 
-/* ---- what the manager is told ---- */
+/* ---- status for the service manager ---- */
 
-static void tell_status(void *ctx)
+static void send_status(void *ctx)
 {
 	struct daemon *d = ctx;
 	char line[512];
@@ -126,7 +125,7 @@ static void on_watchdog(void *ctx)
 {
 	struct daemon *d = ctx;
 
-	/* this timer fires only when the loop comes round: progress, not mere life */
+	/* the loop calls this, so a blocked loop misses the watchdog */
 	systemd_watchdog();
 	loop_timer_at(d->watchdog, loop_now(d->loop) + systemd_watchdog_interval());
 }
@@ -171,12 +170,12 @@ static void close_listeners(struct daemon *d)
 		listener_free(d->listeners[--d->n_listeners]);
 }
 
-/* Behind what the sessions had to say of what was not sent: of the rest, nobody will know more. */
-static void say_farewell(void *ctx)
+/* The sessions have reported the requests that were not sent; what is still pending now has an unknown outcome. */
+static void close_peers(void *ctx)
 {
 	struct daemon *d = ctx;
 
-	hub_end_requests(d->hub, SLICE("the daemon stops, and no answer came"));
+	hub_end_requests(d->hub, SLICE("the daemon stops before an answer was received"));
 	for (struct list *at = d->peers.next, *next; at != &d->peers; at = next) {
 		next = at->next;
 		peer_close(peer_of_link(at), PROTOCOL_E_SHUTDOWN, SLICE("the daemon stops"),
@@ -196,7 +195,7 @@ static void on_stop_signal(void *ctx, int signo)
 	systemd_stopping();
 	close_listeners(d);
 	servers_stop(d->servers);
-	loop_at_end(d->loop, &d->farewell);
+	loop_at_end(d->loop, &d->closing);
 	loop_timer_at(d->stop_timer, loop_now(d->loop) + STOP_TIMEOUT_MS);
 }
 
@@ -218,7 +217,7 @@ static int adopt_sockets(struct daemon *d, char *why, size_t why_size)
 		if (r) {
 			while (i < n)
 				close(fds[i++]);
-			snprintf(why, why_size, "the socket handed over: %s", strerror(-r));
+			snprintf(why, why_size, "the socket passed by systemd: %s", strerror(-r));
 			return r;
 		}
 		d->n_listeners++;
@@ -241,7 +240,7 @@ static int listen_somewhere(struct daemon *d, char *why, size_t why_size)
 
 /* ---- reading the configuration again ---- */
 
-/* What a reload changes, for the log and for the party that asked for it. */
+/* What a reload changes, for the log and the reply to the reload request. */
 struct changes {
 	struct json_write out;
 	char failed[512];       /* what is not in effect, and why; "": nothing */
@@ -319,7 +318,7 @@ static void log_report(const struct config_report *report)
 					  "the configuration has an error");
 }
 
-/* A configuration with an error changes nothing, and leaves its first error in changes->failed. */
+/* A configuration with an error changes nothing; its first error is written to changes->failed. */
 static void read_again(struct daemon *d, struct changes *changes)
 {
 	struct config_report report;
@@ -337,7 +336,7 @@ static void read_again(struct daemon *d, struct changes *changes)
 
 		config_free(now);
 		log_msg(LOG_L_ERROR, LOG_FIELDS({"config", slice_of(d->path)}),
-			"the configuration is wrong; the daemon goes on with the one it has");
+			"the reload failed; the daemon keeps the previous configuration");
 		snprintf(changes->failed, sizeof(changes->failed), "%s", why);
 	}
 	config_report_fini(&report);
@@ -359,7 +358,7 @@ static int reload(void *ctx, struct buf *result, char *why, size_t why_size)
 	snprintf(d->fault, sizeof(d->fault), "%s", changes.failed);
 	d->fault[utf8_whole(slice_of(d->fault))] = 0;
 	if (!utf8_valid(slice_of(d->fault)))
-		snprintf(d->fault, sizeof(d->fault), "an error in a file whose name is not UTF-8; the log has it");
+		snprintf(d->fault, sizeof(d->fault), "an error in a file whose name is not UTF-8; see the log");
 	d->introspect.reloaded = clock_unix_ms();
 	d->introspect.reload_fault = d->fault[0] ? d->fault : NULL;
 	loop_at_end(d->loop, &d->status);
@@ -454,8 +453,8 @@ int daemon_new(struct config *config, const char *path, struct daemon **ret, cha
 	d->config = config;
 	d->path = path;
 	list_init(&d->peers);
-	loop_hook_init(&d->status, tell_status, d);
-	loop_hook_init(&d->farewell, say_farewell, d);
+	loop_hook_init(&d->status, send_status, d);
+	loop_hook_init(&d->closing, close_peers, d);
 	int r = build(d, why, why_size);
 	if (r) {
 		if (!*why)
@@ -483,7 +482,7 @@ void daemon_free(struct daemon *d)
 	while (!list_empty(&d->peers))
 		peer_abort(peer_of_link(d->peers.next));
 	servers_free(d->servers);
-	loop_hook_cancel(&d->farewell);
+	loop_hook_cancel(&d->closing);
 	loop_hook_cancel(&d->status);
 	log_on_held((struct wake){NULL, NULL});
 	log_report_held(true);

@@ -1,6 +1,6 @@
 /*
- * Assembly: makes everything from a configuration, runs it, follows a changed configuration on
- * SIGHUP, and ends it in order.
+ * The daemon: makes all its parts from a configuration, runs them, applies a changed configuration on
+ * SIGHUP, and stops in order.
  */
 #ifndef DAEMON_DAEMON_H
 #define DAEMON_DAEMON_H
@@ -10,13 +10,13 @@
 struct daemon;
 
 /*
- * Makes everything and listens. Takes over `config`, also on failure; `path` is that of its file, read again on
- * SIGHUP, and must stay. 0, or a negative errno with one line for people in `why`.
+ * Makes everything and listens. Takes ownership of `config`, also on failure. `path` is its file, which is read again
+ * on SIGHUP; the string must remain valid. 0, or a negative errno with one line for people in `why`.
  */
 int daemon_new(struct config *config, const char *path, struct daemon **ret, char *why, size_t why_size);
 /* Serves until SIGTERM or SIGINT, then stops in order, within 3 seconds. 0 or a negative errno. */
 int daemon_run(struct daemon *d);
-/* NULL is fine. */
+/* Accepts NULL. */
 void daemon_free(struct daemon *d);
 
 #endif

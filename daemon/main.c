@@ -1,6 +1,6 @@
 /*
- * Owns the command line of cometd-bridged, its exit codes, and what a process
- * settles once: signals, limits, the file mode of what it makes. The rest is daemon.c.
+ * The command line and exit codes of cometd-bridged, and process-wide settings:
+ * signals, limits, umask. Everything else starts in daemon.c.
  */
 #include "base/log.h"
 #include "config/config.h"
@@ -25,17 +25,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* sysexits(3) where it has a number, so that units and scripts can tell */
+/* 78 is EX_CONFIG of sysexits(3), so that units and scripts can recognise a configuration error */
 enum exit_code { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_BAD_USAGE = 2, EXIT_BAD_CONFIG = 78 };
 
-/* of the installed unit */
+/* the user of the installed unit */
 #define SERVICE_USER "cometd-bridge"
 
 struct arguments {
 	const char *config;
-	const char *user;       /* whose view of files is checked; NULL: our own */
+	const char *user;       /* check files with the rights of this user; NULL: the current one */
 	bool check, dump;       /* instead of serving */
-	pid_t reload;           /* the daemon that is to read it again; 0: none */
+	pid_t reload;           /* the daemon that must reload the configuration; 0: none */
 };
 
 static void usage(FILE *to)
@@ -46,22 +46,22 @@ static void usage(FILE *to)
 	      "Keeps one Bayeux session per configured server and shares it over a Unix socket.\n"
 	      "\n"
 	      "  -c, --config FILE   the configuration (" CONFIG_PATH ")\n"
-	      "      --check-config  report what is wrong with it, and exit\n"
-	      "      --user NAME     check files as this user may read them. For the installed\n"
-	      "                      configuration, root uses " SERVICE_USER "\n"
+	      "      --check-config  report errors and warnings of the configuration, and exit\n"
+	      "      --user NAME     check that this user can read the files. For the installed\n"
+	      "                      configuration, root checks as " SERVICE_USER "\n"
 	      "      --dump-config   print the configuration in effect: each option with the file and\n"
 	      "                      line where it is set, and all defaults\n"
-	      "      --reload PID    check the configuration, and if it is valid, have the daemon with\n"
+	      "      --reload PID    check the configuration, and if it is valid, make the daemon with\n"
 	      "                      this process id read it again\n"
 	      "      --version       print the version, and exit\n"
-	      "  -h, --help          this text\n"
+	      "  -h, --help          print this text, and exit\n"
 	      "\n"
-	      "Exit status: 0 done; 1 failed; 2 wrong usage; 78 wrong configuration.\n"
+	      "Exit status: 0 success; 1 failure; 2 wrong usage; 78 wrong configuration.\n"
 	      "See cometd-bridged(8) and cometd-bridge.conf(5).\n",
 	      to);
 }
 
-/* 0 for what is none. */
+/* 0 if `text` is not a process id. */
 static pid_t pid_of(const char *text)
 {
 	char *end;
@@ -70,7 +70,7 @@ static pid_t pid_of(const char *text)
 	return *text && !*end && pid > 1 && pid <= INT_MAX ? (pid_t)pid : 0;
 }
 
-/* Returns an exit code when there is nothing more to do, else -1. */
+/* Returns an exit code if there is nothing more to do, otherwise -1. */
 static int parse_arguments(int argc, char **argv, struct arguments *ret)
 {
 	static const struct option options[] = {
@@ -97,7 +97,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *ret)
 			ret->reload = pid_of(optarg);
 			if (ret->reload)
 				break;
-			fprintf(stderr, "cometd-bridged: --reload %s: this is no process id\n", optarg);
+			fprintf(stderr, "cometd-bridged: --reload %s: this is not a process id\n", optarg);
 			return EXIT_BAD_USAGE;
 		case 'U':
 			ret->user = optarg;
@@ -140,8 +140,8 @@ static void show_in_status(const char *error)
 }
 
 /*
- * The daemon does not run as root, who may read any file: so the files are checked as its user would
- * see them. 0, or an exit code.
+ * Root may read any file, but the daemon does not run as root: check the files with the rights of its user. 0, or
+ * an exit code.
  */
 static int become_user(const struct arguments *a)
 {
@@ -152,12 +152,12 @@ static int become_user(const struct arguments *a)
 		return EXIT_OK;
 	const struct passwd *user = getpwnam(name);
 	if (!user && !a->user) {
-		fprintf(stderr, "warning: there is no user %s yet, which systemd-sysusers creates: files are "
-				"checked as root may read them\n", name);
+		fprintf(stderr, "warning: the user %s does not exist yet (systemd-sysusers creates it); checking "
+				"the files with the rights of root\n", name);
 		return EXIT_OK;
 	}
 	if (!user) {
-		fprintf(stderr, "error: there is no user %s\n", name);
+		fprintf(stderr, "error: --user %s: this user does not exist\n", name);
 		return EXIT_BAD_USAGE;
 	}
 	if (user->pw_uid != geteuid() && (initgroups(name, user->pw_gid) || setgid(user->pw_gid) ||
@@ -180,7 +180,7 @@ static void print_valid(const char *path, const struct config *config)
 	putchar('\n');
 }
 
-/* An exit code. */
+/* Returns an exit code. */
 static int print_config(const struct config *config)
 {
 	struct buf text;
@@ -195,7 +195,7 @@ static int print_config(const struct config *config)
 	return r ? EXIT_FAILED : EXIT_OK;
 }
 
-/* `check`: for --check-config and --dump-config, which do not notify the service manager. */
+/* `check`: for --check-config, --dump-config and --reload, which do not notify the service manager. */
 static int load(const char *path, bool check, struct config **ret)
 {
 	struct config_report report;
@@ -217,7 +217,8 @@ static int load(const char *path, bool check, struct config **ret)
 	return r == 0 ? EXIT_OK : r > 0 ? EXIT_BAD_CONFIG : EXIT_FAILED;
 }
 
-/* Whoever started us without them would have the log written into the socket that got the number. */
+/* If the daemon is started without descriptors 0, 1 and 2, a socket could get one of these numbers, and the log would
+   be written to it. */
 static int open_standard_fds(void)
 {
 	int fd;
@@ -231,39 +232,39 @@ static int open_standard_fds(void)
 	return 0;
 }
 
-/* Before any secret is read. */
-static void keep_secrets(void)
+/* Called before any secret is read. */
+static void protect_secrets(void)
 {
-	/* a core file would hold every secret. This forbids it whatever limits and core_pattern say,
-	   and also that a process of the same user reads our memory; root still can */
+	/* a core file would contain every secret: this prevents one regardless of limits and core_pattern. It also
+	   prevents other processes of the same user from reading our memory; root can still do so */
 	prctl(PR_SET_DUMPABLE, 0);
-	/* libcurl would write the keys of all TLS connections there */
+	/* libcurl would write the keys of all TLS connections to this file */
 	unsetenv("SSLKEYLOGFILE");
 }
 
 static void prepare_process(void)
 {
-	/* signals that are not meant to stop the daemon are ignored: systemd regards an end by SIGHUP or
-	   SIGALRM as clean and does not restart the service */
+	/* ignore signals that must not stop the daemon: systemd regards an end by SIGHUP or SIGALRM as clean
+	   and does not restart the service */
 	static const int ignored[] = {SIGPIPE, SIGHUP, SIGUSR1, SIGUSR2, SIGALRM};
 	struct rlimit limit;
 
 	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
 		signal(ignored[i], SIG_IGN);
 	umask(0077);
-	/* many peers need many descriptors; the hard limit is the administrator's word */
+	/* many peers need many descriptors; the hard limit is set by the administrator */
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
 		limit.rlim_cur = limit.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &limit);
 	}
 }
 
-/* An exit code. */
+/* Returns an exit code. */
 static int reload(pid_t pid)
 {
 	if (kill(pid, SIGHUP) == 0)
 		return EXIT_OK;
-	fprintf(stderr, "error: process %ld cannot be told to read the configuration again: %m\n", (long)pid);
+	fprintf(stderr, "error: cannot send SIGHUP to process %ld: %m\n", (long)pid);
 	return EXIT_FAILED;
 }
 
@@ -301,7 +302,7 @@ int main(int argc, char **argv)
 		return code;
 	if (open_standard_fds() < 0)
 		return EXIT_FAILED;
-	keep_secrets();
+	protect_secrets();
 	if (arguments.check)
 		code = become_user(&arguments);
 	if (code > 0)
@@ -317,7 +318,7 @@ int main(int argc, char **argv)
 		code = reload(arguments.reload);
 	} else {
 		prepare_process();
-		/* a failure shows when the socket is made */
+		/* a failure is reported when the socket is made */
 		if (user_socket_path(geteuid(), own_socket) &&
 		    strcmp(config->listener.path, own_socket) == 0)
 			user_socket_directory(own_socket);

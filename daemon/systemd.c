@@ -1,8 +1,7 @@
 /*
- * Owns what is said to the service manager and to the journal, and what they
- * hand over. Guarantees that none of it can stop or delay the daemon: every
- * failure is ignored, a full journal drops the line. Must never know what the
- * daemon serves.
+ * Sends notifications to the service manager and lines to the journal, without ever
+ * blocking the daemon: failures are ignored, and a line that does not fit into the
+ * journal's queue is dropped.
  */
 #include "systemd.h"
 
@@ -28,10 +27,10 @@
 /* ---- the service manager ---- */
 
 /*
- * One datagram to $NOTIFY_SOCKET. sd_notify() would do, but it waits while the manager's queue is
- * full, and a daemon that waits for a manager which does not read serves nobody.
+ * Sends one datagram to $NOTIFY_SOCKET. sd_notify() is not used, because it blocks while the manager's queue
+ * is full.
  */
-static void tell(const char *text)
+static void notify(const char *text)
 {
 	const char *path = getenv("NOTIFY_SOCKET");
 	struct sockaddr_un sa = {.sun_family = AF_UNIX};
@@ -53,7 +52,7 @@ static void tell(const char *text)
 	close(fd);
 }
 
-/* Readiness must arrive; at the start the manager waits for nothing but that. */
+/* This uses sd_notify(), because readiness must not be lost; the manager waits for it at the start. */
 void systemd_ready(const char *status)
 {
 	sd_notify(0, "READY=1");
@@ -66,21 +65,21 @@ void systemd_status(const char *status)
 	char line[1024];
 
 	snprintf(line, sizeof(line), "STATUS=%s", status);
-	/* a newline would begin a new assignment */
+	/* a newline would start another assignment */
 	for (char *p = line; *p; p++)
 		if (*p == '\n')
 			*p = ' ';
-	tell(line);
+	notify(line);
 }
 
 void systemd_stopping(void)
 {
-	tell("STOPPING=1");
+	notify("STOPPING=1");
 }
 
 void systemd_watchdog(void)
 {
-	tell("WATCHDOG=1");
+	notify("WATCHDOG=1");
 }
 
 uint64_t systemd_watchdog_interval(void)
@@ -92,7 +91,7 @@ uint64_t systemd_watchdog_interval(void)
 	return usec / 2000 ? usec / 2000 : 1;
 }
 
-/* ---- sockets handed over ---- */
+/* ---- socket activation ---- */
 
 static void append(char *why, size_t why_size, const char *name, const char *what)
 {
@@ -121,9 +120,9 @@ int systemd_sockets(int *fds, size_t max, char *why, size_t why_size)
 		int fd = SD_LISTEN_FDS_START + i;
 
 		if (sd_is_socket_unix(fd, SOCK_STREAM, 1, NULL, 0) <= 0)
-			append(why, why_size, names[i], "is no listening Unix stream socket");
+			append(why, why_size, names[i], "is not a listening Unix stream socket");
 		else if ((size_t)used == max)
-			append(why, why_size, names[i], "is one socket too many");
+			append(why, why_size, names[i], "exceeds the maximum number of sockets");
 		else {
 			fds[used++] = fd;
 			continue;
@@ -137,9 +136,9 @@ int systemd_sockets(int *fds, size_t max, char *why, size_t why_size)
 /* ---- the journal ---- */
 
 /*
- * The native protocol of the journal: FIELD=value lines in one datagram. Spoken here rather than by
- * sd_journal_sendv(), which waits while the journal's socket is full, and a daemon that waits for
- * its log serves nobody. log_write() has escaped control characters: no value can begin a line.
+ * The native protocol of the journal: FIELD=value lines in one datagram. sd_journal_sendv() is not used,
+ * because it blocks while the journal's socket is full. log_write() has escaped control characters, so no value
+ * can start another line.
  */
 struct record {
 	char text[JOURNAL_RECORD_MAX];
@@ -154,7 +153,7 @@ static void put(struct record *r, const char *p, size_t n)
 
 static void put_field(struct record *r, const char *name, struct slice value)
 {
-	/* all of the field or nothing: half of one would break the record */
+	/* a truncated field would make the record invalid */
 	if (strlen(name) + value.n + 2 > sizeof(r->text) - r->n)
 		return;
 	put(r, name, strlen(name));
@@ -197,7 +196,7 @@ static void journal_sink(void *ctx, const struct log_line *line)
 	put_number(&r, "CODE_LINE", line->line);
 	for (size_t i = 0; i < line->n_fields; i++)
 		put_own_field(&r, &line->fields[i]);
-	/* journalctl shows MESSAGE alone, so the fields stand there too, for people */
+	/* journalctl shows only MESSAGE, so it contains the fields, too */
 	char message[4096];
 	int n = snprintf(message, sizeof(message), "%s", line->text);
 	for (size_t i = 0; i < line->n_fields && n > 0 && (size_t)n < sizeof(message); i++)
@@ -205,10 +204,10 @@ static void journal_sink(void *ctx, const struct log_line *line)
 			      line->fields[i].name, SLICE_ARG(line->fields[i].value));
 	put_field(&r, "MESSAGE", slice_of(message));
 	if (send(*fd, r.text, r.n, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
-		return;   /* full or gone: nobody waits for a log */
+		return;   /* full or not running: the line is dropped */
 }
 
-/* $JOURNAL_STREAM is "device:inode" of the stream that stderr should be */
+/* $JOURNAL_STREAM is "device:inode" of the stream to the journal; compare it with stderr. */
 static bool stderr_is_journal(void)
 {
 	const char *stream = getenv("JOURNAL_STREAM");

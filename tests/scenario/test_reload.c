@@ -161,7 +161,7 @@ static void a_wrong_file_changes_nothing(void **state)
 	fake_await(t.other, "held", NULL, 1);
 	wire_ok(a, "subscribe", ",\"channel\":\"/x\"");
 	world_configure(t.w, "subscriptions-max = 1\n", "heder = X: 1\n", NULL);
-	reload(&t, a, "the configuration is wrong");
+	reload(&t, a, "the reload failed; the daemon keeps");
 	assert_true(world_log_has(t.w, "did you mean \\\"header\\\"") || world_log_has(t.w, "did you mean \"header\""));
 	wire_ok(a, "subscribe", ",\"channel\":\"/y\",\"server\":\"other\"");
 	fake_command(t.w->fake, "publish /x 1");

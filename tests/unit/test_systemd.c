@@ -97,7 +97,7 @@ static void the_manager_is_notified(void **state)
 	setenv("NOTIFY_SOCKET", "", 1);
 	systemd_ready(NULL);
 	unsetenv("NOTIFY_SOCKET");
-	systemd_status("nobody listens");
+	systemd_status("no reader");
 }
 
 /* more than its queue holds: what does not fit is dropped, and nothing blocks */
