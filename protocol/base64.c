@@ -62,7 +62,7 @@ static bool decode_group(const char *text, size_t n, char *to)
 	}
 	for (size_t i = 0; i + 1 < n; i++)
 		to[i] = (char)(bits >> (16 - 8 * i) & 0xff);
-	/* what is not written must be nothing, or two texts would mean the same bytes */
+	/* the unused bits must be 0, or two texts would decode to the same bytes */
 	return n == 4 || (bits & (n == 3 ? 0xffu : 0xffffu)) == 0;
 }
 

@@ -13,15 +13,15 @@
 
 enum { BASE64_E_TEXT = 1 };
 
-/* how long the text of `n` bytes is */
+/* the length of the text of `n` bytes */
 static inline size_t base64_length(size_t n) { return (n + 2) / 3 * 4; }
 
-/* Append the text of `bytes`. 0, -ENOMEM, -EMSGSIZE; on failure `out` is as long as before. */
+/* Appends the text of `bytes`. 0, -ENOMEM, -EMSGSIZE; on failure `out` is as long as before. */
 int base64_encode(struct slice bytes, struct buf *out);
 /*
- * Appends the bytes that `text` means. BASE64_E_TEXT when it is not what base64_encode writes:
- * another character, padding that is missing or in the wrong place, bits left over that are not 0.
- * 0, -ENOMEM, -EMSGSIZE; on failure `out` is as long as before.
+ * Decodes `text` and appends the bytes. BASE64_E_TEXT if base64_encode() would not write this text: it
+ * has another character, missing or misplaced padding, or unused bits that are not 0. 0, -ENOMEM,
+ * -EMSGSIZE; on failure `out` is as long as before.
  */
 int base64_decode(struct slice text, struct buf *out);
 

@@ -52,8 +52,8 @@ static void move_to_front(struct buf *b)
 }
 
 /*
- * Memory for at least `need` bytes, doubled so that many small appends stay
- * cheap, and one byte more for the NUL that vsnprintf insists on.
+ * Allocates memory for at least `need` bytes, doubled so that many small appends
+ * stay cheap, and one byte more for the NUL that vsnprintf writes.
  */
 static int grow(struct buf *b, size_t need)
 {

@@ -31,9 +31,9 @@ void frame_reader_fini(struct frame_reader *r);
 void frame_reader_limit(struct frame_reader *r, size_t limit);
 
 /*
- * Where to read the next bytes to: at least 1, at most `want` (> 0), and never
- * more than one frame of the limit needs; call frame_filled() with how many
- * arrived. Invalidates the view that frame_next returned.
+ * Returns the place for the next bytes: at least 1, at most `want` (> 0), and not
+ * more than one frame of the limit needs. Then call frame_filled() with the number
+ * of bytes received. Invalidates the view that frame_next returned.
  * 0, -ENOMEM, or -EMSGSIZE when complete frames have not been read yet: loop
  * over frame_next first.
  */
@@ -46,7 +46,7 @@ void frame_filled(struct frame_reader *r, size_t n);
  * Loop until FRAME_E_AGAIN: one read may bring many frames.
  */
 int frame_next(struct frame_reader *r, struct slice *ret);
-/* The frame returned last was not handled: frame_next() returns it again. */
+/* Makes frame_next() return the last frame again, because it was not handled. */
 void frame_put_back(struct frame_reader *r);
 /* Number of bytes after the frame returned last. If it is not 0 when the stream ends, the stream
    ended within a frame. */

@@ -34,10 +34,10 @@ const char *json_fault_text(int fault)
 }
 
 /*
- * yajl's memory. yajl 2.1 checks no allocation, so none may fail before its
- * eyes: most fit into an arena on the stack, the rest come from malloc and are
- * kept in a list, and when malloc fails we leave yajl by longjmp and free the
- * list. That is sound because a yajl handle holds memory and nothing else.
+ * yajl's memory. yajl 2.1 does not check whether an allocation fails. So most
+ * memory is from an arena on the stack, the rest from malloc and kept in a list;
+ * if malloc fails, longjmp() leaves yajl, and the list is freed. This is safe
+ * because a yajl handle owns nothing but memory.
  */
 struct block {
 	struct block *next;
@@ -82,7 +82,7 @@ static void *memory_realloc(void *ctx, void *p, size_t n)
 	while (*at && *at != old)
 		at = &(*at)->next;
 	if (!old || !*at) {
-		/* new, or in the arena, where nothing grows in place */
+		/* new, or in the arena, where blocks cannot grow */
 		void *moved = memory_alloc(m, n);
 
 		if (old)
@@ -128,7 +128,7 @@ struct walk {
 	size_t root_end;           /* after the outermost array or object; 0: not reached yet */
 	unsigned depth, depth_max; /* arrays and objects open */
 	unsigned level;
-	bool root;                 /* the text is of the shape asked for */
+	bool root;                 /* the text is an array or object, as requested */
 	bool in_object;            /* the open element is an object */
 	size_t element_start, value_start;
 
@@ -145,7 +145,7 @@ struct walk {
 	} user;
 	void *ctx;
 	int result;                /* what ended the walk early */
-	int fault;                 /* gravest fault of a text that is JSON */
+	int fault;                 /* the most serious fault of a text that is JSON */
 };
 
 static const yajl_callbacks calls_all, calls_depth;
@@ -167,7 +167,7 @@ static void watch(struct walk *w)
 
 static void blame(struct walk *w, enum json_fault fault)
 {
-	/* the enum is in order of gravity */
+	/* the enum is ordered by severity */
 	if (!w->fault || (int)fault < w->fault)
 		w->fault = fault;
 }
@@ -236,7 +236,7 @@ static int scalar(struct walk *w, enum json_kind kind)
 	size_t end = position(w);
 
 	if (w->depth == 0)
-		return 1;   /* no root: blamed at the end */
+		return 1;   /* no root: reported at the end */
 	if (w->depth > w->level)
 		return member_ends(w, kind, next_value(w), end);
 	element_begins(w, next_value(w), false);
@@ -409,7 +409,7 @@ static int parse(struct walk *w, struct memory *m)
 	if (setjmp(m->failed))
 		return -ENOMEM;
 	w->yajl = yajl_alloc(&w->calls, &funcs, w);
-	yajl_config(w->yajl, yajl_dont_validate_strings, 1);   /* done before, and better */
+	yajl_config(w->yajl, yajl_dont_validate_strings, 1);   /* checked before, more strictly */
 	status = yajl_parse(w->yajl, (const unsigned char *)w->text.p, w->text.n);
 	if (status == yajl_status_ok) {
 		/* yajl reports a number at the very end only now, from a buffer of its own */
@@ -433,13 +433,13 @@ static int walk(struct walk *w)
 	for (size_t i = 0; i < w->n; i++)
 		if (w->fields[i].name_len == 0)
 			w->fields[i].name_len = strlen(w->fields[i].name);
-	/* for texts that end before they begin */
+	/* for an empty text */
 	element_begins(w, 0, false);
 	if (w->text.n == 0)
 		return JSON_E_SYNTAX;
 	if (!utf8_valid(w->text) || !utf8_surrogates_paired(w->text))
 		return JSON_E_UTF8;
-	/* yajl takes these two for blanks; JSON allows them nowhere */
+	/* yajl accepts these two as blanks; JSON does not */
 	if (memchr(w->text.p, '\v', w->text.n) || memchr(w->text.p, '\f', w->text.n))
 		return JSON_E_SYNTAX;
 	w->calls = calls_all;

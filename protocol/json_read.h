@@ -65,11 +65,11 @@ const char *json_fault_text(int fault);
 
 /*
  * Reads one object into `fields` (kind JSON_ABSENT where the key is missing).
- * Keys are compared as the text they mean, so "i\u0064" is "id".
- * `strict` refuses keys that no field wants; *ret_key (may be NULL) then views
- * the first such key as it is written, without its quotes.
+ * Keys are decoded before they are compared, so "i\u0064" is "id".
+ * `strict` refuses keys that are in no field; *ret_key (may be NULL) then views
+ * the first such key, not decoded and without its quotes.
  *
- * 0, an enum json_fault, or -ENOMEM. With JSON_E_UNKNOWN all else is in order
+ * 0, an enum json_fault, or -ENOMEM. With JSON_E_UNKNOWN everything else is valid
  * and the fields are filled; with JSON_E_DUPLICATE each holds its first value.
  * The most serious fault is returned: text that is not JSON never yields UNKNOWN.
  */
@@ -93,9 +93,9 @@ struct json_element {
 /*
  * Reads an array of objects, or one bare object, in one walk: for each element,
  * in order, `fields` are filled and each(ctx, element, fields) is called; an
- * element that is no object comes with all fields absent. A result other than 0
- * from `each` ends the walk and is returned. Since a fault may come after good
- * elements, believe none of them before the walk returned 0.
+ * element that is not an object has all fields absent. A result other than 0
+ * from `each` ends the walk and is returned. A fault may follow after valid
+ * elements, so use none of them before the walk has returned 0.
  * 0, an enum json_fault, -ENOMEM, or what `each` returned.
  */
 int json_read_objects(struct slice text, struct json_field *fields, size_t n,
@@ -108,12 +108,11 @@ int json_read_array(struct slice text, int (*each)(void *ctx, const struct json_
 		    void *ctx);
 
 /*
- * The text of a string value. Where nothing is escaped *ret views the value
- * itself; else the text is decoded into `scratch`, and *ret views that until
- * scratch changes (scratch is appended to, so earlier views of it may move,
- * unless buf_room has made room for all of them before: a text is never longer
- * than its raw form).
- * 0, JSON_E_SHAPE when it is no string, -ENOMEM, -EMSGSIZE.
+ * The text of a string value. If nothing is escaped, *ret views the value
+ * itself; otherwise the text is appended to `scratch`, and *ret is valid until
+ * scratch changes (to keep earlier views valid, make room for all texts with
+ * buf_room before: a text is never longer than its raw form).
+ * 0, JSON_E_SHAPE if it is not a string, -ENOMEM, -EMSGSIZE.
  */
 int json_text(const struct json_value *value, struct buf *scratch, struct slice *ret);
 /* A whole number from 0 to UINT64_MAX without fraction or exponent; else JSON_E_SHAPE. */

@@ -13,9 +13,9 @@
 #include <yajl/yajl_gen.h>
 
 /*
- * yajl asks for memory only while the generator is made, and for the same
- * amount each time (the test proves that arena holds it): it has no buffer to
- * grow, since its output goes through print().
+ * yajl allocates memory only while the generator is made, and always the same
+ * amount (a test checks that it fits into arena): it has no growing buffer,
+ * because its output goes through print().
  */
 static void *arena_alloc(void *ctx, size_t n)
 {
@@ -82,8 +82,8 @@ static void check(struct json_write *w, yajl_gen_status status)
 }
 
 /*
- * Asks yajl to emit, unless something has failed already: after "too deep" its
- * depth lies past the end of its own table, and every later call reads there.
+ * Calls yajl unless something has failed already: after "too deep" its depth is
+ * past the end of its own table, and every later call would read there.
  */
 #define EMIT(w, call)                      \
 	do {                               \
@@ -162,7 +162,7 @@ void json_put_null(struct json_write *w)
 
 void json_put_raw(struct json_write *w, struct slice raw)
 {
-	/* what yajl calls a number is any bytes, passed on as they are */
+	/* yajl writes the text of a "number" unchanged, so this works for any JSON */
 	if (raw.n == 0)
 		check(w, yajl_gen_invalid_number);
 	else

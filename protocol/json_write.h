@@ -10,8 +10,8 @@
  *     json_object_end(&w);
  *     int r = json_write_done(&w);
  *
- * The only user of yajl_gen. Allocates nothing but what the buf grows: yajl's
- * own memory is in the struct, because yajl does not survive a failing malloc.
+ * The only user of yajl_gen. Only the buf allocates: yajl's memory is in the
+ * struct, because yajl does not handle a failing malloc.
  */
 #ifndef PROTOCOL_JSON_WRITE_H
 #define PROTOCOL_JSON_WRITE_H
@@ -24,8 +24,8 @@
 
 struct json_write {
 	struct buf *out;
-	size_t start;           /* length of out at init: what a failure cuts back to */
-	int error;              /* first failure, sticks */
+	size_t start;           /* length of out at init; a failure truncates it to this */
+	int error;              /* the first failure */
 	int depth;              /* arrays and objects open */
 	void *gen;              /* yajl_gen, lives in arena */
 	size_t arena_used;

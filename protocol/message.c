@@ -125,7 +125,7 @@ static int is_string(void *ctx, const struct json_value *value)
 	return value->kind == JSON_STRING ? 0 : MESSAGE_E_FIELD;
 }
 
-/* 0; MESSAGE_E_FIELD when `value` is not of the type of field f; or -errno */
+/* 0; MESSAGE_E_FIELD if `value` is not of the type of field f; or a negative errno */
 static int decode_field(struct message *m, unsigned f, const struct json_value *value)
 {
 	int r = 0;
@@ -268,7 +268,7 @@ int message_decode(struct slice text, unsigned from, struct message *m, char *wh
 		return refuse(&d, MESSAGE_E_FRAME, "%s", json_fault_text(r));
 	if (r < 0)
 		return r;
-	/* first of all, for even a bad request gets its reply */
+	/* read first, because a bad request gets its reply, too */
 	id = fields[PROTOCOL_FIELD_ID].value.kind == JSON_ABSENT ? 0 :
 	     decode_field(m, PROTOCOL_FIELD_ID, &fields[PROTOCOL_FIELD_ID].value);
 	r = check_op(&d, &fields[OP_FIELD].value, from);
@@ -343,7 +343,7 @@ static void write_field(struct json_write *w, const struct message *m, unsigned 
 	}
 }
 
-/* what the other side takes of this op */
+/* the maximum size of a frame with this op that the other side accepts */
 static size_t limit_of(enum protocol_op op)
 {
 	if (op_table[op].who & PROTOCOL_FROM_DAEMON)
@@ -391,13 +391,13 @@ int message_encode_event(struct buf *out, struct slice server, uint64_t seq,
 {
 	const struct slice head = SLICE("{\"op\":\"message\",\"server\":\"");
 	const struct slice middle = SLICE("\",\"seq\":"), last = SLICE(",\"message\":");
-	const struct slice behind = binary.n ? SLICE(",\"binary\":") : SLICE_NULL;
+	const struct slice before_binary = binary.n ? SLICE(",\"binary\":") : SLICE_NULL;
 	char digits[24], *room;
 	size_t n_digits = (size_t)snprintf(digits, sizeof(digits), "%llu", (unsigned long long)seq);
 	size_t n = head.n + server.n + middle.n + n_digits + last.n + 1, mark;
 	int r;
 
-	n += behind.n + binary.n;
+	n += before_binary.n + binary.n;
 	for (size_t i = 0; i < n_pieces; i++)
 		n += pieces[i].n;
 	if (n > PROTOCOL_FRAME_MAX)
@@ -415,7 +415,7 @@ int message_encode_event(struct buf *out, struct slice server, uint64_t seq,
 	append(out, last);
 	for (size_t i = 0; i < n_pieces; i++)
 		append(out, pieces[i]);
-	append(out, behind);
+	append(out, before_binary);
 	append(out, binary);
 	append(out, SLICE("}"));
 	return frame_end(out, mark, PROTOCOL_FRAME_MAX);

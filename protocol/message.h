@@ -65,7 +65,7 @@ int message_decode(struct slice text, unsigned from, struct message *m, char *wh
 /*
  * Appends one frame, prefix included, with op and every field whose has-bit is
  * set. 0, -ENOMEM, -EMSGSIZE (longer than the other side takes: HELLO_MAX,
- * REQUEST_MAX or FRAME_MAX, or than the buf's ceiling), -EINVAL (a text that is
+ * REQUEST_MAX or FRAME_MAX, or than the buf's maximum), -EINVAL (a text that is
  * not UTF-8, an empty raw value); on failure `out` is as long as before.
  */
 int message_encode(const struct message *m, struct buf *out);
@@ -99,7 +99,7 @@ int message_put_error(struct buf *out, enum protocol_error code, struct slice te
  * 0, MESSAGE_E_FIELD when it is not an error object, -ENOMEM, -EMSGSIZE.
  */
 struct message_error {
-	enum protocol_error code;   /* PROTOCOL_E_INTERNAL when code_text is not one we know */
+	enum protocol_error code;   /* PROTOCOL_E_INTERNAL if code_text is unknown */
 	struct slice code_text;
 	struct slice message;
 	struct slice bayeux;        /* raw JSON or SLICE_NULL */
@@ -108,9 +108,9 @@ int message_get_error(struct slice raw, struct buf *scratch, struct message_erro
 
 /*
  * The elements of a STRINGS field, decoded, in order; views of raw, or of
- * scratch where one was escaped. MESSAGE_E_FIELD when there are more than `max`
- * or one is no text. 0, MESSAGE_E_FIELD, -ENOMEM, -EMSGSIZE; after a failure
- * what *ret views is undefined.
+ * scratch where one was escaped. MESSAGE_E_FIELD if there are more than `max`
+ * or one is not a string. 0, MESSAGE_E_FIELD, -ENOMEM, -EMSGSIZE; after a failure
+ * the contents of *ret are undefined.
  */
 int message_strings(struct slice raw, struct buf *scratch, struct slice *ret, size_t max,
 		    size_t *ret_n);

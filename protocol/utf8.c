@@ -91,7 +91,7 @@ bool utf8_surrogates_paired(struct slice json)
 				return false;
 			json = slice_drop(json, 12);
 		} else {
-			/* skip the escaped character, too: in \\ud800 nothing is a surrogate */
+			/* skip the escaped character, too: \\ud800 is not a surrogate */
 			json = slice_drop(json, 2);
 		}
 	}

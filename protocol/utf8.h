@@ -25,12 +25,12 @@ bool utf8_surrogates_paired(struct slice json);
 size_t utf8_whole(struct slice s);
 
 /*
- * The code point that the escape \uXXXX at the start of `s` means, two
- * surrogates taken together; *ret_n is how many bytes it takes there, 6 or 12.
- * -1, and *ret_n untouched, when it is no such escape or a lone surrogate.
+ * The code point of the escape \uXXXX at the start of `s`, or of a surrogate pair;
+ * *ret_n is its length, 6 or 12 bytes. -1, and *ret_n unchanged, if it is not such
+ * an escape, or a lone surrogate.
  */
 int32_t utf8_escape(struct slice s, size_t *ret_n);
-/* Writes a code point (no surrogate) as UTF-8; returns its length, 1 to 4. */
+/* Writes a code point (not a surrogate) as UTF-8; returns its length, 1 to 4. */
 size_t utf8_encode(int32_t code, char *ret);
 
 #endif

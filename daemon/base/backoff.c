@@ -2,9 +2,8 @@
  * Computes pauses between attempts. A pause is within a fifth of [min, max] and never
  * shrinks without a reset.
  *
- * Pauses grow by one half: slower than doubling, which may notice the end of an outage
- * only after its whole length again, and faster than the constant second of the
- * official clients.
+ * Pauses grow by one half. With doubling, the end of an outage may be noticed only
+ * after the length of the outage again. The official clients always wait one second.
  */
 #include "base/backoff.h"
 

@@ -18,7 +18,7 @@ struct blob {
 /* An empty blob with one reference that never holds more than `max` bytes. 0 or -ENOMEM. */
 int blob_new(size_t max, struct blob **ret);
 struct blob *blob_ref(struct blob *b);
-/* NULL is fine; returns NULL */
+/* Accepts NULL; returns NULL. */
 struct blob *blob_unref(struct blob *b);
 
 static inline const char *blob_at(const struct blob *b, size_t offset)

@@ -1,6 +1,6 @@
 /*
- * The time of day, for people (status, events, logs). What waits and what is
- * overdue is measured by loop_now() alone. Tests may set it.
+ * Clocks. The time of day is for people (status, events, logs); deadlines use only
+ * loop_now(). Tests may set both.
  */
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
@@ -11,17 +11,17 @@
 uint64_t clock_unix_ms(void);
 /* milliseconds of CLOCK_BOOTTIME: counts while the machine is suspended */
 uint64_t clock_boot_ms(void);
-/* microseconds of processor time used by this thread: what a piece of work costs, without the time that
-   other processes had the processor */
+/* microseconds of processor time used by this thread: the cost of some work, without the time of other
+   processes */
 uint64_t clock_work_us(void);
-/* microseconds of CLOCK_MONOTONIC: cheaper to read, for deciding when some work has taken long enough */
+/* microseconds of CLOCK_MONOTONIC: cheaper to read, for limiting the duration of some work */
 uint64_t clock_mono_us(void);
 /* from now on the clocks return `unix_ms` and `boot_ms`, and the microsecond clocks follow `boot_ms`;
    UINT64_MAX restores the real clocks */
 void clock_fake(uint64_t unix_ms, uint64_t boot_ms);
 
-/* The time of day `age` ms before `unix_ms`; 0 when that is before 1970: a machine may start without
-   knowing the time. */
+/* The time of day `age` ms before `unix_ms`; 0 if that is before 1970: the clock of a machine may not be set
+   after boot. */
 static inline uint64_t clock_before(uint64_t unix_ms, uint64_t age)
 {
 	return unix_ms > age ? unix_ms - age : 0;

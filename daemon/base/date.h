@@ -1,6 +1,4 @@
-/*
- * A moment as HTTP writes it. Pure: the moment is given.
- */
+/* Formats a time for HTTP headers. Pure. */
 #ifndef BASE_DATE_H
 #define BASE_DATE_H
 

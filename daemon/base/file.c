@@ -1,6 +1,6 @@
 /*
- * Opens, reads and replaces small files. The daemon never blocks on the path, whatever
- * it is: a FIFO, a device, a directory.
+ * Opens, reads and replaces small files. The path never blocks the daemon, also if it
+ * is a FIFO, a device or a directory.
  */
 #include "base/file.h"
 
@@ -19,7 +19,7 @@ static void close_fdp(int *fd)
 		close(*fd);
 }
 
-/* O_NONBLOCK: a fifo in the place of the file must not stop the daemon */
+/* O_NONBLOCK: opening a fifo would block the daemon. */
 int file_read(const char *path, struct buf *out)
 {
 	CLEANUP(close_fdp) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);

@@ -1,4 +1,4 @@
-/* A small file, read or replaced whole: a secret, a list of headers. */
+/* Reads and replaces small files, such as secrets and lists of headers. */
 #ifndef BASE_FILE_H
 #define BASE_FILE_H
 
@@ -7,21 +7,20 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 
-/* what `out` must be able to hold beyond the largest file that is welcome */
+/* the maximum of `out` must be larger than the largest accepted file by this much */
 #define FILE_READ_EXTRA 4096
 
 /*
- * Appends all of the regular file `path` to `out`, whose ceiling limits it. 0; -ENOMEM; -EMSGSIZE;
- * -EINVAL for what is no regular file; or why it could not be opened or read. On failure `out` has
- * part of it.
+ * Appends the regular file `path` to `out`, whose maximum limits its size. 0; -ENOMEM; -EMSGSIZE; -EINVAL
+ * if it is not a regular file; or the errno of opening or reading it. On failure `out` may contain a part of
+ * it.
  */
 int file_read(const char *path, struct buf *out);
 
 /*
- * Replaces the content of `path` by `text` atomically, also if the daemon is killed; the mode is 0600.
- * It does not wait for the disk: what must survive a power failure needs auth/file_sync.h. The
- * directory must be writable, and briefly has a file "PATH.new".
- * 0, or why it could not be written.
+ * Replaces the content of `path` by `text` atomically, also if the daemon is killed; the mode is 0600. Does not
+ * wait for the disk: use auth/file_sync.h if the file must survive a power failure. The directory must be writable;
+ * the file "PATH.new" exists briefly. 0, or the errno of writing.
  */
 int file_replace(const char *path, struct slice text);
 

@@ -55,7 +55,7 @@ static inline void list_insert_after(struct list *at, struct list *link)
 	list_insert_before_(at->next, link);
 }
 
-/* Takes the link out of its list, if it is in one; it may be removed again. */
+/* Removes the link from its list; does nothing if it is in none. */
 static inline void list_remove(struct list *link)
 {
 	link->prev->next = link->next;

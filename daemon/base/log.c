@@ -1,6 +1,6 @@
 /*
- * Makes a log line: limit, text, escapes; and the plain sink. No call site floods the
- * log, no value forges a line, errno survives, and the plain sink never waits.
+ * Makes log lines (limit, text, escapes), and writes them to stderr without blocking.
+ * Logging does not change errno.
  */
 #include "base/log.h"
 
@@ -67,7 +67,7 @@ static bool is_about(const struct log_limit *l, const char *kind, struct slice s
 	return l->limit > 0 && l->kind == kind && slice_eq(slice_of(l->subject), subject);
 }
 
-/* The limit of the subject of these fields; the last one is shared by those who find no other. */
+/* Finds the limit for the subject of these fields, or takes a free one; the last one is shared. */
 static struct log_limit *limit_of(struct log_site *site, const struct log_field *fields,
 				  size_t n_fields, uint64_t now)
 {
@@ -105,10 +105,10 @@ static void note_held(struct log_site *site)
 	wake_up(&on_held);
 }
 
-static bool may_go(struct log_site *site, struct log_limit *l, uint64_t now)
+static bool is_allowed(struct log_site *site, struct log_limit *l, uint64_t now)
 {
 	if (l->limit == 0 || is_over(l, now)) {
-		/* a minute or more of silence makes it as good as new */
+		/* after a minute without lines the first limit applies again */
 		bool fresh = l->limit == 0 || now - l->window_start >= 2 * WINDOW_MS;
 
 		l->window_start = now;
@@ -153,7 +153,7 @@ static bool is_control(const char *p)
 	return c < 0x20 || c == 0x7f || (c == 0xc2 && (unsigned char)p[1] < 0xa0);
 }
 
-/* One character, or as many \xNN as it has bytes; false when it does not fit. */
+/* Writes one character, or \xNN for each of its bytes; false if it does not fit. */
 static bool put_character(struct room *to, const char *p, size_t n, bool escape)
 {
 	size_t need = escape ? n * 4 : n;
@@ -174,8 +174,8 @@ static bool put_character(struct room *to, const char *p, size_t n, bool escape)
 }
 
 /*
- * Escapes `s` into `to` and ends it with a NUL; what does not fit becomes "...".
- * Returns the view of what was written.
+ * Writes `s` escaped to `to`, with a NUL at the end; a text that does not fit is cut and ends in "...". Returns
+ * what was written.
  */
 static struct slice put_escaped(struct room *to, struct slice s)
 {
@@ -203,7 +203,7 @@ static struct slice put_escaped(struct room *to, struct slice s)
 
 static void format_text(char *to, size_t size, const char *format, va_list ap)
 {
-	/* so much longer that what is cut here is cut again, visibly, below */
+	/* longer than LOG_TEXT_MAX, so that put_escaped() appends "..." to a text that is cut here */
 	char raw[LOG_TEXT_MAX + 8];
 	struct room room = {to, to + size - 1};
 	int n = vsnprintf(raw, sizeof(raw), format, ap);
@@ -214,7 +214,7 @@ static void format_text(char *to, size_t size, const char *format, va_list ap)
 	put_escaped(&room, slice_make(raw, len));
 }
 
-/* The fields that have a name, and how many lines were held back. */
+/* Escapes the fields that have a name, and adds held_back. */
 static size_t escape_fields(struct log_limit *limit, const struct log_field *fields, size_t n_fields,
 			    struct room *room, struct log_field *to)
 {
@@ -253,7 +253,7 @@ void log_write(struct log_site *site, enum log_level level, const char *file, in
 	site->file = file;
 	site->line = line;
 	site->format = format;
-	if (site->unlimited || may_go(site, limit, now)) {
+	if (site->unlimited || is_allowed(site, limit, now)) {
 		size_t n = escape_fields(limit, fields, n_fields, &room, escaped);
 
 		va_start(ap, format);
@@ -265,7 +265,7 @@ void log_write(struct log_site *site, enum log_level level, const char *file, in
 	errno = saved;
 }
 
-/* --- what was held back --- */
+/* --- lines held back --- */
 
 static void report(const struct log_site *site, struct log_limit *l)
 {
@@ -288,7 +288,7 @@ static void report(const struct log_site *site, struct log_limit *l)
 	the_sink(sink_ctx, &(struct log_line){site->level, site->file, site->line, text, fields, n});
 }
 
-/* Reports what is due; true when nothing of it is held back any more. */
+/* Reports the limits that are due; true if the site holds no lines back any more. */
 static bool report_site(struct log_site *site, bool all, uint64_t now)
 {
 	bool done = true;
@@ -336,7 +336,7 @@ void log_on_held(struct wake wake)
 	on_held = wake;
 }
 
-/* --- the plain sink --- */
+/* --- the default sink --- */
 
 static void put_value(struct room *to, struct slice value)
 {
@@ -357,7 +357,7 @@ static void put_value(struct room *to, struct slice value)
 	put(to, "\"", 1);
 }
 
-/* For a program that reads the log (the journal), or for a person at a terminal. */
+/* Writes "<4>" for a program that reads the log, or time and name of the level on a terminal. */
 static void put_level(struct room *to, enum log_level level)
 {
 	static const char *const names[] = {[LOG_L_ERROR] = "error", [LOG_L_WARNING] = "warning",
@@ -380,7 +380,7 @@ static void put_level(struct room *to, enum log_level level)
 
 void log_to_stderr(void *ctx, const struct log_line *line)
 {
-	/* what a pipe that is ready takes without waiting, and in one piece */
+	/* a pipe that is ready accepts this much without blocking, and atomically */
 	char bytes[PIPE_BUF];
 	struct room to = {bytes, bytes + sizeof(bytes) - 1};
 	struct pollfd pfd = {.fd = STDERR_FILENO, .events = POLLOUT};

@@ -3,14 +3,14 @@
  * daemon (stderr, or the journal). Only drivers (net and above) log; the engines below
  * them do not.
  *
- * Each call site has a limit of its own, and in it each subject: the user or server
- * that the first field `uid` or `server` of the line names. It is 20 lines in the first
- * minute, 10 in each minute that follows a busy one. So a hostile peer or a broken server
- * cannot flood the journal, nor keep a line about another one from it. How many lines were
- * held back is shown in the field held_back of the next one that may go, or in a line of its
- * own at the end of the minute, see log_report_held(). Control characters in texts and fields
- * are escaped, and so is what is not UTF-8: no value forges a line. What is too long is cut
- * and ends in "...".
+ * The number of lines is limited per call site and subject; the subject is the user or
+ * server in the first field `uid` or `server` of the line. The limit is 20 lines in the
+ * first minute, and 10 in each minute that follows a minute with lines. So a hostile
+ * peer or a broken server can neither flood the journal nor suppress lines about others.
+ * The number of lines held back is shown in the field held_back of the next line that
+ * is written, or in a separate line at the end of the minute, see log_report_held().
+ * Control characters and bytes that are not UTF-8 are escaped, so no value can forge a
+ * line. A text that is too long is cut and ends in "...".
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
@@ -41,29 +41,30 @@ struct log_line {
 	const char *file;       /* of the call site */
 	int line;
 	const char *text;       /* one line, escaped, without newline */
-	const struct log_field *fields;         /* their values escaped too */
+	const struct log_field *fields;         /* their values are escaped, too */
 	size_t n_fields;
 };
 
-/* at most so many fields a line, what is beyond them is left out */
+/* the maximum number of fields of a line; further ones are left out */
 #define LOG_FIELDS_MAX 12
-/* bytes of a text, and of all values of a line together */
+/* the maximum size of a text, and of all values of a line together */
 #define LOG_TEXT_MAX 1024
 #define LOG_VALUES_MAX 2048
 
 /*
- * Where lines go. The default, and what NULL gives back, writes "<level>text field=value" to
- * stderr, with time and name of the level instead of the number on a terminal; it never waits for a reader of stderr, but drops the line. A sink must not log.
+ * Sets the function that writes lines. The default, which NULL restores, writes "<level>text field=value" to stderr;
+ * on a terminal, with the time and the name of the level instead of its number. If stderr is not writable at once, it
+ * drops the line. A sink must not log.
  */
 typedef void log_sink(void *ctx, const struct log_line *line);
 void log_set_sink(log_sink *sink, void *ctx);
-/* The default sink, for a sink that has to fall back. */
+/* The default sink. */
 void log_to_stderr(void *ctx, const struct log_line *line);
-/* Lines above this level are not made. At first: LOG_L_INFO. */
+/* Lines above this level are not written. The default is LOG_L_INFO. */
 void log_set_level(enum log_level level);
 bool log_wants(enum log_level level);
 
-/* bytes of the name of a subject that count */
+/* bytes of a subject's name that are compared */
 #define LOG_SUBJECT_MAX 64
 
 /* The lines of one call site about one subject. Private to log.c. */
@@ -74,14 +75,14 @@ struct log_limit {
 	unsigned in_window, limit, held_back;   /* limit 0: never used */
 };
 
-/* So many subjects have a limit of their own at each call site, all others share the last one. */
+/* the number of limits per call site; the subjects that find no free one share the last one */
 #define LOG_SUBJECTS_MAX 16
 
 struct log_site {               /* one per call site */
-	bool lasting;           /* it is static: what it held back can be reported later */
+	bool lasting;           /* it is static: its lines held back can be reported later */
 	bool unlimited;         /* the caller limits its lines, see log_msg_limited_by_caller() */
 	bool listed;
-	struct log_site *next;  /* of those that held lines back */
+	struct log_site *next;  /* in the list of sites that held lines back */
 	enum log_level level;
 	const char *file, *format;
 	int line;
@@ -93,9 +94,9 @@ void log_write(struct log_site *site, enum log_level level, const char *file, in
 	__attribute__((format(printf, 7, 8)));
 
 /*
- * Reports what was held back in minutes that are over, or all of it, one line for each call site and
- * subject. log_held_until(): when the next such minute is over, by clock_boot_ms(); UINT64_MAX when
- * nothing is held back. `wake` is called when that may have become sooner.
+ * Reports the lines held back in minutes that have ended, or all, in one line per call site and subject.
+ * log_held_until() returns when the next such minute ends, in time of clock_boot_ms(); UINT64_MAX if no lines are
+ * held back. `wake` is called when this time may have become earlier.
  */
 void log_report_held(bool all);
 uint64_t log_held_until(void);
@@ -105,7 +106,7 @@ void log_on_held(struct wake wake);
 #define LOG_NO_FIELDS ((const struct log_field[1]){{NULL, SLICE_NULL}})
 /* log_msg(LOG_L_INFO, LOG_FIELDS({"server", name}), "connected to %s", url) */
 #define log_msg(level, fields, ...) log_msg_(false, level, fields, __VA_ARGS__)
-/* The same without a limit, for lines that must not be missing and that the caller keeps few. */
+/* The same without a limit, for lines that must not be held back and whose number the caller limits. */
 #define log_msg_limited_by_caller(level, fields, ...) log_msg_(true, level, fields, __VA_ARGS__)
 #define log_msg_(unlimited_, level, fields, ...)                                                   \
 	do {                                                                                       \

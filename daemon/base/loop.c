@@ -1,11 +1,12 @@
 /*
  * The event loop: waits, runs callbacks of descriptors, timers and signals, then the
- * hooks at the end of the turn, then frees. A callback may end any watch, timer or
- * signal, its own included; none is called after its end. The only user of libevent.
+ * hooks at the end of the turn, then frees. A callback may free any watch, timer or
+ * signal, including its own; none is called after it was freed. The only user of
+ * libevent.
  *
  * libevent's clock stops while the machine is suspended, but a session that expired
- * meanwhile must be noticed at once. So the timers are in a heap of our own, and a
- * timerfd of CLOCK_BOOTTIME, which fires on resume, wakes the loop for the earliest.
+ * during that time must be noticed at once. So the timers are in a separate heap, and
+ * a timerfd of CLOCK_BOOTTIME, which fires on resume, wakes the loop for the earliest.
  */
 #include "base/loop.h"
 
@@ -28,13 +29,13 @@ struct loop {
 	struct event_base *base;
 	struct event timerfd_event;
 	int timerfd;
-	uint64_t armed;                 /* what the timerfd waits for */
+	uint64_t armed;                 /* the time that the timerfd is set to */
 	uint64_t now;
 	uint64_t turns;
 	bool now_is_fresh;              /* read since the wait of this turn */
 	bool stopped;
 	uint64_t interactive_until;     /* loop time */
-	struct loop_timer **heap;       /* by time; has room for every timer there is */
+	struct loop_timer **heap;       /* by time; has room for all timers */
 	size_t n_heap, heap_room;
 	size_t n_timers;
 	struct list due;                /* timers taken from the heap, about to fire */
@@ -68,7 +69,7 @@ struct loop_signal {
 	void *ctx;
 };
 
-/* libevent also prints its errors to stderr; its results are enough */
+/* libevent would print errors to stderr; its results are sufficient */
 static void swallow(int severity, const char *text)
 {
 	(void)severity;
@@ -81,7 +82,7 @@ static int event_error(void)
 	return errno ? -errno : -EIO;
 }
 
-/* The first callback of a turn reads the clock, all others of that turn see the same time. */
+/* The first callback of a turn reads the clock; all callbacks of that turn use the same time. */
 static void refresh_now(struct loop *loop)
 {
 	uint64_t now;
@@ -154,7 +155,7 @@ static void heap_insert(struct loop_timer *t)
 	heap_up(t->loop, t->at);
 }
 
-/* Setting a timer must not fail, so its place is made when it is. */
+/* Reserves the place of a new timer, because setting it must not fail. */
 static int heap_reserve(struct loop *loop, size_t n)
 {
 	size_t room = loop->heap_room ? loop->heap_room * 2 : 16;
@@ -190,7 +191,7 @@ static int new_base(struct event_base **ret)
 
 	if (!config)
 		return -ENOMEM;
-	/* one thread; and the time is ours */
+	/* there is one thread, and libevent's time is not used */
 	event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_NO_CACHE_TIME);
 	errno = 0;
 	base = event_base_new_with_config(config);
@@ -239,7 +240,7 @@ int loop_new(struct loop **ret)
 	return 0;
 }
 
-static void bury(struct loop *loop)
+static void free_corpses(struct loop *loop)
 {
 	struct loop_corpse *c;
 
@@ -253,7 +254,7 @@ void loop_free(struct loop *loop)
 {
 	if (!loop)
 		return;
-	bury(loop);
+	free_corpses(loop);
 	assert(loop->n_timers == 0);
 	if (loop->timerfd >= 0) {
 		event_del(&loop->timerfd_event);
@@ -267,7 +268,7 @@ void loop_free(struct loop *loop)
 
 /* --- the turn --- */
 
-/* Once a turn, not once per timer set: most timers are moved many times before one fires. */
+/* Called once per turn instead of each time a timer is set: most timers are set many times before they fire. */
 static int arm_timerfd(struct loop *loop)
 {
 	uint64_t when = loop->n_heap ? loop->heap[0]->when : NEVER;
@@ -278,7 +279,7 @@ static int arm_timerfd(struct loop *loop)
 	if (when != NEVER) {
 		at.it_value.tv_sec = (time_t)(when / 1000);
 		at.it_value.tv_nsec = (long)(when % 1000) * 1000000;
-		/* all zero would mean off */
+		/* all zero would disarm the timerfd */
 		if (when == 0)
 			at.it_value.tv_nsec = 1;
 	}
@@ -289,8 +290,8 @@ static int arm_timerfd(struct loop *loop)
 }
 
 /*
- * Removes all due timers from the heap before it fires any: a timer that a callback
- * sets to "now" fires in the next turn, so it cannot prolong this one without end.
+ * Removes all due timers from the heap before it fires any: so a timer that a callback
+ * sets to "now" fires in the next turn and cannot prolong this one for ever.
  */
 static void fire_timers(struct loop *loop)
 {
@@ -343,10 +344,10 @@ int loop_turn(struct loop *loop, bool wait)
 	if (event_base_loop(loop->base, flags) < 0)
 		return event_error();
 	refresh_now(loop);
-	/* after the descriptors: what came in time is seen before its deadline is */
+	/* after the descriptors, so that data that arrived in time is handled before its deadline */
 	fire_timers(loop);
 	run_hooks(loop);
-	bury(loop);
+	free_corpses(loop);
 	loop->turns++;
 	return 0;
 }

@@ -3,8 +3,8 @@
  * deferred freeing. The only user of libevent.
  *
  * A turn is one wait and the callbacks that follow. At its end, first the end-of-turn
- * hooks run (output is written once, not once per message), then memory given to
- * loop_reap() is freed. So a callback may end any object, its own included: it marks
+ * hooks run (output is written once, not once per message), then memory passed to
+ * loop_reap() is freed. So a callback may end any object, including its own: it marks
  * and unlinks the object, and passes the memory to loop_reap().
  */
 #ifndef BASE_LOOP_H
@@ -19,20 +19,20 @@ struct loop;
 
 #define LOOP_READ 1u
 #define LOOP_WRITE 2u
-/* alone: neither, but the other end of a socket hung up both ways, or it failed. Called once. */
+/* Not combined with the others: the socket was closed in both directions, or failed. Called once. */
 #define LOOP_HANGUP 4u
 
-/* 0, -ENOMEM, or what epoll answered. */
+/* 0, -ENOMEM, or the errno of epoll. */
 int loop_new(struct loop **ret);
-/* Everything made with the loop must be freed before; pending reaps are done now. */
+/* Everything made with the loop must have been freed. Frees the memory passed to loop_reap(). */
 void loop_free(struct loop *loop);
 /* Runs turns until loop_stop(); 0, or a negative errno when waiting itself fails. */
 int loop_run(struct loop *loop);
-/* Runs one turn; waits for something to happen when `wait`. For tests and for stopping. 0, or a
-   negative errno when waiting itself fails. A turn may also have no event. */
+/* Runs one turn; waits for an event if `wait`. For tests and for stopping. 0, or a negative errno if waiting
+   fails. There may be no event. */
 int loop_turn(struct loop *loop, bool wait);
 void loop_stop(struct loop *loop);
-/* turns completed so far, for a watchdog that wants progress and not mere life */
+/* the number of completed turns */
 uint64_t loop_turns(const struct loop *loop);
 /* milliseconds of CLOCK_BOOTTIME at the beginning of the turn; never goes back */
 uint64_t loop_now(const struct loop *loop);
@@ -49,38 +49,38 @@ bool loop_is_interactive(const struct loop *loop);
 struct loop_watch;
 /*
  * Calls fn(ctx, what) while fd is ready for any of `events` (LOOP_READ | LOOP_WRITE;
- * 0 for a pause; or LOOP_HANGUP). A hang-up or error counts as ready for both. The fd stays
- * the caller's, and must be open until the watch is freed.
+ * 0 for a pause; or LOOP_HANGUP). A hang-up or error counts as ready for both. The caller still
+ * owns the fd, which must be open until the watch is freed.
  */
 int loop_watch_new(struct loop *loop, int fd, unsigned events,
 		   void (*fn)(void *ctx, unsigned events), void *ctx, struct loop_watch **ret);
 /* 0 or a negative errno */
 int loop_watch_set(struct loop_watch *w, unsigned events);
-/* NULL is fine. No callback comes after it, not even in this turn. */
+/* Accepts NULL. No callback follows, not even in this turn. */
 void loop_watch_free(struct loop_watch *w);
 
 /* --- timers --- */
 struct loop_timer;
-/* 0 or -ENOMEM. All memory a timer needs is taken here, so that setting it cannot fail. */
+/* 0 or -ENOMEM. Allocates all memory of the timer, so that setting it cannot fail. */
 int loop_timer_new(struct loop *loop, void (*fn)(void *ctx), void *ctx, struct loop_timer **ret);
 /*
- * Fires once at `when` (loop_now() time) or in the first turn after it; replaces what was
- * set; UINT64_MAX stops it. Timers run after the descriptors of the same turn. A timer that
- * another timer's callback sets to "now" fires in the next turn, which then does not wait:
- * so a timer is also the way to continue long work and let others run in between.
+ * Fires once at `when` (in time of loop_now()) or in the first turn after it; replaces the previous time;
+ * UINT64_MAX stops the timer. Timers fire after the descriptors of the same turn. If a timer's callback sets a
+ * timer to "now", that fires in the next turn, which does not wait: so long work can be continued by a timer,
+ * and other callbacks run in between.
  */
 void loop_timer_at(struct loop_timer *t, uint64_t when);
 void loop_timer_stop(struct loop_timer *t);
-/* NULL is fine. No callback comes after it. */
+/* Accepts NULL. No callback follows. */
 void loop_timer_free(struct loop_timer *t);
 
 /* --- signals --- */
 struct loop_signal;
-/* Calls fn(ctx, signo) in a turn, never inside the handler. 0 or a negative errno. Only one loop
-   of a process may have signals. */
+/* Calls fn(ctx, signo) in a turn, never from within the signal handler. 0 or a negative errno. Only one loop of a
+   process may have signals. */
 int loop_signal_new(struct loop *loop, int signo, void (*fn)(void *ctx, int signo), void *ctx,
 		    struct loop_signal **ret);
-/* NULL is fine. The signal does again what it did before. */
+/* Accepts NULL. Restores the previous disposition of the signal. */
 void loop_signal_free(struct loop_signal *s);
 
 /* --- the end of the turn --- */
@@ -95,11 +95,11 @@ static inline void loop_hook_init(struct loop_hook *h, void (*fn)(void *ctx), vo
 	h->fn = fn;
 	h->ctx = ctx;
 }
-/* Runs h once at the end of this turn, however often it is asked for; a hook asked for by
-   another hook runs in the same end. Called outside a turn, it runs in the next. */
+/* Runs `h` once at the end of this turn, also if this is called several times. A hook added by another hook runs in
+   the same turn. Called outside a turn, it runs in the next one. */
 void loop_at_end(struct loop *loop, struct loop_hook *h);
-/* The same for work that fills its share of the turn: it runs after all other hooks, so that what is
-   ready to be written does not wait for it. */
+/* The same for work that uses up its share of the turn: it runs after all other hooks, so that it does not delay
+   output. */
 void loop_at_end_last(struct loop *loop, struct loop_hook *h);
 /* Cancels the hook; required before its memory is freed. */
 static inline void loop_hook_cancel(struct loop_hook *h) { list_remove(&h->link); }
@@ -110,7 +110,7 @@ struct loop_corpse {
 	void (*fn)(void *ctx);
 	void *ctx;
 };
-/* fn(ctx) frees the memory after the turn. `c` is a member of the object that is freed; it is passed
+/* Calls fn(ctx), which frees the memory, after the turn. `c` is a member of the freed object; it is passed only
    once and needs no initialisation. */
 void loop_reap(struct loop *loop, struct loop_corpse *c, void (*fn)(void *ctx), void *ctx);
 

@@ -17,8 +17,8 @@ static uint64_t seed[2];
 static bool seeded;
 
 /*
- * Early in boot getrandom may have nothing to give, and a daemon must not hang for
- * a hash seed: addresses, pid and time are then better than a constant.
+ * Early in boot getrandom() may have no entropy, and the daemon must not block for a hash
+ * seed: address, pid and time are better than a constant.
  */
 static void make_seed(void)
 {
@@ -85,7 +85,7 @@ void strmap_fini(struct strmap *m)
 	strmap_init(m);
 }
 
-/* A slot that is not there yet shares the one that it will be split from. */
+/* Keys of a slot that does not exist yet are in the slot that will be split into it. */
 static inline struct strmap_node **slot_of(const struct strmap *m, uint64_t hash)
 {
 	size_t i = hash & m->mask;
@@ -148,7 +148,7 @@ int strmap_put(struct strmap *m, struct slice key, struct strmap_node *node)
 {
 	struct strmap_node **slot;
 
-	/* without memory to grow, a fuller table still serves; only none at all does not */
+	/* if the table cannot grow, the slots get fuller; this fails only if there is no slot at all */
 	if (m->n >= m->n_slots && grow(m) && m->n_slots == 0)
 		return -ENOMEM;
 	node->key = key;

@@ -1,8 +1,8 @@
 /*
- * A map from byte strings to records that lie elsewhere: intrusive nodes,
- * seeded hash (a peer or server who chooses the keys cannot make them collide
- * on purpose). It grows by one slot at a time (linear hashing), so that no put
- * takes long, however large the map is. Keys are views: the record owns the bytes.
+ * A map from byte strings to records, which contain the node and own the key's bytes.
+ * The hash is seeded, so that a peer or server that chooses the keys cannot make them
+ * collide. The map grows by one slot at a time (linear hashing), so that no put takes
+ * long, however large the map is.
  */
 #ifndef BASE_STRMAP_H
 #define BASE_STRMAP_H
@@ -26,19 +26,19 @@ struct strmap {
 	size_t n;
 };
 
-/* The hash of a text, for callers that need not keep the text; differs from process to process. */
+/* The hash of a text, for callers that do not store the text itself; differs between processes. */
 uint64_t strmap_hash(struct slice text);
 
 void strmap_init(struct strmap *m);
 /* Frees the slots; the map must be empty. */
 void strmap_fini(struct strmap *m);
 struct strmap_node *strmap_get(const struct strmap *m, struct slice key);
-/* Puts `node` under `key`, which must not be there yet. 0 or -ENOMEM. */
+/* Adds `node` under `key`, which must not be in the map. 0 or -ENOMEM. */
 int strmap_put(struct strmap *m, struct slice key, struct strmap_node *node);
 /* The node must be in the map. Never fails, never allocates. */
 void strmap_remove(struct strmap *m, struct strmap_node *node);
-/* for a walk in no particular order: the first node, and the next one; NULL at the end. Get the next
-   node before removing one. */
+/* Iterate in no particular order: the first node, and the next one; NULL at the end. Get the next node before
+   removing one. */
 struct strmap_node *strmap_first(const struct strmap *m);
 struct strmap_node *strmap_after(const struct strmap *m, const struct strmap_node *node);
 

@@ -166,13 +166,13 @@ static void test_limit(void **state)
 	flood(50);
 	assert_int_equal(seen.lines, 31);
 	assert_string_equal(seen.fields, "f=[v]");
-	/* quiet for a whole minute: trusted again */
+	/* no lines for a minute: the first limit applies again */
 	clock_fake(0, 65000 + 120000);
 	flood(50);
 	assert_int_equal(seen.lines, 51);
 }
 
-/* values that take all the room leave some for the confession */
+/* Values that use all the space leave some for held_back. */
 static void test_held_back_beside_long_values(void **state)
 {
 	struct log_site site = {0};
@@ -229,7 +229,7 @@ static void test_limit_of_each_user(void **state)
 	log_report_held(true);
 }
 
-/* Nor do one server's lines keep another's from it. */
+/* The same for the lines of servers. */
 static void test_limit_of_each_server(void **state)
 {
 	(void)state;
@@ -395,7 +395,7 @@ static void test_plain_sink_does_not_wait(void **state)
 		continue;
 	fcntl(pipe_fds[1], F_SETFL, 0);
 	/* would hang the test here */
-	log_msg(LOG_L_NOTICE, LOG_NO_FIELDS, "nobody reads this");
+	log_msg(LOG_L_NOTICE, LOG_NO_FIELDS, "no reader");
 	stderr_back();
 	close(pipe_fds[0]);
 }

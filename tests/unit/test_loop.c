@@ -1,6 +1,6 @@
 /*
- * base/loop: descriptors, timers by a clock the test sets, signals, the order
- * within a turn, and every callback ending things, itself included.
+ * base/loop: descriptors, timers with a clock set by the test, signals, the order
+ * within a turn, and callbacks that free objects, including their own.
  */
 #include "base/loop.h"
 #include "base/clock.h"
@@ -285,7 +285,7 @@ static void on_again(void *ctx)
 	loop_timer_at(first, loop_now(ctx));
 }
 
-/* Long work goes on turn by turn; no turn is kept alive by it, and none waits. */
+/* Long work continues turn by turn; it does not prolong a turn, and no turn waits. */
 static void test_timer_set_to_now_fires_in_the_next_turn(void **state)
 {
 	struct loop *loop = *state;
