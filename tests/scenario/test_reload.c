@@ -290,6 +290,162 @@ static void by_request(void **state)
 	two_free(&t);
 }
 
+/* ---- many edits, chosen at random ---- */
+
+#define VALUES 3
+
+struct choice {
+	const char *option, *values[VALUES];
+};
+
+static const struct choice bridge_options[] = {
+	{"subscriptions-max", {"100", "200", "300"}}, {"requests-max", {"50", "60", "70"}},
+	{"outbox-max", {"1M", "2M", "1024K"}}, {"peers-max", {"50", "unlimited", "60"}},
+	{"socket-mode", {"0600", "0660", "0666"}},
+};
+
+static const struct choice server_options[] = {
+	{"header", {"X-A: 1", "X-A: 2\nheader = X-B: 1", "X-C: 1"}}, {"timestamp", {"yes", "no", "yes"}},
+	{"backoff", {"1s 60s", "1s 1m", "50ms 1s"}}, {"default", {"no", "yes", "no"}},
+	{"network-delay", {"9m", "10m", "600s"}}, {"max-sent", {"64K", "unlimited", "32K"}},
+	{"fields", {"connect {\"a\":1}", "handshake {\"a\":1}\nfields = connect {\"b\":2}", "publish {}"}},
+	{"transports", {"long-polling", "websocket", "websocket, long-polling"}},
+	{"connection-timeout", {"0s", "5s", "unlimited"}}, {"cookie", {"a=b", "c=d", "e=f; Path=/x"}},
+	{"overlap", {"exact", "covering", "auto"}}, {"url-for", {"publish p", "connect /c", "subscribe s"}},
+};
+#define N_BRIDGE (sizeof(bridge_options) / sizeof(bridge_options[0]))
+#define N_SERVER (sizeof(server_options) / sizeof(server_options[0]))
+
+/* lines at the end of the file */
+static const char *const broken[] = {
+	"heder = X: 1", "[server other", "[servers x]", "backoff = 60s", "no option", "url = ftp://there",
+	"oauth = nowhere", "transports = pigeon", "ext = connect [", "default = yes\ndefault = no",
+};
+#define N_BROKEN (sizeof(broken) / sizeof(broken[0]))
+
+struct edits {
+	struct two t;
+	struct wire *a;
+	uint32_t random;
+	unsigned bridge[N_BRIDGE], server[N_SERVER];    /* 0: not set, else the value counted from 1 */
+	bool third;                                     /* a server that comes and goes */
+	unsigned published;
+};
+
+/* 0 … n - 1; always the same series */
+static unsigned pick(struct edits *e, unsigned n)
+{
+	e->random ^= e->random << 13;
+	e->random ^= e->random >> 17;
+	e->random ^= e->random << 5;
+	return e->random % n;
+}
+
+static void put_choices(FILE *f, const struct choice *options, const unsigned *chosen, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (chosen[i])
+			fprintf(f, "%s = %s\n", options[i].option, options[i].values[chosen[i] - 1]);
+}
+
+static void write_edited(struct edits *e, const char *end)
+{
+	char *bridge, *rest;
+	size_t size;
+	FILE *f = open_memstream(&bridge, &size);
+
+	put_choices(f, bridge_options, e->bridge, N_BRIDGE);
+	assert_int_equal(fclose(f), 0);
+	f = open_memstream(&rest, &size);
+	if (e->third)
+		fprintf(f, "[server third]\nurl = http://127.0.0.1:%u/cometd\n", fake_port(e->t.other));
+	fputs(e->t.section, f);
+	put_choices(f, server_options, e->server, N_SERVER);
+	fprintf(f, "%s\n", end);
+	assert_int_equal(fclose(f), 0);
+	world_configure(e->t.w, bridge, NULL, rest);
+	free(bridge), free(rest);
+}
+
+static void edit(struct edits *e)
+{
+	switch (pick(e, 8)) {
+	case 0:
+		e->third = !e->third;
+		break;
+	case 1:
+		e->bridge[pick(e, N_BRIDGE)] = pick(e, VALUES + 1);
+		break;
+	default:
+		e->server[pick(e, N_SERVER)] = pick(e, VALUES + 1);
+	}
+}
+
+static char *output(struct world *w, const char *program, const char *a, const char *b, const char *c)
+{
+	char *out, *err;
+
+	assert_int_equal(world_command(w, &out, &err, program, a, b, c, NULL), 0);
+	assert_string_equal(err, "");
+	free(err);
+	return out;
+}
+
+/* While the daemon reads its configuration, messages arrive on the server that no edit concerns. */
+static void reload_under_traffic(struct edits *e, int code)
+{
+	static const char *const argv[] = {"cometctl", "reload", NULL};
+	struct process *p = world_run(e->t.w, argv);
+	char *out, *err, expected[64];
+	unsigned first = e->published;
+
+	for (int i = 0; i < 5; i++)
+		fake_command(e->t.w->fake, "publish /x %u", e->published++);
+	assert_int_equal(process_wait(p, &out, &err), code);
+	free(out), free(err);
+	for (; first < e->published; first++) {
+		snprintf(expected, sizeof(expected), "{\"data\":%u,\"channel\":\"/x\"}", first);
+		assert_true(slice_eq(wire_expect(e->a, PROTOCOL_OP_MESSAGE)->message, slice_of(expected)));
+	}
+}
+
+/* Thirty edits are in effect as they are in a daemon that starts with them; ten broken ones change nothing. */
+static void random_edits(void **state)
+{
+	struct edits e = {.random = 20261130};
+	size_t n_broken = 0;
+
+	(void)state;
+	two_new(&e.t);
+	write_edited(&e, "");
+	world_start(e.t.w);
+	e.a = world_peer(e.t.w, "a");
+	wire_ok(e.a, "subscribe", ",\"channel\":\"/x\",\"server\":\"demo\"");
+	for (int i = 0; i < 30; i++) {
+		edit(&e);
+		write_edited(&e, "");
+		reload_under_traffic(&e, 0);
+		char *running = output(e.t.w, "cometctl", "config", NULL, NULL);
+		char *fresh = output(e.t.w, "cometd-bridged", "--config", e.t.w->config, "--dump-config");
+		assert_string_equal(running, fresh);
+		free(fresh);
+		if (i % 3 == 0 && n_broken < N_BROKEN) {
+			edit(&e);
+			write_edited(&e, broken[n_broken++]);
+			reload_under_traffic(&e, 9);
+			char *same = output(e.t.w, "cometctl", "config", NULL, NULL);
+			assert_string_equal(running, same);
+			free(same);
+		}
+		free(running);
+	}
+	assert_int_equal(n_broken, N_BROKEN);
+	assert_int_equal(fake_count(e.t.w->fake, "handshake", NULL), 1);
+	assert_int_equal(fake_count(e.t.w->fake, "disconnect", NULL), 0);
+	wire_close(e.a);
+	two_free(&e.t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -300,6 +456,7 @@ int main(void)
 		cmocka_unit_test(what_failed_is_tried_again),
 		cmocka_unit_test(changes_in_a_row),
 		cmocka_unit_test(by_request),
+		cmocka_unit_test(random_edits),
 	};
 
 	return scenario_run("reload", tests, NULL, NULL);
