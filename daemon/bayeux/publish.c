@@ -65,7 +65,7 @@ static bool may_be_answered(const struct publish *pub)
 
 void publishes_free_done(struct publishes *p, uint64_t now)
 {
-	struct publish *pub = TAKE(p->told);
+	struct publish *pub = TAKE(p->reported);
 	if (!pub)
 		return;
 	take_out(p, pub);
@@ -79,13 +79,13 @@ void publishes_fini(struct publishes *p)
 {
 	publishes_end_waiting(p, "");
 	list_splice(&p->done, &p->sent);
-	if (p->told)
-		list_append(&p->done, &p->told->link);
+	if (p->reported)
+		list_append(&p->done, &p->reported->link);
 	LIST_EACH_SAFE(pub, &p->done, struct publish, link) {
 		take_out(p, pub);
 		free(pub);
 	}
-	p->told = NULL;
+	p->reported = NULL;
 	shares_fini(&p->shares);
 	calls_fini(&p->calls);
 }
@@ -430,10 +430,10 @@ void publish_done(struct publishes *p, struct publish *pub, enum session_outcome
 
 const struct publish *publishes_next_done(struct publishes *p)
 {
-	p->told = LIST_FIRST(&p->done, struct publish, link);
-	if (p->told)
-		list_remove(&p->told->link);
-	return p->told;
+	p->reported = LIST_FIRST(&p->done, struct publish, link);
+	if (p->reported)
+		list_remove(&p->reported->link);
+	return p->reported;
 }
 
 struct publish *publish_in_flight(const struct publishes *p, struct slice channel)

@@ -62,7 +62,7 @@ struct publishes {
 	/* in the order of sending: in flight, or a call delivered */
 	struct list sent;
 	struct list done;               /* outcomes to be reported */
-	struct publish *told;           /* the one reported last, whose views are still in use */
+	struct publish *reported;           /* the one reported last, whose views are still in use */
 	struct shares shares;           /* in bytes, of all publishes here */
 	struct calls calls;
 };

@@ -36,8 +36,8 @@ static int next_channel(struct session *s, struct session_event *ret)
 {
 	const struct wanted *w = wanted_next_news(&s->wanted);
 	*ret = (struct session_event){
-		.kind = SESSION_EVENT_CHANNEL, .channel = w->node.key, .status = w->told,
-		.repeated = w->told == SESSION_CHANNEL_PENDING && w->deferred_before,
+		.kind = SESSION_EVENT_CHANNEL, .channel = w->node.key, .status = w->reported,
+		.repeated = w->reported == SESSION_CHANNEL_PENDING && w->deferred_before,
 		.envelope = w->envelope, .text = slice_of(w->text)};
 	return 0;
 }

@@ -254,22 +254,18 @@ static enum session_channel_status status_of(const struct wanted_table *t, const
 	return w->upstream == WANTED_REFUSED ? SESSION_CHANNEL_REFUSED : SESSION_CHANNEL_PENDING;
 }
 
-static void tell(struct wanted_table *t, struct wanted *w, const struct envelope *e,
-		 const char *text)
+/* `deferred`: its subscribe failed temporarily. */
+static void report(struct wanted_table *t, struct wanted *w, bool deferred, const struct envelope *e,
+		   const char *text)
 {
+	if (deferred) {
+		w->deferred_before = w->deferred;
+		w->deferred = true;
+	}
 	w->envelope = e;
 	w->text = text;
 	list_remove(&w->news);
 	list_append(&t->news, &w->news);
-}
-
-/* Its subscribe failed temporarily. */
-static void report_deferred(struct wanted_table *t, struct wanted *w, const struct envelope *e,
-			  const char *text)
-{
-	w->deferred_before = w->deferred;
-	w->deferred = true;
-	tell(t, w, e, text);
 }
 
 /* A change back to pending is not reported by itself: the session's state or a text reports it. */
@@ -277,13 +273,11 @@ static void compare(struct wanted_table *t, struct wanted *w, const struct envel
 		    const char *text)
 {
 	enum session_channel_status status = status_of(t, w);
-	if (status == w->told)
+	if (status == w->reported)
 		return;
-	w->told = status;
-	if (status == SESSION_CHANNEL_ACTIVE)
-		tell(t, w, e, "");
-	else if (status == SESSION_CHANNEL_REFUSED)
-		tell(t, w, e, text);
+	w->reported = status;
+	if (status == SESSION_CHANNEL_ACTIVE || status == SESSION_CHANNEL_REFUSED)
+		report(t, w, false, e, status == SESSION_CHANNEL_REFUSED ? text : "");
 	else
 		list_remove(&w->news);
 }
@@ -338,7 +332,7 @@ static int wanted_new(struct wanted_table *t, struct slice channel, struct asker
 	struct wanted *w = malloc(sizeof(*w) + channel.n);
 	if (!w)
 		return -ENOMEM;
-	*w = (struct wanted){.asker = asker, .told = SESSION_CHANNEL_PENDING};
+	*w = (struct wanted){.asker = asker, .reported = SESSION_CHANNEL_PENDING};
 	request_init(&w->request, REQUEST_SUBSCRIBE);
 	backoff_init(&w->backoff, t->backoff_min, t->backoff_max);
 	list_init(&w->link);
@@ -377,7 +371,7 @@ int wanted_want(struct wanted_table *t, struct slice channel, uint64_t peer)
 		return r;
 	w->wanted = true;
 	w->deferred = false;
-	w->told = SESSION_CHANNEL_PENDING;
+	w->reported = SESSION_CHANNEL_PENDING;
 	t->n++;
 	ripple(t, w, NULL, "");
 	return 0;
@@ -414,7 +408,7 @@ void wanted_reset(struct wanted_table *t, bool covering)
 		leave_queue(t, w);
 		list_remove(&w->news);
 		w->upstream = WANTED_NONE;
-		w->told = SESSION_CHANNEL_PENDING;
+		w->reported = SESSION_CHANNEL_PENDING;
 		w->again = w->doubt = w->repeat = w->deferred = false;
 		w->unknown_replies = 0;
 		backoff_reset(&w->backoff);
@@ -496,7 +490,7 @@ void wanted_deferred(struct wanted_table *t, struct wanted *w, uint64_t now,
 	w->upstream = w->doubt ? WANTED_ON : WANTED_NONE;
 	ask_later(t, w, now);
 	if (subscribing && w->wanted)
-		report_deferred(t, w, e, text);
+		report(t, w, true, e, text);
 	ripple(t, w, NULL, "");
 }
 
@@ -530,7 +524,7 @@ void wanted_failed(struct wanted_table *t, struct wanted *w, uint64_t now, const
 {
 	ask_later(t, w, now);
 	if (w->wanted)
-		report_deferred(t, w, NULL, text);
+		report(t, w, true, NULL, text);
 	wanted_broken(t, w, true);
 }
 

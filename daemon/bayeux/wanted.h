@@ -56,7 +56,7 @@ struct wanted {
 	bool renewed;
 	/* "on" is a guess: a subscribe or unsubscribe was cut off */
 	bool doubt;
-	enum session_channel_status told;
+	enum session_channel_status reported;
 	const struct envelope *envelope;    /* of news: the server's reply, or NULL */
 	const char *text;
 	struct backoff backoff;         /* between tries that failed for the moment */
@@ -150,7 +150,7 @@ unsigned wanted_copies(const struct wanted_table *t, struct slice channel);
 /* ---- time and news ---- */
 /* Has what waited until `now` asked. Whether there was any. */
 bool wanted_tick(struct wanted_table *t, uint64_t now);
-/* The next channel whose status changed, or NULL; `told`, `envelope` and `text` are the new status and
+/* The next channel whose status changed, or NULL; `reported`, `envelope` and `text` are the new status and
    its reason. */
 const struct wanted *wanted_next_news(struct wanted_table *t);
 
