@@ -1,7 +1,7 @@
 /*
  * The public functions of the session, except for events: creating and freeing it,
  * wanted channels and publishes, time. Nothing is sent while an event is still to be
- * reported. Reactions to replies and failures are in session_life.c.
+ * reported. Reactions to replies and failures are in session_course.c.
  */
 #include "bayeux/ext_replay.h"
 #include "bayeux/session_core.h"

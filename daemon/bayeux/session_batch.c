@@ -20,7 +20,6 @@
 #define SLOW_MS 1000u
 /* so many times in_flight_max may be in flight when light publishes are counted: one of each local process */
 #define LIGHT_TIMES 4u
-
 /* a batch below twice this size that the server finds too large is sent again message by message, because
    a single one may be too large */
 #define BATCH_MIN 1024u

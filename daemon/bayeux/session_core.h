@@ -13,9 +13,8 @@
  *     session_events.c   reading texts, and the order of events
  *     session.c          the other public functions
  *
- * Its parts are structs with files of their own: report (bayeux/report.h),
- * inbox (bayeux/inbox.h),
- * login (bayeux/login.h), link (bayeux/link.h).
+ * Each part of it is a struct whose fields only one file uses: report, inbox, login and link have headers of
+ * their own; course and commands are here. session_*.c decide what goes from one part to another.
  */
 #ifndef BAYEUX_SESSION_CORE_H
 #define BAYEUX_SESSION_CORE_H
@@ -335,14 +334,6 @@ int input_message(struct session *s, uint64_t now, struct envelope *message,
 		  struct session_event *ret);
 /* A text was read to its end: a disconnect of the server in it takes effect. */
 void input_text_end(struct session *s, uint64_t now, struct text *t);
-
-/* ---- session_commands.c ---- */
-/* The reply to a subscribe or unsubscribe, and to a publish. 0, -ENOMEM (look again). */
-int commands_subscription_reply(struct session *s, uint64_t now, const struct envelope *e);
-int commands_publish_reply(struct session *s, uint64_t now, const struct envelope *e);
-/* Whether an event is the answer to a call, which then ends, or came after the end of one; `deleted`
-   when an extension left it out. */
-bool commands_call_answer(struct session *s, uint64_t now, const struct envelope *e, bool deleted);
 
 /* ---- session_events.c ---- */
 /* whether session_next() has events to report or input to read */

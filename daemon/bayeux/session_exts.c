@@ -13,40 +13,11 @@
 /* markers kept in memory; more channels than this are not resumed */
 #define MARKERS_MAX 100000u
 
-static int make_ack(struct session *s)
-{
-	struct ext *x;
-	int r = ext_ack_new(&x);
-	if (r)
-		return r;
-	ext_add(&s->exts.chain, x);
-	s->exts.ack = x;
-	return 0;
-}
-
-static int make_replay(struct session *s)
+static int make_replay(const struct session_options *o, struct ext **ret)
 {
 	struct replay_store *store;
-	struct ext *x;
 	int r = replay_store_new(MARKERS_MAX, &store);
-	if (r == 0)
-		r = ext_replay_new(s->o.replay, s->o.replay_fallback, store, &x);
-	if (r)
-		return r;
-	ext_add(&s->exts.chain, x);
-	s->exts.replay = x;
-	return 0;
-}
-
-static int make_timesync(struct session *s)
-{
-	struct ext *x;
-	int r = ext_timesync_new(&x);
-	if (r)
-		return r;
-	ext_add(&s->exts.chain, x);
-	s->exts.timesync = x;
-	return 0;
+	return r ? r : ext_replay_new(o->replay, o->replay_fallback, store, ret);
 }
 
 /* SESSION_EXTS for those that have none */
@@ -101,11 +72,17 @@ void exts_free(struct session *s)
 
 int exts_make(struct session *s)
 {
-	int r = s->o.ack ? make_ack(s) : 0;
+	struct exts *x = &s->exts;
+	int r = s->o.ack ? ext_ack_new(&x->ack) : 0;
 	if (r == 0 && s->o.replay != SESSION_REPLAY_OFF)
-		r = make_replay(s);
+		r = make_replay(&s->o, &x->replay);
 	if (r == 0 && s->o.timesync)
-		r = make_timesync(s);
+		r = ext_timesync_new(&x->timesync);
+	/* replay after ack, which looks at events, too: see ext_replay.h */
+	struct ext *const in_order[] = {x->ack, x->replay, x->timesync};
+	for (int i = 0; i < 3; i++)
+		if (in_order[i])
+			ext_add(&x->chain, in_order[i]);
 	return r;
 }
 

@@ -1,7 +1,7 @@
 /*
  * Failed exchanges: which publishes go back to the queue, which are refused, which end
  * as "unknown", and whether the link itself is affected. Only what was certainly not
- * sent is sent again. The pauses are decided in session_life.c.
+ * sent is sent again. The pauses are decided in session_course.c.
  */
 #include "bayeux/ext_replay.h"
 #include "bayeux/session_core.h"
