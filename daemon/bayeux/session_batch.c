@@ -101,15 +101,25 @@ static void close_exchange(struct session *s, struct exchange *x, size_t bytes,
 	*ret = x->batch;
 }
 
-static int take_single(struct session *s, uint64_t now, enum request_kind request_kind,
-		       enum session_batch_kind kind, uint64_t deadline, struct buf *out,
-		       struct session_batch *ret)
+/* What the course of the session has due now goes out alone. */
+static int take_due(struct session *s, uint64_t now, struct buf *out, struct session_batch *ret)
 {
-	struct request *request = link_request(&s->link, request_kind);
-	struct outgoing m = {.kind = request_kind, .id = pending_next_id(&s->pending)};
+	static const struct {
+		enum request_kind request;
+		enum session_batch_kind batch;
+	} kinds[] = {
+		[DUE_HANDSHAKE] = {REQUEST_HANDSHAKE, SESSION_BATCH_HANDSHAKE},
+		[DUE_CONNECT] = {REQUEST_CONNECT, SESSION_BATCH_CONNECT},
+		[DUE_DISCONNECT] = {REQUEST_DISCONNECT, SESSION_BATCH_DISCONNECT},
+	};
+	enum session_due due = course_due(s, now);
 	size_t start = buf_len(out);
 	struct exchange *x = NULL;
-	int r = open_exchange(s, now, kind, link_next_transport(&s->link), 1, &x);
+	if (due == DUE_NOTHING)
+		return SESSION_E_NONE;
+	struct request *request = link_request(&s->link, kinds[due].request);
+	struct outgoing m = {.kind = request->kind, .id = pending_next_id(&s->pending)};
+	int r = open_exchange(s, now, kinds[due].batch, course_transport(s, now), 1, &x);
 	if (r == 0)
 		r = write_message(s, now, &m, '[', out);
 	if (r == 0)
@@ -119,46 +129,11 @@ static int take_single(struct session *s, uint64_t now, enum request_kind reques
 		exchange_free(x);
 		return r;
 	}
-	pending_put(&s->pending, &request->pending, m.id, deadline);
+	pending_put(&s->pending, &request->pending, m.id, course_reply_deadline(s, now));
 	request_enter(request, x);
 	close_exchange(s, x, buf_len(out) - start, ret);
+	course_sent(s, now);
 	return 0;
-}
-
-static int take_handshake(struct session *s, uint64_t now, struct buf *out,
-			  struct session_batch *ret)
-{
-	course_pick_transport(s, now);
-	int r = take_single(s, now, REQUEST_HANDSHAKE, SESSION_BATCH_HANDSHAKE,
-			    now + request_time(s), out, ret);
-	if (r)
-		return r;
-	course_handshake_sent(s, now);
-	s->counts.handshakes++;
-	return 0;
-}
-
-/* When it probes for a try of a better transport, that one is the next of the link. */
-static int take_connect(struct session *s, uint64_t now, struct buf *out,
-			struct session_batch *ret)
-{
-	uint64_t hold = course_probes(s) ? 0 : connect_hold(s);
-	int r = take_single(s, now, REQUEST_CONNECT, SESSION_BATCH_CONNECT,
-			    now + s->o.network_delay + hold, out, ret);
-	if (r)
-		return r;
-	course_connect_sent(s, now);
-	return 0;
-}
-
-static int take_disconnect(struct session *s, uint64_t now, struct buf *out,
-			   struct session_batch *ret)
-{
-	link_try(&s->link, link_transport(&s->link));
-	int r = take_single(s, now, REQUEST_DISCONNECT, SESSION_BATCH_DISCONNECT, course_stop_at(s), out, ret);
-	if (r == 0)
-		course_disconnect_sent(s);
-	return r;
 }
 
 /* ---- a batch of commands ---- */
@@ -605,21 +580,6 @@ static void time_exchanges(struct session *s, uint64_t now, struct bulk_pace *pa
 }
 
 /* ---- which is next ---- */
-
-static int take_due(struct session *s, uint64_t now, struct buf *out, struct session_batch *ret)
-{
-	switch (course_due(s, now)) {
-	case DUE_HANDSHAKE:
-		return take_handshake(s, now, out, ret);
-	case DUE_CONNECT:
-		return take_connect(s, now, out, ret);
-	case DUE_DISCONNECT:
-		return take_disconnect(s, now, out, ret);
-	case DUE_NOTHING:
-		break;
-	}
-	return SESSION_E_NONE;
-}
 
 int batch_take(struct session *s, uint64_t now, struct buf *out, struct session_batch *ret)
 {

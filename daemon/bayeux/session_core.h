@@ -202,20 +202,19 @@ void course_tick(struct session *s, uint64_t now);
 /* What is to be sent now. */
 enum session_due course_due(const struct session *s, uint64_t now);
 static inline size_t course_url(const struct session *s) { return s->course.urls.current; }
-static inline uint64_t course_stop_at(const struct session *s) { return s->course.stop_at; }
 /* whether the connect that is due has timeout 0, and whether it asks for advice again */
 static inline bool course_probes(const struct session *s) { return s->course.due_probe; }
 static inline bool course_refreshes_advice(const struct session *s)
 {
 	return link_refreshes(&s->link, s->course.advice.interval);
 }
-/* The transport of the handshake that is due; and all, for it to list. */
-void course_pick_transport(struct session *s, uint64_t now);
+/* all transports, for a handshake to list: usable ones first; returns how many */
 size_t course_transports(const struct session *s, uint64_t now, enum session_transport ret[SESSION_TRANSPORTS]);
+/* Over which transport it goes, and until when its reply is awaited. */
+enum session_transport course_transport(struct session *s, uint64_t now);
+uint64_t course_reply_deadline(const struct session *s, uint64_t now);
 /* It was sent. */
-void course_handshake_sent(struct session *s, uint64_t now);
-void course_connect_sent(struct session *s, uint64_t now);
-void course_disconnect_sent(struct session *s);
+void course_sent(struct session *s, uint64_t now);
 /* If a handshake is due: gives up the old session and returns true. Nothing is sent before that is
    reported. */
 bool course_start_handshake(struct session *s, uint64_t now);

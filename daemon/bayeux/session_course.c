@@ -89,37 +89,46 @@ enum session_due course_due(const struct session *s, uint64_t now)
 	return s->course.due_at > now || waits || is_blocked(s) ? DUE_NOTHING : s->course.due;
 }
 
-void course_pick_transport(struct session *s, uint64_t now)
-{
-	link_try(&s->link, transports_first(&s->course.transports, now));
-}
-
 size_t course_transports(const struct session *s, uint64_t now, enum session_transport ret[SESSION_TRANSPORTS])
 {
 	return transports_list(&s->course.transports, now, ret);
 }
 
-void course_handshake_sent(struct session *s, uint64_t now)
+enum session_transport course_transport(struct session *s, uint64_t now)
 {
-	/* the old advice must not outlive its session (bayeux.md 0, 7) */
-	advice_reset(&s->course.advice);
-	link_use(&s->link, link_next_transport(&s->link));
-	report_try(&s->report);
-	s->course.handshaken = true;
-	s->course.handshake_at = now;
-	s->course.due = DUE_NOTHING;
+	if (s->course.due == DUE_HANDSHAKE)
+		link_try(&s->link, transports_first(&s->course.transports, now));
+	else if (s->course.due == DUE_DISCONNECT)
+		link_try(&s->link, link_transport(&s->link));
+	/* of a connect, set_connect() or a try of a better transport decided it */
+	return link_next_transport(&s->link);
 }
 
-void course_connect_sent(struct session *s, uint64_t now)
+uint64_t course_reply_deadline(const struct session *s, uint64_t now)
 {
-	report_try(&s->report);
-	link_sent_connect(&s->link, now, s->course.due_probe, course_refreshes_advice(s));
-	s->course.due = DUE_NOTHING;
+	if (s->course.due == DUE_HANDSHAKE)
+		return now + request_time(s);
+	if (s->course.due == DUE_DISCONNECT)
+		return s->course.stop_at;
+	return now + s->o.network_delay + (s->course.due_probe ? 0 : connect_hold(s));
 }
 
-void course_disconnect_sent(struct session *s)
+void course_sent(struct session *s, uint64_t now)
 {
-	s->course.due = DUE_NOTHING;
+	struct course *c = &s->course;
+	if (c->due == DUE_HANDSHAKE) {
+		/* the old advice must not outlive its session (bayeux.md 0, 7) */
+		advice_reset(&c->advice);
+		link_use(&s->link, link_next_transport(&s->link));
+		s->counts.handshakes++;
+		c->handshaken = true;
+		c->handshake_at = now;
+	} else if (c->due == DUE_CONNECT) {
+		link_sent_connect(&s->link, now, c->due_probe, course_refreshes_advice(s));
+	}
+	if (c->due != DUE_DISCONNECT)
+		report_try(&s->report);
+	c->due = DUE_NOTHING;
 }
 
 bool course_has_session(const struct session *s)
