@@ -29,6 +29,12 @@ struct strmap {
 /* The hash of a text, for callers that do not store the text itself; differs between processes. */
 uint64_t strmap_hash(struct slice text);
 
+/* A number as key; a view of it. */
+static inline struct slice strmap_number(const uint64_t *n)
+{
+	return slice_make(n, sizeof(*n));
+}
+
 void strmap_init(struct strmap *m);
 /* Frees the slots; the map must be empty. */
 void strmap_fini(struct strmap *m);

@@ -23,14 +23,9 @@ void shares_fini(struct shares *s)
 	strmap_fini(&s->by_peer);
 }
 
-static struct slice key_of(const uint64_t *peer)
-{
-	return slice_make(peer, sizeof(*peer));
-}
-
 struct share *shares_of(const struct shares *s, uint64_t peer)
 {
-	struct strmap_node *found = strmap_get(&s->by_peer, key_of(&peer));
+	struct strmap_node *found = strmap_get(&s->by_peer, strmap_number(&peer));
 	return found ? STRMAP_OF(found, struct share, by_peer) : NULL;
 }
 
@@ -48,7 +43,7 @@ static int share_new(struct shares *s, uint64_t peer, struct share **ret)
 	*share = (struct share){.peer = peer};
 	list_init(&share->waiting);
 	list_init(&share->turn);
-	int r = strmap_put(&s->by_peer, key_of(&share->peer), &share->by_peer);
+	int r = strmap_put(&s->by_peer, strmap_number(&share->peer), &share->by_peer);
 	if (r)
 		free(share);
 	else

@@ -287,11 +287,6 @@ uint64_t hub_server_left_out(const struct hub_server *s)
 
 /* ---- members ---- */
 
-static struct slice key_of(const uint64_t *id)
-{
-	return slice_make(id, sizeof(*id));
-}
-
 int hub_add_member(struct hub *h, struct member *m)
 {
 	int r;
@@ -304,7 +299,7 @@ int hub_add_member(struct hub *h, struct member *m)
 	strmap_init(&m->requests);
 	m->n_subscriptions = 0;
 	m->id = h->last_member + 1;
-	r = strmap_put(&h->members, key_of(&m->id), &m->by_id);
+	r = strmap_put(&h->members, strmap_number(&m->id), &m->by_id);
 	if (r) {
 		m->id = 0;
 		return r;
@@ -339,7 +334,7 @@ void hub_remove_member(struct hub *h, struct member *m)
 
 struct member *hub_find_member(struct hub *h, uint64_t id)
 {
-	struct strmap_node *found = strmap_get(&h->members, key_of(&id));
+	struct strmap_node *found = strmap_get(&h->members, strmap_number(&id));
 
 	return found ? STRMAP_OF(found, struct member, by_id) : NULL;
 }

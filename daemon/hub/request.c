@@ -15,11 +15,6 @@
    fit into one frame. */
 #define SUBSCRIBED_MAX (64u << 10)
 
-static struct slice key_of(const uint64_t *number)
-{
-	return slice_make(number, sizeof(*number));
-}
-
 /* Copies the channels to after the items, so that they live as long as the request. */
 static void make_items(struct request *r, const struct slice *channels, size_t n)
 {
@@ -53,7 +48,7 @@ int request_new(struct hub *h, struct member *member, struct hub_server *server,
 		return -ENOMEM;
 	*r = (struct request){.hub = h, .member = member, .id = id};
 	make_items(r, channels, n_channels);
-	e = strmap_put(&member->requests, key_of(&r->id), &r->by_id);
+	e = strmap_put(&member->requests, strmap_number(&r->id), &r->by_id);
 	if (e) {
 		free(r);
 		return e;
@@ -88,7 +83,7 @@ void request_reply(struct request *r, const struct hub_answer *answer)
 
 bool hub_tag_in_use(const struct member *member, uint64_t tag)
 {
-	return strmap_get(&member->requests, key_of(&tag));
+	return strmap_get(&member->requests, strmap_number(&tag));
 }
 
 int request_cookie(struct request *r)
@@ -96,7 +91,7 @@ int request_cookie(struct request *r)
 	int e;
 
 	r->cookie = r->hub->last_cookie + 1;
-	e = strmap_put(&r->hub->cookies, key_of(&r->cookie), &r->by_cookie);
+	e = strmap_put(&r->hub->cookies, strmap_number(&r->cookie), &r->by_cookie);
 	if (e)
 		r->cookie = 0;
 	else
@@ -106,7 +101,7 @@ int request_cookie(struct request *r)
 
 struct request *request_by_cookie(const struct hub *h, uint64_t cookie)
 {
-	struct strmap_node *found = strmap_get(&h->cookies, key_of(&cookie));
+	struct strmap_node *found = strmap_get(&h->cookies, strmap_number(&cookie));
 
 	return found ? STRMAP_OF(found, struct request, by_cookie) : NULL;
 }
