@@ -258,8 +258,8 @@ static void log_option(const struct config_difference *d)
 				  LOG_FIELDS({"server", slice_of(d->server)}, {"option", slice_of(d->option)},
 					     {"place", slice_of(d->place ? d->place : "default")}),
 				  d->change == CONFIG_RESTART
-					  ? "an option is changed, which needs a restart of the daemon"
-					  : "an option is changed");
+					  ? "an option has changed; restart the daemon to use it"
+					  : "an option has changed");
 }
 
 static void put_member(struct json_write *w, const char *key, const char *text)
@@ -305,7 +305,7 @@ static void follow(struct daemon *d, struct config *now, struct changes *changes
 	use_limits(d);
 	servers_apply(d->servers, now, on_difference, changes);
 	config_free(old);
-	log_msg(LOG_L_NOTICE, LOG_FIELDS({"config", slice_of(d->path)}), "the configuration was read again");
+	log_msg(LOG_L_NOTICE, LOG_FIELDS({"config", slice_of(d->path)}), "the configuration was reloaded");
 }
 
 static void log_report(const struct config_report *report)

@@ -282,7 +282,7 @@ void engine_tick(struct engine *e, uint64_t now)
 {
 	outgoing_expire(&e->outgoing, now);
 	if (e->state == ENGINE_GREETING && now >= e->greeting_deadline)
-		give_up(e, COMETD_E_TIMEOUT, SLICE("the daemon does not greet"));
+		give_up(e, COMETD_E_TIMEOUT, SLICE("the daemon did not reply to hello"));
 }
 
 /* ---- requests ---------------------------------------------------------- */
@@ -468,7 +468,7 @@ static int on_message(struct engine *e, uint64_t now, struct engine_item *ret)
 		return on_closing(e);
 	if (e->state == ENGINE_UP)
 		return on_event(e, ret);
-	give_up(e, COMETD_E_PROTOCOL, SLICE("the daemon does not greet first"));
+	give_up(e, COMETD_E_PROTOCOL, SLICE("the first frame of the daemon is not the reply to hello"));
 	return NOTHING;
 }
 
@@ -515,7 +515,7 @@ static int next_text(struct engine *e)
 	e->text = SLICE_NULL;
 	if (r == FRAME_E_AGAIN)
 		return ENGINE_E_IDLE;
-	give_up(e, COMETD_E_PROTOCOL, SLICE("a frame of impossible length"));
+	give_up(e, COMETD_E_PROTOCOL, SLICE("a frame of invalid length"));
 	return ENGINE_E_BROKEN;
 }
 

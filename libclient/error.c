@@ -16,29 +16,29 @@
 	X(COMETD_E_INVALID, "invalid", "invalid argument")                                        \
 	X(COMETD_E_JSON, "json", "not valid JSON, not UTF-8, or nested too deeply")             \
 	X(COMETD_E_IN_CALLBACK, "in-callback", "not allowed inside a callback")                    \
-	X(COMETD_E_BACKLOG, "backlog", "too many events wait for this program")                    \
+	X(COMETD_E_BACKLOG, "backlog", "too many events are waiting for this program")                    \
 	X(COMETD_E_CLOSED, "closed", "the handle was freed")                                       \
 	X(COMETD_E_INTERRUPTED, "interrupted", "interrupted by a signal")                          \
 	X(COMETD_E_CANCELLED, "cancelled", "unsubscribed before the answer came")                  \
-	X(COMETD_E_NO_DAEMON, "no-daemon", "cometd-bridged does not run there")                    \
+	X(COMETD_E_NO_DAEMON, "no-daemon", "cometd-bridged is not running there")                    \
 	X(COMETD_E_NO_PERMISSION, "no-permission", "no permission to use the daemon's socket")     \
 	X(COMETD_E_DISCONNECTED, "disconnected", "the daemon closed the connection")               \
 	X(COMETD_E_PROTOCOL, "protocol", "not the socket of cometd-bridged, or not its protocol")   \
 	X(COMETD_E_VERSION, "version", "the daemon uses another version of the protocol")          \
 	X(COMETD_E_SYSTEM, "system", "a system call failed")                                       \
-	X(COMETD_E_SHUTDOWN, "shutdown", "the daemon stops")                                       \
+	X(COMETD_E_SHUTDOWN, "shutdown", "the daemon is stopping")                                       \
 	X(COMETD_E_SLOW, "slow", "this process reads too slowly")                                  \
 	X(COMETD_E_BUSY, "busy", "the daemon accepts no more connections for the moment")          \
-	X(COMETD_E_BAD_REQUEST, "bad-request", "the daemon does not understand the request")       \
+	X(COMETD_E_BAD_REQUEST, "bad-request", "the daemon rejected the request as invalid")       \
 	X(COMETD_E_TOO_LARGE, "too-large", "larger than the limit")                                \
-	X(COMETD_E_BAD_CHANNEL, "bad-channel", "not a valid channel here")                         \
+	X(COMETD_E_BAD_CHANNEL, "bad-channel", "the channel is not valid for this request")                         \
 	X(COMETD_E_UNKNOWN_SERVER, "unknown-server", "no such server")                             \
 	X(COMETD_E_NOT_SUBSCRIBED, "not-subscribed", "no such subscription")                       \
 	X(COMETD_E_DENIED, "denied", "the daemon's access rules forbid it")                        \
 	X(COMETD_E_TOO_MANY, "too-many", "a limit is reached")                                     \
 	X(COMETD_E_UNREADABLE, "unreadable", "the server sent a message that cannot be read")      \
 	X(COMETD_E_INTERNAL, "internal", "the daemon failed")                                      \
-	X(COMETD_E_BAD_CONFIG, "bad-config", "the daemon does not use the configuration")          \
+	X(COMETD_E_BAD_CONFIG, "bad-config", "the configuration has an error and is not used")          \
 	X(COMETD_E_REFUSED, "refused", "refused by the server")                                    \
 	X(COMETD_E_NOT_SENT, "not-sent", "not sent to the server")                                 \
 	X(COMETD_E_UNKNOWN_OUTCOME, "unknown-outcome", "sent, but not answered")                   \

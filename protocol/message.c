@@ -18,8 +18,8 @@ enum type { U64, BOOL, STRING, STRINGS, OBJECT, ANY };
 static const char *const type_words[] = {
 	[U64] = "must be a whole number",
 	[BOOL] = "must be true or false",
-	[STRING] = "must be a text",
-	[STRINGS] = "must be an array of texts",
+	[STRING] = "must be a string",
+	[STRINGS] = "must be an array of strings",
 	[OBJECT] = "must be an object",
 	[ANY] = "",
 };

@@ -169,7 +169,7 @@ static int put_assertion(struct oauth *o, struct buf *form)
 	if (auth_read_file(o->key_path, KEY_MAX, &key, o->why))
 		return -1;
 	if (getrandom(random, sizeof(random), 0) != sizeof(random))
-		return fail(o, "no random numbers: %s", strerror(errno));
+		return fail(o, "cannot get random numbers: %s", strerror(errno));
 	snprintf(id, sizeof(id), "%016" PRIx64 "%016" PRIx64, random[0], random[1]);
 	fault = auth_jwt_put(&jwt, buf_slice(&key), &token);
 	if (fault)

@@ -90,7 +90,7 @@ const char *http_proxy_fault(const char *text)
 		return "must begin with http:// or https://";
 	r = url_parse(text, &url);
 	if (r == URL_E_CREDENTIALS)
-		return "must not contain a user or password: put user:password into a "
+		return "must not contain a user or password; put user:password into a file and name it with "
 		       "proxy-credential-file";
 	if (r)
 		return r < 0 ? strerror(-r) : url_fault_text(r);

@@ -290,7 +290,7 @@ int plugin_message_set_ext(struct cometd_extension_message *m, const char *name,
 		return wrong(pm, r, fault);
 	size_t room = COMETD_EXTENSION_EXT_MAX - pm->new_added, length = strlen(name);
 	if (n > room || length > room - n)
-		return wrong(pm, -EMSGSIZE, "it sets too much in ext");
+		return wrong(pm, -EMSGSIZE, "the values that it sets in ext are too large");
 	/* one level less, because it is inside ext */
 	r = check_value(pm, name, slice_make(json, n), PROTOCOL_DEPTH_MAX - 1, &f);
 	if (r == 0)

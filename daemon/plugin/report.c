@@ -31,8 +31,8 @@ void plugin_report_failure(struct plugin_instance *x, const struct hook_message 
 
 	LOG(&x->failed, LOG_L_WARNING,
 	    FIELDS(x, {"channel", m->channel}, {"reason", slice_of(reason)}),
-	    required && m->may_delete ? "an extension failed at a message; the message is deleted"
-				      : "an extension failed at a message; the message is passed on unchanged");
+	    required && m->may_delete ? "an extension failed to handle a message; the message is deleted"
+				      : "an extension failed to handle a message; the message is passed on unchanged");
 	if (!required && ++x->failures >= COMETD_EXTENSION_FAILURES_MAX)
 		disable(x);
 }

@@ -276,7 +276,7 @@ static void report_summary(const struct lines *l, bool all_read)
 {
 	static const char *const words[EXIT_CODES] = {
 		[EXIT_OK] = "acknowledged", [EXIT_OTHER] = "failed", [EXIT_USAGE] = "not valid",
-		[EXIT_NO_DAEMON] = "without a daemon", [EXIT_DENIED] = "denied",
+		[EXIT_NO_DAEMON] = "failed without a daemon", [EXIT_DENIED] = "denied",
 		[EXIT_REFUSED] = "refused", [EXIT_TIMEOUT] = "timed out",
 		[EXIT_UNKNOWN_OUTCOME] = "sent without an answer", [EXIT_NOT_SENT] = "not sent",
 		/* of reload alone */

@@ -88,7 +88,7 @@ const char *format_check(const char *format, char *words, size_t size)
 
 	for (const char *p = format; *p; p++) {
 		if (*p == '\\' && (!p[1] || !strchr("tn\\", p[1]))) {
-			snprintf(words, size, "--format knows \\t, \\n and \\\\, not \\%.1s", p + 1);
+			snprintf(words, size, "--format supports \\t, \\n and \\\\, not \\%.1s", p + 1);
 			return words;
 		}
 		if (*p == '%' && p[1] != '%' && find_field(p, &n) < 0) {

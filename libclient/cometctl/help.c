@@ -11,25 +11,25 @@ static const char summary[] =
 	"  pub CHANNEL JSON|-   publish a message, or each line of standard input\n"
 	"  call CHANNEL JSON    ask a service channel and print the answer\n"
 	"  wait                 wait until the session with the server is connected\n"
-	"  status               servers, connected programs, and what each of them missed\n"
-	"  reload               have the daemon read its configuration again\n"
-	"  config               the configuration in effect\n"
-	"  help [VERB]          this, or more about a verb\n"
+	"  status               show servers, connected programs, and lost messages\n"
+	"  reload               make the daemon read its configuration again\n"
+	"  config               print the configuration in effect\n"
+	"  help [VERB]          this help, or that of a verb\n"
 	"options of all verbs, before or after the verb:\n"
-	"  -s, --server NAME    a configured server (else the default one)\n"
-	"  --socket PATH        the daemon's socket (else COMETD_BRIDGE_SOCKET, else\n"
-	"                       that of a daemon of your own, else\n"
+	"  -s, --server NAME    a configured server (default: the default server)\n"
+	"  --socket PATH        the daemon's socket (default: $COMETD_BRIDGE_SOCKET, or\n"
+	"                       the socket of a daemon of your own, or\n"
 	"                       " COMETD_SOCKET_DEFAULT ")\n"
 	"  --timeout SEC        give up after this time\n"
-	"  --json[=pretty]      print JSON objects, one a line, or indented\n"
-	"  --name NAME          shown in status (cometctl)\n"
+	"  --json[=pretty]      print JSON objects, one per line, or indented\n"
+	"  --name NAME          the name shown in status (cometctl)\n"
 	"  -q, --quiet          no messages on standard error\n"
-	"  -v, --verbose        more of them; status: who wants which channel\n"
+	"  -v, --verbose        more messages; status: also channels and subscribers\n"
 	"  --color[=WHEN]       auto, always or never\n"
-	"  -h, --help           help, with a verb about that one\n"
-	"  -V, --version        the version\n"
-	"exit status: 0 done, 1 failure, 2 usage, 3 no daemon, 4 denied, 5 refused by the\n"
-	"             server, 6 timed out, 7 outcome unknown, 8 not sent, 9 wrong\n"
+	"  -h, --help           print help; with a verb, its help\n"
+	"  -V, --version        print the version\n"
+	"exit status: 0 success, 1 failure, 2 usage, 3 no daemon, 4 denied, 5 refused by\n"
+	"             the server, 6 timed out, 7 outcome unknown, 8 not sent, 9 wrong\n"
 	"             configuration\n";
 
 static const struct {
@@ -54,8 +54,8 @@ static const struct {
 	 "       cometctl pub CHANNEL --file FILE|- [--text] [OPTIONS]\n"
 	 "       cometctl pub CHANNEL --binary FILE|- [OPTIONS]\n"
 	 "Publishes, and ends when the server has acknowledged it. With - each line of\n"
-	 "standard input is one message; the first failure ends the reading.\n"
-	 "  --text               what is published is plain text, not JSON\n"
+	 "standard input is one message; after the first failure no more is read.\n"
+	 "  --text               publish plain text instead of JSON\n"
 	 "  --file FILE          one message: the content of the file\n"
 	 "  --binary FILE        the bytes of the file\n"
 	 "  --ext OBJECT         the message's Bayeux ext, a JSON object\n"
@@ -69,24 +69,24 @@ static const struct {
 	 "Asks a service channel and prints the data of the answer.\n"
 	 "  --ext OBJECT         the message's Bayeux ext, a JSON object\n"
 	 "  --json               print the whole answer\n"
-	 "  --timeout SEC        wait for the answer so long (30)\n"
+	 "  --timeout SEC        time to wait for the answer (30)\n"
 	 "example: cometctl call /service/time null\n"},
 	{"wait",
 	 "usage: cometctl wait [-s SERVER]... [--state STATE] [--timeout SEC] [-v]\n"
-	 "Ends when the session with the server is in STATE (connected); the daemon need\n"
-	 "not run yet. States: off, handshaking, connecting, connected, unconnected,\n"
+	 "Ends when the session with the server is in STATE (connected). The daemon may be\n"
+	 "started later. States: off, handshaking, connecting, connected, unconnected,\n"
 	 "halted, disconnecting.\n"
 	 "example: cometctl wait --timeout 30 && cometctl pub /chat/room 1\n"},
 	{"status",
 	 "usage: cometctl status [-s SERVER]... [-v] [--json[=pretty]]\n"
 	 "Prints the servers and the programs that are connected to the daemon.\n"
 	 "  -s, --server NAME    only these servers\n"
-	 "  -v                   and who wants which channel\n"},
+	 "  -v                   also the channels and their subscribers\n"},
 	{"reload",
 	 "usage: cometctl reload [--json[=pretty]]\n"
-	 "Has the daemon read its configuration again, and prints what changed. With an\n"
-	 "error in it (exit status 9), the daemon goes on with the one it has. For root and\n"
-	 "the user of the daemon.\n"},
+	 "Makes the daemon read its configuration again, and prints what changed. If the\n"
+	 "configuration has an error (exit status 9), the daemon keeps the previous one.\n"
+	 "For root and the user of the daemon.\n"},
 	{"config",
 	 "usage: cometctl config [--json[=pretty]]\n"
 	 "Prints the configuration in effect: each option with the file and the line where\n"

@@ -369,7 +369,7 @@ static void print_next_try(const struct status_view *view, const struct cometd_j
 	if (tried && trying)
 		tries--;
 	if (tried)
-		snprintf(text, sizeof(text), "%llu %s without success", (unsigned long long)tries,
+		snprintf(text, sizeof(text), "%llu failed %s", (unsigned long long)tries,
 			 tries == 1 ? "try" : "tries");
 	if (number_of(row, "retry_in", &retry))
 		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%snext try in %.1f s",
@@ -401,8 +401,8 @@ static void print_server_details(const struct status_view *view, const struct co
 	print_timesync(view, row);
 	print_left_out(view, row);
 	if (!cometd_json_get(row, "paused", &list) && list.kind == COMETD_JSON_ARRAY)
-		print_detail(view, "not read at present: a program that receives from it has more "
-			     "than half of its queue full");
+		print_detail(view, "paused: the queue of a program that receives from it is more than half "
+			     "full");
 	if (!cometd_json_get(row, "disabled_extensions", &list))
 		cometd_json_each(&list, print_disabled, (void *)view);
 }
@@ -451,7 +451,7 @@ static void print_peer_details(const struct status_view *view, const struct come
 	if (view->channels && !cometd_json_get(row, "channels", &list))
 		cometd_json_each(&list, print_channel, (void *)view);
 	if (view->channels && is_true(row, "more_channels"))
-		print_detail(view, "and more channels, which are left out here");
+		print_detail(view, "and more channels, which are not shown");
 }
 
 /* ---- the last reload --------------------------------------------------------------- */

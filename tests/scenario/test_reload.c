@@ -86,7 +86,7 @@ static void one_server_changes(void **state)
 	receive(a, "/y", 2);
 	assert_int_equal(fake_count(t.other, "handshake", NULL), 0);
 	assert_int_equal(fake_count(t.other, "disconnect", NULL), 0);
-	assert_true(world_log_has(t.w, "an option is changed server=demo option=header"));
+	assert_true(world_log_has(t.w, "an option has changed server=demo option=header"));
 	wire_close(a);
 	two_free(&t);
 }
@@ -138,7 +138,7 @@ static void options_used_at_once(void **state)
 	wire_ok(a, "subscribe", ",\"channel\":\"/x\"");
 	snprintf(section, sizeof(section), "%sdefault = yes\n", t.section);
 	world_configure(t.w, "subscriptions-max = 2\n", NULL, section);
-	reload(&t, a, "was read again");
+	reload(&t, a, "was reloaded");
 	wire_ok(a, "subscribe", ",\"channel\":\"/y\"");
 	fake_await(t.other, "subscribe", "/y", 1);
 	wire_assert_error(wire_ask(a, "subscribe", ",\"channel\":\"/z\""), "too-many");
@@ -179,7 +179,7 @@ static void a_wrong_file_changes_nothing(void **state)
 				       NULL), 0);
 	assert_string_equal(err, "");
 	free(out), free(err);
-	reload(&t, a, "was read again");
+	reload(&t, a, "was reloaded");
 	assert_int_equal(fake_count(t.w->fake, "handshake", NULL), 1);
 	assert_int_equal(fake_count(t.other, "handshake", NULL), 1);
 	wire_close(a);
@@ -275,7 +275,7 @@ static void by_request(void **state)
 	command(&t, "reload", 0, "subscriptions-max", "");
 	wire_state(a, "other", "connected");
 	world_configure(t.w, "subscriptions-max = 1\n", "heder = X: 1\n", NULL);
-	snprintf(text, sizeof(text), "reload: the daemon does not use the configuration: %s:", t.w->config);
+	snprintf(text, sizeof(text), "reload: the configuration has an error and is not used: %s:", t.w->config);
 	command(&t, "reload", 9, "", text);
 	command(&t, "status", 0, "the reload of the configuration ", "");
 	command(&t, "status", 0, "heder", "");

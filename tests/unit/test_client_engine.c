@@ -293,9 +293,9 @@ static const struct step unfriendly_greetings[] = {
 		UP, {DO, "pub /a 1", 0}, __VA_ARGS__, {BROKEN, 0, 0}, {SILENT, 0, 0}, {LOST, 0, 0}
 
 NONSENSE(empty_frame, {RAW, "\0\0\0\0", 4}),
-	{TELL, "down protocol: a frame of impossible length", 0}, {END, 0, 0}};
+	{TELL, "down protocol: a frame of invalid length", 0}, {END, 0, 0}};
 NONSENSE(giant_frame, {RAW, "\377\377\377\377{}", 6}),
-	{TELL, "down protocol: a frame of impossible length", 0}, {END, 0, 0}};
+	{TELL, "down protocol: a frame of invalid length", 0}, {END, 0, 0}};
 NONSENSE(no_json, {RAW, "\0\0\0\3{,}", 7}), {END, 0, 0}};
 NONSENSE(no_object, {SAY, "[1]", 0}), {END, 0, 0}};
 NONSENSE(no_utf8, {SAY, "{'op':'closing','code':'\300\200','reason':''}", 0}), {END, 0, 0}};

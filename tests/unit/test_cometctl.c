@@ -50,8 +50,8 @@ static const struct example examples[] = {
 	{"pub /a [" TEN TEN TEN TEN TEN TEN TEN "}", "", NOTHING, 2, "",
 	 "cometctl: [" TEN TEN TEN TEN TEN "012345678...: not valid JSON"},
 	/* names that nothing can have; what is wrong is named */
-	{"pub /\377 1", "", SCRIPT(GREET, END), 2, "", "/\\xff: not a valid channel"},
-	{"sub /\377", "", SCRIPT(GREET, END), 2, "", "/\\xff: not a valid channel"},
+	{"pub /\377 1", "", SCRIPT(GREET, END), 2, "", "/\\xff: the channel is not valid"},
+	{"sub /\377", "", SCRIPT(GREET, END), 2, "", "/\\xff: the channel is not valid"},
 	{"-s \377 pub /a 1", "", SCRIPT(GREET, END), 2, "", "\\xff: no such server"},
 	{"-s \377 sub /a", "", SCRIPT(GREET, END), 2, "", "\\xff: no such server"},
 	{"-s x call /service/a 1", "", SCRIPT(GREET, {D_HEAR, "call", 0},
@@ -62,10 +62,10 @@ static const struct example examples[] = {
 	{"--version", "", NOTHING, 0, "cometctl " PACKAGE_VERSION "\n", ""},
 	/* no daemon, no permission, no common language */
 	{"--socket /nonexistent status", "", NOTHING, 3, "",
-	"/nonexistent: cometd-bridged does not run"},
+	"/nonexistent: cometd-bridged is not running"},
 	{"status", "", SCRIPT({D_ACCEPT, 0, 0}, {D_HEAR, "'name':'cometctl'", 0},
 			      {D_SAY, "{'op':'closing','code':'shutdown','reason':'x'}", 0}, END),
-	 3, "", "the daemon stops"},
+	 3, "", "the daemon is stopping"},
 	{"status", "", SCRIPT({D_ACCEPT, 0, 0}, {D_HEAR, "hello", 0},
 			      {D_SAY, "{'op':'closing','code':'too-many','reason':'16 of uid 7'}", 0},
 			      END),
@@ -254,12 +254,12 @@ static const struct example examples[] = {
 		"'connecting','since':1,'gap':false}"), END), 6, "", "two: connecting; not connected"},
 	/* a daemon that does not run (yet) */
 	{"wait --socket /nonexistent --timeout 0.3", "", NOTHING, 3, "", "cometctl: /nonexistent: "
-	 "cometd-bridged does not run there; waiting for it\ncometctl: /nonexistent: cometd-bridged does "
+	 "cometd-bridged is not running there; waiting for it\ncometctl: /nonexistent: cometd-bridged does "
 	 "not run there; start it (systemctl start cometd-bridge.socket), or name its socket with "
 	 "--socket\n"},
 	{"wait", "", SCRIPT({D_ACCEPT, 0, 0}, {D_HEAR, "hello", 0},
 		{D_SAY, "{'op':'closing','code':'shutdown','reason':'bye'}", 0}, {D_HANGUP, 0, 0},
-		D_GREET(2, D_DEMO), END), 0, "", "the daemon stops; waiting for it\n"},
+		D_GREET(2, D_DEMO), END), 0, "", "the daemon is stopping; waiting for it\n"},
 	{"wait", "", SCRIPT({D_ACCEPT, 0, 0}, {D_HEAR, "hello", 0}, D_REFUSE(1, "bad-version", "no"), END),
 	 1, "", "install cometctl and cometd-bridged from the same release\n"},
 	{"wait --state halted", "", SCRIPT(GREET,
@@ -300,7 +300,7 @@ static const struct example examples[] = {
 	{"reload --json", "", SCRIPT(GREET, {D_HEAR, "{'op':'reload','id':2}", 0},
 		{D_SAY, "{'op':'reply','id':2,'ok':true,'result':{}}", 0}, END), 0, "{}\n", ""},
 	{"reload", "", SCRIPT(GREET, {D_HEAR, "{'op':'reload','id':2}", 0}, D_REFUSE(2, "bad-config", "/f:3: wrong"), END),
-	 9, "", "reload: the daemon does not use the configuration: /f:3: wrong\n"},
+	 9, "", "reload: the configuration has an error and is not used: /f:3: wrong\n"},
 	{"reload", "", SCRIPT(GREET, {D_HEAR, "{'op':'reload','id':2}", 0}, D_REFUSE(2, "denied", "only root"), END),
 	 4, "", "reload: the daemon's access rules forbid it: only root\n"},
 	{"config", "", SCRIPT(GREET, {D_HEAR, "{'op':'config','id':2}", 0},
@@ -404,7 +404,7 @@ static const struct example examples[] = {
 	 "--format has no field %{chanel}; the fields are %{time}, "},
 	{"sub /a --format %d", "", NOTHING, 2, "", "--format has no field %d; "},
 	{"sub /a --format %", "", NOTHING, 2, "", "--format has no field %; "},
-	{"sub /a --format \\x", "", NOTHING, 2, "", "knows \\t, \\n and \\\\, not \\x"},
+	{"sub /a --format \\x", "", NOTHING, 2, "", "supports \\t, \\n and \\\\, not \\x"},
 	{"sub /a --format %% --data-only", "", NOTHING, 2, "", "only one --format or --data-only"},
 	{"sub /a --json --data-only", "", NOTHING, 2, "", "--json replaces --format and --data-only"},
 	{"pub /a 1 --data-only", "", NOTHING, 2, "", "pub: there is no option --data-only\n"},
@@ -465,10 +465,10 @@ static void test_help(void **state)
 
 	(void)state;
 	run_alone(&r, "help", 0);
-	assert_non_null(strstr(r.text[0], "exit status: 0 done"));
+	assert_non_null(strstr(r.text[0], "exit status: 0 success"));
 	assert_string_equal(r.text[1], "");
 	run_alone(&r, "--help", 0);
-	assert_non_null(strstr(r.text[0], "exit status: 0 done"));
+	assert_non_null(strstr(r.text[0], "exit status: 0 success"));
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++) {
 		snprintf(line, sizeof(line), "help %s", verbs[i]);
 		run_alone(&r, line, 0);

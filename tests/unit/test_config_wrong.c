@@ -94,7 +94,7 @@ static void test_bad_values(void **state)
 		{"server x", "proxy = here:3128", "must begin with http:// or https://; for example"},
 		{"server x", "proxy = http://here", "must name the port"},
 		{"server x", "proxy = http://me:hunter2@here:3128",
-		 "put user:password into a proxy-credential-file"},
+		 "put user:password into a file"},
 		{"server x", "proxy = http://here:3128/path", "must end after the port"},
 		{"server x", "proxy-credential-file = here", "no absolute path"},
 		{"server x", "proxy-tls-ca = here", "no absolute path"},

@@ -164,8 +164,8 @@ static void assert_decodes(const struct buf *text, unsigned op, unsigned from, i
 static void test_each_field_of_each_wrong_type(void **state)
 {
 	static const char *const words[] = {
-		"must be a whole number", "must be true or false", "must be a text",
-		"must be an array of texts", "must be an object", "",
+		"must be a whole number", "must be true or false", "must be a string",
+		"must be an array of strings", "must be an object", "",
 	};
 	struct buf text;
 	unsigned wrong = 0;

@@ -29,7 +29,7 @@ static void test_bad_requests(void **state)
 		 "op \"reply\" comes from the other side only"},
 		{SLICE("{\"id\":7}"), MESSAGE_E_FIELD, true, "field \"op\" is missing"},
 		{SLICE("{\"op\":1,\"id\":7}"), MESSAGE_E_FIELD, true,
-		 "field \"op\" must be a text"},
+		 "field \"op\" must be a string"},
 		{SLICE("{\"chanel\":\"/a\",\"op\":\"subscribe\",\"id\":7}"), MESSAGE_E_FIELD, true,
 		 "subscribe: field \"chanel\" is unknown"},
 		{SLICE("{\"op\":\"call\",\"timeout\":1.5,\"id\":7,\"channel\":\"/service/a\","

@@ -90,8 +90,8 @@ static void faults_are_contained(void **state)
 		{"/misuse/no-name", "it sets an invalid name in ext"},
 		{"/misuse/bad-name", "it sets an invalid name in ext"},
 		{"/misuse/reserved", "belongs to a built-in extension"},
-		{"/misuse/too-much", "too much in ext"},
-		{"/misuse/too-often", "too much in ext"},
+		{"/misuse/too-much", "in ext are too large"},
+		{"/misuse/too-often", "in ext are too large"},
 	};
 
 	(void)state;
@@ -137,7 +137,7 @@ static void sizes(void **state)
 	/* all of them together */
 	must_add("plugin-good", "b", "");
 	assert_int_equal(strlen(publish("/big", "1", "{\"z\":1}")), strlen(is));
-	assert_log("extension=b channel=/big reason=it sets too much in ext");
+	assert_log("extension=b channel=/big reason=the values that it sets in ext are too large");
 }
 
 /* A pointer kept from an earlier call is rejected. */
@@ -192,7 +192,7 @@ static void required_ones(void **state)
 	assert_string_equal(event("/misuse/garbage-data", "1", NULL), "deleted  ");
 	assert_string_equal(pass(HOOK_CONNECT, false, "/fail", NULL, NULL), UNTOUCHED);
 	assert_int_equal(count_in_log("disabled"), 0);
-	assert_log("at a message; the message is deleted server=demo extension=seal");
+	assert_log("to handle a message; the message is deleted server=demo extension=seal");
 }
 
 int main(void)

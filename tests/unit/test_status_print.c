@@ -71,7 +71,7 @@ static void test_screen(void **state)
 		"  https://my.salesforce.com/cometd/59.0 by long-polling\n"
 		"  HTTP 401 Unauthorized: the server rejects the credential, and it is fetched\n"
 		"    again\n"
-		"  5 tries without success, next try in 3.2 s\n"
+		"  5 failed tries, next try in 3.2 s\n"
 		"  its clock is 340 ms slow, a message takes 12 ms one way\n"
 		"  left out 3 messages that could not be read or exceeded max-message\n"
 		"  extension a\\u001b failed too often and is disabled until the daemon is\n"
@@ -111,7 +111,7 @@ static void test_channels(void **state)
 
 	(void)state;
 	assert_non_null(strstr(text, "\n  /x/\\u001b at demo\n  /y at sf, not accepted by the server yet\n"));
-	assert_non_null(strstr(text, "\n  and more channels, which are left out here\nb "));
+	assert_non_null(strstr(text, "\n  and more channels, which are not shown\nb "));
 	free(text);
 	text = screen(peers, &(struct status_view){.columns = 80, .channels = true, .servers = &sf,
 						   .n_servers = 1});
@@ -139,7 +139,7 @@ static void test_trying_now(void **state)
 	assert_null(strstr(text, "cometctl"));
 	free(text);
 	text = screen(third, &view);
-	assert_non_null(strstr(text, "\n  2 tries without success, trying now\n"));
+	assert_non_null(strstr(text, "\n  2 failed tries, trying now\n"));
 	assert_null(strstr(text, "cometctl"));
 	assert_non_null(strstr(text, "\nb "));
 	assert_null(strstr(text, "no other program"));
@@ -173,8 +173,7 @@ static void test_little(void **state)
 		      "SERVER  STATE  SINCE  CHANNELS  RECEIVED  PUBLISHED  OUTAGES\n"
 		      "-       -          -         -         -          -        -\n"
 		      "-       -          -         -         -          -        -\n"
-		      "  not read at present: a program that receives from it has more than half of its\n"
-		      "    queue full\n");
+		      "  paused: the queue of a program that receives from it is more than half full\n");
 }
 
 int main(void)
