@@ -1,7 +1,7 @@
 /*
- * Checks what must hold between the options of a server, and between servers, and that the files
- * which they name can be read. A fault of one option names its line, any other the line where its
- * server begins.
+ * Checks options that depend on each other, in one server and between servers, and whether the files that
+ * they name can be read. An error in one option names its line, any other error the line where the server
+ * begins.
  */
 #include "config/check.h"
 
@@ -42,13 +42,13 @@ const char *config_place(const struct config_server *s, const char *option)
 
 #define warn_of(r, s, option, ...) config_report_add(r, false, config_place(s, option), __VA_ARGS__)
 
-/* Why the user of this process, who is that of the daemon, cannot read it; false if he can. */
+/* Whether the user of this process, which is the user of the daemon, can read the file. If not, adds a warning. */
 static bool check_readable(struct config_report *r, const char *place, const char *option,
 			   const char *path)
 {
 	if (faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) == 0)
 		return true;
-	/* systemd provides its credentials to the service alone */
+	/* systemd provides its credentials only to the service */
 	if (strncmp(path, CONFIG_CREDENTIALS, strlen(CONFIG_CREDENTIALS)) == 0 && !getenv("CREDENTIALS_DIRECTORY"))
 		return false;
 	if (errno != EACCES) {
@@ -75,7 +75,7 @@ static void check_secret_file(struct config_report *r, const char *place, const 
 
 	if (path && check_readable(r, place, option, path) && stat(path, &st) == 0 &&
 	    st.st_mode & S_IROTH)
-		config_report_add(r, false, place, "%s %s: everybody may read it", option, path);
+		config_report_add(r, false, place, "%s %s: the file is readable for all users; run chmod o-r", option, path);
 }
 
 static void check_program(struct config_report *r, const struct config_server *s)
@@ -131,11 +131,11 @@ static void find_oauth(struct config_report *r, struct config *c, struct config_
 		config_report_add(r, true, config_place(s, "oauth"), "oauth: there is no section [oauth %.100s]",
 				  s->oauth_name);
 	if (s->oauth && s->auth.kind == AUTH_BASIC)
-		config_server_error(r, s, "a token of oauth is no user:password; leave out credential = basic");
+		config_server_error(r, s, "a token of oauth cannot be sent as user:password; remove credential = basic");
 }
 
-/* The file itself comes with the first cookie. Whether its directory can be written is known to the
-   daemon alone, which runs as somebody else. */
+/* The file is created with the first cookie. Only the daemon can check whether the directory is writable, because
+   it runs as another user. */
 static void check_cookie_jar(struct config_report *r, const struct config *c,
 			     const struct config_server *s)
 {
@@ -148,15 +148,15 @@ static void check_cookie_jar(struct config_report *r, const struct config *c,
 		if (other == s)
 			break;
 		if (other->upstream.cookies.path && strcmp(other->upstream.cookies.path, s->upstream.cookies.path) == 0)
-			config_server_error(r, s, "cookie-jar %s is that of [server %s]; each has its own",
+			config_server_error(r, s, "cookie-jar %s is used by [server %s]; each server needs its own",
 					    s->upstream.cookies.path, other->name);
 	}
 	copy = strdup(s->upstream.cookies.path);
 	if (copy && (stat(dirname(copy), &st) || !S_ISDIR(st.st_mode)))
-		warn_of(r, s, "cookie-jar", "cookie-jar %s: there is no such directory", s->upstream.cookies.path);
+		warn_of(r, s, "cookie-jar", "cookie-jar %s: the directory does not exist", s->upstream.cookies.path);
 }
 
-/* Exactly one source, or none and no kind. A source alone is one of Bearer tokens. */
+/* There must be exactly one source, or neither a source nor a kind. A source without a kind is for Bearer tokens. */
 static void check_credential(struct config_report *r, struct config_server *s)
 {
 	struct auth_options *c = &s->auth;
@@ -170,7 +170,7 @@ static void check_credential(struct config_report *r, struct config_server *s)
 
 	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
 		if (sources[i].value && chosen)
-			config_server_error(r, s, "%s and %s; a credential has one source", chosen,
+			config_server_error(r, s, "%s and %s are both set; a credential has only one source", chosen,
 				     sources[i].option);
 		if (sources[i].value)
 			chosen = sources[i].option;
@@ -186,7 +186,7 @@ static void check_credential(struct config_report *r, struct config_server *s)
 		config_server_error(r, s, "refresh needs a credential that can be fetched again");
 }
 
-/* Two headers of one name: servers differ in which they believe. */
+/* Of two headers with one name, some servers use the first and others the last. */
 static void check_credential_header(struct config_report *r, const struct config_server *s)
 {
 	const char *name = s->auth.kind == AUTH_HEADER ? s->auth.header
@@ -197,8 +197,8 @@ static void check_credential_header(struct config_report *r, const struct config
 		return;
 	for (size_t i = 0; i < s->upstream.http.headers.n; i++)
 		if (strncasecmp(s->upstream.http.headers.v[i], name, n) == 0 && s->upstream.http.headers.v[i][n] == ':')
-			config_server_error(r, s, "a header sets %s, and so does the credential; "
-					    "leave out one of them", name);
+			config_server_error(r, s, "the option header and the credential both set %s; "
+					    "remove one of them", name);
 }
 
 static void check_extension(struct config_report *r, const struct config_server *s)
@@ -211,7 +211,7 @@ static void check_extension(struct config_report *r, const struct config_server 
 		    strcmp(option.name, name) == 0)
 			return;
 	if (name)
-		config_server_error(r, s, "credential-extension is %s, and there is no "
+		config_server_error(r, s, "credential-extension names %s, but there is no "
 				    "\"extension = %s\"", name, name);
 }
 
@@ -222,7 +222,7 @@ static void check_proxy(struct config_report *r, const struct config_server *s)
 	if (s->upstream.http.proxy_login_file && !s->upstream.http.proxy)
 		config_server_error(r, s, "proxy-credential-file needs a proxy");
 	if (s->upstream.http.proxy_ca_file && (!s->upstream.http.proxy || strncmp(s->upstream.http.proxy, "https://", 8) != 0))
-		config_server_error(r, s, "proxy-tls-ca needs a proxy that is https://");
+		config_server_error(r, s, "proxy-tls-ca needs a proxy with https://");
 }
 
 static bool has_scheme(const char *url, const char *http, const char *ws)
@@ -230,17 +230,17 @@ static bool has_scheme(const char *url, const char *http, const char *ws)
 	return strncasecmp(url, http, strlen(http)) == 0 || strncasecmp(url, ws, strlen(ws)) == 0;
 }
 
-/* With a first url that uses TLS, no other may show the credential without it. */
+/* If the first url uses TLS, warns about another one that sends the credential without it. */
 static void check_tls(struct config_report *r, const struct config_server *s, const char *option,
 		      const char *what, const char *url)
 {
 	if (has_scheme(s->upstream.urls.v[0], "https://", "wss://") && has_scheme(url, "http://", "ws://"))
 		warn_of(r, s, option,
-			"[server %s]: %s is without TLS, which url has: anyone on the way can read what "
-			"is sent there", s->name, what);
+			"[server %s]: %s does not use TLS, but the first url does: an attacker on the network can "
+			"read what is sent to it", s->name, what);
 }
 
-/* Where things go: the urls, and what has one of its own. */
+/* Checks url, and url-for of each kind. */
 static void check_urls(struct config_report *r, const struct config_server *s)
 {
 	if (s->upstream.urls.n == 0) {
@@ -256,12 +256,12 @@ static void check_urls(struct config_report *r, const struct config_server *s)
 		snprintf(what, sizeof(what), "url-for = %s", config_endpoint_names[i]);
 		check_tls(r, s, "url-for", what, s->upstream.endpoints.urls[i]);
 		if (s->upstream.urls.n > 1 && strstr(s->upstream.endpoints.urls[i], "://"))
-			config_server_error(r, s, "%s would lead from every url to one place; with several "
-					   "of them it is a path", what);
+			config_server_error(r, s, "%s would be the same address for each url; with several urls "
+					   "write a path", what);
 	}
 }
 
-/* What only one transport looks at, when that one is left out. */
+/* Warns about options of a transport that is not used. */
 static void check_transports(struct config_report *r, const struct config_server *s)
 {
 	const struct {
@@ -302,7 +302,7 @@ void config_check(struct config *c, const char *path, struct config_report *repo
 	const char *chosen = NULL;
 
 	if (list_empty(&c->servers)) {
-		config_report_add(report, true, path, "there is no section [server NAME]; at least one is needed");
+		config_report_add(report, true, path, "there is no section [server NAME]; add at least one");
 		return;
 	}
 	LIST_EACH(o, &c->oauths, struct config_oauth, link) {
@@ -316,7 +316,7 @@ void config_check(struct config *c, const char *path, struct config_report *repo
 		if (!s->upstream.is_default)
 			continue;
 		if (chosen)
-			config_server_error(report, s, "it cannot be the default, which is [server %s] already", chosen);
+			config_server_error(report, s, "it cannot be the default server, because [server %s] is", chosen);
 		chosen = s->name;
 	}
 	if (!chosen)

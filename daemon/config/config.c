@@ -1,14 +1,12 @@
 /*
- * Owns the reading of configuration files: lines, sections, which file wins,
- * and where each error is. Guarantees that a tree comes out only when there is
- * no error in any file, that every error names its place, and that no secret
- * is repeated in one. The only user of libinih. Must never know what an option
- * means (option.c, check.c) or what runs.
+ * Reads the configuration files: lines, sections, and which file overrides which. There
+ * is a result only if no file has an error. Every error names its file and line, and
+ * contains no secret. The only user of libinih.
  *
- * libinih splits options and skips comments; what it would do quietly is caught
- * before it sees a line: it cuts lines at a length set when it was built and
- * section names at 49 bytes, joins indented lines to the value above, takes " ;"
- * in a value for a comment and ":" for "=", and tells no line numbers.
+ * libinih splits options and skips comments. Lines that it would misread are rejected
+ * before: it cuts lines at a length set when it was built and section names at 49
+ * bytes, joins indented lines to the value above, treats " ;" in a value as a comment
+ * and ":" as "=", and does not report line numbers.
  */
 #include "config/config.h"
 
@@ -32,7 +30,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* one [bridge], [server NAME] or [oauth NAME], from however many files */
+/* one [bridge], [server NAME] or [oauth NAME]; several files may contribute to it */
 struct section {
 	struct list link;               /* loader::sections */
 	const char *kind, *name;
@@ -50,9 +48,9 @@ struct loader {
 	const char *path;               /* of the file being read */
 	unsigned file, line;            /* both counted from 1 */
 	struct slice rest;              /* of its text */
-	struct section *section;        /* NULL: before the first, or in a broken one */
-	bool broken;                    /* … which was reported already */
-	int error;                      /* -ENOMEM sticks */
+	struct section *section;        /* NULL: before the first, or in an invalid one */
+	bool broken;                    /* the section is invalid, which was reported */
+	int error;                      /* 0 or -ENOMEM */
 };
 
 /* --- where an error is --- */
@@ -65,14 +63,14 @@ static const char *here(const struct loader *l, char place[PLACE_MAX])
 	return place;
 }
 
-/* an error in the line at hand */
+/* reports an error in the current line */
 #define line_error(l, ...)                                                                         \
 	do {                                                                                       \
 		char place_[PLACE_MAX];                                                            \
 		config_report_add((l)->report, true, here(l, place_), __VA_ARGS__);                           \
 	} while (0)
 
-/* as much of a name as an error repeats */
+/* a name, shortened for an error message */
 static struct slice brief(struct slice name)
 {
 	return slice_take(name, utf8_whole(slice_take(name, 100)));
@@ -164,7 +162,7 @@ static struct section *add_oauth(struct loader *l, struct slice name)
 
 	if (!oauth)
 		return NULL;
-	/* of an assertion: enough for clocks that differ, and no token server accepts less */
+	/* of an assertion: enough for clocks that differ, and accepted by every token server */
 	oauth->options.jwt_lifetime = 120000;
 	oauth->name = copy_name(name);
 	oauth->place = strdup(here(l, place));
@@ -205,7 +203,7 @@ static struct slice trim(struct slice s)
 	return s;
 }
 
-/* Which section "kind name" is; NULL when there is none such, and that is reported. */
+/* Finds or adds the section "kind name"; NULL, with an error reported, if it is invalid. */
 static struct section *enter_section(struct loader *l, struct slice inner)
 {
 	struct slice kind = inner, name;
@@ -264,8 +262,8 @@ static void unknown_option(struct loader *l, const char *name)
 	const char *instead;
 
 	if (config_removed(name, &instead))
-		line_error(l, instead ? "there is no option \"%s\" any more; write %s" :
-				       "there is no option \"%s\" any more; remove this line%s",
+		line_error(l, instead ? "the option \"%s\" was removed; use %s" :
+				       "the option \"%s\" was removed; remove this line%s",
 			   name, instead ? instead : "");
 	else if (hint)
 		line_error(l, "unknown option \"%s\" in [%s]; did you mean \"%s\" in [%s]?", name,
@@ -292,7 +290,7 @@ static void note_url(struct loader *l)
 	s->url_at = l->line;
 }
 
-/* For dumps, comparisons, and what can be judged only when all options are known. */
+/* Records where an option is set, for dumps, comparisons and checks between options. */
 static void note_source(struct loader *l, size_t row, bool first, const char *value)
 {
 	struct config_source *source = &l->section->sources[row];
@@ -365,26 +363,26 @@ static bool has_inline_comment(struct slice s)
 	return false;
 }
 
-/* Whether this line may be repeated in an error: a terminal would obey what is no text. */
+/* Whether this line may be part of an error message; control characters could affect a terminal. */
 static bool check_text(struct loader *l, struct slice line)
 {
 	if (!utf8_valid(line))
 		line_error(l, "this is not UTF-8");
 	else if (has_control(line))
-		line_error(l, "there is a control character in this line");
+		line_error(l, "this line has a control character");
 	else
 		return true;
 	return false;
 }
 
-/* Whether libinih may see this line, which is a text, no comment and no section. */
+/* Whether libinih reads this line correctly; it is neither a comment nor a section. */
 static bool check_line(struct loader *l, struct slice line, size_t max)
 {
 	if (line.n > max)
 		line_error(l, "a line has at most %zu bytes; a file of headers (header = @FILE) may hold longer ones",
 			   max);
 	else if (!memchr(line.p, '=', line.n) || line.p[0] == '=')
-		line_error(l, "neither a section, nor \"option = value\", nor a comment");
+		line_error(l, "this is not a section, an option (\"option = value\") or a comment");
 	else if (has_inline_comment(line))
 		line_error(l, "\" ;\" would begin a comment; a comment needs its own line, and a "
 			      "header that has it needs a file (header = @FILE)");
@@ -393,7 +391,7 @@ static bool check_line(struct loader *l, struct slice line, size_t max)
 	return false;
 }
 
-/* Takes the next line off the text, without its end. */
+/* Removes the next line from the text and returns it without its end. */
 static struct slice take_line(struct loader *l)
 {
 	const char *end = memchr(l->rest.p, '\n', l->rest.n);
@@ -408,7 +406,7 @@ static struct slice take_line(struct loader *l)
 	return trim(line);
 }
 
-/* libinih's fgets: one line at a time, an empty one where there is nothing for it. */
+/* libinih's fgets: returns one line at a time, and an empty one for a line that is not passed to libinih. */
 static char *next_line(char *to, int size, void *ctx)
 {
 	struct loader *l = ctx;
@@ -425,7 +423,7 @@ static char *next_line(char *to, int size, void *ctx)
 		line.n = 0;
 	memcpy(to, line.p, line.n);
 	memcpy(to + line.n, "\n", 2);
-	/* else the first "=" would not be what separates */
+	/* otherwise libinih would separate at a ":" before the first "=" */
 	for (char *p = to; *p && *p != '='; p++)
 		if (*p == ':')
 			*p = '?';
@@ -462,7 +460,7 @@ static const char *advice_about_open(int error)
 	       error == EACCES ? "; the user of the daemon must be able to read it" : "";
 }
 
-/* The whole text into l->rest; *ret is to be freed. What is wrong is reported. */
+/* Reads the whole file into l->rest; the caller frees *ret. Reports errors. */
 static int open_file(struct loader *l, char **ret)
 {
 	int fd = open(l->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -472,13 +470,13 @@ static int open_file(struct loader *l, char **ret)
 	if (fd < 0 || fstat(fd, &st))
 		config_report_add(l->report, true, l->path, "%m%s", advice_about_open(errno));
 	else if (!S_ISREG(st.st_mode))
-		config_report_add(l->report, true, l->path, "this is no regular file");
+		config_report_add(l->report, true, l->path, "this is not a regular file");
 	else if (st.st_size > CONFIG_FILE_MAX)
-		config_report_add(l->report, true, l->path, "it is larger than 1M");
+		config_report_add(l->report, true, l->path, "the file is larger than 1M");
 	else
 		r = read_all(l, fd, (size_t)st.st_size, ret);
 	if (r == 0 && (st.st_mode & S_IWOTH))
-		config_report_add(l->report, false, l->path, "everybody may write this file");
+		config_report_add(l->report, false, l->path, "this file is writable for all users; run chmod o-w");
 	if (fd >= 0)
 		close(fd);
 	return r;
@@ -516,7 +514,7 @@ static int is_drop_in(const struct dirent *entry)
 	return entry->d_name[0] != '.' && n > 5 && strcmp(entry->d_name + n - 5, ".conf") == 0;
 }
 
-/* not alphasort, whose order is the locale's */
+/* not alphasort(), whose order depends on the locale */
 static int by_bytes(const struct dirent **a, const struct dirent **b)
 {
 	return strcmp((*a)->d_name, (*b)->d_name);
@@ -548,9 +546,9 @@ static int load_drop_ins(struct loader *l, const char *main_path)
 	return r;
 }
 
-/* --- the whole --- */
+/* --- the configuration --- */
 
-/* A user's own daemon has another default. 0 or -ENOMEM. */
+/* A daemon that a user runs has another default socket. 0 or -ENOMEM. */
 static int set_user_socket(struct config *c)
 {
 	char path[PATH_MAX];
@@ -572,7 +570,7 @@ static struct config *new_config(void)
 	list_init(&c->oauths);
 	c->listener.group = (gid_t)-1;
 	peer_options_default(&c->peer);
-	/* what a frame to a peer can hold beside the message */
+	/* leaves room for the other fields of a frame to a peer */
 	c->hub.message_max = PROTOCOL_FRAME_MAX - 1024;
 	c->sources = calloc(CONFIG_ROWS_MAX, sizeof(*c->sources));
 	if (!c->sources || config_set_defaults("bridge", c) || set_user_socket(c)) {

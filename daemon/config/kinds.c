@@ -1,9 +1,7 @@
 /*
- * Owns how the text of an option becomes the member of a struct: one setter for
- * each type of value. Guarantees that a refused value changes nothing, that what
- * is wrong is said together with what would be right, and that no text that may
- * hold a secret is repeated. Must never know which options there are
- * (option.c), files or lines.
+ * Converts the text of an option to the member of a struct: one setter for each type
+ * of value. A rejected value changes nothing. An error says what is wrong and what
+ * would be valid, and contains no text that may be a secret.
  */
 #include "config/kinds.h"
 
@@ -49,10 +47,10 @@ static int ranged(const struct config_row *row, const char *text,
 		return 0;
 	}
 	if (!parse(text, &n))
-		return config_wrong(why, "\"%s\" is no %s%s%s; for example: %s", text,
-			     /* else it is a part of the value */
+		return config_wrong(why, "\"%s\" is not a valid %s%s%s; for example: %s", text,
+			     /* without a parse function, the duration is a part of the value */
 			     row->kind->parse ? o->type : "duration",
-			     o->word ? " nor " : "", word, o->example);
+			     o->word ? " or " : "", word, o->example);
 	if (o->min && parse(o->min, &min) && parse(o->max, &max) && (n < min || n > max))
 		return config_wrong(why, "%s is out of range: %s to %s%s%s", text, o->min, o->max,
 			     o->word ? ", or " : "", word);
@@ -76,7 +74,7 @@ static int set_yes_no(const struct config_row *row, void *to, const char *text,
 		      struct config_why *why)
 {
 	(void)row;
-	return config_yes_no(text, to) ? 0 : config_wrong(why, "\"%s\" is neither yes nor no", text);
+	return config_yes_no(text, to) ? 0 : config_wrong(why, "\"%s\" must be yes or no", text);
 }
 
 /* the member at `to` is a const char * or a char * */
@@ -106,7 +104,7 @@ static int set_credential_path(void *to, const char *name, struct config_why *wh
 	char path[PATH_MAX];
 
 	if (!*name || strchr(name, '/') || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
-		return config_wrong(why, "\"%s\" is no name of a credential, as LoadCredential= has them", name);
+		return config_wrong(why, "\"%s\" is not a name of a credential, as in LoadCredential=", name);
 	snprintf(path, sizeof(path), "%s/%s",
 		 directory ? directory : CONFIG_CREDENTIALS, name);
 	return put_text(to, path);
@@ -119,7 +117,7 @@ static int set_path(const struct config_row *row, void *to, const char *text,
 	if (strncmp(text, "systemd:", 8) == 0)
 		return set_credential_path(to, text + 8, why);
 	if (text[0] != '/')
-		return config_wrong(why, "\"%s\" is no absolute path", text);
+		return config_wrong(why, "\"%s\" is not an absolute path", text);
 	return put_text(to, text);
 }
 
@@ -127,7 +125,7 @@ static int set_socket_path(const struct config_row *row, void *to, const char *t
 			   struct config_why *why)
 {
 	if (text[0] == '@')
-		return config_wrong(why, "abstract sockets have no permissions; name a path");
+		return config_wrong(why, "an abstract socket has no permissions; use a path");
 	return set_path(row, to, text, why);
 }
 
@@ -145,7 +143,7 @@ static int set_group(const struct config_row *row, void *to, const char *text,
 	else if (config_number(text, &gid) && gid < (gid_t)-1)
 		*(gid_t *)to = (gid_t)gid;
 	else
-		return config_wrong(why, "there is no group \"%s\"", text);
+		return config_wrong(why, "the group \"%s\" does not exist", text);
 	return 0;
 }
 
@@ -165,7 +163,7 @@ static int set_choice(const struct config_row *row, void *to, const char *text,
 		known += len;
 		known += strspn(known, ", ");
 	}
-	return config_wrong(why, "\"%s\" is none of: %s", text, row->option.type);
+	return config_wrong(why, "\"%s\" is not one of: %s", text, row->option.type);
 }
 
 static int transport_of(const char *name, size_t n, struct config_why *why)
@@ -176,7 +174,7 @@ static int transport_of(const char *name, size_t n, struct config_why *why)
 		if (strlen(known) == n && memcmp(name, known, n) == 0)
 			return t;
 	}
-	config_wrong(why, "\"%.*s\" is no transport; there are websocket and long-polling", (int)n, name);
+	config_wrong(why, "\"%.*s\" is not a transport; use websocket or long-polling", (int)n, name);
 	return -1;
 }
 
@@ -200,7 +198,7 @@ static int set_transports(const struct config_row *row, void *to, const char *te
 		if (t < 0)
 			return CONFIG_E_INVALID;
 		if (seen & 1u << t)
-			return config_wrong(why, "%.*s is named twice", (int)len, text);
+			return config_wrong(why, "%.*s is listed twice", (int)len, text);
 		seen |= 1u << t;
 		list[n++] = (enum session_transport)t;
 		text += len;
@@ -223,14 +221,14 @@ static int set_url(const struct config_row *row, void *to, const char *text,
 	int r = url_parse(text, &url);
 
 	(void)row;
-	/* without the text: there may be a password in it */
+	/* without the text, which may contain a password */
 	if (r > 0)
 		return config_wrong(why, "it %s", url_fault_text(r));
 	if (r < 0)
 		return r;
 	url_fini(&url);
 	if (urls->n == CONFIG_URLS_MAX)
-		return config_wrong(why, "a server has at most %d of them", CONFIG_URLS_MAX);
+		return config_wrong(why, "a server has at most %d urls", CONFIG_URLS_MAX);
 	for (size_t i = 0; i < urls->n; i++)
 		if (strcmp(urls->v[i], text) == 0)
 			return config_wrong(why, "the same value is set twice");
@@ -249,18 +247,18 @@ static const char *after_word(const char *text, const char *const *words, int n_
 	return text + n + strspn(text + n, " \t");
 }
 
-/* A file "@/path" for an option that is given once as such. */
+/* Sets the file "@/path" of an option, which may be set only once in this form. */
 static int set_file(const struct config_row *row, const char **to, const char *text, struct config_why *why)
 {
 	if (*to)
-		return config_wrong(why, "a file for it is named twice");
+		return config_wrong(why, "a file is set twice");
 	return set_path(row, to, text + 1, why);
 }
 
 static int check_endpoint(const struct config_row *row, const char *text, struct config_why *why)
 {
 	struct url base, url;
-	/* any base will do: what is wrong with a path is wrong with each of them */
+	/* the base does not matter: an invalid path is invalid with each of them */
 	int r = url_parse("http://h/", &base);
 
 	if (r)
@@ -318,7 +316,7 @@ static int set_url_return(const struct config_row *row, void *to, const char *te
 	uint64_t after = UINT64_MAX;
 
 	if (word < 0 || (word == 2) != !*rest)
-		return config_wrong(why, "it is neither wait or break and a duration, nor never; for example: %s",
+		return config_wrong(why, "it must be never, or wait or break and a duration; for example: %s",
 				    row->option.example);
 	int r = word == 2 ? 0 : ranged(row, rest, config_duration, why, &after);
 	if (r)
@@ -353,7 +351,7 @@ static int set_backoff(const struct config_row *row, void *to, const char *text,
 	return 0;
 }
 
-/* What the form says already, or may not say from here: a file cannot be read by everybody. */
+/* Fields that the daemon sets itself; secrets among them do not belong into the configuration. */
 static const char *const form_fields[] = {
 	"grant_type", "client_id", "client_secret", "refresh_token", "assertion",
 };
@@ -363,7 +361,7 @@ static int set_parameter(const struct config_row *row, void *to, const char *tex
 {
 	size_t n = strcspn(text, "=");
 
-	/* without the value, which should be no secret, and may be one */
+	/* without the value, which may be a secret by mistake */
 	if (n == 0 || !text[n])
 		return config_wrong(why, "it is not of the form name=value; for example: %s",
 				    row->option.example);
@@ -379,7 +377,7 @@ static int set_extension(const struct config_row *row, void *to, const char *tex
 	struct extension_option option;
 	const char *fault = extension_option_parse(text, &option);
 
-	/* never the text: there may be a secret in its configuration */
+	/* without the text: the extension's configuration may contain a secret */
 	if (fault)
 		return config_wrong(why, "%s; for example: %s", fault, row->option.example);
 	return strings_append(to, text);
@@ -389,7 +387,7 @@ static int set_extension_name(const struct config_row *row, void *to, const char
 			      struct config_why *why)
 {
 	if (!extension_name_valid(slice_of(text)))
-		return config_wrong(why, "\"%s\" is no name of an extension; for example: %s", text,
+		return config_wrong(why, "\"%s\" is not a name of an extension; for example: %s", text,
 				    row->option.example);
 	return put_text(to, text);
 }
@@ -420,12 +418,12 @@ static const char *after_kind(const struct config_row *row, const char *text, st
 
 	if (*ret_kind >= 0 && *rest)
 		return rest;
-	config_wrong(why, "it does not begin with handshake, connect, subscribe or publish, and an object; for "
+	config_wrong(why, "it must be handshake, connect, subscribe or publish, followed by a JSON object; for "
 		     "example: %s", row->option.example);
 	return NULL;
 }
 
-/* never the text: it may hold a secret */
+/* The error does not contain the text, which may be a secret. */
 static int no_object(struct config_why *why)
 {
 	return config_wrong(why, "it is not a JSON object, has a key twice, or has more than %d members",
@@ -508,7 +506,7 @@ static int set_credential(const struct config_row *row, void *to, const char *te
 		return 0;
 	}
 	if (!header && !path)
-		return config_wrong(why, "it is none of: %s", row->option.type);
+		return config_wrong(why, "it is not one of: %s", row->option.type);
 	if (header && !is_header_name(header))
 		return config_wrong(why, "\"header\" must be followed by the name of a header that "
 				    "the daemon does not set itself");
@@ -523,12 +521,12 @@ static int set_command(const struct config_row *row, void *to, const char *text,
 		       struct config_why *why)
 {
 	(void)row;
-	/* without the text: its arguments may tell something */
+	/* without the text, because the arguments may be secret */
 	if (text[0] != '/')
-		return config_wrong(why, "a command begins with an absolute path");
+		return config_wrong(why, "a command must begin with an absolute path");
 	if (strpbrk(text, "\"'`|;&<>$*?\\"))
-		return config_wrong(why, "there is no shell and no quoting; put such a command into a "
-				  "script");
+		return config_wrong(why, "the command is not run by a shell, and quoting is not supported; put it "
+				  "into a script");
 	return put_text(to, text);
 }
 
@@ -548,10 +546,10 @@ static int set_token_url(const struct config_row *row, void *to, const char *tex
 	safe = url.secure || url_is_local(&url);
 	url_fini(&url);
 	if (strncasecmp(text, "http", 4) != 0)
-		return config_wrong(why, "a token server speaks https, and no WebSocket");
+		return config_wrong(why, "it must begin with https://; a token server does not use WebSocket");
 	if (!safe)
-		return config_wrong(why, "the secrets for it would be read on the way: it must "
-				    "begin with https://, or be on this machine (127.0.0.1)");
+		return config_wrong(why, "it must begin with https://, or be on this machine (127.0.0.1); otherwise an "
+				    "attacker on the network could read the secrets");
 	return put_text(to, text);
 }
 
@@ -593,7 +591,7 @@ static int set_no_proxy(const struct config_row *row, void *to, const char *text
 	return put_text(to, text);
 }
 
-/* --- what a member owns --- */
+/* --- freeing members --- */
 
 static void fini_text(void *to)
 {

@@ -254,8 +254,8 @@ static const struct example examples[] = {
 		"'connecting','since':1,'gap':false}"), END), 6, "", "two: connecting; not connected"},
 	/* a daemon that does not run (yet) */
 	{"wait --socket /nonexistent --timeout 0.3", "", NOTHING, 3, "", "cometctl: /nonexistent: "
-	 "cometd-bridged is not running there; waiting for it\ncometctl: /nonexistent: cometd-bridged does "
-	 "not run there; start it (systemctl start cometd-bridge.socket), or name its socket with "
+	 "cometd-bridged is not running there; waiting for it\ncometctl: /nonexistent: cometd-bridged is "
+	 "not running there; start it (systemctl start cometd-bridge.socket), or name its socket with "
 	 "--socket\n"},
 	{"wait", "", SCRIPT({D_ACCEPT, 0, 0}, {D_HEAR, "hello", 0},
 		{D_SAY, "{'op':'closing','code':'shutdown','reason':'bye'}", 0}, {D_HANGUP, 0, 0},

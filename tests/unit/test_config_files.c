@@ -97,7 +97,7 @@ static void test_secrets_that_everybody_may_read(void **state)
 			 secret);
 		put(main_file, 0600, text);
 		put(secret, 0644, "x");
-		snprintf(words, sizeof(words), "%s %s: everybody may read it", options[i].option, secret);
+		snprintf(words, sizeof(words), "%s %s: the file is readable for all users; run chmod o-r", options[i].option, secret);
 		assert_warns(words);
 		assert_int_equal(chmod(secret, 0640), 0);
 		assert_warns(NULL);
@@ -111,7 +111,7 @@ static void test_a_file_that_everybody_may_write(void **state)
 {
 	(void)state;
 	put(main_file, 0606, SERVER);
-	assert_warns("main.conf: everybody may write this file");
+	assert_warns("main.conf: this file is writable for all users; run chmod o-w");
 	put(main_file, 0644, SERVER);
 	assert_warns(NULL);
 }
@@ -126,7 +126,7 @@ static void test_a_cookie_jar_without_a_directory(void **state)
 	assert_warns(NULL);
 	snprintf(text, sizeof(text), SERVER "cookie-jar = %s/nowhere/jar\n", directory);
 	put(main_file, 0600, text);
-	assert_warns("there is no such directory");
+	assert_warns("the directory does not exist");
 }
 
 static void test_group_by_name(void **state)

@@ -30,7 +30,7 @@ static void test_odd_files(void **state)
 	assert_string_equal(server(c)->upstream.urls.v[0], "http://a/");
 	config_free(c);
 	/* a byte order mark anywhere else is no blank */
-	assert_text_wrong("\n\xef\xbb\xbf[server a]\nurl = http://a/\n", 2, "neither a section");
+	assert_text_wrong("\n\xef\xbb\xbf[server a]\nurl = http://a/\n", 2, "not a section, an option");
 	memset(text, '#', (1u << 20) + 1);
 	assert_text_wrong(text, 0, "larger than 1M");
 	free(text);
@@ -42,9 +42,9 @@ static void test_no_file(void **state)
 	strcat(main_file, ".not");
 	assert_wrong(0, "No such file or directory; create it (see cometd-bridge.conf(5))");
 	strcpy(main_file, directory);
-	assert_wrong(0, "no regular file");
+	assert_wrong(0, "not a regular file");
 	snprintf(main_file, sizeof(main_file), "/dev/null");
-	assert_wrong(0, "no regular file");
+	assert_wrong(0, "not a regular file");
 }
 
 /* Whatever libinih was built with, a line arrives whole or is refused. */

@@ -30,7 +30,7 @@ static void test_header_file_warnings(void **state)
 	config_report_init(&report);
 	assert_int_equal(config_load(main_file, &report, &c), 0);
 	assert_int_equal(report.n_warnings, 1);
-	assert_non_null(strstr(report.warnings[0], "everybody may read it"));
+	assert_non_null(strstr(report.warnings[0], "readable for all users"));
 	config_free(c);
 	config_report_fini(&report);
 	snprintf(text, sizeof(text), "%s/secret", directory);
@@ -109,14 +109,14 @@ static void test_endpoint_warnings(void **state)
 	config_report_init(&report);
 	assert_int_equal(config_load(main_file, &report, &c), 0);
 	assert_int_equal(report.n_warnings, 1);
-	assert_non_null(strstr(report.warnings[0], "main.conf:5: [server x]: url-for = publish is without"));
+	assert_non_null(strstr(report.warnings[0], "main.conf:5: [server x]: url-for = publish does not use TLS"));
 	config_free(c);
 	config_report_fini(&report);
 	put_text("main.conf", "[server x]\nurl = https://h/\nurl = http://h/\nurl = wss://i/\n");
 	config_report_init(&report);
 	assert_int_equal(config_load(main_file, &report, &c), 0);
 	assert_int_equal(report.n_warnings, 1);
-	assert_non_null(strstr(report.warnings[0], "main.conf:1: [server x]: a later url is without"));
+	assert_non_null(strstr(report.warnings[0], "main.conf:1: [server x]: a later url does not use TLS"));
 	config_free(c);
 	config_report_fini(&report);
 	config_free(load_text(MINIMAL "url-for = connect http://h/c\n"));
@@ -132,7 +132,7 @@ static void test_place_of_a_warning(void **state)
 		 ":3: credential-file /nowhere/token: No such file or directory"},
 		{"\ncredential-command = /nowhere/get --for demo\n",
 		 ":4: credential-command /nowhere/get: No such file or directory"},
-		{"\ncookie-jar = /nowhere/at/all/jar\n", ":4: cookie-jar /nowhere/at/all/jar: there is no"},
+		{"\ncookie-jar = /nowhere/at/all/jar\n", ":4: cookie-jar /nowhere/at/all/jar: the directory"},
 		{"\n\ntransports = websocket\nurl-append-type = js\n", ":6: [server demo]: url-append-type"},
 	};
 

@@ -10,20 +10,20 @@
 static void test_bad_values(void **state)
 {
 	static const struct { const char *section, *option, *words; } table[] = {
-		{"bridge", "socket = relative/path", "no absolute path"},
+		{"bridge", "socket = relative/path", "not an absolute path"},
 		{"bridge", "socket = @abstract", "abstract"},
-		{"server x", "tls-ca = @file", "\"@file\" is no absolute path"},
+		{"server x", "tls-ca = @file", "\"@file\" is not an absolute path"},
 		{"bridge", "socket-mode = rw", "octal mode"},
 		{"bridge", "socket-mode = 1777", "out of range"},
-		{"bridge", "socket-group = no-such-group", "no group"},
-		{"bridge", "outbox-max = lots", "no size"},
+		{"bridge", "socket-group = no-such-group", "does not exist"},
+		{"bridge", "outbox-max = lots", "not a valid size"},
 		{"bridge", "outbox-max = 63K", "64K to 1G"},
 		{"bridge", "outbox-max = 2G", "64K to 1G"},
-		{"bridge", "outbox-max = unlimited", "no size"},
+		{"bridge", "outbox-max = unlimited", "not a valid size"},
 		{"bridge", "subscriptions-max = 0", "out of range"},
-		{"bridge", "requests-max = -1", "no number"},
+		{"bridge", "requests-max = -1", "not a valid number"},
 		{"bridge", "peers-max = 0", "or unlimited"},
-		{"bridge", "peers-max = many", "nor unlimited"},
+		{"bridge", "peers-max = many", "or unlimited"},
 		{"bridge", "log-level = chatty", "error, warning"},
 		{"bridge", "log-level =", "no value"},
 		{"server x", "url = ftp://there", "http://"},
@@ -34,86 +34,86 @@ static void test_bad_values(void **state)
 		{"server x", "url-for = publish a b", "is not a URL; for example: publish"},
 		{"server x", "url-for = websocket ws://me:hunter2@there/", "password"},
 		{"server x", "url-append-type = yes", "off, js, java"},
-		{"server x", "url-return = soon", "wait or break and a duration, nor never; for example: break 1h"},
+		{"server x", "url-return = soon", "never, or wait or break and a duration; for example: break 1h"},
 		{"server x", "url-return = wait", "a duration"},
-		{"server x", "url-return = never 1s", "nor never"},
+		{"server x", "url-return = never 1s", "it must be never"},
 		{"server x", "url-return = break 0s", "1s to 24h"},
-		{"server x", "connection-timeout = ever", "no duration nor unlimited"},
+		{"server x", "connection-timeout = ever", "not a valid duration or unlimited"},
 		{"server x", "max-sent = 10", "1K to 4M, or unlimited"},
 		{"server x", "request-timeout = 0s", "out of range"},
-		{"server x", "wanted-timeout = none", "no duration"},
+		{"server x", "wanted-timeout = none", "not a valid duration"},
 		{"server x", "wanted-interval = 2h", "out of range"},
-		{"server x", "on-disconnect = halt", "none of: retry, stop, refresh"},
-		{"server x", "on-none = 0", "none of: retry, stop, refresh"},
-		{"server x", "default = maybe", "yes nor no"},
-		{"server x", "transports = carrier-pigeon", "no transport"},
+		{"server x", "on-disconnect = halt", "not one of: retry, stop, refresh"},
+		{"server x", "on-none = 0", "not one of: retry, stop, refresh"},
+		{"server x", "default = maybe", "must be yes or no"},
+		{"server x", "transports = carrier-pigeon", "not a transport"},
 		{"server x", "transports = websocket, websocket", "twice"},
 		{"server x", "transports = websocket long-polling", "commas"},
-		{"server x", "transports = websocket,", "no transport"},
+		{"server x", "transports = websocket,", "not a transport"},
 		{"server x", "header = no colon", "Name: value"},
 		{"server x", "header = Host: other", "the daemon sets itself"},
-		{"server x", "header = @here", "no absolute path"},
+		{"server x", "header = @here", "not an absolute path"},
 		{"server x", "cookie = name", "not NAME=VALUE"},
 		{"server x", "cookie = a b=c", "not NAME=VALUE"},
 		{"server x", "cookie = a=b; Domain=x", "followed by \"; Path=/x\""},
-		{"server x", "cookie = @here", "no absolute path"},
-		{"server x", "cookie-jar = here", "no absolute path"},
-		{"server x", "credential = token", "none of: bearer, basic, header NAME or ext"},
-		{"server x", "credential = header", "none of: bearer, basic, header NAME or ext"},
+		{"server x", "cookie = @here", "not an absolute path"},
+		{"server x", "cookie-jar = here", "not an absolute path"},
+		{"server x", "credential = token", "not one of: bearer, basic, header NAME or ext"},
+		{"server x", "credential = header", "not one of: bearer, basic, header NAME or ext"},
 		{"server x", "credential = header Host", "followed by the name of a header"},
 		{"server x", "credential = header X: y", "followed by the name of a header"},
-		{"server x", "credential = ext", "none of: bearer, basic, header NAME or ext"},
+		{"server x", "credential = ext", "not one of: bearer, basic, header NAME or ext"},
 		{"server x", "credential = ext a//b", "separated by \"/\""},
 		{"server x", "credential = ext a/", "separated by \"/\""},
 		{"server x", "credential = ext a\"b", "without quotation marks"},
-		{"server x", "credential-file = token", "no absolute path"},
-		{"server x", "credential-file = systemd:a/b", "no name of a credential"},
+		{"server x", "credential-file = token", "not an absolute path"},
+		{"server x", "credential-file = systemd:a/b", "not a name of a credential"},
 		{"server x", "credential-command = get-token", "absolute path"},
-		{"server x", "credential-command = /bin/a | /bin/b", "no shell"},
-		{"server x", "credential-extension = /x.so", "no name of an extension; for example: tenant"},
+		{"server x", "credential-command = /bin/a | /bin/b", "not run by a shell"},
+		{"server x", "credential-extension = /x.so", "not a name of an extension; for example: tenant"},
 		{"server x", "extension = ../x", "neither the name of an extension nor an absolute path"},
 		{"server x", "extension = /x/", "the file's name is none"},
 		{"server x", "extension = x @secret", "absolute path of a file with its configuration"},
-		{"server x", "credential-lifetime = 10", "no duration nor unlimited"},
+		{"server x", "credential-lifetime = 10", "not a valid duration or unlimited"},
 		{"server x", "credential-timeout = 10ms", "100ms to 10m"},
-		{"oauth x", "token-url = ws://here/", "a token server speaks https"},
+		{"oauth x", "token-url = ws://here/", "a token server does not use WebSocket"},
 		{"oauth x", "token-url = http://here/", "begin with https://, or be on this"},
 		{"oauth x", "token-url = http://128.0.0.1/", "begin with https://"},
 		{"oauth x", "token-url = https://me:hunter2@here/", "password"},
-		{"oauth x", "client-secret-file = here", "no absolute path"},
-		{"oauth x", "client-secret-file = systemd:a/b", "no name of a credential"},
+		{"oauth x", "client-secret-file = here", "not an absolute path"},
+		{"oauth x", "client-secret-file = systemd:a/b", "not a name of a credential"},
 		{"oauth x", "client-auth = digest", "basic, body"},
 		{"oauth x", "parameter = resource", "not of the form name=value"},
 		{"oauth x", "parameter = =x", "not of the form name=value"},
 		{"oauth x", "parameter = client_secret=x", "client_secret is set by the daemon"},
 		{"oauth x", "clientsecret-file = /x", "did you mean \"client-secret-file\""},
-		{"server x", "oauth-client-id = x", "write oauth = NAME, and in a section [oauth NAME] client-id"},
-		{"server x", "tls-ca = here", "no absolute path"},
-		{"server x", "tls-insecure = 1", "yes nor no"},
-		{"server x", "tls-cert = here", "no absolute path"},
+		{"server x", "oauth-client-id = x", "use oauth = NAME, and in a section [oauth NAME] client-id"},
+		{"server x", "tls-ca = here", "not an absolute path"},
+		{"server x", "tls-insecure = 1", "must be yes or no"},
+		{"server x", "tls-cert = here", "not an absolute path"},
 		{"server x", "proxy = here:3128", "must begin with http:// or https://; for example"},
 		{"server x", "proxy = http://here", "must name the port"},
 		{"server x", "proxy = http://me:hunter2@here:3128",
 		 "put user:password into a file"},
 		{"server x", "proxy = http://here:3128/path", "must end after the port"},
-		{"server x", "proxy-credential-file = here", "no absolute path"},
-		{"server x", "proxy-tls-ca = here", "no absolute path"},
+		{"server x", "proxy-credential-file = here", "not an absolute path"},
+		{"server x", "proxy-tls-ca = here", "not an absolute path"},
 		{"server x", "no-proxy = *.example.com", ".example.com means all hosts below"},
 		{"server x", "no-proxy = here:80", "names a port"},
 		{"server x", "tls-pin = sha1//abc", "not the hash of a public key"},
 		{"server x", "tls-min-version = 1.1", "1.2, 1.3"},
-		{"server x", "redirects = any", "none of: never, same-host"},
+		{"server x", "redirects = any", "not one of: never, same-host"},
 		{"server x", "max-message = 1", "out of range"},
-		{"server x", "connect-timeout = 10", "no duration"},
+		{"server x", "connect-timeout = 10", "not a valid duration"},
 		{"server x", "connect-timeout = 0s", "out of range"},
-		{"server x", "network-delay = unlimited", "no duration"},
+		{"server x", "network-delay = unlimited", "not a valid duration"},
 		{"server x", "backoff = 1ms 60s", "out of range"},
-		{"server x", "backoff = 1s 1y", "no duration"},
+		{"server x", "backoff = 1s 1y", "not a valid duration"},
 		{"server x", "backoff = 1s", "two durations"},
 		{"server x", "backoff = 2m 60s", "the first pause, 2m, is longer than the longest one, 60s"},
 		/* options of earlier versions */
-		{"server x", "handshake-ext-file = /x", "there is no option \"handshake-ext-file\" any more; write ext = handshake @FILE"},
-		{"server x", "url-failures = 3", "any more; remove this line"},
+		{"server x", "handshake-ext-file = /x", "the option \"handshake-ext-file\" was removed; use ext = handshake @FILE"},
+		{"server x", "url-failures = 3", "was removed; remove this line"},
 		{"server x", "websocket-ping = 0s", "or off"},
 		{"server x", "websocket-protocol = a, b", "not a name of a subprotocol"},
 		{"server x", "websocket-protocol = \xc3\xa4", "for example: bayeux"},
@@ -122,21 +122,21 @@ static void test_bad_values(void **state)
 		{"server x", "ext = connect 1", "not a JSON object"},
 		{"server x", "ext = subscribe {\"a\":1,\"a\":2}", "has a key twice"},
 		{"server x", "ext = publish []", "not a JSON object"},
-		{"server x", "ext = handshake @here", "no absolute path"},
-		{"server x", "ext = connect @here", "no absolute path"},
-		{"server x", "ext = subscribe @here", "no absolute path"},
-		{"server x", "ext = publish @here", "no absolute path"},
-		{"server x", "ext = handshake", "does not begin with handshake, connect, subscribe or publish"},
-		{"server x", "ext = call {}", "does not begin with handshake"},
+		{"server x", "ext = handshake @here", "not an absolute path"},
+		{"server x", "ext = connect @here", "not an absolute path"},
+		{"server x", "ext = subscribe @here", "not an absolute path"},
+		{"server x", "ext = publish @here", "not an absolute path"},
+		{"server x", "ext = handshake", "must be handshake, connect, subscribe or publish, followed by"},
+		{"server x", "ext = call {}", "it must be handshake"},
 		{"server x", "url-for = call /x", "it is not handshake, connect"},
 		{"server x", "fields = handshake 1", "not a JSON object"},
 		{"server x", "fields = connect {\"a\":1,\"clientId\":2}", "\"clientId\" is set by the daemon"},
 		{"server x", "fields = subscribe {\"\\u0069d\":1}", "\"id\" is set by the daemon"},
 		{"server x", "fields = publish {\"ext\":{}}", "use the option ext"},
 		{"server x", "keep-alive = 0s", "or off"},
-		{"server x", "binary = base64", "neither yes nor no"},
-		{"server x", "timesync = on", "neither yes nor no"},
-		{"server x", "timestamp = iso", "neither yes nor no"},
+		{"server x", "binary = base64", "must be yes or no"},
+		{"server x", "timesync = on", "must be yes or no"},
+		{"server x", "timestamp = iso", "must be yes or no"},
 		{"server x", "replay = yes", "off, new, all, resume"},
 		{"server x", "replay-fallback = off", "all, new, stop"},
 		/* unknown, with the nearest known one */
@@ -146,10 +146,10 @@ static void test_bad_values(void **state)
 		{"server x", "transport = websocket", "did you mean \"transports\""},
 		{"server x", "Socket = /tmp/x", "did you mean \"socket\" in [bridge]"},
 		{"server x", "colour = blue", "unknown option \"colour\" in [server]"},
-		{"bridge", "nothing", "nor \"option = value\""},
-		{"bridge", "socket: /tmp/x", "nor \"option = value\""},
+		{"bridge", "nothing", "an option (\"option = value\")"},
+		{"bridge", "socket: /tmp/x", "an option (\"option = value\")"},
 		{"bridge", "socket: = /tmp/x", "unknown option"},
-		{"bridge", "= /tmp/x", "nor \"option = value\""},
+		{"bridge", "= /tmp/x", "an option (\"option = value\")"},
 		{"bridge", "socket = /tmp/x ; here", "\" ;\" would begin a comment"},
 		{"bridge", "socket = /tmp/\x01x", "control character"},
 		{"bridge", "socket = /tmp/\xff", "not UTF-8"},
@@ -184,8 +184,8 @@ static void test_bad_sections(void **state)
 	assert_text_wrong("socket = /x\n" MINIMAL, 1, "before the first section");
 	assert_text_wrong("[server empty]\n" MINIMAL, 1, "[server empty]: it has no url");
 	assert_text_wrong(MINIMAL "url = http://other/\nurl-for = connect http://c/\n", 1,
-			  "url-for = connect would lead from every url to one place");
-	assert_text_wrong(MINIMAL "header = @/a\nheader = @/b\n", 4, "header: a file for it is named twice");
+			  "url-for = connect would be the same address for each url");
+	assert_text_wrong(MINIMAL "header = @/a\nheader = @/b\n", 4, "header: a file is set twice");
 	assert_text_wrong(MINIMAL "ext = connect {}\next = connect @/b\n", 4, "ext: connect is set twice");
 	assert_text_wrong(MINIMAL "fields = connect {}\nfields = connect {}\n", 4, "fields: connect is set twice");
 	assert_text_wrong(MINIMAL "url-for = connect a\nurl-for = connect b\n", 4, "url-for: connect is set twice");
@@ -193,21 +193,21 @@ static void test_bad_sections(void **state)
 	assert_text_wrong(MINIMAL "on-none = refresh\n", 1, "refresh needs a credential");
 	assert_text_wrong(MINIMAL "on-disconnect = refresh\n", 1, "refresh needs a credential");
 	assert_text_wrong(MINIMAL "credential-file = /a\ncredential-command = /b\n", 1,
-			  "credential-file and credential-command; a credential has one source");
+			  "credential-file and credential-command are both set; a credential has only one source");
 	assert_text_wrong(MINIMAL "cookie-jar = /tmp/a\n"
 				  "[server b]\nurl = http://b/\ncookie-jar = /tmp/a\n", 4,
-			  "cookie-jar /tmp/a is that of [server demo]");
+			  "cookie-jar /tmp/a is used by [server demo]");
 	assert_text_wrong(MINIMAL "extension = a\nextension = b\ncredential-extension = c\n", 1,
-			  "[server demo]: credential-extension is c, and there is no \"extension = c\"");
+			  "[server demo]: credential-extension names c, but there is no \"extension = c\"");
 	assert_text_wrong(MINIMAL "extension = a\ncredential-extension = a\ncredential-file = /x\n",
-			  1, "credential-file and credential-extension; a credential has one source");
+			  1, "credential-file and credential-extension are both set");
 	assert_text_wrong(MINIMAL "no-proxy = x\n", 1, "needs a proxy");
 	assert_text_wrong(MINIMAL "proxy-credential-file = /x\n", 1, "needs a proxy");
-	assert_text_wrong(MINIMAL "proxy = http://x:1\nproxy-tls-ca = /x\n", 1, "that is https://");
+	assert_text_wrong(MINIMAL "proxy = http://x:1\nproxy-tls-ca = /x\n", 1, "needs a proxy with https://");
 	assert_text_wrong(MINIMAL "tls-key = /x\n", 1, "needs a tls-cert");
 	assert_text_wrong(MINIMAL "default = yes\n"
 				  "\n[server b]\nurl = http://b/\ndefault = yes\n", 5,
-			  "which is [server demo] already");
+			  "because [server demo] is");
 }
 
 static void test_oauth(void **state)
@@ -228,7 +228,7 @@ static void test_oauth(void **state)
 		{"credential-file = /x\noauth = t\n" TOKENS "client-id = me\nclient-secret-file = systemd:x\n",
 		 "credential-file and oauth", 1},
 		{"credential = basic\noauth = t\n" TOKENS "client-id = me\nclient-secret-file = systemd:x\n",
-		 "no user:password", 1},
+		 "cannot be sent as user:password", 1},
 	};
 
 	(void)state;
@@ -261,9 +261,9 @@ static void test_credential_header(void **state)
 {
 	(void)state;
 	assert_text_wrong(MINIMAL "credential-file = systemd:x\nheader = authorization: y\n", 1,
-			  "a header sets Authorization, and so does the credential");
+			  "the option header and the credential both set Authorization");
 	assert_text_wrong(MINIMAL "credential-file = systemd:x\ncredential = header X-Key\n"
-				  "header = x-key: y\n", 1, "a header sets X-Key");
+				  "header = x-key: y\n", 1, "the option header and the credential both set X-Key");
 	config_free(load_text(MINIMAL "header = Authorization: y\n"));
 	config_free(load_text(MINIMAL "credential-file = systemd:x\ncredential = ext com.a/b\n"
 				      "header = Authorization: y\n"));
@@ -306,7 +306,7 @@ static void test_duplicates(void **state)
 	len = (size_t)sprintf(text, "[server a]\n");
 	for (unsigned i = 0; i <= CONFIG_URLS_MAX; i++)
 		len += (size_t)sprintf(text + len, "url = http://h/%u\n", i);
-	assert_text_wrong(text, CONFIG_URLS_MAX + 2, "at most 16 of them");
+	assert_text_wrong(text, CONFIG_URLS_MAX + 2, "at most 16 urls");
 	c = load_text(MINIMAL "[bridge]\n[server demo]\ndefault = yes\n");
 	assert_ptr_equal(server(c)->link.next, &c->servers);
 	config_free(c);
