@@ -270,7 +270,7 @@ void session_peer_left(struct session *s, uint64_t peer)
 
 int session_take_batch(struct session *s, uint64_t now, struct buf *out, struct session_batch *ret)
 {
-	if (events_waiting(s) || report_state(&s->report) == SESSION_OFF)
+	if (input_waits(s) || report_state(&s->report) == SESSION_OFF)
 		return SESSION_E_NONE;
 	ext_text(&s->exts.chain, inbox_next_number(&s->inbox));
 	int r = batch_take(s, now, out, ret);
@@ -288,7 +288,7 @@ static uint64_t exchange_deadline(const struct session *s)
 
 uint64_t session_deadline(const struct session *s)
 {
-	if (events_waiting(s) || s->publishes.any_left)
+	if (input_waits(s) || s->publishes.any_left)
 		return 0;
 	const struct pending_node *first = pending_first(&s->pending);
 	const struct text *text = inbox_first_due(&s->inbox, connect_hold(s));
@@ -346,7 +346,7 @@ static void expire_text(struct session *s, uint64_t now)
 {
 	struct text *t = inbox_first_due(&s->inbox, connect_hold(s));
 	if (t && t != inbox_text(&s->inbox) && inbox_deadline(&s->inbox, t, connect_hold(s)) <= now)
-		events_text_stalled(s, now, t);
+		input_text_stalled(s, now, t);
 }
 
 static void expire_requests(struct session *s, uint64_t now)

@@ -9,8 +9,7 @@
  *     session_write.c    the text of one message
  *     session_batch.c    which messages are sent together, and when
  *     session_loss.c     failed exchanges and what was in them
- *     session_input.c    what comes in: one message at a time
- *     session_events.c   reading texts, and the order of events
+ *     session_input.c    what comes in, one message at a time, and what is reported
  *     session.c          the other public functions
  *
  * Each part of it is a struct whose fields only one file uses: report, inbox, login and link have headers of
@@ -327,17 +326,9 @@ void loss_by_fault(struct session *s, uint64_t now, const struct session_failure
 void loss_of_request(struct session *s, uint64_t now, struct request *r);
 
 /* ---- session_input.c ---- */
-/* Looks at one message, whose kind it corrects where data misled. 0, SESSION_E_NONE (nothing for
-   the caller in it), -ENOMEM (look again). */
-int input_message(struct session *s, uint64_t now, struct envelope *message,
-		  struct session_event *ret);
-/* A text was read to its end: a disconnect of the server in it takes effect. */
-void input_text_end(struct session *s, uint64_t now, struct text *t);
-
-/* ---- session_events.c ---- */
 /* whether session_next() has events to report or input to read */
-bool events_waiting(const struct session *s);
+bool input_waits(const struct session *s);
 /* No further piece of this text, or no message, arrived in time. */
-void events_text_stalled(struct session *s, uint64_t now, struct text *t);
+void input_text_stalled(struct session *s, uint64_t now, struct text *t);
 
 #endif
