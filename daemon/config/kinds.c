@@ -60,7 +60,7 @@ static int ranged(const struct config_row *row, const char *text,
 
 static int set_number(const struct config_row *row, void *to, const char *text, struct config_why *why)
 {
-	uint64_t n;
+	uint64_t n = 0;
 	int r = ranged(row, text, row->kind->parse, why, &n);
 
 	if (r == 0 && row->kind->size == sizeof(uint64_t))
