@@ -53,6 +53,18 @@ static inline struct slice slice_take(struct slice s, size_t n)
 	return (struct slice){s.p, n < s.n ? n : s.n};
 }
 
+/* s without the bytes of `set` at both ends */
+static inline struct slice slice_trim(struct slice s, const char *set)
+{
+	size_t n = strlen(set);
+
+	while (s.n && memchr(set, s.p[0], n))
+		s = slice_drop(s, 1);
+	while (s.n && memchr(set, s.p[s.n - 1], n))
+		s.n--;
+	return s;
+}
+
 /* for printf: "%.*s", SLICE_ARG(s) */
 #define SLICE_ARG(s) (int)(s).n, (s).p
 

@@ -22,17 +22,6 @@ void auth_secret_wipe(struct auth_secret *s)
 	explicit_bzero(s, sizeof(*s));
 }
 
-static struct slice trim(struct slice s)
-{
-	static const char blanks[] = " \t\r\n";
-
-	while (s.n && memchr(blanks, s.p[0], 4))
-		s = slice_drop(s, 1);
-	while (s.n && memchr(blanks, s.p[s.n - 1], 4))
-		s.n--;
-	return s;
-}
-
 static const char *copy_secret(struct slice s, struct auth_secret *ret)
 {
 	if (s.n == 0)
@@ -95,7 +84,7 @@ static const char *parse_object(struct slice text, struct auth_secret *ret)
 
 const char *auth_answer_parse(struct slice text, struct auth_secret *ret)
 {
-	text = trim(text);
+	text = slice_trim(text, " \t\r\n");
 	ret->lifetime = 0;
 	return text.n && text.p[0] == '{' ? parse_object(text, ret) : copy_secret(text, ret);
 }
@@ -103,7 +92,7 @@ const char *auth_answer_parse(struct slice text, struct auth_secret *ret)
 const char *auth_answer_line(struct slice text, struct auth_secret *ret)
 {
 	ret->lifetime = 0;
-	return copy_secret(trim(text), ret);
+	return copy_secret(slice_trim(text, " \t\r\n"), ret);
 }
 
 /* --- answers of a token server --- */

@@ -43,14 +43,9 @@ static void settle(struct wanted_table *t, struct wanted *w)
 
 /* ---- who asks, and whose turn it is ---- */
 
-static struct slice key_of(const uint64_t *peer)
-{
-	return slice_make(peer, sizeof(*peer));
-}
-
 static int asker_get(struct wanted_table *t, uint64_t peer, struct asker **ret)
 {
-	struct strmap_node *found = strmap_get(&t->askers, key_of(&peer));
+	struct strmap_node *found = strmap_get(&t->askers, strmap_number(&peer));
 	if (found) {
 		*ret = STRMAP_OF(found, struct asker, by_peer);
 		return 0;
@@ -61,7 +56,7 @@ static int asker_get(struct wanted_table *t, uint64_t peer, struct asker **ret)
 	*a = (struct asker){.peer = peer};
 	list_init(&a->waiting);
 	list_init(&a->turn);
-	int r = strmap_put(&t->askers, key_of(&a->peer), &a->by_peer);
+	int r = strmap_put(&t->askers, strmap_number(&a->peer), &a->by_peer);
 	if (r)
 		free(a);
 	else

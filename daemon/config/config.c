@@ -194,15 +194,6 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t';
 }
 
-static struct slice trim(struct slice s)
-{
-	while (s.n && is_blank(s.p[0]))
-		s = slice_drop(s, 1);
-	while (s.n && is_blank(s.p[s.n - 1]))
-		s.n--;
-	return s;
-}
-
 /* Finds or adds the section "kind name"; NULL, with an error reported, if it is invalid. */
 static struct section *enter_section(struct loader *l, struct slice inner)
 {
@@ -213,7 +204,7 @@ static struct section *enter_section(struct loader *l, struct slice inner)
 	kind.n = 0;
 	while (kind.n < inner.n && !is_blank(inner.p[kind.n]))
 		kind.n++;
-	name = trim(slice_drop(inner, kind.n));
+	name = slice_trim(slice_drop(inner, kind.n), " \t");
 	oauth = slice_eq(kind, SLICE("oauth"));
 	if (slice_eq(kind, SLICE("bridge")) && name.n == 0)
 		return find_section(l, "bridge", name);
@@ -248,7 +239,7 @@ static void on_section(struct loader *l, struct slice line)
 		line_error(l, "a section begins with \"[\" and ends with \"]\"");
 		return;
 	}
-	l->section = enter_section(l, trim(slice_make(line.p + 1, line.n - 2)));
+	l->section = enter_section(l, slice_trim(slice_make(line.p + 1, line.n - 2), " \t"));
 	l->broken = !l->section;
 	if (l->section)
 		l->section->begun_at = l->line;
@@ -403,7 +394,7 @@ static struct slice take_line(struct loader *l)
 	l->line++;
 	if (line.n && line.p[line.n - 1] == '\r')
 		line.n--;
-	return trim(line);
+	return slice_trim(line, " \t");
 }
 
 /* libinih's fgets: returns one line at a time, and an empty one for a line that is not passed to libinih. */

@@ -12,11 +12,7 @@
 /* Removes blanks at both ends. */
 static inline struct slice http_trim(struct slice s)
 {
-	while (s.n > 0 && (s.p[0] == ' ' || s.p[0] == '\t'))
-		s = slice_drop(s, 1);
-	while (s.n > 0 && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t'))
-		s.n--;
-	return s;
+	return slice_trim(s, " \t");
 }
 
 /* Compares without regard to case, as for the names of headers and attributes. */
