@@ -333,7 +333,7 @@ static int set_backoff(const struct config_row *row, void *to, const char *text,
 	size_t n = strcspn(text, " \t");
 	const char *rest = text + n + strspn(text + n, " \t");
 	char first[32];
-	uint64_t least, most;
+	uint64_t least = 0, most = 0;
 
 	if (n >= sizeof(first) || !*rest)
 		return config_wrong(why, "it is not two durations, the first and the longest pause; for example: %s",

@@ -75,7 +75,7 @@ static int check_path(const char *path, struct why why)
 		return fail(why, LISTENER_E_REFUSED,
 			    "%s: abstract sockets have no permissions; name a path", path);
 	if (!n || path[0] != '/' || path[n - 1] == '/')
-		return fail(why, LISTENER_E_REFUSED, "\"%s\" is no absolute path of a socket",
+		return fail(why, LISTENER_E_REFUSED, "\"%s\" is not an absolute path of a socket",
 			    path ? path : "");
 	if (n >= sizeof(((struct sockaddr_un *)0)->sun_path))
 		return fail(why, LISTENER_E_REFUSED,
@@ -101,7 +101,7 @@ static int check_directory(const char *path, struct why why)
 		return fail(why, r, "%s: the directory: %m", path);
 	}
 	if (!S_ISDIR(st.st_mode))
-		return fail(why, LISTENER_E_REFUSED, "%s: %s is no directory", path, directory);
+		return fail(why, LISTENER_E_REFUSED, "%s: %s is not a directory", path, directory);
 	if ((st.st_uid != 0 && st.st_uid != geteuid()) || (st.st_mode & 022))
 		return fail(why, LISTENER_E_REFUSED,
 			    "%s: others may write the directory %s; it must be ours alone", path,

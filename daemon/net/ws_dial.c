@@ -142,7 +142,7 @@ static void read_answer(struct ws_dial *d)
 		answered(d, &a);
 	else if (parsed == WS_E_GARBAGE)
 		fail(d, &(struct ws_dialled){.unsupported = true},
-		     "the server answered the upgrade with something that is no HTTP");
+		     "the server answered the upgrade with something that is not HTTP");
 	else if (r)
 		fail_with(d, r == -EPIPE ? stream_reason(d->stream) : "out of memory");
 	else if (buf_len(&d->answer) == HTTP_HEADER_MAX)

@@ -184,7 +184,7 @@ static void see(struct seen *s, struct slice name, struct slice value, const cha
 static const char *judge(const struct seen *s)
 {
 	if (!s->upgrade || !s->connection)
-		return "the server switched to something that is no WebSocket";
+		return "the server switched to something that is not a WebSocket";
 	if (!s->accept)
 		return "the server did not prove that it speaks WebSocket (Sec-WebSocket-Accept)";
 	if (s->extension)
