@@ -118,7 +118,7 @@ static int print_raw(const struct cometd_json *result)
 
 int cmd_reload(struct ctl *ctl)
 {
-	struct cometd_json result;
+	struct cometd_json result = {0};
 	int code = ask(ctl, "reload", cometd_reload, &result);
 
 	if (code)
@@ -131,7 +131,7 @@ int cmd_reload(struct ctl *ctl)
 
 int cmd_config(struct ctl *ctl)
 {
-	struct cometd_json result;
+	struct cometd_json result = {0};
 	int code = ask(ctl, "no configuration", cometd_config, &result);
 
 	if (code)
