@@ -1,6 +1,6 @@
 /*
- * What the socket and /proc say about a local process. Each question is bounded: one read of a few KiB, and as
- * many groups as the kernel allows a process.
+ * Reads the identity of a local process from its socket and /proc. Each read is bounded: a few KiB, and as many
+ * groups as the kernel allows a process.
  */
 #include "local/identity.h"
 

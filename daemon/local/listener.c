@@ -1,10 +1,8 @@
 /*
- * Owns one listening Unix socket, and the name it has in the file system.
- * Guarantees that nothing but a dead socket of ours is ever removed, that of
- * several daemons started at once exactly one gets the path, that nobody
- * connects before mode and group are right, that a lack of descriptors makes it
- * pause and not spin, that connections leave some for sessions and helpers, and
- * that a storm of connects gets no more of a turn than other costly work.
+ * One listening Unix socket and its path. Only an unused socket of this user is removed from the path; of several
+ * daemons started at once exactly one gets it; no connection is accepted before mode and group are set. A lack of
+ * descriptors pauses accepting, some stay reserved for sessions and helpers, and a storm of connects gets no more
+ * of a turn than other costly work.
  */
 #include "local/listener.h"
 
@@ -40,20 +38,20 @@ struct listener {
 	struct loop_watch *watch;
 	struct loop_timer *pause;
 	bool paused;                    /* until the timer `pause` */
-	bool troubled;                  /* said so in the log, and has accepted nothing since */
+	bool pause_logged;              /* and nothing was accepted since */
 	struct loop_corpse corpse;
 	listener_accepted *accepted;
 	void *ctx;
 	struct listener_counters counters;
 };
 
-/* where to say what is wrong */
+/* where the reason of a failure is written */
 struct why {
 	char *text;
 	size_t size;
 };
 
-/* Says why, and gives the result back. */
+/* Writes the reason; returns `result`. */
 static int __attribute__((format(printf, 3, 4))) fail(struct why why, int result,
 						      const char *format, ...)
 {
@@ -84,8 +82,8 @@ static int check_path(const char *path, struct why why)
 }
 
 /*
- * Whoever can write the directory can put anything at the path between our
- * look and our bind. So it must be ours, or root's, alone.
+ * A user who can write the directory can replace what is at the path between the check and bind(). So only this
+ * user or root may be able to write it.
  */
 static int check_directory(const char *path, struct why why)
 {
@@ -109,8 +107,8 @@ static int check_directory(const char *path, struct why why)
 	return 0;
 }
 
-/* Asks whoever listens there by knocking. 0: nobody; a listener_result; or a negative errno. */
-static int knock(const struct sockaddr_un *address, struct why why)
+/* Whether a process listens at the address, by connecting. 0: none; a listener_result; or a negative errno. */
+static int check_unused(const struct sockaddr_un *address, struct why why)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	int r = fd < 0 ? -errno : 0;
@@ -166,7 +164,7 @@ static int clear_path(const struct sockaddr_un *address, struct why why)
 		return fail(why, LISTENER_E_REFUSED,
 			    "%s: there is %s, which will not be replaced by a socket", path,
 			    kind_of(st.st_mode));
-	r = knock(address, why);
+	r = check_unused(address, why);
 	if (r)
 		return r;
 	if (st.st_uid != geteuid())
@@ -210,7 +208,7 @@ static int take_lock(struct listener *l, struct why why)
 			r = errno == EWOULDBLOCK ? LISTENER_E_RUNNING : -errno;
 			fail(why, r, r < 0 ? "%s: %m" : "%s: already running: another process holds the lock",
 			     path);
-			/* it belongs to somebody else, and so does its name */
+			/* it belongs to another process, and so does its path */
 			close(l->lock_fd);
 			l->lock_fd = -1;
 			return r;
@@ -233,7 +231,7 @@ static void drop_lock(struct listener *l)
 
 /* --- making the socket --- */
 
-/* Binds as a socket nobody may connect to but us, and remembers which file that is. */
+/* Binds with a mode that lets no other user connect, and stores which file it is. */
 static int bind_closed(struct listener *l)
 {
 	mode_t before = umask(0177);
@@ -298,15 +296,15 @@ static bool are_fds_short(const struct listener *l)
 	return is_reserved(fd);
 }
 
-/* Somebody knocks, we cannot open, and he goes on knocking: looking away is all that helps. */
+/* A connection that cannot be accepted keeps the socket readable: without a pause the loop would spin. */
 static void pause_accepting(struct listener *l, const char *why)
 {
 	l->counters.paused++;
 	l->paused = true;
-	if (!l->troubled)
+	if (!l->pause_logged)
 		log_msg(LOG_L_WARNING, LOG_FIELDS({"socket", slice_of(l->address.sun_path)}),
 			"accepts no connections for now: %s", why);
-	l->troubled = true;
+	l->pause_logged = true;
 	loop_watch_set(l->watch, 0);
 	loop_timer_at(l->pause, loop_now(l->loop) + PAUSE_MS);
 }
@@ -323,10 +321,10 @@ static void on_pause_over(void *ctx)
 static void note_accepted(struct listener *l)
 {
 	l->counters.accepted++;
-	if (l->troubled)
+	if (l->pause_logged)
 		log_msg(LOG_L_NOTICE, LOG_FIELDS({"socket", slice_of(l->address.sun_path)}),
 			"accepts connections again");
-	l->troubled = false;
+	l->pause_logged = false;
 }
 
 /* The watch rests while accepting waits for its share of a turn: otherwise the loop would not sleep. */
@@ -382,7 +380,7 @@ static void on_corpse(void *ctx)
 	free(ctx);
 }
 
-/* Only if nobody has put something else there in the meantime. */
+/* Unless another file is there meanwhile. */
 static void remove_path(const struct listener *l)
 {
 	struct stat st;
@@ -398,7 +396,7 @@ void listener_free(struct listener *l)
 	work_queue_cancel(l->queue, &l->work);
 	loop_watch_free(l->watch);
 	loop_timer_free(l->pause);
-	/* gone from the file system before it stops answering: nobody finds a dead socket */
+	/* removed from the file system before it stops answering: no client finds a socket without a daemon */
 	if (l->bound)
 		remove_path(l);
 	if (l->fd >= 0)

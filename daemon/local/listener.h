@@ -1,10 +1,9 @@
 /*
- * One listening Unix socket: made at a path of our own, or handed over by
- * whoever started us. It accepts and hands the descriptors up; it never reads.
+ * One listening Unix socket: created at a path, or passed by the service manager. It passes accepted
+ * connections to its owner.
  *
- * What lies at the path is never lost by accident: only a dead socket that
- * belongs to us is replaced. Abstract names are refused, for they have no
- * permissions. Nobody can connect before mode and group are set.
+ * At the path only an unused socket of this user is replaced. Abstract names are refused, because they have no
+ * permissions. No process can connect before mode and group are set.
  */
 #ifndef LOCAL_LISTENER_H
 #define LOCAL_LISTENER_H
@@ -28,7 +27,7 @@ struct listener_options {
 };
 
 enum listener_result {
-	LISTENER_E_RUNNING = 1, /* somebody serves this path already */
+	LISTENER_E_RUNNING = 1, /* another process serves this path */
 	LISTENER_E_REFUSED,     /* what lies there, or the directory, is not to be touched */
 };
 
@@ -53,7 +52,7 @@ int listener_adopt(struct work_queue *work, int fd, listener_accepted *accepted,
  */
 void listener_free(struct listener *l);
 
-/* The path it serves; of a socket handed over, what the kernel says. Lives as long as l. */
+/* The path it serves; of a socket that was passed, its address in the kernel. Lives as long as l. */
 const char *listener_path(const struct listener *l);
 struct listener_counters {
 	uint64_t accepted;

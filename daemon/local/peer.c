@@ -64,7 +64,7 @@ struct peer {
 	bool retried;                   /* … and gets it again */
 	bool blocked;                   /* the socket takes no more at present */
 	bool deaf;                      /* it will never read again, but may still send */
-	bool said_all;                  /* our sending side is shut down */
+	bool shut_down;                  /* our sending side is shut down */
 	uint64_t since;
 	uint64_t moved;                 /* when a byte was written last, or began to wait */
 	uint64_t closing_since;
@@ -356,8 +356,7 @@ static bool came(struct peer *p, ssize_t n)
 
 /*
  * Nothing is read while frames of an earlier turn wait, so the buffered input of a peer is bounded. Plain
- * recv, without room for control data: descriptors that somebody passes along are thrown away by the kernel
- * and never become ours.
+ * recv, without room for control data: descriptors that a peer passes along are closed by the kernel.
  */
 static void read_in(struct peer *p)
 {
@@ -457,21 +456,21 @@ static void write_out(struct peer *p)
 		p->blocked = true;
 }
 
-/* Nobody will ever hear it. That wakes us again, for the sake of what is left: in vain. */
+/* The peer receives no more. */
 static void discard_output(struct peer *p)
 {
 	outbox_abandon(&p->member.outbox);
 	loop_hook_cancel(&p->flush);
 }
 
-/* Says that no more will come; the connection ends when the other end has heard it. */
+/* Shuts down the sending direction; the connection ends when the peer has closed it, too. */
 static void finish_closing(struct peer *p)
 {
-	if (!p->said_all && shutdown(p->fd, SHUT_WR) < 0) {
+	if (!p->shut_down && shutdown(p->fd, SHUT_WR) < 0) {
 		peer_abort(p);
 		return;
 	}
-	p->said_all = true;
+	p->shut_down = true;
 	if (p->suspended & PEER_SUSPEND_END)
 		peer_abort(p);
 }
@@ -637,7 +636,7 @@ int peer_new(struct work_queue *work, int fd, const struct peer_handler *handler
 	return 0;
 }
 
-/* --- what others ask and tell --- */
+/* --- the state of a peer --- */
 
 void peer_set_hello_done(struct peer *p)
 {

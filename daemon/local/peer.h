@@ -45,12 +45,12 @@ struct peer_handler {
 	void (*loss)(void *ctx, struct peer *p);
 	/*
 	 * The peer is no longer to be served: take its member out of the hub, now. Called once
-	 * for every peer, also one that never said hello, from peer_close(), peer_abort() or a
+	 * for every peer, also one that never sent hello, from peer_close(), peer_abort() or a
 	 * turn of the loop; `p` may still be asked for its name and reason.
 	 */
 	void (*gone)(void *ctx, struct peer *p);
 	/* The connection is closed and `p` is freed at the end of this turn. May be NULL. Called
-	   once, behind gone(). For counting connections, and for a stop that waits for the last. */
+	   once, after gone(). For counting connections, and for a stop that waits for the last. */
 	void (*closed)(void *ctx, struct peer *p);
 	void *ctx;
 };
@@ -94,7 +94,7 @@ bool peer_hello_done(const struct peer *p);
 /*
  * Closes with a reason: gone() is called, then `closing` goes out with code, text and (when not 0)
  * retry_in. Replies that lie ready are sent before it, but the queue of a peer that reads too
- * slowly is thrown away as outbox_abandon() says. The first reason counts; calls after it do
+ * slowly is discarded, see outbox_abandon(). The first reason counts; calls after it do
  * nothing. `p` lives at least to the end of the turn.
  */
 void peer_close(struct peer *p, enum protocol_error code, struct slice text, uint64_t retry_in_ms);
@@ -108,10 +108,10 @@ void peer_abort(struct peer *p);
 
 struct member *peer_member(struct peer *p);
 struct peer *peer_of_member(struct member *m);
-/* A link for whoever keeps all peers, unlinked at birth; the peer itself never looks at it. */
+/* A link for the list of all peers, at first in none; the peer itself does not use it. */
 struct list *peer_link(struct peer *p);
 struct peer *peer_of_link(struct list *link);
-/* Who it is. What /proc says is asked for at the first call. */
+/* Its identity. /proc is read at the first call. */
 const struct identity *peer_identity(struct peer *p);
 /* What it calls itself; empty before hello. Cut to PROTOCOL_NAME_MAX bytes at a whole character. */
 struct slice peer_name(const struct peer *p);

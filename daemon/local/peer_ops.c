@@ -1,8 +1,6 @@
 /*
- * Owns the meaning of the ops of the local wire: one handler each, found by a
- * table. Guarantees that every request with an id gets exactly one reply, and
- * that a frame nobody can answer closes the connection with a reason instead
- * of vanishing. Must never know how bytes travel or what a server is asked.
+ * One handler for each op of the local wire. Every request with an id gets exactly one reply; a frame that cannot
+ * be answered closes the connection, with a reason.
  */
 #include "local/peer_ops.h"
 
@@ -52,7 +50,7 @@ static void put_limits(struct json_write *w, const struct peer_ops *ops)
 	json_object_end(w);
 }
 
-/* who the kernel says the peer is: never what it says itself */
+/* the identity from the kernel, not what the peer claims */
 static void put_identity(struct json_write *w, struct peer *p)
 {
 	const struct identity *who = peer_identity(p);
@@ -103,7 +101,7 @@ static int put_hello_result(struct peer_ops *ops, struct peer *p, struct buf *ou
 	return json_write_done(&w);
 }
 
-/* The reply goes first: it tells the state of every server, and only changes follow as events. */
+/* The reply is queued first: it has the state of every server, and events report only later changes. */
 static int greet(struct peer_ops *ops, struct peer *p, const struct message *m)
 {
 	CLEANUP(buf_fini) struct buf result;
@@ -281,8 +279,8 @@ static op_handler *const handlers[PROTOCOL_OPS_END] = {
 	[PROTOCOL_OP_PING] = on_ping,
 };
 
-/* Answers a request that could not be read; without an id there is nobody to answer, and a
-   request that vanished would be a silent loss, so the connection goes, with the reason. */
+/* Answers a request that could not be read; without an id there is no reply, and a request
+   without an outcome would be lost silently, so the connection is closed, with the reason. */
 static void refuse_unread(struct peer_ops *ops, struct peer *p, const struct message *m,
 			  enum protocol_error code, const char *why)
 {

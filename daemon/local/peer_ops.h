@@ -41,7 +41,7 @@ struct peer_ops {
 	struct loop *loop;
 	struct hub *hub;
 	const struct introspect *introspect;
-	struct hub_options limits;      /* told in the reply to hello */
+	struct hub_options limits;      /* in the reply to hello */
 	size_t outbox_max;              /* likewise */
 	struct peer_ops_admin admin;
 	struct status_cache status[2];  /* without and with detail */

@@ -1,7 +1,6 @@
 /*
- * Owns the URLs of one server. Guarantees that a URL the administrator wrote is
- * used as it was written, that nothing is ever appended to one, and that a batch of
- * several kinds goes to the base. Must never know what a message says.
+ * The URLs of one server. A configured URL is used as it was written; a batch of several kinds of messages goes to
+ * the base URL.
  */
 #include "upstream/endpoints.h"
 

@@ -1,8 +1,8 @@
 /*
  * Where each operation of one server goes: most to the one URL that was
  * configured, some to another, or to that URL with the type of the message at
- * the end of its path, as proxies and some servers route it. Knows no server but
- * by its URL, and reads no batch: the session says what is in one.
+ * the end of its path, as proxies and some servers route it. The session
+ * declares which kinds of messages a batch has.
  */
 #ifndef UPSTREAM_ENDPOINTS_H
 #define UPSTREAM_ENDPOINTS_H
@@ -21,7 +21,7 @@ enum endpoint {
 	ENDPOINTS,
 };
 
-/* how the type of a message stands behind the path, over long-polling */
+/* how the type of a message is appended to the path, over long-polling */
 enum endpoint_append {
 	ENDPOINT_APPEND_NOTHING,
 	/* handshake, connect, disconnect; all else ends in "/" (CometD's JavaScript client) */

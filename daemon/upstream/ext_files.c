@@ -57,8 +57,8 @@ static bool has_credential(const struct ext_files *f, enum session_ext kind)
 	return kind == SESSION_EXT_HANDSHAKE && f->auth && auth_is_ext(f->auth);
 }
 
-/* A server that is down for a week is greeted ten thousand times: the same fault is told once. */
-static void tell(struct ext_files *f, enum session_ext kind, int fault)
+/* A server that is down for a week gets ten thousand handshakes: the same fault is logged once. */
+static void log_fault(struct ext_files *f, enum session_ext kind, int fault)
 {
 	static const char *const names[] = {
 		[SESSION_EXT_HANDSHAKE] = "handshake", [SESSION_EXT_CONNECT] = "connect",
@@ -82,7 +82,7 @@ static void look(const char *path, struct stat *ret)
 		*ret = (struct stat){0};
 }
 
-/* What somebody wrote, in the file or in its place. */
+/* The configured object, or the content of the file. */
 static int read_text(struct ext_files *f, enum session_ext kind, struct buf *text)
 {
 	const char *path = f->files[kind].path;
@@ -118,7 +118,7 @@ static void read_one(struct ext_files *f, enum session_ext kind, struct session 
 
 	if (r)
 		session_set_ext(s, kind, SLICE_NULL);
-	tell(f, kind, r);
+	log_fault(f, kind, r);
 }
 
 void ext_files_read(struct ext_files *f, struct session *s)

@@ -1,8 +1,7 @@
 /*
- * Files that hold the `ext` of requests, for what must not stand in a
- * configuration: read anew for each session, and again when they have changed,
- * so that a renewed secret is used; and the credential, where it goes out with the
- * handshake. All of it is told to the session and to nobody else.
+ * Files that hold the `ext` of requests, for secrets that do not belong into the configuration. They are read for
+ * each session, and again when they have changed, so that a renewed secret is used. The credential is added where
+ * it is sent in the handshake.
  */
 #ifndef UPSTREAM_EXT_FILES_H
 #define UPSTREAM_EXT_FILES_H
@@ -27,7 +26,7 @@ struct ext_files {
 	uint64_t looked_at;
 	char *object;                   /* of the handshake, without a file; or NULL */
 	struct auth *auth;              /* whose credential may belong into it; or NULL */
-	struct mask *mask;              /* is told what goes out */
+	struct mask *mask;              /* gets every secret that is sent */
 };
 
 /* Copies `paths` (NULL: none), nothing else; `server` must stay. Nothing is read yet. 0, -ENOMEM. */

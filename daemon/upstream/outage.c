@@ -1,5 +1,5 @@
 /*
- * Decides when the log gets a line about a server that is lost or back, and what it says. Keeps the
+ * Decides when the log gets a line about a server that is lost or back, and its text. Keeps the
  * log true: its last line about a server names the present state, ten minutes late at most.
  */
 #include "upstream/outage.h"

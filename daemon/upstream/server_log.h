@@ -1,5 +1,5 @@
 /*
- * What the log says about one server: its state, failed exchanges, refused channels, messages left
+ * Log lines about one server: its state, failed exchanges, refused channels, messages left
  * out. Secrets are masked in every word that the server may have chosen.
  */
 #ifndef UPSTREAM_SERVER_LOG_H

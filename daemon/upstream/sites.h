@@ -1,9 +1,8 @@
 /*
  * The places where one server is reached, in the order of the configuration:
  * for each URL where its operations go, and a transport of either kind. The
- * session says with each batch which of them it is for. Two URLs share nothing
- * but the client, so that what is still under way at the one can end there while
- * the other is tried.
+ * session names one of them with each batch. Two URLs share only the client, so that
+ * requests in flight at one can end there while the other is tried.
  */
 #ifndef UPSTREAM_SITES_H
 #define UPSTREAM_SITES_H

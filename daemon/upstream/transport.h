@@ -1,6 +1,5 @@
 /*
- * How batches travel, behind one face: upstream does not care which one it
- * uses. Long-polling maps the two lanes to two HTTP connections; WebSocket
+ * The interface of both transports. Long-polling maps the two lanes to two HTTP connections; WebSocket
  * maps both to one socket, opened with the first batch.
  *
  * A transport reads no JSON: the caller names the lane. The caller pulls what
@@ -25,7 +24,7 @@ struct transport_events {
 	/* There may be something for transport_next(). */
 	void (*ready)(void *ctx);
 	/* Bytes arrived for the HTTP exchange of `batch`, or (0) bytes of a text on the WebSocket. */
-	void (*heard)(void *ctx, uint64_t batch);
+	void (*received)(void *ctx, uint64_t batch);
 	void *ctx;
 };
 
@@ -64,7 +63,7 @@ struct transport_type {
 	/* The next input; its views are valid until the next call of next or abort. 0, or
 	   TRANSPORT_E_NONE: nothing now. */
 	int (*next)(struct transport *t, struct transport_input *ret);
-	/* Input is not pulled at the moment: while data waits to be pulled, heard() is called, so that the
+	/* Input is not pulled at the moment: while data waits to be pulled, received() is called, so that the
 	   pause does not count as silence. */
 	void (*hold)(struct transport *t);
 	/* Ends the exchange of `batch` (on WebSocket: the connection), or of all of them for 0; whether

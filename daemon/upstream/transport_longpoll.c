@@ -1,9 +1,8 @@
 /*
  * Owns the HTTP connections of long-polling: one that the server holds, one for
  * commands, and a few for calls, so that no command waits for a held connect or
- * for the answer to another peer's call. Guarantees
- * that a status other than 200 is a failure with its reason. Must never know
- * what a text says.
+ * for the answer to another peer's call. A status other than 200 is a failure with
+ * its reason.
  */
 #include "upstream/transport.h"
 
@@ -35,7 +34,7 @@ struct longpoll {
 	char reason[64];
 };
 
-/* 413 is an answer to the size alone; any other status says nothing of what happened */
+/* 413 is an answer to the size alone; any other status leaves open what happened */
 static enum session_failure_kind kind_of(const struct http_result *r)
 {
 	if (r->outcome == HTTP_NOT_SENT)
@@ -58,17 +57,17 @@ static const struct session_failure *explain(struct longpoll *l, const struct ht
 		snprintf(l->reason, sizeof(l->reason), "HTTP status %u", r->status);
 		l->failure.reason = slice_of(l->reason);
 	}
-	/* where WebSocket may work: "no such method here", as a server without long-polling says */
+	/* no such method: a server without long-polling, where WebSocket may work */
 	l->failure.unsupported = r->status == 405 || r->status == 501;
 	return &l->failure;
 }
 
-static void on_heard(void *ctx)
+static void on_received(void *ctx)
 {
 	struct lane *lane = ctx;
 
 	if (lane->batch)
-		lane->owner->events.heard(lane->owner->events.ctx, lane->batch);
+		lane->owner->events.received(lane->owner->events.ctx, lane->batch);
 }
 
 static void on_ready(void *ctx)
@@ -122,7 +121,7 @@ static void longpoll_hold(struct transport *t)
 
 	for (int i = 0; i < LANES; i++)
 		if (http_post_holds(l->lanes[i].post))
-			on_heard(&l->lanes[i]);
+			on_received(&l->lanes[i]);
 }
 
 static int longpoll_send(struct transport *t, const struct session_batch *batch, struct slice text,
@@ -189,7 +188,7 @@ int transport_longpoll_new(const struct transport_parts *parts,
 		if (r)
 			return r;
 		http_post_stream(l->lanes[i].post, on_ready);
-		http_post_on_activity(l->lanes[i].post, on_heard);
+		http_post_on_activity(l->lanes[i].post, on_received);
 	}
 	*ret = &TAKE(l)->transport;
 	return 0;

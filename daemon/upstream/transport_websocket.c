@@ -1,8 +1,8 @@
 /*
  * Owns the one WebSocket that carries both lanes, and its opening: the first
- * batch opens it, and what is sent meanwhile follows in order. Guarantees one
- * TRANSPORT_CLOSED for each socket that ends by itself, with how much of it the server
- * may have seen. Must never know what a text says.
+ * batch opens it, and what is sent meanwhile follows in order. Each socket
+ * that ends by itself gives one TRANSPORT_CLOSED, with how much of it the server may have
+ * received.
  */
 #include "upstream/transport.h"
 
@@ -31,11 +31,11 @@ static void on_ready(void *ctx)
 	p->events.ready(p->events.ctx);
 }
 
-static void on_heard(void *ctx)
+static void on_received(void *ctx)
 {
 	struct socket_pipe *p = ctx;
 
-	p->events.heard(p->events.ctx, 0);
+	p->events.received(p->events.ctx, 0);
 }
 
 static void take_end(struct socket_pipe *p, const struct websocket_end *end)
@@ -79,14 +79,14 @@ static void pipe_hold(struct transport *t)
 	struct socket_pipe *p = LIST_OF(t, struct socket_pipe, transport);
 
 	if (p->websocket && websocket_holds(p->websocket))
-		on_heard(p);
+		on_received(p);
 }
 
 static int pipe_send(struct transport *t, const struct session_batch *batch, struct slice text,
 		     char *why)
 {
 	struct socket_pipe *p = LIST_OF(t, struct socket_pipe, transport);
-	const struct websocket_events events = {on_ready, on_heard, p};
+	const struct websocket_events events = {on_ready, on_received, p};
 
 	(void)batch;
 	*why = 0;

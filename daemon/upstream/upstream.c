@@ -85,7 +85,7 @@ void upstream_options_default(struct upstream_options *o)
 	o->websocket_ping = websocket.ping_interval;
 }
 
-/* ---- what the session tells ---- */
+/* ---- events of the session ---- */
 
 static void note_state(struct upstream *u)
 {
@@ -203,7 +203,7 @@ static int pull(struct upstream *u)
 	return PULL_SPENT;
 }
 
-/* ---- what the transports tell ---- */
+/* ---- events of the transports ---- */
 
 /* One with much to do does not delay the others, and what is to be written. */
 static void come_round(struct upstream *u)
@@ -276,7 +276,7 @@ static bool send_one(struct upstream *u)
 					    .reason = slice_of(*why ? why : strerror(-r))};
 		struct server_failure masked;
 		/* this batch alone: what else is on a WebSocket may have arrived, and would be
-		   sent again if it were said not to */
+		   sent again if it were reported as not sent */
 		session_batch_failed(u->parts->session, now, batch.id, server_log_mask(&u->log, &f, &masked));
 		log_failure(u, &masked);
 	}

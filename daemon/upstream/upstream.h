@@ -1,9 +1,6 @@
 /*
- * Drives one server: its session, its transports, its timer. The only place
- * that pairs them. What the session tells goes to the hub; what it wants sent
- * goes to the transport it names, once a turn.
- *
- * Knows no peer. Logs what happens to the session, never what is said in it.
+ * Drives one server: its session, its transports, its timer. Events of the session go to the hub; its batches go
+ * to the transport that it names, once a turn. The content of messages is never logged.
  */
 #ifndef UPSTREAM_UPSTREAM_H
 #define UPSTREAM_UPSTREAM_H
@@ -55,7 +52,7 @@ int upstream_new(struct loop *loop, struct curl_loop *curl, struct hub *hub,
 		 struct upstream **ret);
 void upstream_start(struct upstream *u);
 /*
- * Says goodbye to the server; stopped(ctx) is called once, when that is done or given up (the session sees to it
+ * Ends the session with a disconnect; stopped(ctx) is called once, when that is done or given up (the session sees to it
  * within 2 seconds), never from within this call. An exchange that has not taken place yet is cancelled, and its
  * callback is not called.
  */
@@ -74,7 +71,7 @@ void upstream_set_default(struct upstream *u, bool is_default);
 void upstream_set_grace(struct upstream *u, uint64_t ms);
 
 /*
- * Exchanges the options, except name and `changed`, which stay. The present session says goodbye, within 2
+ * Exchanges the options, except name and `changed`, which stay. The present session ends with a disconnect, within 2
  * seconds; then all that is made of the options is replaced, and another session begins if this one was started.
  * The server stays in the hub: its peers keep their subscriptions, a publish or call that waits is answered, and
  * the first `connected` reports a gap. May be called in any state, also again before it has taken place: then the
