@@ -46,9 +46,9 @@ struct line {
 	bool open;                      /* … but events are not held */
 	bool late;                      /* an answer was lost since the subscribe */
 	bool asked, first;              /* subscribed in this session; and for the first time */
-	unsigned unheard;               /* lost subscribes in a row */
+	unsigned lost_in_a_row;         /* subscribes */
 	/* the id after which the last subscribe began; and the newest delivered; "" for none */
-	struct replay_id behind, newest;
+	struct replay_id begin_after, newest;
 	struct replay_id stale;         /* the id after which the server refused to begin; "" for none */
 	/*
 	 * the id after which the next subscribe begins, or began, while the server repeats events
@@ -188,7 +188,7 @@ static void note(struct line *l, const struct replay_id *id, uint64_t text, bool
 
 static bool is_known(const struct line *l, const struct replay_id *id)
 {
-	if (replay_id_is(&l->behind) && replay_id_compare(id, &l->behind) <= 0)
+	if (replay_id_is(&l->begin_after) && replay_id_compare(id, &l->begin_after) <= 0)
 		return true;
 	for (size_t i = 0; i < l->n_pieces; i++)
 		if (replay_id_compare(id, &l->pieces[i].first) >= 0 &&
@@ -214,7 +214,7 @@ static void rewind_to(struct replay_order *o, struct line *l, uint64_t text)
 			before = p;
 	}
 	if (since)
-		rewind_after(o, l, before ? &before->last : is_place(&l->behind) ? &l->behind
+		rewind_after(o, l, before ? &before->last : is_place(&l->begin_after) ? &l->begin_after
 									  : &l->pieces[0].last);
 }
 
@@ -367,20 +367,20 @@ void replay_order_busy(struct replay_order *o, bool busy, bool slow)
 }
 
 void replay_order_asked(struct replay_order *o, struct slice channel,
-			const struct replay_id *behind)
+			const struct replay_id *begin_after)
 {
 	struct line *l = find(o, channel);
 	if (!l)
 		return;
-	l->behind = *behind;
-	if (is_place(behind))
-		rewind_after(o, l, behind);
+	l->begin_after = *begin_after;
+	if (is_place(begin_after))
+		rewind_after(o, l, begin_after);
 	/* what comes first in a session cannot be left from an earlier subscribe */
 	l->counts = l->first = !l->asked;
 	l->asked = true;
 	l->waits = true;
 	l->late = false;
-	l->open = l->unheard > LOST_SUBSCRIBES_MAX;
+	l->open = l->lost_in_a_row > LOST_SUBSCRIBES_MAX;
 	list_remove(&l->answered);
 }
 
@@ -389,7 +389,7 @@ void replay_order_answered(struct replay_order *o, struct slice channel)
 	struct line *l = find(o, channel);
 	if (!l)
 		return;
-	l->unheard = 0;
+	l->lost_in_a_row = 0;
 	if (l->late)
 		return;
 	list_remove(&l->answered);
@@ -400,7 +400,7 @@ void replay_order_answered(struct replay_order *o, struct slice channel)
 void replay_order_subscribe_lost(struct replay_order *o, struct slice channel, bool later)
 {
 	struct line *l = find(o, channel);
-	if (l && l->waits && (++l->unheard > LOST_SUBSCRIBES_MAX || later))
+	if (l && l->waits && (++l->lost_in_a_row > LOST_SUBSCRIBES_MAX || later))
 		make_open(o, l);
 }
 
@@ -428,7 +428,7 @@ void replay_order_begin(const struct replay_order *o, struct slice channel,
 static void forget_ids(struct line *l)
 {
 	l->n_pieces = 0;
-	l->behind = l->newest = l->rewound = l->stale = (struct replay_id){""};
+	l->begin_after = l->newest = l->rewound = l->stale = (struct replay_id){""};
 }
 
 void replay_order_stale(struct replay_order *o, struct slice channel)
@@ -436,8 +436,8 @@ void replay_order_stale(struct replay_order *o, struct slice channel)
 	struct line *l = find(o, channel);
 	if (!l)
 		return;
-	l->stale = l->behind;
-	l->behind = l->newest = l->rewound = (struct replay_id){""};
+	l->stale = l->begin_after;
+	l->begin_after = l->newest = l->rewound = (struct replay_id){""};
 	l->asked = !l->first;
 }
 
@@ -455,7 +455,7 @@ void replay_order_restart(struct replay_order *o)
 		drop(o, &l->held);
 		list_remove(&l->answered);
 		l->waits = l->open = l->late = l->asked = l->counts = false;
-		l->unheard = 0;
+		l->lost_in_a_row = 0;
 		l->seen = (struct replay_id){""};
 	}
 }

@@ -53,9 +53,9 @@ void replay_order_connect(struct replay_order *o);
 /* Commands were sent whose answer may bring events that are older than those of the connect; or
    that answer is there, or given up. `slow`: it takes long, so held events are delivered now. */
 void replay_order_busy(struct replay_order *o, bool busy, bool slow);
-/* A subscribe asks to begin after the id `behind` ("-1" and "-2" are no ids). Events are held from now on. */
+/* A subscribe asks to begin after the id `begin_after` ("-1" and "-2" are no ids). Events are held from now on. */
 void replay_order_asked(struct replay_order *o, struct slice channel,
-			const struct replay_id *behind);
+			const struct replay_id *begin_after);
 /* The subscribe got its final answer: held events are delivered at the end of the text with the answer. */
 void replay_order_answered(struct replay_order *o, struct slice channel);
 /* The subscribe was lost or postponed. Held events are delivered now, if it is repeated only `later` or

@@ -317,7 +317,7 @@ static struct exchange *lose_commands(struct session *s, uint64_t now, struct ex
 	struct session_failure unread = *f, lost = *f;
 	struct exchange *link = NULL;
 	struct list *head = &s->exchanges.list;
-	bool behind = culprit;
+	bool after_culprit = culprit;
 	unread.kind = SESSION_NOT_SENT;
 	if (f->kind == SESSION_TOO_LARGE)
 		lost.kind = SESSION_BROKEN;
@@ -326,9 +326,9 @@ static struct exchange *lose_commands(struct session *s, uint64_t now, struct ex
 		before = at->prev;
 		if (x->batch.transport != SESSION_WEBSOCKET)
 			continue;
-		behind &= x != culprit;
+		after_culprit &= x != culprit;
 		if (exchange_of_commands(x))
-			loss_of_exchange(s, now, x, x == culprit ? f : behind ? &unread : &lost);
+			loss_of_exchange(s, now, x, x == culprit ? f : after_culprit ? &unread : &lost);
 		else if (x->batch.lane == SESSION_LANE_CONNECT)
 			link = x;
 	}

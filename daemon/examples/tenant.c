@@ -1,8 +1,7 @@
 /*
- * An extension for cometd-bridged that shows all there is: it says in the `ext` of
- * every request for which tenant this bridge speaks, wraps what is published on
- * some channels and unwraps what is heard there, keeps private channels private,
- * and gives a token.
+ * An extension for cometd-bridged that shows everything an extension can do: it adds the tenant to the `ext` of
+ * every request, wraps what is published on some channels and unwraps what is received there, blocks publishes to
+ * private channels, and supplies a token.
  *
  *     cc -shared -fPIC $(pkg-config --cflags cometd-bridge) -o tenant.so tenant.c
  *     install -D tenant.so /usr/lib/cometd-bridge/tenant.so

@@ -124,12 +124,12 @@ static void hold_blob(struct outbox *o, struct outbox_span *s, struct blob *blob
 
 static void release_blob(struct outbox *o, struct outbox_span *s)
 {
-	struct outbox_span *behind = LIST_OF(s->link.next, struct outbox_span, link);
+	struct outbox_span *next = LIST_OF(s->link.next, struct outbox_span, link);
 
 	if (!s->opens_blob)
 		return;
-	if (s->link.next != &o->spans && behind->blob == s->blob && !behind->opens_blob)
-		behind->opens_blob = true;
+	if (s->link.next != &o->spans && next->blob == s->blob && !next->opens_blob)
+		next->opens_blob = true;
 	else
 		o->n_blobs--;
 }

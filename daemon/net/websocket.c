@@ -1,11 +1,8 @@
 /*
- * Owns one stream, from its dialling on, and the sending of frames by wslay;
- * io/ws_reader receives. Guarantees that its end is reported exactly once and
- * last, that silence is detected, and that neither direction holds more than
- * its ceiling.
+ * One stream, from its dialling on, and the sending of frames by wslay; ws_reader receives. The end is reported
+ * exactly once, and last; silence is detected; neither direction holds more than its ceiling.
  *
- * The socket is watched for reading only when everything that arrived was
- * pulled: what is not pulled is not read.
+ * The socket is watched for reading only while no input waits to be pulled.
  */
 #include "net/websocket.h"
 
@@ -51,16 +48,16 @@ struct websocket {
 
 	wslay_event_context_ptr frames;  /* those that go out */
 	struct ws_reader *reader;        /* once it is open */
-	struct ws_deflate *deflate;      /* NULL: texts travel as they are */
-	struct buf in;                   /* read, not yet taken apart */
+	struct ws_deflate *deflate;      /* NULL: texts are not compressed */
+	struct buf in;                   /* read, not yet parsed */
 	struct buf packed;               /* an outgoing text, compressed */
 	struct buf out;                  /* framed */
 	unsigned pongs;                  /* queued since all had left */
 	bool readable;                   /* there may be more in the socket, or in libcurl */
 	bool refused;                    /* input is ignored from now on */
-	bool told;                       /* the end was */
+	bool end_reported;
 	bool pinged;                     /* and nothing came since */
-	uint64_t heard, pinged_at;       /* when the last byte came; when we asked */
+	uint64_t received_at, pinged_at; /* when the last byte arrived; when the last ping was sent */
 	struct websocket_end end;
 	char reason[CURL_ERROR_SIZE];
 };
@@ -104,16 +101,16 @@ static void finish(struct websocket *w, const char *reason)
 	w->end.reason = slice_of(w->reason);
 }
 
-static void tell(struct websocket *w)
+static void report_ready(struct websocket *w)
 {
 	w->events.ready(w->events.ctx);
 }
 
-/* … outside websocket_next(), which would find it by itself */
-static void finish_and_tell(struct websocket *w, const char *reason)
+/* outside websocket_next(), which finds the end by itself */
+static void finish_and_report(struct websocket *w, const char *reason)
 {
 	finish(w, reason);
-	tell(w);
+	report_ready(w);
 }
 
 /* --- bytes --- */
@@ -128,7 +125,7 @@ static void watch_silence(struct websocket *w)
 	if (w->pinged)
 		loop_timer_at(w->silence, w->pinged_at + w->o.pong_timeout);
 	else if (w->o.ping_interval)
-		loop_timer_at(w->silence, w->heard + w->o.ping_interval);
+		loop_timer_at(w->silence, w->received_at + w->o.ping_interval);
 }
 
 /* Call it when all bytes that were read are parsed. 0, -EAGAIN, or another negative errno that ends the
@@ -141,7 +138,7 @@ static int read_more(struct websocket *w)
 		set_reason(w, stream_reason(w->stream));
 	if (r)
 		return r;
-	w->heard = loop_now(w->loop);
+	w->received_at = loop_now(w->loop);
 	/* the timer is set for the missing pong, which may be much later than the next ping */
 	if (w->pinged) {
 		w->pinged = false;
@@ -230,36 +227,36 @@ static void on_ping(struct websocket *w, struct slice payload)
 }
 
 /* Parses what comes first in `in`. True, and *ret, when it is for the caller. */
-static bool take_apart(struct websocket *w, struct websocket_input *ret)
+static bool parse_input(struct websocket *w, struct websocket_input *ret)
 {
-	struct ws_read_result said;
+	struct ws_read_result result;
 
 	for (;;) {
-		switch (ws_reader_next(w->reader, &w->in, &said)) {
+		switch (ws_reader_next(w->reader, &w->in, &result)) {
 		case WS_READ_NOTHING:
 			return false;
 		case WS_READ_PIECE:
-			w->events.heard(w->events.ctx);
-			*ret = (struct websocket_input){.kind = WEBSOCKET_PIECE, .piece = said.bytes};
+			w->events.received(w->events.ctx);
+			*ret = (struct websocket_input){.kind = WEBSOCKET_PIECE, .piece = result.bytes};
 			return true;
 		case WS_READ_END:
 			*ret = (struct websocket_input){.kind = WEBSOCKET_TEXT_END};
 			return true;
 		case WS_READ_PING:
 			if (w->state == WS_OPEN)
-				on_ping(w, said.bytes);
+				on_ping(w, result.bytes);
 			break;
 		case WS_READ_PONG:
 			break;
 		case WS_READ_CLOSE:
 			w->refused = true;
 			if (w->state == WS_OPEN)
-				on_close_frame(w, &said);
+				on_close_frame(w, &result);
 			return false;
 		case WS_READ_FAULT:
 			w->refused = true;
 			if (w->state == WS_OPEN)
-				on_fault(w, &said);
+				on_fault(w, &result);
 			return false;
 		}
 	}
@@ -290,7 +287,7 @@ int websocket_next(struct websocket *w, struct websocket_input *ret)
 {
 	/* what arrived before the end is reported before it */
 	for (unsigned reads = 0; w->reader && !w->refused; reads++) {
-		if (take_apart(w, ret))
+		if (parse_input(w, ret))
 			return 0;
 		if (w->refused || !may_read(w) || !w->readable)
 			break;
@@ -301,9 +298,9 @@ int websocket_next(struct websocket *w, struct websocket_input *ret)
 		if (!refill(w))
 			break;
 	}
-	if (w->state != WS_CLOSED || w->told)
+	if (w->state != WS_CLOSED || w->end_reported)
 		return WEBSOCKET_E_NONE;
-	w->told = true;
+	w->end_reported = true;
 	*ret = (struct websocket_input){.kind = WEBSOCKET_CLOSED, .end = &w->end};
 	return 0;
 }
@@ -321,7 +318,7 @@ static void settle_watch(struct websocket *w, bool blocked)
 			  (blocked ? LOOP_WRITE : 0);
 
 	if (stream_watch(w->stream, events))
-		finish_and_tell(w, "out of memory");
+		finish_and_report(w, "out of memory");
 }
 
 /* 0 when all has left, -EAGAIN when the socket takes no more, or why it is over */
@@ -347,14 +344,14 @@ static void flush_frames(struct websocket *w)
 	if (r == 0)
 		w->pongs = 0;
 	if (r && r != -EAGAIN) {
-		finish_and_tell(w, "out of memory");
+		finish_and_report(w, "out of memory");
 	} else if (r == 0 && w->state == WS_CLOSING) {
-		finish_and_tell(w, "the WebSocket was closed");
+		finish_and_report(w, "the WebSocket was closed");
 	} else {
 		settle_watch(w, r == -EAGAIN);
 		/* reading is possible again */
 		if (flooded && may_read(w))
-			tell(w);
+			report_ready(w);
 	}
 }
 
@@ -368,7 +365,7 @@ static void on_flush(void *ctx)
 
 static void on_again(void *ctx)
 {
-	tell(ctx);
+	report_ready(ctx);
 }
 
 /* --- the silence --- */
@@ -390,21 +387,21 @@ static void on_silence(void *ctx)
 	uint64_t now = loop_now(w->loop);
 
 	if (w->state == WS_CLOSING) {
-		finish_and_tell(w, "the server did not read the close frame");
+		finish_and_report(w, "the server did not read the close frame");
 		return;
 	}
 	/* the server is not silent while we do not read */
 	if (w->readable) {
-		w->heard = now;
+		w->received_at = now;
 		w->pinged = false;
 	}
 	if (w->pinged && now >= w->pinged_at + w->o.pong_timeout) {
 		snprintf(w->reason, sizeof(w->reason), "the server has been silent for %u s",
-			 (unsigned)((now - w->heard) / 1000));
-		finish_and_tell(w, w->reason);
+			 (unsigned)((now - w->received_at) / 1000));
+		finish_and_report(w, w->reason);
 		return;
 	}
-	if (!w->pinged && w->o.ping_interval && now >= w->heard + w->o.ping_interval)
+	if (!w->pinged && w->o.ping_interval && now >= w->received_at + w->o.ping_interval)
 		ping(w);
 	watch_silence(w);
 }
@@ -417,7 +414,7 @@ static void on_ready(void *ctx, unsigned events)
 
 	if (w->state == WS_OPEN && (events & LOOP_READ)) {
 		w->readable = true;
-		tell(w);
+		report_ready(w);
 	}
 	request_flush(w);
 }
@@ -431,10 +428,10 @@ static void open_up(struct websocket *w, struct ws_dialled *d)
 	w->in = d->rest;
 	w->end.opened = true;
 	w->state = WS_OPEN;
-	w->heard = loop_now(w->loop);
+	w->received_at = loop_now(w->loop);
 	if ((d->deflate.agreed && ws_deflate_new(&d->deflate, &w->deflate)) ||
 	    ws_reader_new(w->deflate, &w->reader)) {
-		finish_and_tell(w, "out of memory");
+		finish_and_report(w, "out of memory");
 		return;
 	}
 	if (w->deflate)
@@ -442,7 +439,7 @@ static void open_up(struct websocket *w, struct ws_dialled *d)
 	watch_silence(w);
 	/* frames may have arrived directly after the HTTP answer, and queued texts may be sent */
 	w->readable = true;
-	tell(w);
+	report_ready(w);
 	request_flush(w);
 }
 
@@ -458,7 +455,7 @@ static void on_dialled(void *ctx, struct ws_dialled *d)
 	w->end.unsupported = d->unsupported;
 	w->end.http_status = d->http_status;
 	w->end.retry_after = d->retry_after;
-	finish_and_tell(w, d->reason);
+	finish_and_report(w, d->reason);
 }
 
 /* --- life --- */
@@ -562,8 +559,8 @@ static void bury(void *ctx)
 	free(w);
 }
 
-/* one try: nobody waits for it */
-static void say_goodbye(struct websocket *w)
+/* one attempt; its success is not awaited */
+static void send_close_frame(struct websocket *w)
 {
 	if (!wslay_event_queue_close(w->frames, WSLAY_CODE_NORMAL_CLOSURE, NULL, 0) &&
 	    !wslay_event_send(w->frames))
@@ -575,7 +572,7 @@ void websocket_free(struct websocket *w)
 	if (!w)
 		return;
 	if (w->state == WS_OPEN)
-		say_goodbye(w);
+		send_close_frame(w);
 	shut(w);
 	/* this may be one of its own callbacks, and the caller may still hold views of the last input */
 	loop_reap(w->loop, &w->corpse, bury, w);

@@ -1,8 +1,7 @@
 /*
- * One WebSocket as a pipe of texts: it opens itself, carries texts both ways,
- * and ends once, with a reason. The caller pulls what the server sends: what is
- * not pulled is not read, and so waits in the kernel and at the server. A
- * violation of the protocol is either tolerated here or ends the connection.
+ * A WebSocket connection that carries texts both ways and ends once, with a reason. The caller pulls what the server
+ * sends; what is not pulled is not read, and waits in the kernel and at the server. A violation of the protocol is
+ * either tolerated here or ends the connection.
  */
 #ifndef NET_WEBSOCKET_H
 #define NET_WEBSOCKET_H
@@ -24,10 +23,10 @@ struct websocket_options {
 };
 void websocket_options_default(struct websocket_options *o);
 
-/* Why a pipe ended, or never was one. */
+/* Why it ended, or was not opened. */
 struct websocket_end {
 	bool opened;                     /* the upgrade had succeeded */
-	bool unsupported;                /* answered, but not by one who speaks WebSocket */
+	bool unsupported;                /* answered, but not by a WebSocket server */
 	bool unreadable;                 /* it was ended for what the server sent */
 	unsigned http_status;            /* of an answer that was no upgrade; 0 without one */
 	unsigned close_code;             /* the server's; 1005 when it closed without; 0 when cut */
@@ -41,7 +40,7 @@ struct websocket_events {
 	void (*ready)(void *ctx);
 	/* Bytes of a text came. Pings and pongs prove that the connection works, not that a reply that
 	   is awaited will come. */
-	void (*heard)(void *ctx);
+	void (*received)(void *ctx);
 	void *ctx;
 };
 
@@ -61,7 +60,7 @@ struct websocket;
 /*
  * Starts to open. The connect timeout of the client covers everything until the upgrade is
  * answered. `url` and the strings of `o` must stay as long as the websocket. 0, -ENOMEM, or
- * what is wrong with a header file, told in `why` (of CURL_ERROR_SIZE bytes).
+ * what is wrong with a header file, described in `why` (of CURL_ERROR_SIZE bytes).
  */
 int websocket_new(struct loop *loop, struct curl_loop *curl, struct http_client *client,
 		  const struct url *url, const struct websocket_options *o,
@@ -79,7 +78,7 @@ enum { WEBSOCKET_E_NONE = 1 };
 int websocket_next(struct websocket *w, struct websocket_input *ret);
 /* There is, or may be, something for websocket_next(). */
 bool websocket_holds(const struct websocket *w);
-/* NULL is fine. An open one says goodbye (1000), as far as that leaves at once.
+/* NULL is fine. An open one sends a close frame (1000), if that is possible at once.
    No event follows. */
 void websocket_free(struct websocket *w);
 

@@ -1,6 +1,6 @@
 /*
- * Owns the two streams of zlib of one WebSocket. Guarantees that no answer of a
- * server makes us use terms that were not offered. Knows no frames.
+ * The two streams of zlib of one WebSocket. Terms that were not offered are never used, whatever the server
+ * answers.
  */
 #include "net/ws_deflate.h"
 
@@ -30,7 +30,7 @@ struct ws_deflate {
 
 /* --- the terms --- */
 
-/* Takes what stands before `separator` from the front of *rest, trimmed. */
+/* Takes the part before `separator` from the front of *rest, trimmed. */
 static struct slice take_part(struct slice *rest, char separator)
 {
 	const char *end = rest->n ? memchr(rest->p, separator, rest->n) : NULL;

@@ -1,5 +1,5 @@
 /*
- * permessage-deflate (RFC 7692): what is offered, what the server made of it, and
+ * permessage-deflate (RFC 7692): the offer, the terms that the server chose, and
  * texts in and out of their compressed form. Bytes in, bytes out.
  */
 #ifndef NET_WS_DEFLATE_H
@@ -15,13 +15,13 @@
 /* what both sides agreed on */
 struct ws_deflate_terms {
 	bool agreed;
-	bool forget_in, forget_out;      /* each text stands for itself: no context takeover */
+	bool forget_in, forget_out;      /* each text is compressed by itself: no context takeover */
 	int bits_in, bits_out;           /* of the window, 8 to 15 */
 };
 
 /*
- * Reads the value of a Sec-WebSocket-Extensions that answers WS_DEFLATE_OFFER. False when it says
- * anything that the offer does not allow, or that there may be only once.
+ * Reads the value of a Sec-WebSocket-Extensions that answers WS_DEFLATE_OFFER. False when it has
+ * anything that the offer does not allow, or anything twice that may be there once.
  */
 bool ws_deflate_parse(struct slice value, struct ws_deflate_terms *ret);
 

@@ -1,8 +1,6 @@
 /*
- * Owns a stream until the upgrade on it is answered. Guarantees that what it
- * hands over is a WebSocket by all rules, that the answer's cookies are in the
- * jar, and that everything together takes no longer than the connect timeout.
- * Must never know of frames.
+ * A stream until the upgrade on it is answered. Only a valid answer makes it a WebSocket; the answer's cookies are
+ * in the jar then; and everything together takes no longer than the connect timeout.
  */
 #include "net/ws_dial.h"
 
@@ -62,10 +60,10 @@ static void succeed(struct ws_dial *d, const struct ws_answer *a)
 }
 
 /*
- * 404 and its like say that nobody speaks WebSocket at this address. Refused
- * credentials, a busy or a broken server say nothing of that kind.
+ * With 404 and similar ones there is no WebSocket at this address. Rejected credentials, a busy or a broken server
+ * leave that open.
  */
-static bool says_unsupported(unsigned status)
+static bool is_unsupported(unsigned status)
 {
 	switch (status) {
 	case 401:
@@ -79,7 +77,7 @@ static bool says_unsupported(unsigned status)
 	return status < 500;
 }
 
-/* An upgrade is not redirected; whoever configured it can say where it goes. */
+/* An upgrade is not redirected: the administrator configures the right URL. */
 static void add_location(struct ws_dial *d, struct slice location)
 {
 	char url[512], name[128];
@@ -93,7 +91,7 @@ static void add_location(struct ws_dial *d, struct slice location)
 static void refused(struct ws_dial *d, const struct ws_answer *a)
 {
 	struct ws_dialled result = {
-		.unsupported = a->fault || says_unsupported(a->status),
+		.unsupported = a->fault || is_unsupported(a->status),
 		.http_status = a->status,
 		.retry_after = a->retry_after,
 	};

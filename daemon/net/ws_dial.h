@@ -1,6 +1,6 @@
 /*
- * Opens a WebSocket: connects, asks for the upgrade, reads the answer. What comes
- * of it is a stream on which frames may be spoken, or a reason.
+ * Opens a WebSocket: connects, requests the upgrade, reads the answer. The result is a stream that carries frames,
+ * or a reason.
  */
 #ifndef NET_WS_DIAL_H
 #define NET_WS_DIAL_H
@@ -12,12 +12,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* what the dialling came to */
+/* the result */
 struct ws_dialled {
 	struct stream *stream;           /* NULL when it failed; now the receiver's */
-	struct buf rest;                 /* what came right behind the answer; handed over, too */
-	struct ws_deflate_terms deflate; /* what became of the offer to compress */
-	bool unsupported;                /* answered, but not by one who speaks WebSocket */
+	struct buf rest;                 /* bytes received after the answer; also the receiver's */
+	struct ws_deflate_terms deflate; /* whether and how texts are compressed */
+	bool unsupported;                /* answered, but not by a WebSocket server */
 	unsigned http_status;            /* of an answer that was no upgrade; 0 without one */
 	uint64_t retry_after;            /* ms the server asked to wait; 0 for none */
 	const char *reason;              /* why it failed, for people */
@@ -28,7 +28,7 @@ struct ws_dial;
 /*
  * Starts. done(ctx, d) is called once, by the loop, within the connect timeout of the client, and
  * may free the dial. `url` and the strings of `offer` must stay. 0, -ENOMEM, or what is
- * wrong with a header file, told in `why` (of CURL_ERROR_SIZE bytes).
+ * wrong with a header file, described in `why` (of CURL_ERROR_SIZE bytes).
  */
 int ws_dial_new(struct loop *loop, struct curl_loop *curl, struct http_client *client,
 		const struct url *url, const struct ws_offer *offer,

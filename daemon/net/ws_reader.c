@@ -1,6 +1,5 @@
 /*
- * Owns the reading of frames, which wslay parses. Guarantees that a violation
- * of the protocol is detected at once, and that no more than one piece of a
+ * Reads frames, which wslay parses. A violation of the protocol is detected at once, and no more than one piece of a
  * text is held. It does not check that a text is UTF-8; the reader of the text
  * does: one bad event must not end the connection.
  */
@@ -165,7 +164,7 @@ static enum ws_read receive(struct ws_reader *r, struct ws_read_result *ret, boo
 {
 	struct wslay_frame_iocb f = {0};
 	ssize_t n = wslay_frame_recv(r->frames, &f);
-	enum ws_read said = WS_READ_NOTHING;
+	enum ws_read result = WS_READ_NOTHING;
 
 	*ret_more = n >= 0;
 	if (n == WSLAY_ERR_WANT_READ)
@@ -173,9 +172,9 @@ static enum ws_read receive(struct ws_reader *r, struct ws_read_result *ret, boo
 	if (n < 0)
 		return breach(ret, BROKE "a control frame that is too long or fragmented");
 	if (!r->in_frame)
-		said = begin_frame(r, &f, ret);
-	if (said)
-		return said;
+		result = begin_frame(r, &f, ret);
+	if (result)
+		return result;
 	r->left -= f.data_length;
 	r->in_frame = r->left > 0;
 	if (!wslay_is_ctrl_frame(r->opcode)) {
@@ -247,10 +246,10 @@ enum ws_read ws_reader_next(struct ws_reader *r, struct buf *in, struct ws_read_
 		} else if (r->complete) {
 			return r->n_piece ? hand_on(r, ret) : end_text(r);
 		} else {
-			enum ws_read said = receive(r, ret, &more);
+			enum ws_read result = receive(r, ret, &more);
 
-			if (said)
-				return said;
+			if (result)
+				return result;
 		}
 	}
 	return r->n_piece ? hand_on(r, ret) : WS_READ_NOTHING;

@@ -1,7 +1,6 @@
 /*
- * Owns nothing. Guarantees that an answer is taken for an upgrade only when it
- * is one by all that RFC 6455 asks, so that no proxy's page is ever read as
- * frames. Must never know of sockets.
+ * An answer counts as an upgrade only when it fulfils all that RFC 6455 requires, so that a proxy's page is never
+ * read as frames.
  */
 #include "net/ws_upgrade.h"
 
@@ -148,7 +147,7 @@ static uint64_t parse_seconds(struct slice s)
 	return n * 1000;
 }
 
-/* what the headers of one answer said */
+/* what the headers of one answer have */
 struct seen {
 	bool upgrade, connection, accept, extension, other_protocol;
 };

@@ -1,6 +1,6 @@
 /*
- * The text of a WebSocket upgrade (RFC 6455, section 4): the request, and what
- * the answer says. Pure: bytes in, bytes out.
+ * The text of a WebSocket upgrade (RFC 6455, section 4): the request and
+ * the answer. Bytes in, bytes out.
  */
 #ifndef NET_WS_UPGRADE_H
 #define NET_WS_UPGRADE_H
@@ -53,15 +53,15 @@ struct ws_answer {
 };
 enum {
 	WS_E_MORE = 1,                   /* the header is not complete */
-	WS_E_GARBAGE = 2,                /* this is no HTTP */
+	WS_E_GARBAGE = 2,                /* it is not HTTP */
 };
 /*
- * Reads the answer at the start of `text`, past interim ones (100, 103). `accept` is what a 101
- * must say, and nothing that was not in the offer. 0, WS_E_MORE, WS_E_GARBAGE.
+ * Reads the answer at the start of `text`, past interim ones (100, 103). A 101 must
+ * have `accept`, and nothing that was not in the offer. 0, WS_E_MORE, WS_E_GARBAGE.
  */
 int ws_answer_parse(struct slice text, const char *accept, const struct ws_offer *offer,
 		    struct ws_answer *ret);
-/* The next Set-Cookie value behind *at (a view of the answer's header, made empty at its end). */
+/* The next Set-Cookie value after *at (a view of the answer's header, made empty at its end). */
 bool ws_answer_next_cookie(struct slice *at, struct slice *ret);
 
 #endif

@@ -234,7 +234,7 @@ static void on_ready(void *ctx)
 	come_round(ctx);
 }
 
-static void on_heard(void *ctx, uint64_t batch)
+static void on_received(void *ctx, uint64_t batch)
 {
 	struct upstream *u = ctx;
 
@@ -472,7 +472,7 @@ static int make_parts(struct upstream *u, const struct upstream_options *o, char
 {
 	const struct parts_users users = {
 		.loop = u->loop, .curl = u->curl, .name = u->name, .session = {on_wake, u},
-		.transports = {on_ready, on_heard, u},
+		.transports = {on_ready, on_received, u},
 	};
 	const char *reason = NULL;
 	int r = parts_new(&users, o, &reason, ret);

@@ -64,7 +64,7 @@ static void on_ready(void *ctx)
 	loop_at_end(w->loop, &w->pull);
 }
 
-static void on_heard(void *ctx)
+static void on_received(void *ctx)
 {
 	struct world *w = ctx;
 
@@ -112,7 +112,7 @@ int ws_world_teardown(void **state)
 
 int try_dial(struct world *w)
 {
-	struct websocket_events events = {.ready = on_ready, .heard = on_heard, .ctx = w};
+	struct websocket_events events = {.ready = on_ready, .received = on_received, .ctx = w};
 
 	return websocket_new(w->loop, w->curl, w->client, &w->url, &w->options, &events, w->why, &w->ws);
 }
