@@ -201,7 +201,7 @@ static struct loop *the_loop(void)
 
 static void play(struct slice bytes, size_t chunk, unsigned how, struct outcome *ret)
 {
-	const struct websocket_events events = {.ready = ignore, .heard = ignore};
+	const struct websocket_events events = {.ready = ignore, .received = ignore};
 	struct ws_dialled dialled = {.stream = &stream};
 	struct websocket_options o;
 	struct websocket *ws;

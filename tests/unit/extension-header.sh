@@ -10,7 +10,7 @@ cp "$src/daemon/plugin/cometd-bridge-extension.h" "$dir"
 flags="-Wall -Wextra -Werror -pedantic -fsyntax-only -I$dir"
 smallest=$dir/smallest.c
 # the smallest extension, as the header shows it, is one
-sed -n '/THE SMALLEST ONE/,/^ \*     cc /s/^ \*     //p' "$src/daemon/plugin/cometd-bridge-extension.h" |
+sed -n '/THE SMALLEST EXTENSION/,/^ \*     cc /s/^ \*     //p' "$src/daemon/plugin/cometd-bridge-extension.h" |
 	sed '/^cc /d' >"$smallest"
 grep -q 'cometd_bridge_extension(void)' "$smallest"
 

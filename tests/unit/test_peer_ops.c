@@ -244,7 +244,7 @@ static void test_unreadable_requests(void **state)
 			REFUSED(2, "unknown-op", "op \\'nonsense\\' is unknown"));
 	assert_answered(&w, "{'op':'subscribe','id':3,'channel':7}",
 			REFUSED(3, "bad-request",
-				"subscribe: field \\'channel\\' must be a text"));
+				"subscribe: field \\'channel\\' must be a string"));
 	/* without an id there can be no reply, so the connection is closed */
 	assert_answered(&w, "{'op':'nonsense'}",
 			CLOSING("unknown-op", "op \\'nonsense\\' is unknown"));

@@ -161,7 +161,7 @@ static void test_bad_answers(void **state)
 
 	dialled(w);
 	wire_say(w->c, "SSH-2.0-OpenSSH_9.2\r\n");
-	until_closed(w, "no HTTP");
+	until_closed(w, "not HTTP");
 	assert_true(w->end.unsupported);
 
 	dialled(w);
