@@ -580,7 +580,9 @@ void upstream_stop(struct upstream *u, void (*stopped)(void *ctx), void *ctx)
 	u->stopped = stopped;
 	u->stopped_ctx = ctx;
 	session_stop(u->parts->session, loop_now(u->loop));
-	come_round(u);
+	/* before the hooks of the caller, which ends what has no outcome then; so not as one with much to do */
+	loop_hook_cancel(&u->hook);
+	loop_at_end(u->loop, &u->hook);
 }
 
 void upstream_remove(struct upstream *u, void (*stopped)(void *ctx), void *ctx)

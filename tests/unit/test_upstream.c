@@ -192,6 +192,34 @@ static void short_turns(struct world *w, enum session_transport transport)
 	assert_int_equal(count(&w->heard, "\"data\":\"m-"), 20000);
 }
 
+/* When it stops, its reports come before what its owner does at the end of the turn, however much it has to
+   report: the owner ends the requests that have no outcome then. */
+static void test_stop_comes_first(void **state)
+{
+	struct world *w = *state;
+	struct end_of_turn e = {.world = w};
+	uint64_t before;
+
+	use(w, SESSION_WEBSOCKET, 1);
+	start(w);
+	subscribe(w, "/a");
+	until_connected(w);
+	clock_fake(1700000000000, clock_boot_ms());
+	loop_hook_init(&e.hook, note_received, &e);
+	fake_command(w->fake, "burst /a 20000 m");
+	do {
+		before = received(w);
+		loop_note_small_request(w->loop);
+		assert_int_equal(loop_turn(w->loop, true), 0);
+	} while (received(w) - before < 70);
+	before = received(w);
+	upstream_stop(w->u, on_stopped, w);
+	loop_at_end(w->loop, &e.hook);
+	assert_int_equal(loop_turn(w->loop, true), 0);
+	assert_true(e.received > before);
+	wire_until(w->loop, &w->stopped);
+}
+
 static void test_short_turns_longpoll(void **state)
 {
 	short_turns(*state, SESSION_LONG_POLLING);
@@ -498,6 +526,7 @@ int main(void)
 		UPSTREAM_TEST(test_burst),
 		UPSTREAM_TEST(test_share_longpoll),
 		UPSTREAM_TEST(test_share_websocket),
+		UPSTREAM_TEST(test_stop_comes_first),
 		UPSTREAM_TEST(test_short_turns_longpoll),
 		UPSTREAM_TEST(test_short_turns_websocket),
 		UPSTREAM_TEST(test_pace_longpoll),
