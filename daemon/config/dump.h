@@ -8,8 +8,8 @@
 #include "protocol/buf.h"
 
 /*
- * Appends `c` as one configuration file: reading it gives the same configuration. Above each option
- * that is set stands "# FILE:LINE", options that have their default follow as comments. What is
+ * Appends `c` as one configuration file: reading it gives the same configuration. The line above
+ * each option that is set is "# FILE:LINE"; options that have their default follow as comments. What is
  * secret in the files is secret in it. 0, -ENOMEM or -EMSGSIZE.
  */
 int config_dump(const struct config *c, struct buf *out);

@@ -1,7 +1,7 @@
 /*
  * Converts the text of an option to the member of a struct: one setter for each type
- * of value. A rejected value changes nothing. An error says what is wrong and what
- * would be valid, and contains no text that may be a secret.
+ * of value. A rejected value changes nothing. An error names the fault and a valid
+ * value, and contains no text that may be a secret.
  */
 #include "config/kinds.h"
 

@@ -9,7 +9,7 @@
 /* where systemd has the credentials of the service; only it is started with their directory in the environment */
 #define CONFIG_CREDENTIALS "/run/credentials/cometd-bridge.service"
 
-/* where to say what is wrong with a value */
+/* why a value is rejected */
 struct config_why {
 	char text[256];
 };

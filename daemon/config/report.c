@@ -1,7 +1,6 @@
 /*
- * Owns what is wrong with a configuration, as lines "file:line: message". Guarantees
- * that an error is counted even where it cannot be kept. Must never know what is wrong,
- * nor who is told.
+ * The faults of a configuration, as lines "file:line: message". An error is counted even
+ * where there is no memory for its line.
  */
 #include "config/report.h"
 

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-/* a longer word is nobody's typing error */
+/* a longer word is not a typing error */
 #define WORD_MAX 48
 
 struct unit {

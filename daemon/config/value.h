@@ -24,7 +24,7 @@ bool config_mode(const char *text, uint64_t *ret);
 /* How many letters must be changed, added, left out or swapped with a neighbour. When there are more than
    `most`, some number above `most`; that is faster. */
 unsigned config_distance(const char *a, const char *b, unsigned most);
-/* Whether somebody who wrote `text` may have meant `name`. */
+/* Whether `text` may be a typing error of `name`. */
 bool config_near(const char *text, const char *name);
 
 #endif

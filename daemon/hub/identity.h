@@ -1,5 +1,5 @@
 /*
- * Who a member is, as the kernel says and never as it says itself. The layer that has the connection fills it in.
+ * The identity of a member, from the kernel, not from what the member claims. The layer that has the connection fills it in.
  */
 #ifndef HUB_IDENTITY_H
 #define HUB_IDENTITY_H
