@@ -58,7 +58,9 @@ static void ask_groups(int fd, struct identity *i)
 		return;
 	}
 	more = realloc(groups, len);
-	i->groups = more ? more : groups;
+	if (more)
+		groups = more;
+	i->groups = groups;
 	i->n_groups = len / sizeof(gid_t);
 }
 
