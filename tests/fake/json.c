@@ -3,7 +3,6 @@
  * recursion is bounded.
  */
 #include <ctype.h>
-#include <errno.h>
 #include <stdlib.h>
 #include "tests/fake/json.h"
 
@@ -260,8 +259,10 @@ bool json_number(struct slice value, long *ret)
 		free(text);
 		return false;
 	}
-	errno = 0;
-	n = (long)strtod(text, &end);
+	/* a double does not hold an id of 64 bits */
+	n = strtol(text, &end, 10);
+	if (*end == '.' || *end == 'e' || *end == 'E')
+		n = (long)strtod(text, &end);
 	if (end != text)
 		*ret = n;
 	bool ok = end != text;
