@@ -212,6 +212,7 @@ static void confirm(struct hub *h, const struct hub_server *server, struct inter
 	const struct hub_outcome ok = outcome_of(event, HUB_OK, 0, SLICE_NULL);
 
 	outcome_forget(&interest->postponed);
+	interest_confirmed(server, interest);
 	notify_holders(h, server, interest, SESSION_CHANNEL_ACTIVE, &ok);
 	LIST_EACH(s, &interest->holders, struct subscription, of_interest) {
 		s->pending = s->postponed = false;
@@ -238,12 +239,13 @@ static void end_rejected(struct hub *h, const struct hub_server *server, struct 
 /* The server refuses temporarily, or does not answer. The subscribe is sent again after a pause; no
    request waits for that. The reason is sent to each holder once, until the channel is confirmed, and
    kept for members that join before the next try. */
-static void postpone(struct hub *h, const struct hub_server *server, struct interest *interest,
+static void postpone(struct hub *h, struct hub_server *server, struct interest *interest,
 		     const struct session_event *event)
 {
 	const struct hub_outcome pending = {.result = HUB_PENDING};
 	const struct hub_outcome refused = refusal(event, HUB_PENDING);
 
+	interest_interrupted(server, interest);
 	outcome_forget(&interest->postponed);
 	if (!outcome_keep(&refused, POSTPONED_MAX, &interest->postponed))
 		outcome_forget(&interest->postponed);
@@ -293,6 +295,7 @@ static void state_changed(struct hub *h, struct hub_server *server, uint64_t now
 	struct session_info info;
 
 	session_info(server->session, &info);
+	interest_state_changed(server, &info);
 	bool kept = grace_defers(p, &info, now, h->last_member);
 	send_state(h, server, kept ? p->last_member + 1 : 0, UINT64_MAX, now, unix_ms);
 	if (session_is_up(server->session))

@@ -119,6 +119,7 @@ int hub_add_server(struct hub *h, struct slice name, bool is_default, struct ses
 	s->session = session;
 	s->is_default = is_default;
 	s->grace = (struct grace){0};
+	s->generation = 0;
 	list_append(&h->server_list, &s->link);
 	*ret = s;
 	return 0;

@@ -38,7 +38,10 @@ struct hub_server {
 	uint64_t seq;                   /* of the newest message */
 	uint64_t left_out;              /* messages that were unreadable or too large */
 	struct trie *trie;              /* subscription::entry */
-	struct strmap interests;           /* interest::by_pattern */
+	struct strmap interests;        /* interest::by_pattern */
+	uint64_t generation;            /* of the session, when it last reported its state */
+	/* the first position after the last interruption of any interest; 0: there was none */
+	uint64_t uninterrupted_from;
 	struct trie *filtered;          /* subscription::by_channel */
 	struct list requests;           /* request::of_server */
 	struct list crowd;              /* member::crowded */

@@ -1,7 +1,6 @@
 /*
- * Subscriptions of members, and the interests derived from them. Each record is in all
- * its lists and maps or in none. The session wants a pattern exactly as long as its
- * interest has a holder.
+ * Subscriptions of members. Each record is in all its lists and maps or in none. An
+ * interest exists exactly as long as it has a holder.
  */
 #include "hub/subscription.h"
 
@@ -12,49 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* ---- interests ---- */
-
-struct interest *interest_find(const struct hub_server *server, struct slice pattern)
-{
-	struct strmap_node *found = strmap_get(&server->interests, pattern);
-
-	return found ? STRMAP_OF(found, struct interest, by_pattern) : NULL;
-}
-
-static void interest_free(struct hub_server *server, struct interest *w)
-{
-	session_unwant(server->session, w->by_pattern.key);
-	strmap_remove(&server->interests, &w->by_pattern);
-	outcome_forget(&w->postponed);
-	free(w);
-}
-
-static int interest_new(struct hub_server *server, struct slice pattern, uint64_t member,
-			struct interest **ret)
-{
-	struct interest *w = malloc(sizeof(*w) + pattern.n);
-	int r;
-
-	if (!w)
-		return -ENOMEM;
-	list_init(&w->holders);
-	w->n_holders = 0;
-	w->postponed = (struct hub_outcome){0};
-	memcpy(w->pattern, pattern.p, pattern.n);
-	r = strmap_put(&server->interests, slice_make(w->pattern, pattern.n), &w->by_pattern);
-	if (r) {
-		free(w);
-		return r;
-	}
-	r = session_want(server->session, pattern, member);
-	if (r) {
-		strmap_remove(&server->interests, &w->by_pattern);
-		free(w);
-		return r;
-	}
-	*ret = w;
-	return 0;
-}
+/* ---- what it wants from the server ---- */
 
 int subscription_want(struct subscription *s)
 {

@@ -1,15 +1,14 @@
 /*
  * A subscription: one member receives one pattern of one server. It is in the member's
- * list and the server's trie. An interest is shared by all subscriptions that want a
- * pattern from the server: the first one makes the session want it, the last one ends
- * that. A subscription without an interest (upstream: false) only listens.
+ * list and the server's trie. It holds the interest in its pattern; without one
+ * (upstream: false) it only listens.
  */
 #ifndef HUB_SUBSCRIPTION_H
 #define HUB_SUBSCRIPTION_H
 
 #include "base/list.h"
 #include "base/strmap.h"
-#include "hub/encoder.h"
+#include "hub/interest.h"
 #include "hub/outbox.h"
 #include "hub/trie.h"
 
@@ -18,22 +17,13 @@
 struct member;
 struct hub_server;
 
-/* A pattern that the session wants, with the subscriptions that need it. */
-struct interest {
-	struct strmap_node by_pattern;  /* hub_server::interests */
-	struct list holders;            /* subscription::of_interest */
-	size_t n_holders;
-	struct hub_outcome postponed;   /* the last temporary refusal (outcome_keep), or HUB_OK */
-	char pattern[];                 /* the key of by_pattern */
-};
-
 struct subscription {
 	struct trie_entry entry;        /* hub_server::trie */
 	struct list of_member;          /* member::subscriptions */
 	struct strmap_node by_pattern;  /* member::by_pattern */
-	struct list of_interest;            /* interest::holders */
+	struct list of_interest;        /* interest::holders */
 	struct trie_entry by_channel;   /* hub_server::filtered, by the channel without filter, if it has one */
-	struct interest *interest;              /* NULL: only listens */
+	struct interest *interest;      /* NULL: only listens */
 	struct member *member;
 	struct hub_server *server;
 	enum outbox_overflow overflow;  /* of the messages it brings */
@@ -57,7 +47,5 @@ struct subscription *subscription_find(const struct member *member, const struct
 int subscription_want(struct subscription *s);
 /* Only listens from now on. */
 void subscription_unwant(struct subscription *s);
-/* The interest in exactly this pattern, or NULL. */
-struct interest *interest_find(const struct hub_server *server, struct slice pattern);
 
 #endif
