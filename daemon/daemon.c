@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/errors.h"
+#include "base/fault.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/loop.h"
@@ -40,7 +41,7 @@
 struct daemon {
 	struct config *config;
 	const char *path;               /* of the configuration file */
-	char fault[512];                /* why the last reload failed; "": it did not */
+	struct fault fault;             /* why the last reload failed */
 	struct loop *loop;
 	struct curl_loop *curl;
 	struct hub *hub;
@@ -107,8 +108,8 @@ static void send_status(void *ctx)
 	struct daemon *d = ctx;
 	char line[512];
 
-	if (d->fault[0])
-		snprintf(line, sizeof(line), "the last reload failed: %.400s", d->fault);
+	if (fault_is_set(&d->fault))
+		snprintf(line, sizeof(line), "the last reload failed: %.400s", d->fault.text);
 	else
 		servers_states(d->servers, line, sizeof(line));
 	systemd_status(line);
@@ -201,15 +202,15 @@ static void on_stop_signal(void *ctx, int signo)
 
 /* ---- start ---- */
 
-static int adopt_sockets(struct daemon *d, char *why, size_t why_size)
+static int adopt_sockets(struct daemon *d, struct fault *why)
 {
 	int fds[SYSTEMD_SOCKETS_MAX];
-	int n = systemd_sockets(fds, SYSTEMD_SOCKETS_MAX, why, why_size);
+	int n = systemd_sockets(fds, SYSTEMD_SOCKETS_MAX, why);
 
 	if (n < 0)
 		return n;
-	if (*why)
-		log_msg(LOG_L_WARNING, LOG_FIELDS({"sockets", slice_of(why)}),
+	if (fault_is_set(why))
+		log_msg(LOG_L_WARNING, LOG_FIELDS({"sockets", slice_of(why->text)}),
 			"ignoring some of the sockets passed by systemd");
 	for (int i = 0; i < n; i++) {
 		int r = listener_adopt(d->work, fds[i], on_accepted, d,
@@ -217,7 +218,7 @@ static int adopt_sockets(struct daemon *d, char *why, size_t why_size)
 		if (r) {
 			while (i < n)
 				close(fds[i++]);
-			snprintf(why, why_size, "the socket passed by systemd: %s", strerror(-r));
+			fault_set(why, "the socket passed by systemd: %s", strerror(-r));
 			return r;
 		}
 		d->n_listeners++;
@@ -225,13 +226,13 @@ static int adopt_sockets(struct daemon *d, char *why, size_t why_size)
 	return 0;
 }
 
-static int listen_somewhere(struct daemon *d, char *why, size_t why_size)
+static int listen_somewhere(struct daemon *d, struct fault *why)
 {
-	int r = adopt_sockets(d, why, why_size);
+	int r = adopt_sockets(d, why);
 
 	if (r || d->n_listeners)
 		return r;
-	r = listener_open(d->work, &d->config->listener, on_accepted, d, why, why_size,
+	r = listener_open(d->work, &d->config->listener, on_accepted, d, why,
 			  &d->listeners[0]);
 	if (r == 0)
 		d->n_listeners = 1;
@@ -243,7 +244,7 @@ static int listen_somewhere(struct daemon *d, char *why, size_t why_size)
 /* What a reload changes, for the log and the reply to the reload request. */
 struct changes {
 	struct json_write out;
-	char failed[512];       /* what is not in effect, and why; "": nothing */
+	struct fault failed;    /* what is not in effect, and why */
 };
 
 static const char *const effects[] = {
@@ -277,7 +278,7 @@ static void on_difference(void *ctx, const struct config_difference *d)
 	if (d->option)
 		log_option(d);
 	if (d->change == CONFIG_FAILED) {
-		snprintf(changes->failed, sizeof(changes->failed), "%s", d->reason);
+		fault_set(&changes->failed, "%s", d->reason);
 		return;
 	}
 	json_object_begin(&changes->out);
@@ -337,16 +338,16 @@ static void read_again(struct daemon *d, struct changes *changes)
 		config_free(now);
 		log_msg(LOG_L_ERROR, LOG_FIELDS({"config", slice_of(d->path)}),
 			"the reload failed; the daemon keeps the previous configuration");
-		snprintf(changes->failed, sizeof(changes->failed), "%s", why);
+		fault_set(&changes->failed, "%s", why);
 	}
 	config_report_fini(&report);
 }
 
 /* peer_ops_admin::reload */
-static int reload(void *ctx, struct buf *result, char *why, size_t why_size)
+static int reload(void *ctx, struct buf *result, struct fault *why)
 {
 	struct daemon *d = ctx;
-	struct changes changes = {.failed = ""};
+	struct changes changes = {0};
 
 	json_write_init(&changes.out, result);
 	json_object_begin(&changes.out);
@@ -355,17 +356,16 @@ static int reload(void *ctx, struct buf *result, char *why, size_t why_size)
 	read_again(d, &changes);
 	json_array_end(&changes.out);
 	json_object_end(&changes.out);
-	snprintf(d->fault, sizeof(d->fault), "%s", changes.failed);
-	d->fault[utf8_whole(slice_of(d->fault))] = 0;
-	if (!utf8_valid(slice_of(d->fault)))
-		snprintf(d->fault, sizeof(d->fault), "an error in a file whose name is not UTF-8; see the log");
+	d->fault = changes.failed;
+	if (!utf8_valid(slice_of(d->fault.text)))
+		fault_set(&d->fault, "an error in a file whose name is not UTF-8; see the log");
 	d->introspect.reloaded = clock_unix_ms();
-	d->introspect.reload_fault = d->fault[0] ? d->fault : NULL;
+	d->introspect.reload_fault = fault_is_set(&d->fault) ? d->fault.text : NULL;
 	loop_at_end(d->loop, &d->status);
-	snprintf(why, why_size, "%s", d->fault);
+	*why = d->fault;
 	/* more changes than fit into a reply are in the log */
 	int r = json_write_done(&changes.out) ? buf_put_str(result, "{}") : 0;
-	return d->fault[0] ? 1 : r;
+	return fault_is_set(&d->fault) ? 1 : r;
 }
 
 /* peer_ops_admin::config */
@@ -380,12 +380,12 @@ static void on_hangup_signal(void *ctx, int signo)
 {
 	struct daemon *d = ctx;
 	CLEANUP(buf_fini) struct buf result;
-	char why[sizeof(d->fault)];
+	struct fault why;
 
 	(void)signo;
 	buf_init(&result, RELOAD_RESULT_MAX);
 	if (!d->stopping)
-		reload(d, &result, why, sizeof(why));
+		reload(d, &result, &why);
 }
 
 static int make_timers(struct daemon *d)
@@ -409,7 +409,7 @@ static int make_timers(struct daemon *d)
 	return r;
 }
 
-static int build(struct daemon *d, char *why, size_t why_size)
+static int build(struct daemon *d, struct fault *why)
 {
 	int r = loop_new(&d->loop);
 
@@ -433,19 +433,19 @@ static int build(struct daemon *d, char *why, size_t why_size)
 	use_limits(d);
 	r = peer_ops_init(&d->ops);
 	if (r == 0)
-		r = servers_new(&parts, d->config, why, why_size, &d->servers);
+		r = servers_new(&parts, d->config, why, &d->servers);
 	if (r)
 		return r;
-	return listen_somewhere(d, why, why_size);
+	return listen_somewhere(d, why);
 }
 
 DEFINE_FREEP(daemon, daemon_free)
 
-int daemon_new(struct config *config, const char *path, struct daemon **ret, char *why, size_t why_size)
+int daemon_new(struct config *config, const char *path, struct daemon **ret, struct fault *why)
 {
 	CLEANUP(daemon_freep) struct daemon *d = calloc(1, sizeof(*d));
 
-	snprintf(why, why_size, "%s", "");
+	fault_clear(why);
 	if (!d) {
 		config_free(config);
 		return -ENOMEM;
@@ -455,10 +455,10 @@ int daemon_new(struct config *config, const char *path, struct daemon **ret, cha
 	list_init(&d->peers);
 	loop_hook_init(&d->status, send_status, d);
 	loop_hook_init(&d->closing, close_peers, d);
-	int r = build(d, why, why_size);
+	int r = build(d, why);
 	if (r) {
-		if (!*why)
-			snprintf(why, why_size, "%s", strerror(-r));
+		if (!fault_is_set(why))
+			fault_set_errno(why, r);
 		return r;
 	}
 	*ret = TAKE(d);

@@ -5,6 +5,7 @@
 #ifndef DAEMON_DAEMON_H
 #define DAEMON_DAEMON_H
 
+#include "base/fault.h"
 #include "config/config.h"
 
 struct daemon;
@@ -13,7 +14,7 @@ struct daemon;
  * Makes everything and listens. Takes ownership of `config`, also on failure. `path` is its file, which is read again
  * on SIGHUP; the string must remain valid. 0, or a negative errno with one line for people in `why`.
  */
-int daemon_new(struct config *config, const char *path, struct daemon **ret, char *why, size_t why_size);
+int daemon_new(struct config *config, const char *path, struct daemon **ret, struct fault *why);
 /* Serves until SIGTERM or SIGINT, then stops in order, within 3 seconds. 0 or a negative errno. */
 int daemon_run(struct daemon *d);
 /* Accepts NULL. */

@@ -2,6 +2,7 @@
  * The command line and exit codes of cometd-bridged, and process-wide settings:
  * signals, limits, umask. Everything else starts in daemon.c.
  */
+#include "base/fault.h"
 #include "base/log.h"
 #include "config/config.h"
 #include "config/dump.h"
@@ -270,14 +271,14 @@ static int reload(pid_t pid)
 
 static int serve(struct config *config, const char *path)
 {
-	char why[1024];
+	struct fault why;
 	struct daemon *d;
 
 	systemd_log_init();
 	log_set_level(config->log_level);
-	int r = daemon_new(config, path, &d, why, sizeof(why));
+	int r = daemon_new(config, path, &d, &why);
 	if (r) {
-		log_msg(LOG_L_ERROR, LOG_FIELDS({"reason", slice_of(why)}), "cannot start");
+		log_msg(LOG_L_ERROR, LOG_FIELDS({"reason", slice_of(why.text)}), "cannot start");
 		return EXIT_FAILED;
 	}
 	r = daemon_run(d);

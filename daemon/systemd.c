@@ -93,11 +93,9 @@ uint64_t systemd_watchdog_interval(void)
 
 /* ---- socket activation ---- */
 
-static void append(char *why, size_t why_size, const char *name, const char *what)
+static void append(struct fault *why, const char *name, const char *what)
 {
-	size_t n = strlen(why);
-
-	snprintf(why + n, why_size - n, "%s\"%s\" %s", n ? "; " : "", name, what);
+	fault_set(why, "%s%s\"%s\" %s", why->text, fault_is_set(why) ? "; " : "", name, what);
 }
 
 static void free_names(char **names)
@@ -109,20 +107,19 @@ static void free_names(char **names)
 	free(names);
 }
 
-int systemd_sockets(int *fds, size_t max, char *why, size_t why_size)
+int systemd_sockets(int *fds, size_t max, struct fault *why)
 {
 	char **names = NULL;
 	int n = sd_listen_fds_with_names(1, &names), used = 0;
 
-	if (why_size)
-		*why = 0;
+	fault_clear(why);
 	for (int i = 0; i < n; i++) {
 		int fd = SD_LISTEN_FDS_START + i;
 
 		if (sd_is_socket_unix(fd, SOCK_STREAM, 1, NULL, 0) <= 0)
-			append(why, why_size, names[i], "is not a listening Unix stream socket");
+			append(why, names[i], "is not a listening Unix stream socket");
 		else if ((size_t)used == max)
-			append(why, why_size, names[i], "exceeds the maximum number of sockets");
+			append(why, names[i], "exceeds the maximum number of sockets");
 		else {
 			fds[used++] = fd;
 			continue;

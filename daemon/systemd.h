@@ -6,6 +6,8 @@
 #ifndef DAEMON_SYSTEMD_H
 #define DAEMON_SYSTEMD_H
 
+#include "base/fault.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,7 +28,7 @@ uint64_t systemd_watchdog_interval(void);
  * Other descriptors passed by systemd are closed and listed in `why`, which is empty if there are none. Returns
  * the number of sockets, or a negative errno. Call it only once.
  */
-int systemd_sockets(int *fds, size_t max, char *why, size_t why_size);
+int systemd_sockets(int *fds, size_t max, struct fault *why);
 
 /*
  * If stderr is connected to the journal (see $JOURNAL_STREAM), sends the lines of base/log to the journal

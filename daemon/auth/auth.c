@@ -9,6 +9,7 @@
 #include "auth/secret_file.h"
 #include "base/backoff.h"
 #include "base/errors.h"
+#include "base/fault.h"
 #include "base/file.h"
 #include "base/log.h"
 
@@ -47,8 +48,8 @@ struct auth {
 	char line[LINE_MAX_BYTES];      /* the header; empty: no credential was fetched yet */
 	char made[LINE_MAX_BYTES];      /* the header being made */
 	struct auth_secret secret;      /* the secret being read */
-	char why[AUTH_WHY_MAX];
-	char logged[AUTH_WHY_MAX];      /* the failure logged last, since the last success */
+	struct fault why;
+	struct fault logged;            /* the failure logged last, since the last success */
 };
 
 /* --- the result of a fetch --- */
@@ -78,9 +79,9 @@ static void notify_waiters(struct auth *a, const char *why)
 /* A failure that repeats is logged only once. */
 static enum log_level level_of(struct auth *a, const char *why)
 {
-	if (strncmp(a->logged, why, sizeof(a->logged) - 1) == 0)
+	if (strncmp(a->logged.text, why, sizeof(a->logged.text) - 1) == 0)
 		return LOG_L_DEBUG;
-	snprintf(a->logged, sizeof(a->logged), "%s", why);
+	fault_set(&a->logged, "%s", why);
 	return LOG_L_WARNING;
 }
 
@@ -130,7 +131,7 @@ static uint64_t refresh_at(const struct auth *a)
 static void succeeded(struct auth *a)
 {
 	a->fetching = a->pausing = false;
-	a->logged[0] = '\0';
+	fault_clear(&a->logged);
 	backoff_reset(&a->backoff);
 	loop_timer_at(a->timer, refresh_at(a));
 	log_msg(LOG_L_DEBUG, LOG_FIELDS({"server", slice_of(a->name)}), "a credential was fetched");
@@ -191,8 +192,8 @@ static const char *read_file(struct auth *a)
 	auth_secret_wipe(&a->secret);
 	if (!r && !fault)
 		return NULL;
-	snprintf(a->why, sizeof(a->why), "%s: %s", a->path, r ? strerror(-r) : fault);
-	return a->why;
+	fault_set(&a->why, "%s: %s", a->path, r ? strerror(-r) : fault);
+	return a->why.text;
 }
 
 static bool has_changed(const struct auth *a)
@@ -244,8 +245,8 @@ static void on_hook(void *ctx)
 	}
 	a->starting = false;
 	if (a->source) {
-		if (auth_source_fetch(a->source, a->why))
-			failed(a, a->why, 0);
+		if (auth_source_fetch(a->source, &a->why))
+			failed(a, a->why.text, 0);
 		return;
 	}
 	fault = read_file(a);

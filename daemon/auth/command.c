@@ -6,6 +6,7 @@
 
 #include "auth/helper.h"
 #include "base/errors.h"
+#include "base/fault.h"
 #include "base/list.h"
 
 #include <errno.h>
@@ -29,26 +30,26 @@ static void on_done(void *ctx, const struct helper_result *r)
 {
 	struct command *c = ctx;
 	struct auth_fetched f = {.secret = NULL};
-	char why[AUTH_WHY_MAX];
+	struct fault why;
 	const char *fault = NULL;
 
 	/* does not contain stderr: "set -x" and "curl -v" print secrets there */
-	snprintf(why, sizeof(why), "%s: %s%s", c->argv[0], r->reason,
-		 r->errors.n ? "; run it by hand to see its standard error" : "");
+	fault_set(&why, "%s: %s%s", c->argv[0], r->reason,
+		  r->errors.n ? "; run it by hand to see its standard error" : "");
 	if (r->outcome == HELPER_DONE)
 		fault = auth_answer_parse(r->output, &c->secret);
 	if (fault)
-		snprintf(why, sizeof(why), "the output of %s: %s", c->argv[0], fault);
+		fault_set(&why, "the output of %s: %s", c->argv[0], fault);
 	if (r->outcome == HELPER_DONE && !fault)
 		f.secret = &c->secret;
 	else
-		f.why = why;
+		f.why = why.text;
 	c->source.fetched(c->source.ctx, &f);
 	auth_secret_wipe(&c->secret);
 	helper_free(TAKE(c->helper));
 }
 
-static int command_fetch(struct auth_source *s, char *why)
+static int command_fetch(struct auth_source *s, struct fault *why)
 {
 	struct command *c = LIST_OF(s, struct command, source);
 	const struct helper_options o = {
@@ -56,7 +57,7 @@ static int command_fetch(struct auth_source *s, char *why)
 
 	int r = helper_new(c->loop, &o, on_done, c, &c->helper);
 	if (r)
-		snprintf(why, AUTH_WHY_MAX, "%s: it cannot be run: %s", c->argv[0], strerror(-r));
+		fault_set(why, "%s: it cannot be run: %s", c->argv[0], strerror(-r));
 	return r;
 }
 

@@ -10,6 +10,7 @@
 #include "auth/secret_file.h"
 #include "base/clock.h"
 #include "base/errors.h"
+#include "base/fault.h"
 #include "base/file.h"
 #include "base/list.h"
 #include "base/log.h"
@@ -30,7 +31,9 @@
 #define ANSWER_MAX (64u << 10)
 #define FORM_MAX (128u << 10)
 #define KEY_MAX (32u << 10)
-#define FAULT_MAX 1024
+#define TEXT_MAX 1024
+/* of it is kept, without any part of a secret */
+#define REASON_MAX 255
 #define HEADER_MAX (AUTH_SECRET_MAX / 3 * 4 + 64)
 
 struct oauth {
@@ -52,7 +55,7 @@ struct oauth {
 	struct auth_secret refresh_new;
 	struct file_sync *sync;         /* of the refresh token written last */
 	char header[HEADER_MAX];        /* of the request in flight; empty: none */
-	char why[AUTH_WHY_MAX];
+	struct fault why;
 };
 
 static int fail(struct oauth *o, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -60,7 +63,7 @@ static int fail(struct oauth *o, const char *format, ...) __attribute__((format(
 /* Writes the reason of a failure to o->why, with secrets masked. Returns -1. */
 static int fail(struct oauth *o, const char *format, ...)
 {
-	char text[FAULT_MAX];
+	char text[TEXT_MAX];
 	va_list ap;
 
 	va_start(ap, format);
@@ -68,8 +71,8 @@ static int fail(struct oauth *o, const char *format, ...)
 	va_end(ap);
 	/* masked before it is cut, because a part of a secret could not be found */
 	mask_text(http_client_mask(o->client), text, strlen(text));
-	struct slice brief = slice_take(slice_of(text), sizeof(o->why) - 1);
-	snprintf(o->why, sizeof(o->why), "%.*s", (int)utf8_whole(brief), brief.p);
+	struct slice brief = slice_take(slice_of(text), REASON_MAX);
+	fault_set(&o->why, "%.*s", (int)utf8_whole(brief), brief.p);
 	return -1;
 }
 
@@ -105,7 +108,7 @@ static int put_client(struct oauth *o, struct buf *form)
 	struct slice secret;
 	int r = 0;
 
-	if (o->secret_path && auth_read_line(o->secret_path, &o->reading, o->why))
+	if (o->secret_path && auth_read_line(o->secret_path, &o->reading, &o->why))
 		return -1;
 	secret = slice_make(o->reading.text, o->secret_path ? o->reading.n : 0);
 	r = mask(o, secret);
@@ -130,7 +133,7 @@ static int choose_refresh(struct oauth *o)
 {
 	uint64_t hash;
 
-	if (auth_read_line(o->refresh_path, &o->reading, o->why))
+	if (auth_read_line(o->refresh_path, &o->reading, &o->why))
 		return o->refresh.n ? 0 : -1;
 	hash = strmap_hash(slice_make(o->reading.text, o->reading.n));
 	if (hash != o->refresh_read)
@@ -166,7 +169,7 @@ static int put_assertion(struct oauth *o, struct buf *form)
 	const char *fault;
 
 	buf_init_secret(&token, FORM_MAX / 4);
-	if (auth_read_file(o->key_path, KEY_MAX, &key, o->why))
+	if (auth_read_file(o->key_path, KEY_MAX, &key, &o->why))
 		return -1;
 	if (getrandom(random, sizeof(random), 0) != sizeof(random))
 		return fail(o, "cannot get random numbers: %s", strerror(errno));
@@ -211,7 +214,7 @@ static bool is_error(struct oauth *o, const struct http_result *r)
 	struct json_field fields[] = {{.name = "error"}, {.name = "error_description"}};
 	CLEANUP(buf_fini) struct buf code, words;
 
-	buf_init_secret(&code, FAULT_MAX);
+	buf_init_secret(&code, TEXT_MAX);
 	buf_init_secret(&words, ANSWER_MAX);
 	if (json_read_object(r->body, fields, 2, false, NULL) ||
 	    fields[0].value.kind != JSON_STRING)
@@ -303,7 +306,7 @@ static void on_done(void *ctx, const struct http_result *r)
 	struct auth_fetched f = {.retry_after = r->retry_after};
 
 	if (judge(o, r))
-		f.why = o->why;
+		f.why = o->why.text;
 	else
 		f.secret = &o->access;
 	finish(o);
@@ -337,7 +340,7 @@ static int start(struct oauth *o, struct slice form)
 	return 0;
 }
 
-static int oauth_fetch(struct auth_source *s, char *why)
+static int oauth_fetch(struct auth_source *s, struct fault *why)
 {
 	struct oauth *o = LIST_OF(s, struct oauth, source);
 	CLEANUP(buf_fini) struct buf form;
@@ -349,7 +352,7 @@ static int oauth_fetch(struct auth_source *s, char *why)
 		r = start(o, buf_slice(&form));
 	if (r) {
 		finish(o);
-		snprintf(why, AUTH_WHY_MAX, "%s", o->why);
+		*why = o->why;
 	}
 	return r;
 }

@@ -6,13 +6,12 @@
 #define AUTH_SOURCE_H
 
 #include "auth/answer.h"
+#include "base/fault.h"
 #include "base/loop.h"
 
 #include <errno.h>
 #include <stdint.h>
 #include <string.h>
-
-#define AUTH_WHY_MAX 256
 
 struct auth_source;
 
@@ -25,8 +24,8 @@ struct auth_fetched {
 
 struct auth_source_type {
 	/* Starts a fetch. The loop calls fetched() once, within the timeout of the source. 0; or a
-	   negative number, with the reason in `why` (AUTH_WHY_MAX bytes) and no callback. */
-	int (*fetch)(struct auth_source *s, char *why);
+	   negative number, with the reason in *why and no callback. */
+	int (*fetch)(struct auth_source *s, struct fault *why);
 	/* Ends a running fetch; no callback follows. */
 	void (*free)(struct auth_source *s);
 };
@@ -37,7 +36,7 @@ struct auth_source {
 	void *ctx;
 };
 
-static inline int auth_source_fetch(struct auth_source *s, char *why)
+static inline int auth_source_fetch(struct auth_source *s, struct fault *why)
 {
 	return s->type->fetch(s, why);
 }

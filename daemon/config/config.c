@@ -297,7 +297,7 @@ static void note_source(struct loader *l, size_t row, bool first, const char *va
 
 static void set_option(struct loader *l, const char *name, const char *value)
 {
-	struct config_why why = {""};
+	struct fault why = {0};
 	bool first;
 	size_t i;
 	const struct config_row *row = config_row_find(l->section->kind, name, &i);
@@ -543,7 +543,7 @@ static int load_drop_ins(struct loader *l, const char *main_path)
 static int set_user_socket(struct config *c)
 {
 	char path[PATH_MAX];
-	struct config_why why;
+	struct fault why;
 	size_t i;
 
 	if (!user_socket_path(geteuid(), path))

@@ -23,19 +23,9 @@
 #include <string.h>
 #include <strings.h>
 
-int config_wrong(struct config_why *why, const char *format, ...)
-{
-	va_list ap;
-
-	va_start(ap, format);
-	vsnprintf(why->text, sizeof(why->text), format, ap);
-	va_end(ap);
-	return CONFIG_E_INVALID;
-}
-
 /* A number in the row's range, or the row's word. */
 static int ranged(const struct config_row *row, const char *text,
-		  bool (*parse)(const char *text, uint64_t *ret), struct config_why *why,
+		  bool (*parse)(const char *text, uint64_t *ret), struct fault *why,
 		  uint64_t *ret)
 {
 	const struct config_option *o = &row->option;
@@ -58,7 +48,7 @@ static int ranged(const struct config_row *row, const char *text,
 	return 0;
 }
 
-static int set_number(const struct config_row *row, void *to, const char *text, struct config_why *why)
+static int set_number(const struct config_row *row, void *to, const char *text, struct fault *why)
 {
 	uint64_t n = 0;
 	int r = ranged(row, text, row->kind->parse, why, &n);
@@ -70,8 +60,7 @@ static int set_number(const struct config_row *row, void *to, const char *text, 
 	return r;
 }
 
-static int set_yes_no(const struct config_row *row, void *to, const char *text,
-		      struct config_why *why)
+static int set_yes_no(const struct config_row *row, void *to, const char *text, struct fault *why)
 {
 	(void)row;
 	return config_yes_no(text, to) ? 0 : config_wrong(why, "\"%s\" must be yes or no", text);
@@ -89,8 +78,7 @@ static int put_text(void *to, const char *text)
 	return 0;
 }
 
-static int set_text(const struct config_row *row, void *to, const char *text,
-		    struct config_why *why)
+static int set_text(const struct config_row *row, void *to, const char *text, struct fault *why)
 {
 	(void)row;
 	(void)why;
@@ -98,7 +86,7 @@ static int set_text(const struct config_row *row, void *to, const char *text,
 }
 
 /* "systemd:NAME": a credential that systemd passes to the service. */
-static int set_credential_path(void *to, const char *name, struct config_why *why)
+static int set_credential_path(void *to, const char *name, struct fault *why)
 {
 	const char *directory = getenv("CREDENTIALS_DIRECTORY");
 	char path[PATH_MAX];
@@ -110,8 +98,7 @@ static int set_credential_path(void *to, const char *name, struct config_why *wh
 	return put_text(to, path);
 }
 
-static int set_path(const struct config_row *row, void *to, const char *text,
-		    struct config_why *why)
+static int set_path(const struct config_row *row, void *to, const char *text, struct fault *why)
 {
 	(void)row;
 	if (strncmp(text, "systemd:", 8) == 0)
@@ -121,16 +108,14 @@ static int set_path(const struct config_row *row, void *to, const char *text,
 	return put_text(to, text);
 }
 
-static int set_socket_path(const struct config_row *row, void *to, const char *text,
-			   struct config_why *why)
+static int set_socket_path(const struct config_row *row, void *to, const char *text, struct fault *why)
 {
 	if (text[0] == '@')
 		return config_wrong(why, "an abstract socket has no permissions; use a path");
 	return set_path(row, to, text, why);
 }
 
-static int set_group(const struct config_row *row, void *to, const char *text,
-		     struct config_why *why)
+static int set_group(const struct config_row *row, void *to, const char *text, struct fault *why)
 {
 	struct group *group;
 	uint64_t gid;
@@ -147,8 +132,7 @@ static int set_group(const struct config_row *row, void *to, const char *text,
 	return 0;
 }
 
-static int set_choice(const struct config_row *row, void *to, const char *text,
-		      struct config_why *why)
+static int set_choice(const struct config_row *row, void *to, const char *text, struct fault *why)
 {
 	const char *known = row->option.type;
 	size_t n = strlen(text);
@@ -166,7 +150,7 @@ static int set_choice(const struct config_row *row, void *to, const char *text,
 	return config_wrong(why, "\"%s\" is not one of: %s", text, row->option.type);
 }
 
-static int transport_of(const char *name, size_t n, struct config_why *why)
+static int transport_of(const char *name, size_t n, struct fault *why)
 {
 	for (int t = 0; t < SESSION_TRANSPORTS; t++) {
 		const char *known = session_transport_name((enum session_transport)t);
@@ -179,8 +163,7 @@ static int transport_of(const char *name, size_t n, struct config_why *why)
 }
 
 /* "websocket, long-polling": an order of preference, so none twice */
-static int set_transports(const struct config_row *row, void *to, const char *text,
-			  struct config_why *why)
+static int set_transports(const struct config_row *row, void *to, const char *text, struct fault *why)
 {
 	struct session_options *o = to;
 	enum session_transport list[SESSION_TRANSPORTS];
@@ -213,8 +196,7 @@ static int set_transports(const struct config_row *row, void *to, const char *te
 	return 0;
 }
 
-static int set_url(const struct config_row *row, void *to, const char *text,
-		   struct config_why *why)
+static int set_url(const struct config_row *row, void *to, const char *text, struct fault *why)
 {
 	struct strings *urls = to;
 	struct url url;
@@ -248,14 +230,14 @@ static const char *after_word(const char *text, const char *const *words, int n_
 }
 
 /* Sets the file "@/path" of an option, which may be set only once in this form. */
-static int set_file(const struct config_row *row, const char **to, const char *text, struct config_why *why)
+static int set_file(const struct config_row *row, const char **to, const char *text, struct fault *why)
 {
 	if (*to)
 		return config_wrong(why, "a file is set twice");
 	return set_path(row, to, text + 1, why);
 }
 
-static int check_endpoint(const struct config_row *row, const char *text, struct config_why *why)
+static int check_endpoint(const struct config_row *row, const char *text, struct fault *why)
 {
 	struct url base, url;
 	/* the base does not matter: an invalid path is invalid with each of them */
@@ -278,8 +260,7 @@ const char *const config_endpoint_names[ENDPOINTS] = {
 	[ENDPOINT_PUBLISH] = "publish", [ENDPOINT_DISCONNECT] = "disconnect", [ENDPOINT_WEBSOCKET] = "websocket",
 };
 
-static int set_endpoint(const struct config_row *row, void *to, const char *text,
-			struct config_why *why)
+static int set_endpoint(const struct config_row *row, void *to, const char *text, struct fault *why)
 {
 	struct endpoint_options *o = to;
 	int kind;
@@ -294,8 +275,7 @@ static int set_endpoint(const struct config_row *row, void *to, const char *text
 	return r ? r : put_text(&o->urls[kind], url);
 }
 
-static int set_header(const struct config_row *row, void *to, const char *text,
-		      struct config_why *why)
+static int set_header(const struct config_row *row, void *to, const char *text, struct fault *why)
 {
 	struct http_options *o = to;
 
@@ -307,7 +287,7 @@ static int set_header(const struct config_row *row, void *to, const char *text,
 	return strings_append(&o->headers, text);
 }
 
-static int set_url_return(const struct config_row *row, void *to, const char *text, struct config_why *why)
+static int set_url_return(const struct config_row *row, void *to, const char *text, struct fault *why)
 {
 	static const char *const words[] = {"wait", "break", "never"};
 	struct session_options *o = to;
@@ -327,7 +307,7 @@ static int set_url_return(const struct config_row *row, void *to, const char *te
 }
 
 /* "1s 60s" */
-static int set_backoff(const struct config_row *row, void *to, const char *text, struct config_why *why)
+static int set_backoff(const struct config_row *row, void *to, const char *text, struct fault *why)
 {
 	struct session_options *o = to;
 	size_t n = strcspn(text, " \t");
@@ -356,8 +336,7 @@ static const char *const form_fields[] = {
 	"grant_type", "client_id", "client_secret", "refresh_token", "assertion",
 };
 
-static int set_parameter(const struct config_row *row, void *to, const char *text,
-			 struct config_why *why)
+static int set_parameter(const struct config_row *row, void *to, const char *text, struct fault *why)
 {
 	size_t n = strcspn(text, "=");
 
@@ -371,8 +350,7 @@ static int set_parameter(const struct config_row *row, void *to, const char *tex
 	return strings_append(to, text);
 }
 
-static int set_extension(const struct config_row *row, void *to, const char *text,
-			 struct config_why *why)
+static int set_extension(const struct config_row *row, void *to, const char *text, struct fault *why)
 {
 	struct extension_option option;
 	const char *fault = extension_option_parse(text, &option);
@@ -383,8 +361,7 @@ static int set_extension(const struct config_row *row, void *to, const char *tex
 	return strings_append(to, text);
 }
 
-static int set_extension_name(const struct config_row *row, void *to, const char *text,
-			      struct config_why *why)
+static int set_extension_name(const struct config_row *row, void *to, const char *text, struct fault *why)
 {
 	if (!extension_name_valid(slice_of(text)))
 		return config_wrong(why, "\"%s\" is not a name of an extension; for example: %s", text,
@@ -392,8 +369,7 @@ static int set_extension_name(const struct config_row *row, void *to, const char
 	return put_text(to, text);
 }
 
-static int set_cookie(const struct config_row *row, void *to, const char *text,
-		      struct config_why *why)
+static int set_cookie(const struct config_row *row, void *to, const char *text, struct fault *why)
 {
 	struct cookie_jar_options *o = to;
 
@@ -412,7 +388,7 @@ static const char *const ext_kinds[SESSION_EXTS] = {
 };
 
 /* "handshake …": what follows, or NULL with *why. */
-static const char *after_kind(const struct config_row *row, const char *text, struct config_why *why, int *ret_kind)
+static const char *after_kind(const struct config_row *row, const char *text, struct fault *why, int *ret_kind)
 {
 	const char *rest = after_word(text, ext_kinds, SESSION_EXTS, ret_kind);
 
@@ -424,14 +400,13 @@ static const char *after_kind(const struct config_row *row, const char *text, st
 }
 
 /* The error does not contain the text, which may be a secret. */
-static int no_object(struct config_why *why)
+static int no_object(struct fault *why)
 {
 	return config_wrong(why, "it is not a JSON object, has a key twice, or has more than %d members",
 			    EXT_FIXED_MEMBERS_MAX);
 }
 
-static int set_ext(const struct config_row *row, void *to, const char *text,
-		   struct config_why *why)
+static int set_ext(const struct config_row *row, void *to, const char *text, struct fault *why)
 {
 	struct upstream_options *o = to;
 	struct ext_fixed parsed;
@@ -452,8 +427,7 @@ static int set_ext(const struct config_row *row, void *to, const char *text,
 	return r ? r : put_text(&o->ext[kind], object);
 }
 
-static int set_fields(const struct config_row *row, void *to, const char *text,
-		      struct config_why *why)
+static int set_fields(const struct config_row *row, void *to, const char *text, struct fault *why)
 {
 	struct upstream_options *o = to;
 	struct ext_fixed parsed;
@@ -495,8 +469,7 @@ static bool is_header_name(const char *name)
 }
 
 /* "header NAME", "ext NAME/NAME": where the credential goes */
-static int set_credential(const struct config_row *row, void *to, const char *text,
-			  struct config_why *why)
+static int set_credential(const struct config_row *row, void *to, const char *text, struct fault *why)
 {
 	struct auth_options *c = to;
 	const char *header = after(text, "header"), *path = after(text, "ext");
@@ -517,8 +490,7 @@ static int set_credential(const struct config_row *row, void *to, const char *te
 	return put_text(&c->header, header ? header : path);
 }
 
-static int set_command(const struct config_row *row, void *to, const char *text,
-		       struct config_why *why)
+static int set_command(const struct config_row *row, void *to, const char *text, struct fault *why)
 {
 	(void)row;
 	/* without the text, because the arguments may be secret */
@@ -530,8 +502,7 @@ static int set_command(const struct config_row *row, void *to, const char *text,
 	return put_text(to, text);
 }
 
-static int set_token_url(const struct config_row *row, void *to, const char *text,
-			 struct config_why *why)
+static int set_token_url(const struct config_row *row, void *to, const char *text, struct fault *why)
 {
 	struct url url;
 	bool safe;
@@ -553,26 +524,26 @@ static int set_token_url(const struct config_row *row, void *to, const char *tex
 	return put_text(to, text);
 }
 
-static int set_subprotocol(const struct config_row *row, void *to, const char *text,
-			   struct config_why *why)
+/* `what` it is not, unless it is valid. */
+static int set_valid(const struct config_row *row, void *to, const char *text, struct fault *why, bool valid,
+		     const char *what)
 {
-	if (!ws_subprotocol_valid(text))
-		return config_wrong(why, "it is not a name of a subprotocol; for example: %s",
-				    row->option.example);
+	if (!valid)
+		return config_wrong(why, "it is not %s; for example: %s", what, row->option.example);
 	return put_text(to, text);
 }
 
-static int set_pin(const struct config_row *row, void *to, const char *text,
-		   struct config_why *why)
+static int set_subprotocol(const struct config_row *row, void *to, const char *text, struct fault *why)
 {
-	if (!http_pin_valid(text))
-		return config_wrong(why, "it is not the hash of a public key; for example: %s",
-			     row->option.example);
-	return put_text(to, text);
+	return set_valid(row, to, text, why, ws_subprotocol_valid(text), "a name of a subprotocol");
 }
 
-static int set_proxy(const struct config_row *row, void *to, const char *text,
-		     struct config_why *why)
+static int set_pin(const struct config_row *row, void *to, const char *text, struct fault *why)
+{
+	return set_valid(row, to, text, why, http_pin_valid(text), "the hash of a public key");
+}
+
+static int set_proxy(const struct config_row *row, void *to, const char *text, struct fault *why)
 {
 	const char *fault = http_proxy_fault(text);
 
@@ -582,11 +553,10 @@ static int set_proxy(const struct config_row *row, void *to, const char *text,
 	return put_text(to, text);
 }
 
-static int set_no_proxy(const struct config_row *row, void *to, const char *text,
-			struct config_why *why)
+static int set_no_proxy(const struct config_row *row, void *to, const char *text, struct fault *why)
 {
 	(void)row;
-	if (!http_no_proxy_valid(text, why->text, sizeof(why->text)))
+	if (!http_no_proxy_valid(text, why))
 		return CONFIG_E_INVALID;
 	return put_text(to, text);
 }

@@ -4,19 +4,14 @@
 #ifndef CONFIG_KINDS_H
 #define CONFIG_KINDS_H
 
+#include "base/fault.h"
 #include "config/config.h"
 
 /* where systemd has the credentials of the service; only it is started with their directory in the environment */
 #define CONFIG_CREDENTIALS "/run/credentials/cometd-bridge.service"
 
-/* why a value is rejected */
-struct config_why {
-	char text[256];
-};
-
-/* Writes it there; returns CONFIG_E_INVALID. */
-int config_wrong(struct config_why *why, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+/* Writes why a value is rejected. */
+#define config_wrong(why, ...) fault_fail(why, CONFIG_E_INVALID, __VA_ARGS__)
 
 struct config_row;
 
@@ -24,7 +19,7 @@ struct config_row;
 struct config_kind {
 	/* Sets the member at `to` from `text`, which is not empty. 0; CONFIG_E_INVALID with *why, and the
 	   member as it was; -ENOMEM. */
-	int (*set)(const struct config_row *row, void *to, const char *text, struct config_why *why);
+	int (*set)(const struct config_row *row, void *to, const char *text, struct fault *why);
 	/* Frees what the member owns and empties it; NULL: it owns nothing. */
 	void (*fini)(void *to);
 	/* of a member whose bytes are its value; 0: it is compared by its texts */

@@ -527,7 +527,7 @@ const struct config_option *config_row_hint(const char *section, const char *nam
 }
 
 int config_set(const struct config_row *row, void *base, const char *text, bool first,
-	       struct config_why *why)
+	       struct fault *why)
 {
 	void *to = (char *)base + row->offset;
 
@@ -547,7 +547,7 @@ void config_fini(const char *section, void *base)
 
 int config_set_defaults(const char *section, void *base)
 {
-	struct config_why why = {""};
+	struct fault why = {0};
 
 	for (size_t i = 0; i < N_ROWS; i++) {
 		const struct config_option *o = &table[i].option;

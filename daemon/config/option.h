@@ -29,6 +29,6 @@ int config_set_defaults(const char *section, void *base);
  * value in `text`. `first`: a repeatable option loses its earlier values. 0; CONFIG_E_INVALID with *why; -ENOMEM.
  */
 int config_set(const struct config_row *row, void *base, const char *text, bool first,
-	       struct config_why *why);
+	       struct fault *why);
 
 #endif

@@ -7,11 +7,11 @@
 #include "local/listener.h"
 
 #include "base/errors.h"
+#include "base/fault.h"
 #include "base/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -45,39 +45,21 @@ struct listener {
 	struct listener_counters counters;
 };
 
-/* where the reason of a failure is written */
-struct why {
-	char *text;
-	size_t size;
-};
-
-/* Writes the reason; returns `result`. */
-static int __attribute__((format(printf, 3, 4))) fail(struct why why, int result,
-						      const char *format, ...)
-{
-	va_list ap;
-
-	va_start(ap, format);
-	vsnprintf(why.text, why.size, format, ap);
-	va_end(ap);
-	return result;
-}
-
 /* --- what lies at the path --- */
 
-static int check_path(const char *path, struct why why)
+static int check_path(const char *path, struct fault *why)
 {
 	size_t n = path ? strlen(path) : 0;
 
 	if (n && path[0] == '@')
-		return fail(why, LISTENER_E_REFUSED,
-			    "%s: abstract sockets have no permissions; name a path", path);
+		return fault_fail(why, LISTENER_E_REFUSED,
+				  "%s: abstract sockets have no permissions; name a path", path);
 	if (!n || path[0] != '/' || path[n - 1] == '/')
-		return fail(why, LISTENER_E_REFUSED, "\"%s\" is not an absolute path of a socket",
-			    path ? path : "");
+		return fault_fail(why, LISTENER_E_REFUSED, "\"%s\" is not an absolute path of a socket",
+				  path ? path : "");
 	if (n >= sizeof(((struct sockaddr_un *)0)->sun_path))
-		return fail(why, LISTENER_E_REFUSED,
-			    "%s: the path of a socket has at most 107 bytes", path);
+		return fault_fail(why, LISTENER_E_REFUSED,
+				  "%s: the path of a socket has at most 107 bytes", path);
 	return 0;
 }
 
@@ -85,7 +67,7 @@ static int check_path(const char *path, struct why why)
  * A user who can write the directory can replace what is at the path between the check and bind(). So only this
  * user or root may be able to write it.
  */
-static int check_directory(const char *path, struct why why)
+static int check_directory(const char *path, struct fault *why)
 {
 	char directory[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	struct stat st;
@@ -96,19 +78,19 @@ static int check_directory(const char *path, struct why why)
 	if (stat(directory, &st)) {
 		int r = -errno;
 
-		return fail(why, r, "%s: the directory: %m", path);
+		return fault_fail(why, r, "%s: the directory: %m", path);
 	}
 	if (!S_ISDIR(st.st_mode))
-		return fail(why, LISTENER_E_REFUSED, "%s: %s is not a directory", path, directory);
+		return fault_fail(why, LISTENER_E_REFUSED, "%s: %s is not a directory", path, directory);
 	if ((st.st_uid != 0 && st.st_uid != geteuid()) || (st.st_mode & 022))
-		return fail(why, LISTENER_E_REFUSED,
-			    "%s: others may write the directory %s; it must be ours alone", path,
-			    directory);
+		return fault_fail(why, LISTENER_E_REFUSED,
+				  "%s: others may write the directory %s; it must be ours alone", path,
+				  directory);
 	return 0;
 }
 
 /* Whether a process listens at the address, by connecting. 0: none; a listener_result; or a negative errno. */
-static int check_unused(const struct sockaddr_un *address, struct why why)
+static int check_unused(const struct sockaddr_un *address, struct fault *why)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	int r = fd < 0 ? -errno : 0;
@@ -118,18 +100,18 @@ static int check_unused(const struct sockaddr_un *address, struct why why)
 	if (fd >= 0)
 		close(fd);
 	else
-		return fail(why, r, "%s: %m", address->sun_path);
+		return fault_fail(why, r, "%s: %m", address->sun_path);
 	switch (r) {
 	case -ECONNREFUSED:
 	case -ENOENT:
 		return 0;
 	case 0:
 	case -EAGAIN:   /* its backlog is full: it lives */
-		return fail(why, LISTENER_E_RUNNING, "%s: already running: another process serves it",
-			    address->sun_path);
+		return fault_fail(why, LISTENER_E_RUNNING, "%s: already running: another process serves it",
+				  address->sun_path);
 	default:
-		return fail(why, LISTENER_E_REFUSED, "%s: there is a socket that is not of cometd-bridged",
-			    address->sun_path);
+		return fault_fail(why, LISTENER_E_REFUSED, "%s: there is a socket that is not of cometd-bridged",
+				  address->sun_path);
 	}
 }
 
@@ -150,7 +132,7 @@ static const char *kind_of(mode_t mode)
 }
 
 /* Makes the path free, if only a dead socket of ours is there. Under the lock. */
-static int clear_path(const struct sockaddr_un *address, struct why why)
+static int clear_path(const struct sockaddr_un *address, struct fault *why)
 {
 	const char *path = address->sun_path;
 	struct stat st;
@@ -158,21 +140,21 @@ static int clear_path(const struct sockaddr_un *address, struct why why)
 
 	if (lstat(path, &st)) {
 		r = errno == ENOENT ? 0 : -errno;
-		return r ? fail(why, r, "%s: %m", path) : 0;
+		return r ? fault_fail(why, r, "%s: %m", path) : 0;
 	}
 	if (!S_ISSOCK(st.st_mode))
-		return fail(why, LISTENER_E_REFUSED,
-			    "%s: there is %s, which will not be replaced by a socket", path,
-			    kind_of(st.st_mode));
+		return fault_fail(why, LISTENER_E_REFUSED,
+				  "%s: there is %s, which will not be replaced by a socket", path,
+				  kind_of(st.st_mode));
 	r = check_unused(address, why);
 	if (r)
 		return r;
 	if (st.st_uid != geteuid())
-		return fail(why, LISTENER_E_REFUSED, "%s: there is a dead socket of uid %u", path,
-			    (unsigned)st.st_uid);
+		return fault_fail(why, LISTENER_E_REFUSED, "%s: there is a dead socket of uid %u", path,
+				  (unsigned)st.st_uid);
 	if (unlink(path) && errno != ENOENT) {
 		r = -errno;
-		return fail(why, r, "%s: cannot remove the dead socket: %m", path);
+		return fault_fail(why, r, "%s: cannot remove the dead socket: %m", path);
 	}
 	return 0;
 }
@@ -191,7 +173,7 @@ static bool lock_is_the_file(int fd, const char *path)
  * Held for life. Without it two daemons that start at once would both find a
  * dead socket, and the second would remove the living one of the first.
  */
-static int take_lock(struct listener *l, struct why why)
+static int take_lock(struct listener *l, struct fault *why)
 {
 	char path[sizeof(l->address.sun_path) + sizeof(LOCK_SUFFIX)];
 	int r;
@@ -202,12 +184,12 @@ static int take_lock(struct listener *l, struct why why)
 				  0600);
 		if (l->lock_fd < 0) {
 			r = -errno;
-			return fail(why, r, "%s: %m", path);
+			return fault_fail(why, r, "%s: %m", path);
 		}
 		if (flock(l->lock_fd, LOCK_EX | LOCK_NB)) {
 			r = errno == EWOULDBLOCK ? LISTENER_E_RUNNING : -errno;
-			fail(why, r, r < 0 ? "%s: %m" : "%s: already running: another process holds the lock",
-			     path);
+			fault_fail(why, r, r < 0 ? "%s: %m" : "%s: already running: another process holds the lock",
+				   path);
 			/* it belongs to another process, and so does its path */
 			close(l->lock_fd);
 			l->lock_fd = -1;
@@ -250,7 +232,7 @@ static int bind_closed(struct listener *l)
 }
 
 /* Group, then mode, then ears: in this order there is no moment at which a stranger gets in. */
-static int bind_and_listen(struct listener *l, const struct listener_options *o, struct why why)
+static int bind_and_listen(struct listener *l, const struct listener_options *o, struct fault *why)
 {
 	const char *path = l->address.sun_path;
 	int r;
@@ -259,15 +241,15 @@ static int bind_and_listen(struct listener *l, const struct listener_options *o,
 	r = l->fd < 0 ? -errno : bind_closed(l);
 	if (r) {
 		errno = -r;
-		return fail(why, r, "%s: %m", path);
+		return fault_fail(why, r, "%s: %m", path);
 	}
 	if (o->group != (gid_t)-1 && lchown(path, (uid_t)-1, o->group)) {
 		r = -errno;
-		return fail(why, r, "%s: cannot give it to group %u: %m", path, (unsigned)o->group);
+		return fault_fail(why, r, "%s: cannot give it to group %u: %m", path, (unsigned)o->group);
 	}
 	if (chmod(path, o->mode & 0777) || listen(l->fd, SOMAXCONN)) {
 		r = -errno;
-		return fail(why, r, "%s: %m", path);
+		return fault_fail(why, r, "%s: %m", path);
 	}
 	return 0;
 }
@@ -432,11 +414,10 @@ static int start(struct listener *l, int fd)
 }
 
 int listener_open(struct work_queue *work, const struct listener_options *options,
-		  listener_accepted *accepted, void *ctx, char *why_text, size_t why_size,
+		  listener_accepted *accepted, void *ctx, struct fault *why,
 		  struct listener **ret)
 {
 	CLEANUP(listener_freep) struct listener *l = NULL;
-	struct why why = {why_text, why_size};
 	int r = check_path(options->path, why);
 
 	if (r == 0)
@@ -445,7 +426,7 @@ int listener_open(struct work_queue *work, const struct listener_options *option
 		return r;
 	l = new_listener(work, accepted, ctx);
 	if (!l)
-		return fail(why, -ENOMEM, "%s: out of memory", options->path);
+		return fault_fail(why, -ENOMEM, "%s: out of memory", options->path);
 	l->address.sun_family = AF_UNIX;
 	memcpy(l->address.sun_path, options->path, strlen(options->path));
 	r = take_lock(l, why);
@@ -457,7 +438,7 @@ int listener_open(struct work_queue *work, const struct listener_options *option
 		return r;
 	r = start(l, l->fd);
 	if (r)
-		return fail(why, r, "%s: cannot watch it", options->path);
+		return fault_fail(why, r, "%s: cannot watch it", options->path);
 	*ret = TAKE(l);
 	return 0;
 }

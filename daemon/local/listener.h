@@ -8,6 +8,7 @@
 #ifndef LOCAL_LISTENER_H
 #define LOCAL_LISTENER_H
 
+#include "base/fault.h"
 #include "local/work_queue.h"
 
 #include <stdbool.h>
@@ -37,7 +38,7 @@ enum listener_result {
  * the path and what is there.
  */
 int listener_open(struct work_queue *work, const struct listener_options *options,
-		  listener_accepted *accepted, void *ctx, char *why, size_t why_size,
+		  listener_accepted *accepted, void *ctx, struct fault *why,
 		  struct listener **ret);
 /*
  * Serves a listening socket that was handed over; it is the listener's from now on, and is closed

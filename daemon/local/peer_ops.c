@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/errors.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "local/wire_in.h"
 #include "local/wire_out.h"
@@ -202,29 +203,29 @@ static int on_status(struct peer_ops *ops, struct peer *p, const struct message 
 static bool check_administrator(struct peer_ops *ops, struct peer *p, const struct message *m)
 {
 	uid_t uid = peer_identity(p)->uid;
-	char why[96];
+	struct fault why;
 
 	if (uid == 0 || uid == geteuid())
 		return true;
-	snprintf(why, sizeof(why), "only root and the user of the daemon (uid %u) may do this",
-		 (unsigned)geteuid());
-	hub_refuse(ops->hub, peer_member(p), m->id, PROTOCOL_E_DENIED, slice_of(why));
+	fault_set(&why, "only root and the user of the daemon (uid %u) may do this",
+		  (unsigned)geteuid());
+	hub_refuse(ops->hub, peer_member(p), m->id, PROTOCOL_E_DENIED, slice_of(why.text));
 	return false;
 }
 
 static int on_reload(struct peer_ops *ops, struct peer *p, const struct message *m)
 {
 	CLEANUP(buf_fini) struct buf result;
-	char why[512] = "";
+	struct fault why = {0};
 
 	buf_init(&result, CONFIG_REPLY_MAX);
 	if (!check_administrator(ops, p, m))
 		return 0;
-	int r = ops->admin.reload(ops->admin.ctx, &result, why, sizeof(why));
+	int r = ops->admin.reload(ops->admin.ctx, &result, &why);
 	if (r == 0)
 		reply(ops, p, m, buf_slice(&result));
 	else if (r > 0)
-		hub_refuse(ops->hub, peer_member(p), m->id, PROTOCOL_E_BAD_CONFIG, slice_of(why));
+		hub_refuse(ops->hub, peer_member(p), m->id, PROTOCOL_E_BAD_CONFIG, slice_of(why.text));
 	return r < 0 ? r : 0;
 }
 

@@ -7,6 +7,7 @@
 #ifndef LOCAL_PEER_OPS_H
 #define LOCAL_PEER_OPS_H
 
+#include "base/fault.h"
 #include "base/loop.h"
 #include "hub/hub.h"
 #include "local/introspect.h"
@@ -31,7 +32,7 @@ struct status_cache {
 struct peer_ops_admin {
 	/* Reads the configuration again. 0 with the result appended as a JSON object; positive when it is not
 	   used, or not all of it, with words in `why`; -ENOMEM. */
-	int (*reload)(void *ctx, struct buf *result, char *why, size_t why_size);
+	int (*reload)(void *ctx, struct buf *result, struct fault *why);
 	/* Appends the configuration as text. 0, -ENOMEM, -EMSGSIZE. */
 	int (*config)(void *ctx, struct buf *text);
 	void *ctx;

@@ -5,6 +5,7 @@
 #include "net/http_client.h"
 
 #include "base/errors.h"
+#include "base/fault.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "net/cookies.h"
@@ -30,13 +31,15 @@ struct http_client {
 	bool warned;                     /* that a file contains the credential's header */
 };
 
+_Static_assert(FAULT_MAX >= CURL_ERROR_SIZE, "a fault can be the error buffer of libcurl");
+
 /* --- headers --- */
 
 /* where the lines of a file are appended */
 struct http_lines {
 	struct curl_slist **list;
 	const char *credential;          /* a header line that replaces one of the same name; or NULL */
-	char *why;
+	struct fault *why;
 };
 
 static int append(struct curl_slist **list, const char *line)
@@ -77,11 +80,9 @@ static int append_lines(struct http_client *c, struct http_lines *to, char *text
 		number++;
 		if (!line[strspn(line, " \t")])
 			continue;
-		if (!http_header_valid(line)) {
-			snprintf(to->why, CURL_ERROR_SIZE, "%s:%u: this is not a header \"Name: value\"",
-				 path, number);
-			return -EINVAL;
-		}
+		if (!http_header_valid(line))
+			return fault_fail(to->why, -EINVAL, "%s:%u: this is not a header \"Name: value\"",
+					  path, number);
 		r = mask_add_header(c->mask, line);
 		if (!r && !is_overruled(c, line, to->credential, path))
 			r = append(to->list, line);
@@ -92,7 +93,7 @@ static int append_lines(struct http_client *c, struct http_lines *to, char *text
 }
 
 /* Reads a secret from a file and appends NUL; call buf_fini() in any case. */
-static int read_secret(const char *path, struct buf *text, char *why)
+static int read_secret(const char *path, struct buf *text, struct fault *why)
 {
 	int r;
 
@@ -101,7 +102,7 @@ static int read_secret(const char *path, struct buf *text, char *why)
 	if (r == 0)
 		r = buf_putc(text, 0);
 	if (r)
-		snprintf(why, CURL_ERROR_SIZE, "%s: %s", path, strerror(-r));
+		fault_set(why, "%s: %s", path, strerror(-r));
 	return r;
 }
 
@@ -139,14 +140,14 @@ static int append_fixed(const struct http_client *c, struct curl_slist **list)
 	return r;
 }
 
-int http_client_headers(struct http_client *c, struct curl_slist **list, char *why)
+int http_client_headers(struct http_client *c, struct curl_slist **list, struct fault *why)
 {
 	const char *credential =
 		c->credential.header ? c->credential.header(c->credential.ctx) : NULL;
 	struct http_lines to = {list, credential, why};
 	int r;
 
-	snprintf(why, CURL_ERROR_SIZE, "out of memory");
+	fault_set(why, "out of memory");
 	r = append_fixed(c, list);
 	if (!r && c->o.header_file)
 		r = append_file(c, &to, c->o.header_file);
@@ -216,7 +217,7 @@ static int set_login(CURL *easy, const char *user, size_t user_size, const char 
 	return r;
 }
 
-int http_client_proxy_login(const struct http_client *c, CURL *easy, char *why)
+int http_client_proxy_login(const struct http_client *c, CURL *easy, struct fault *why)
 {
 	CLEANUP(buf_fini) struct buf text;
 	char *login;
@@ -226,7 +227,7 @@ int http_client_proxy_login(const struct http_client *c, CURL *easy, char *why)
 	buf_init(&text, 0);
 	if (!c->o.proxy_login_file)
 		return 0;
-	snprintf(why, CURL_ERROR_SIZE, "out of memory");
+	fault_set(why, "out of memory");
 	r = read_secret(c->o.proxy_login_file, &text, why);
 	if (r)
 		return r;
@@ -236,11 +237,9 @@ int http_client_proxy_login(const struct http_client *c, CURL *easy, char *why)
 	if (r)
 		return r;
 	user = strcspn(login, ":");
-	if (user == 0 || !login[user]) {
-		snprintf(why, CURL_ERROR_SIZE, "%s: the first line is not \"user:password\"",
-			 c->o.proxy_login_file);
-		return -EINVAL;
-	}
+	if (user == 0 || !login[user])
+		return fault_fail(why, -EINVAL, "%s: the first line is not \"user:password\"",
+				  c->o.proxy_login_file);
 	return set_login(easy, login, user, login + user + 1);
 }
 
@@ -406,39 +405,32 @@ static bool is_untrusted(const char *text)
 	return strstr(text, "self-signed") || strstr(text, "self signed") || strstr(text, "issuer");
 }
 
-static void add_advice(char *text, const char *more)
-{
-	size_t n = strlen(text);
-
-	snprintf(text + n, CURL_ERROR_SIZE - n, "%s", more);
-}
-
-void http_client_describe_failure(CURL *easy, CURLcode code, char *text)
+void http_client_describe_failure(CURL *easy, CURLcode code, struct fault *why)
 {
 	long os_errno = 0, proxy = 0;
 
 	curl_easy_getinfo(easy, CURLINFO_HTTP_CONNECTCODE, &proxy);
 	if (proxy == 407) {
-		snprintf(text, CURL_ERROR_SIZE, HTTP_PROXY_REFUSED);
+		fault_set(why, HTTP_PROXY_REFUSED);
 		return;
 	}
 	if (proxy >= 300) {
-		snprintf(text, CURL_ERROR_SIZE, "the proxy answered %ld", proxy);
+		fault_set(why, "the proxy answered %ld", proxy);
 		return;
 	}
 	/* libcurl's own texts for these two contain a duration, so equal failures would look different */
 	if (code == CURLE_OPERATION_TIMEDOUT) {
-		snprintf(text, CURL_ERROR_SIZE, "connecting took too long");
+		fault_set(why, "connecting took too long");
 	} else if (code == CURLE_COULDNT_CONNECT) {
 		curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &os_errno);
-		snprintf(text, CURL_ERROR_SIZE, "%s",
-			 os_errno ? strerror((int)os_errno) : "the connection could not be made");
-	} else if (code == CURLE_SSL_CONNECT_ERROR && strstr(text, "wrong version number")) {
-		snprintf(text, CURL_ERROR_SIZE, "the server does not use TLS at this port: its url may have to "
-						"begin with http:// or ws://");
-	} else if (!text[0]) {
-		snprintf(text, CURL_ERROR_SIZE, "%s", curl_easy_strerror(code));
-	} else if (code == CURLE_PEER_FAILED_VERIFICATION && is_untrusted(text)) {
-		add_advice(text, "; tls-ca can name other certificates to trust");
+		fault_set(why, "%s",
+			  os_errno ? strerror((int)os_errno) : "the connection could not be made");
+	} else if (code == CURLE_SSL_CONNECT_ERROR && strstr(why->text, "wrong version number")) {
+		fault_set(why, "the server does not use TLS at this port: its url may have to begin with http:// "
+			  "or ws://");
+	} else if (!fault_is_set(why)) {
+		fault_set(why, "%s", curl_easy_strerror(code));
+	} else if (code == CURLE_PEER_FAILED_VERIFICATION && is_untrusted(why->text)) {
+		fault_set(why, "%s; tls-ca can name other certificates to trust", why->text);
 	}
 }

@@ -7,6 +7,7 @@
 #ifndef NET_HTTP_CLIENT_H
 #define NET_HTTP_CLIENT_H
 
+#include "base/fault.h"
 #include "net/http_options.h"
 #include "net/mask.h"
 #include "protocol/buf.h"
@@ -34,18 +35,17 @@ int http_client_easy(struct http_client *c, CURL **ret);
 
 /*
  * Sets the proxy credential from its file, which is read again. Call it before each request
- * starts. On failure `why` (of CURL_ERROR_SIZE bytes) contains the reason. 0, -ENOMEM, -EINVAL
+ * starts. On failure *why contains the reason. 0, -ENOMEM, -EINVAL
  * for an invalid file, or the errno of reading it.
  */
-int http_client_proxy_login(const struct http_client *c, CURL *easy, char *why);
+int http_client_proxy_login(const struct http_client *c, CURL *easy, struct fault *why);
 
 /* the message for an answer 407 */
 #define HTTP_PROXY_REFUSED "the proxy answered 407: proxy-credential-file is missing or wrong"
 
-/* Rewrites `text` (of CURL_ERROR_SIZE bytes), libcurl's error buffer, as a message for people: it is never
-   empty, contains the system's error of a failed connection or the proxy's status, and is the same for
-   equal failures. */
-void http_client_describe_failure(CURL *easy, CURLcode code, char *text);
+/* Rewrites what libcurl wrote into its error buffer, *why, as a message for people: it is never empty, contains the
+   system's error of a failed connection or the proxy's status, and is the same for equal failures. */
+void http_client_describe_failure(CURL *easy, CURLcode code, struct fault *why);
 
 /* Whether this header line ends the header of an answer by which a proxy refuses a tunnel. The caller must
    end the transfer then: libcurl 7.88 would read the body in one call for as long as data arrives. */
@@ -62,11 +62,11 @@ void http_client_set_credential(struct http_client *c, struct http_credential cr
 /*
  * Appends the configured headers, those of the header file (read again) and the current credential
  * to *list. A header of the file with the same name as the credential's is left out. On failure
- * `why` (of CURL_ERROR_SIZE bytes) names the file or line. 0, -ENOMEM, -EINVAL (invalid header), or
+ * *why names the file or line. 0, -ENOMEM, -EINVAL (invalid header), or
  * the errno of reading the file. The caller frees *list in any case, with
  * http_client_free_headers(), which overwrites it.
  */
-int http_client_headers(struct http_client *c, struct curl_slist **list, char *why);
+int http_client_headers(struct http_client *c, struct curl_slist **list, struct fault *why);
 void http_client_free_headers(struct curl_slist *list);
 
 /* The secrets among the headers and cookies sent: they are masked in every text received from the server. */

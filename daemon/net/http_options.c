@@ -2,6 +2,7 @@
  * Checks and copies HTTP options. An accepted text cannot end a header line early,
  * and libcurl does not interpret it in another way than documented.
  */
+#include "base/fault.h"
 #include "net/http_options.h"
 
 #include "net/url.h"
@@ -142,7 +143,7 @@ static const char *host_fault(const char *item)
 	return item[strspn(item, name)] ? "is not a host, domain or network" : NULL;
 }
 
-bool http_no_proxy_valid(const char *text, char *why, size_t why_size)
+bool http_no_proxy_valid(const char *text, struct fault *why)
 {
 	if (strcmp(text, "*") == 0)
 		return true;
@@ -154,7 +155,7 @@ bool http_no_proxy_valid(const char *text, char *why, size_t why_size)
 		snprintf(item, sizeof(item), "%.*s", (int)(n < sizeof(item) ? n : sizeof(item)), text);
 		fault = n < sizeof(item) ? host_fault(item) : "is too long";
 		if (fault) {
-			snprintf(why, why_size, "\"%.100s\" %s", item, fault);
+			fault_set(why, "\"%.100s\" %s", item, fault);
 			return false;
 		}
 	}

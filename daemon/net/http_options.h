@@ -5,6 +5,7 @@
 #ifndef NET_HTTP_OPTIONS_H
 #define NET_HTTP_OPTIONS_H
 
+#include "base/fault.h"
 #include "base/strings.h"
 
 #include <stdbool.h>
@@ -58,6 +59,6 @@ const char *http_proxy_fault(const char *text);
 
 /* Whether `text` is a list of hosts, domains (".example.com") and networks ("10.0.0.0/8"),
    separated by commas or blanks, or "*". If not, `why` contains the invalid item and its fault. */
-bool http_no_proxy_valid(const char *text, char *why, size_t why_size);
+bool http_no_proxy_valid(const char *text, struct fault *why);
 
 #endif

@@ -72,7 +72,7 @@ struct http_post {
 	bool ended;                      /* `result` is returned after the held bytes */
 	struct http_result result;
 	char logged_redirect[128];       /* the target of the redirect that was logged last */
-	char error[CURL_ERROR_SIZE];
+	struct fault error;             /* libcurl writes here, too */
 };
 
 /* --- callbacks of libcurl --- */
@@ -278,8 +278,8 @@ static const char *why(struct http_post *p, CURLcode code)
 		return "the answer does not begin with a valid HTTP status";
 	if (p->sendings > 1)
 		return "the connection was closed before an answer";
-	http_client_describe_failure(p->transfer.easy, code, p->error);
-	return p->error;
+	http_client_describe_failure(p->transfer.easy, code, &p->error);
+	return p->error.text;
 }
 
 static bool is_tunnelled(struct http_post *p)
@@ -293,15 +293,15 @@ static bool is_tunnelled(struct http_post *p)
 /* Explains a status that may come from the proxy. */
 static const char *remark(struct http_post *p, unsigned status)
 {
-	if (!http_client_options(p->client)->proxy || p->error[0])
-		return p->error;
+	if (!http_client_options(p->client)->proxy || fault_is_set(&p->error))
+		return p->error.text;
 	/* without a tunnel the answer may come from the server or from the proxy */
 	if (status >= 502 && status <= 504 && !is_tunnelled(p))
-		snprintf(p->error, sizeof(p->error), "HTTP status %u from the server or its proxy",
-			 status);
+		fault_set(&p->error, "HTTP status %u from the server or its proxy",
+			  status);
 	else if (status == 407)
 		return HTTP_PROXY_REFUSED;
-	return p->error;
+	return p->error.text;
 }
 
 /* Logs each target only once in a row, because every request is redirected. */
@@ -354,7 +354,7 @@ static void clear_answer(struct http_post *p)
 	p->garbled = false;
 	p->sendings = 0;
 	p->too_large = NULL;
-	p->error[0] = 0;
+	fault_clear(&p->error);
 }
 
 /* Starts the same request at the target of a redirect. False if the answer is not a redirect, or if it is not
@@ -367,18 +367,18 @@ static bool follow_redirect(struct http_post *p, unsigned status)
 	if (!redirect_is(status) || curl_easy_getinfo(easy, CURLINFO_REDIRECT_URL, &to) || !to ||
 	    curl_easy_getinfo(easy, CURLINFO_EFFECTIVE_URL, &from) || !from ||
 	    !redirect_allowed(http_client_options(p->client)->redirects, from, to, status, p->hops,
-			      p->error, sizeof(p->error)))
+			      &p->error))
 		return false;
 	log_redirect(p, from, to);
 	p->hops++;
 	if (curl_easy_setopt(easy, CURLOPT_URL, to)) {
-		snprintf(p->error, sizeof(p->error), "out of memory");
+		fault_set(&p->error, "out of memory");
 		return false;
 	}
 	curl_loop_remove(&p->transfer);
 	clear_answer(p);
 	if (curl_loop_add(p->loop, &p->transfer)) {
-		snprintf(p->error, sizeof(p->error), "out of memory");
+		fault_set(&p->error, "out of memory");
 		return false;
 	}
 	return true;
@@ -399,7 +399,7 @@ static void on_done(void *ctx, CURLcode code)
 	if (p->cut && p->sendings)
 		code = CURLE_OK;
 	if (!code) {
-		p->error[0] = 0;
+		fault_clear(&p->error);
 		if (follow_redirect(p, result.status))
 			return;
 	}
@@ -518,7 +518,7 @@ static bool set_request(struct http_post *p, CURL *easy)
 {
 	return !curl_easy_setopt(easy, CURLOPT_POST, 1L) &&
 	       !curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS) &&
-	       !curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, p->error) &&
+	       !curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, p->error.text) &&
 	       !curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, before_sending) &&
 	       !curl_easy_setopt(easy, CURLOPT_PREREQDATA, p) &&
 	       !curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header) &&
@@ -625,7 +625,7 @@ static int set_headers(struct http_post *p)
 			return -ENOMEM;
 		p->headers = longer;
 	}
-	return http_client_headers(p->client, &p->headers, p->error);
+	return http_client_headers(p->client, &p->headers, &p->error);
 }
 
 /* libcurl inflates an answer that is not pulled, in every coding it supports. A pulled answer is inflated
@@ -647,7 +647,7 @@ int http_post_start(struct http_post *p, const char *url, struct slice body)
 	if (r)
 		return r;
 	CURL *easy = p->transfer.easy;
-	r = http_client_proxy_login(p->client, easy, p->error);
+	r = http_client_proxy_login(p->client, easy, &p->error);
 	if (!r)
 		r = set_headers(p);
 	if (!r)
@@ -664,7 +664,7 @@ int http_post_start(struct http_post *p, const char *url, struct slice body)
 
 const char *http_post_reason(const struct http_post *p)
 {
-	return p->error[0] ? p->error : "out of memory";
+	return fault_is_set(&p->error) ? p->error.text : "out of memory";
 }
 
 void http_post_abort(struct http_post *p)

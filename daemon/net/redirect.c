@@ -5,6 +5,7 @@
 #include "net/redirect.h"
 
 #include "base/errors.h"
+#include "base/fault.h"
 #include "net/url.h"
 
 #include <stdio.h>
@@ -58,7 +59,7 @@ static const char *objection(enum http_redirects policy, const struct url *from,
 }
 
 bool redirect_allowed(enum http_redirects policy, const char *from, const char *to, unsigned status,
-		      unsigned hops, char *why, size_t why_size)
+		      unsigned hops, struct fault *why)
 {
 	CLEANUP(url_fini) struct url a = {0}, b = {0};
 	const char *against = "this is not an http or https URL";
@@ -67,7 +68,7 @@ bool redirect_allowed(enum http_redirects policy, const char *from, const char *
 	if (parse(from, &a) && parse(to, &b))
 		against = objection(policy, &a, &b, status, hops);
 	if (against)
-		snprintf(why, why_size, "HTTP status %u leads to %s: %s", status,
-			 redirect_name(to, name, sizeof(name)), against);
+		fault_set(why, "HTTP status %u leads to %s: %s", status,
+			  redirect_name(to, name, sizeof(name)), against);
 	return !against;
 }

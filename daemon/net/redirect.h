@@ -6,6 +6,7 @@
 #ifndef NET_REDIRECT_H
 #define NET_REDIRECT_H
 
+#include "base/fault.h"
 #include "net/http_options.h"
 
 /* redirects in a row; one more counts as a loop */
@@ -21,7 +22,7 @@ bool redirect_is(unsigned status);
  * secret.
  */
 bool redirect_allowed(enum http_redirects policy, const char *from, const char *to, unsigned status,
-		      unsigned hops, char *why, size_t why_size);
+		      unsigned hops, struct fault *why);
 /* Writes `url` without its query to `to`, or "?" for an invalid URL. Returns `to`. */
 const char *redirect_name(const char *url, char *to, size_t size);
 

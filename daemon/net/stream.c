@@ -11,6 +11,7 @@
 #include "net/stream.h"
 
 #include "base/errors.h"
+#include "base/fault.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -21,14 +22,14 @@ struct stream {
 	struct curl_transfer transfer;
 	struct loop_watch *watch;        /* once connected */
 	struct stream_events events;
-	char error[CURL_ERROR_SIZE];     /* written by libcurl */
-	char reason[CURL_ERROR_SIZE];
+	struct fault error;              /* written by libcurl */
+	struct fault reason;
 };
 
 static int over(struct stream *s, const char *reason)
 {
-	if (!s->reason[0])
-		snprintf(s->reason, sizeof(s->reason), "%s", reason);
+	if (!fault_is_set(&s->reason))
+		fault_set(&s->reason, "%s", reason);
 	return -EPIPE;
 }
 
@@ -45,7 +46,7 @@ int stream_read(struct stream *s, struct buf *in, size_t max)
 	if (code == CURLE_AGAIN)
 		return -EAGAIN;
 	if (code)
-		return over(s, s->error[0] ? s->error : curl_easy_strerror(code));
+		return over(s, fault_is_set(&s->error) ? s->error.text : curl_easy_strerror(code));
 	if (n == 0)
 		return over(s, "the server closed the connection");
 	buf_grown(in, n);
@@ -62,7 +63,7 @@ int stream_write(struct stream *s, struct buf *out)
 		if (code == CURLE_AGAIN)
 			return -EAGAIN;
 		if (code)
-			return over(s, s->error[0] ? s->error : curl_easy_strerror(code));
+			return over(s, fault_is_set(&s->error) ? s->error.text : curl_easy_strerror(code));
 		buf_consume(out, n);
 	}
 	return 0;
@@ -70,7 +71,7 @@ int stream_write(struct stream *s, struct buf *out)
 
 const char *stream_reason(const struct stream *s)
 {
-	return s->reason;
+	return s->reason.text;
 }
 
 int stream_watch(struct stream *s, unsigned events)
@@ -101,15 +102,15 @@ static void on_connected(void *ctx, CURLcode code)
 	curl_socket_t fd = CURL_SOCKET_BAD;
 
 	if (code) {
-		http_client_describe_failure(s->transfer.easy, code, s->error);
-		over(s, s->error);
+		http_client_describe_failure(s->transfer.easy, code, &s->error);
+		over(s, s->error.text);
 	} else if (curl_easy_getinfo(s->transfer.easy, CURLINFO_ACTIVESOCKET, &fd) ||
 		   loop_watch_new(s->loop, fd, 0, on_ready, s, &s->watch)) {
 		over(s, "out of memory");
 	}
 	/* libcurl may have written the error of an address before the one that succeeded */
-	s->error[0] = 0;
-	s->events.connected(s->events.ctx, s->reason[0] ? s->reason : NULL);
+	fault_clear(&s->error);
+	s->events.connected(s->events.ctx, fault_is_set(&s->reason) ? s->reason.text : NULL);
 }
 
 /* Headers received before the stream is connected come from a proxy. */
@@ -128,11 +129,11 @@ static bool set_options(struct stream *s, CURL *easy, const char *url)
 	       !curl_easy_setopt(easy, CURLOPT_HTTPPROXYTUNNEL, 1L) &&
 	       !curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header) &&
 	       !curl_easy_setopt(easy, CURLOPT_HEADERDATA, easy) &&
-	       !curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, s->error);
+	       !curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, s->error.text);
 }
 
 int stream_new(struct loop *loop, struct curl_loop *curl, struct http_client *client,
-	       const char *url, const struct stream_events *events, char *why, struct stream **ret)
+	       const char *url, const struct stream_events *events, struct fault *why, struct stream **ret)
 {
 	struct stream *s = calloc(1, sizeof(*s));
 	CURL *easy;

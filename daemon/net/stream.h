@@ -5,6 +5,7 @@
 #ifndef NET_STREAM_H
 #define NET_STREAM_H
 
+#include "base/fault.h"
 #include "net/curl_loop.h"
 #include "net/http_client.h"
 #include "protocol/buf.h"
@@ -22,9 +23,9 @@ struct stream_events {
 struct stream;
 
 /* Starts to connect to `url` (http or https; the path does not matter). 0, -ENOMEM, or the errno of an
-   unreadable or invalid proxy credential file, with the reason in `why` (of CURL_ERROR_SIZE bytes). */
+   unreadable or invalid proxy credential file, with the reason in *why. */
 int stream_new(struct loop *loop, struct curl_loop *curl, struct http_client *client,
-	       const char *url, const struct stream_events *events, char *why, struct stream **ret);
+	       const char *url, const struct stream_events *events, struct fault *why, struct stream **ret);
 /* NULL is fine. Closes the connection; no event follows. */
 void stream_free(struct stream *s);
 /* Replaces the callbacks: the caller takes over a connected stream. */

@@ -7,6 +7,7 @@
 #include "net/websocket.h"
 
 #include "base/errors.h"
+#include "base/fault.h"
 #include "net/ws_dial.h"
 #include "net/ws_reader.h"
 
@@ -474,13 +475,13 @@ static int make_frames(struct websocket *w)
 
 int websocket_new(struct loop *loop, struct curl_loop *curl, struct http_client *client,
 		  const struct url *url, const struct websocket_options *o,
-		  const struct websocket_events *events, char *why, struct websocket **ret)
+		  const struct websocket_events *events, struct fault *why, struct websocket **ret)
 {
 	struct websocket *w = calloc(1, sizeof(*w));
 	struct ws_offer offer = {.subprotocol = o->subprotocol, .deflate = o->compression};
 	int r;
 
-	snprintf(why, CURL_ERROR_SIZE, "out of memory");
+	fault_set(why, "out of memory");
 	if (!w)
 		return -ENOMEM;
 	w->loop = loop;

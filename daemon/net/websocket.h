@@ -6,6 +6,7 @@
 #ifndef NET_WEBSOCKET_H
 #define NET_WEBSOCKET_H
 
+#include "base/fault.h"
 #include "net/curl_loop.h"
 #include "net/http_client.h"
 #include "net/url.h"
@@ -60,11 +61,11 @@ struct websocket;
 /*
  * Starts to open. The connect timeout of the client covers everything until the upgrade is
  * answered. `url` and the strings of `o` must stay as long as the websocket. 0, -ENOMEM, or
- * what is wrong with a header file, described in `why` (of CURL_ERROR_SIZE bytes).
+ * what is wrong with a header file, described in *why.
  */
 int websocket_new(struct loop *loop, struct curl_loop *curl, struct http_client *client,
 		  const struct url *url, const struct websocket_options *o,
-		  const struct websocket_events *events, char *why, struct websocket **ret);
+		  const struct websocket_events *events, struct fault *why, struct websocket **ret);
 /*
  * Sends one text (copied), at the end of the turn, or once it is open.
  * 0, -ENOMEM, -EMSGSIZE beyond queue_max, -EPIPE when it has ended.

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/errors.h"
+#include "base/fault.h"
 #include "net/cookies.h"
 #include "net/redirect.h"
 #include "net/ws_upgrade.h"
@@ -197,7 +198,7 @@ static void slist_freep(struct curl_slist **l)
 }
 
 /* Written before connecting: what is wrong with a header file is known at once. */
-static int prepare(struct ws_dial *d, char *why)
+static int prepare(struct ws_dial *d, struct fault *why)
 {
 	CLEANUP(slist_freep) struct curl_slist *headers = NULL;
 	CLEANUP(buf_fini) struct buf cookies;
@@ -222,7 +223,7 @@ static int prepare(struct ws_dial *d, char *why)
 	return ws_request_put(&d->request, &request);
 }
 
-static int start(struct ws_dial *d, struct curl_loop *curl, char *why)
+static int start(struct ws_dial *d, struct curl_loop *curl, struct fault *why)
 {
 	struct stream_events events = {.connected = on_connected, .ready = on_ready, .ctx = d};
 	int r = loop_timer_new(d->loop, on_deadline, d, &d->deadline);
@@ -240,13 +241,13 @@ static int start(struct ws_dial *d, struct curl_loop *curl, char *why)
 
 int ws_dial_new(struct loop *loop, struct curl_loop *curl, struct http_client *client,
 		const struct url *url, const struct ws_offer *offer,
-		void (*done)(void *ctx, struct ws_dialled *d), void *ctx, char *why,
+		void (*done)(void *ctx, struct ws_dialled *d), void *ctx, struct fault *why,
 		struct ws_dial **ret)
 {
 	struct ws_dial *d = calloc(1, sizeof(*d));
 	int r;
 
-	snprintf(why, CURL_ERROR_SIZE, "out of memory");
+	fault_set(why, "out of memory");
 	if (!d)
 		return -ENOMEM;
 	d->loop = loop;

@@ -5,6 +5,7 @@
 #ifndef NET_WS_DIAL_H
 #define NET_WS_DIAL_H
 
+#include "base/fault.h"
 #include "net/stream.h"
 #include "net/url.h"
 #include "net/ws_upgrade.h"
@@ -28,11 +29,11 @@ struct ws_dial;
 /*
  * Starts. done(ctx, d) is called once, by the loop, within the connect timeout of the client, and
  * may free the dial. `url` and the strings of `offer` must stay. 0, -ENOMEM, or what is
- * wrong with a header file, described in `why` (of CURL_ERROR_SIZE bytes).
+ * wrong with a header file, described in *why.
  */
 int ws_dial_new(struct loop *loop, struct curl_loop *curl, struct http_client *client,
 		const struct url *url, const struct ws_offer *offer,
-		void (*done)(void *ctx, struct ws_dialled *d), void *ctx, char *why,
+		void (*done)(void *ctx, struct ws_dialled *d), void *ctx, struct fault *why,
 		struct ws_dial **ret);
 /* NULL is fine. No done() follows. */
 void ws_dial_free(struct ws_dial *d);

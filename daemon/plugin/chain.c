@@ -6,6 +6,7 @@
 #include "plugin/chain.h"
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "plugin/instance.h"
 #include "plugin/message.h"
 
@@ -91,7 +92,7 @@ struct session_hooks plugin_chain_hooks(struct plugin_chain *c)
 
 /* ---- credentials ---- */
 
-int plugin_chain_credential(struct plugin_chain *c, const char *name, uint64_t timeout, char *why,
+int plugin_chain_credential(struct plugin_chain *c, const char *name, uint64_t timeout, struct fault *why,
 			    struct auth_source **ret)
 {
 	const char *fault = "this server has no such extension";
@@ -106,8 +107,7 @@ int plugin_chain_credential(struct plugin_chain *c, const char *name, uint64_t t
 		fault = x->source ? "its credential is used already" : "it supplies no credential";
 		break;
 	}
-	snprintf(why, PLUGIN_WHY_MAX, "%s", fault);
-	return PLUGIN_E_UNFIT;
+	return fault_fail(why, PLUGIN_E_UNFIT, "%s", fault);
 }
 
 /* ---- life ---- */
@@ -128,7 +128,7 @@ int plugin_chain_new(struct loop *loop, const char *server, struct plugin_chain 
 }
 
 int plugin_chain_add(struct plugin_chain *c, struct plugin *p, const char *name,
-		     struct slice config, char *why)
+		     struct slice config, struct fault *why)
 {
 	struct plugin_instance **v = realloc(c->v, (c->n + 1) * sizeof(*v));
 	int r;

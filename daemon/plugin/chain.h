@@ -9,6 +9,7 @@
 
 #include "auth/source.h"
 #include "base/errors.h"
+#include "base/fault.h"
 #include "base/loop.h"
 #include "bayeux/hooks.h"
 #include "plugin/plugin.h"
@@ -26,10 +27,10 @@ DEFINE_FREEP(plugin_chain, plugin_chain_free)
 /*
  * Creates an instance at the end of the chain, which takes ownership of `p`, also on failure. `name` (copied)
  * identifies it in the log and the configuration; `config` is passed to the extension. 0; PLUGIN_E_UNFIT,
- * with the reason in `why` (PLUGIN_WHY_MAX bytes), if its create() fails; -ENOMEM.
+ * with the reason in *why, if its create() fails; -ENOMEM.
  */
 int plugin_chain_add(struct plugin_chain *c, struct plugin *p, const char *name,
-		     struct slice config, char *why);
+		     struct slice config, struct fault *why);
 
 /* The hooks for a session, which must be freed before the chain. */
 struct session_hooks plugin_chain_hooks(struct plugin_chain *c);
@@ -39,7 +40,7 @@ struct session_hooks plugin_chain_hooks(struct plugin_chain *c);
  * ms. 0; PLUGIN_E_UNFIT, with the reason, if there is no such extension, if it supplies no credential, or if its
  * credential is used already; -ENOMEM.
  */
-int plugin_chain_credential(struct plugin_chain *c, const char *name, uint64_t timeout, char *why,
+int plugin_chain_credential(struct plugin_chain *c, const char *name, uint64_t timeout, struct fault *why,
 			    struct auth_source **ret);
 
 #endif

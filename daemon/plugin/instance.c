@@ -5,6 +5,7 @@
 #include "plugin/instance.h"
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "plugin/message.h"
 
 #include <errno.h>
@@ -92,24 +93,25 @@ static const struct cometd_extension_host host_template = {
 };
 
 /* `config` is followed by a NUL, as the interface requires. */
-static int create(struct plugin_instance *x, const char *config, size_t n, char *why)
+static int create(struct plugin_instance *x, const char *config, size_t n, struct fault *why)
 {
 	int r;
 
-	*why = '\0';
-	r = x->table->create(&x->host, x->server, config, n, &x->self, why, PLUGIN_WHY_MAX);
-	why[PLUGIN_WHY_MAX - 1] = '\0';
+	fault_clear(why);
+	r = x->table->create(&x->host, x->server, config, n, &x->self, why->text,
+			     sizeof(why->text));
+	why->text[sizeof(why->text) - 1] = '\0';
 	if (r == -ENOMEM)
 		return r;
-	if (r && !*why)
-		snprintf(why, PLUGIN_WHY_MAX, "its create() failed: %s", strerror(abs(r)));
+	if (r && !fault_is_set(why))
+		fault_set(why, "its create() failed: %s", strerror(abs(r)));
 	x->made = r == 0;
 	return r ? PLUGIN_E_UNFIT : 0;
 }
 
 DEFINE_FREEP(plugin_instance, plugin_instance_free)
 
-static int make(struct plugin_instance *x, const char *name, struct slice config, char *why)
+static int make(struct plugin_instance *x, const char *name, struct slice config, struct fault *why)
 {
 	char *text = malloc(config.n + 1);
 
@@ -128,7 +130,7 @@ static int make(struct plugin_instance *x, const char *name, struct slice config
 }
 
 int plugin_instance_new(struct loop *loop, const char *server, struct plugin *p, const char *name,
-			struct slice config, char *why, struct plugin_instance **ret)
+			struct slice config, struct fault *why, struct plugin_instance **ret)
 {
 	CLEANUP(plugin_instance_freep) struct plugin_instance *x = calloc(1, sizeof(*x));
 

@@ -5,6 +5,7 @@
 #ifndef PLUGIN_INSTANCE_H
 #define PLUGIN_INSTANCE_H
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "plugin/chain.h"
 
@@ -32,7 +33,7 @@ struct plugin_instance {
 
 /* 0; PLUGIN_E_UNFIT with the reason in `why`; -ENOMEM. Takes ownership of `p`, also on failure. */
 int plugin_instance_new(struct loop *loop, const char *server, struct plugin *p, const char *name,
-			struct slice config, char *why, struct plugin_instance **ret);
+			struct slice config, struct fault *why, struct plugin_instance **ret);
 /* Accepts NULL. */
 void plugin_instance_free(struct plugin_instance *x);
 

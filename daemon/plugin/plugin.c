@@ -6,6 +6,7 @@
 #include "plugin/plugin.h"
 
 #include "base/errors.h"
+#include "base/fault.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -21,62 +22,48 @@ struct plugin {
 	struct cometd_extension table;
 };
 
-static int unfit(char *why, const char *text)
-{
-	snprintf(why, PLUGIN_WHY_MAX, "%s", text);
-	return PLUGIN_E_UNFIT;
-}
-
-int plugin_check_file(const char *path, char *why)
+int plugin_check_file(const char *path, struct fault *why)
 {
 	struct stat st;
 
-	if (stat(path, &st) != 0) {
-		snprintf(why, PLUGIN_WHY_MAX, "%s: %s", path, strerror(errno));
-		return PLUGIN_E_UNFIT;
-	}
-	if (!S_ISREG(st.st_mode)) {
-		snprintf(why, PLUGIN_WHY_MAX, "%s is not a regular file", path);
-		return PLUGIN_E_UNFIT;
-	}
-	if (st.st_mode & S_IWOTH) {
-		snprintf(why, PLUGIN_WHY_MAX, "%s is writable for all users; run chmod o-w", path);
-		return PLUGIN_E_UNFIT;
-	}
+	if (stat(path, &st) != 0)
+		return fault_fail(why, PLUGIN_E_UNFIT, "%s: %s", path, strerror(errno));
+	if (!S_ISREG(st.st_mode))
+		return fault_fail(why, PLUGIN_E_UNFIT, "%s is not a regular file", path);
+	if (st.st_mode & S_IWOTH)
+		return fault_fail(why, PLUGIN_E_UNFIT, "%s is writable for all users; run chmod o-w", path);
 	return 0;
 }
 
 /* Checks and copies the table. */
-static int copy_table(struct plugin *p, const struct cometd_extension *theirs, char *why)
+static int copy_table(struct plugin *p, const struct cometd_extension *theirs, struct fault *why)
 {
 	if (!theirs)
-		return unfit(why, ENTRY "() returned NULL");
-	if (theirs->abi != COMETD_EXTENSION_ABI) {
-		snprintf(why, PLUGIN_WHY_MAX, "it was built for version %u of the interface, and "
-			 "this daemon has version %d", theirs->abi, COMETD_EXTENSION_ABI);
-		return PLUGIN_E_UNFIT;
-	}
+		return fault_fail(why, PLUGIN_E_UNFIT, ENTRY "() returned NULL");
+	if (theirs->abi != COMETD_EXTENSION_ABI)
+		return fault_fail(why, PLUGIN_E_UNFIT, "it was built for version %u of the interface, and "
+				  "this daemon has version %d", theirs->abi, COMETD_EXTENSION_ABI);
 	if (theirs->size < sizeof(p->table))
-		return unfit(why, "its table is too small");
+		return fault_fail(why, PLUGIN_E_UNFIT, "its table is too small");
 	memcpy(&p->table, theirs, sizeof(p->table));
 	if (!p->table.create || !p->table.destroy)
-		return unfit(why, "it has no create() or no destroy()");
+		return fault_fail(why, PLUGIN_E_UNFIT, "it has no create() or no destroy()");
 	if (!p->table.outgoing && !p->table.incoming && !p->table.credential)
-		return unfit(why, "it has no outgoing(), incoming() or credential()");
+		return fault_fail(why, PLUGIN_E_UNFIT, "it has no outgoing(), incoming() or credential()");
 	return 0;
 }
 
-static int open_object(struct plugin *p, const char *path, char *why)
+static int open_object(struct plugin *p, const char *path, struct fault *why)
 {
 	const struct cometd_extension *(*entry)(void);
 	void *symbol;
 
 	p->handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	if (!p->handle)
-		return unfit(why, dlerror());
+		return fault_fail(why, PLUGIN_E_UNFIT, "%s", dlerror());
 	symbol = dlsym(p->handle, ENTRY);
 	if (!symbol)
-		return unfit(why, "it has no function " ENTRY "()");
+		return fault_fail(why, PLUGIN_E_UNFIT, "it has no function " ENTRY "()");
 	/* ISO C has no conversion from an object pointer to a function pointer */
 	memcpy(&entry, &symbol, sizeof(entry));
 	return copy_table(p, entry(), why);
@@ -84,7 +71,7 @@ static int open_object(struct plugin *p, const char *path, char *why)
 
 DEFINE_FREEP(plugin, plugin_free)
 
-int plugin_load(const char *path, char *why, struct plugin **ret)
+int plugin_load(const char *path, struct fault *why, struct plugin **ret)
 {
 	CLEANUP(plugin_freep) struct plugin *p = calloc(1, sizeof(*p));
 	int r;

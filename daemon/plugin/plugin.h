@@ -5,24 +5,23 @@
 #ifndef PLUGIN_PLUGIN_H
 #define PLUGIN_PLUGIN_H
 
+#include "base/fault.h"
 #include "cometd-bridge-extension.h"
 
 #include <stddef.h>
-
-#define PLUGIN_WHY_MAX 512
 
 struct plugin;
 
 enum { PLUGIN_E_UNFIT = 1 };
 
 /* Checks that the file exists, is a regular file, and is not writable for all users. 0; PLUGIN_E_UNFIT with the
-   reason in `why` (PLUGIN_WHY_MAX bytes). */
-int plugin_check_file(const char *path, char *why);
+   reason in *why. */
+int plugin_check_file(const char *path, struct fault *why);
 /*
  * Loads the file; each call needs one plugin_free(). 0; PLUGIN_E_UNFIT, with the reason, if it is not an
  * extension, or one for another version of the interface; -ENOMEM.
  */
-int plugin_load(const char *path, char *why, struct plugin **ret);
+int plugin_load(const char *path, struct fault *why, struct plugin **ret);
 /* Unloads the code, unless it was loaded several times: it must not be in use any more. Accepts NULL. */
 void plugin_free(struct plugin *p);
 

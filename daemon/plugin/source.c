@@ -6,6 +6,7 @@
 #include "plugin/instance.h"
 
 #include "base/clock.h"
+#include "base/fault.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -22,7 +23,7 @@ struct plugin_source {
 	struct loop_hook hook;          /* reports the answer from the loop */
 	bool waiting;
 	struct auth_secret secret;
-	char why[AUTH_WHY_MAX];         /* empty: there is a secret */
+	struct fault why;               /* not set: there is a secret */
 };
 
 /* ---- the answer ---- */
@@ -30,8 +31,9 @@ struct plugin_source {
 static void report(void *ctx)
 {
 	struct plugin_source *s = ctx;
-	const struct auth_fetched f = {.secret = s->why[0] ? NULL : &s->secret,
-				       .why = s->why[0] ? s->why : NULL};
+	bool failed = fault_is_set(&s->why);
+	const struct auth_fetched f = {.secret = failed ? NULL : &s->secret,
+				       .why = failed ? s->why.text : NULL};
 
 	s->source.fetched(s->source.ctx, &f);
 	auth_secret_wipe(&s->secret);
@@ -58,12 +60,12 @@ int plugin_source_ready(const struct cometd_extension_host *host, const char *se
 	s = end_request(host);
 	if (!s)
 		return -EALREADY;
-	s->why[0] = '\0';
+	fault_clear(&s->why);
 	const char *fault = auth_answer_line(slice_make(secret, n), &s->secret);
 	s->secret.lifetime = lifetime_ms;
 	if (fault)
-		snprintf(s->why, sizeof(s->why), "the credential of extension %s: %s", s->x->name,
-			 fault);
+		fault_set(&s->why, "the credential of extension %s: %s", s->x->name,
+			  fault);
 	return 0;
 }
 
@@ -73,7 +75,7 @@ int plugin_source_failed(const struct cometd_extension_host *host, const char *w
 
 	if (!s)
 		return -EALREADY;
-	snprintf(s->why, sizeof(s->why), "extension %s: %s", s->x->name, why);
+	fault_set(&s->why, "extension %s: %s", s->x->name, why);
 	return 0;
 }
 
@@ -82,13 +84,13 @@ static void on_timer(void *ctx)
 	struct plugin_source *s = ctx;
 
 	s->waiting = false;
-	snprintf(s->why, sizeof(s->why), "extension %s supplied no credential in time", s->x->name);
+	fault_set(&s->why, "extension %s supplied no credential in time", s->x->name);
 	report(s);
 }
 
 /* ---- the request ---- */
 
-static int fetch(struct auth_source *source, char *why)
+static int fetch(struct auth_source *source, struct fault *why)
 {
 	struct plugin_source *s = LIST_OF(source, struct plugin_source, source);
 	uint64_t since = clock_boot_ms();
@@ -103,8 +105,8 @@ static int fetch(struct auth_source *source, char *why)
 	loop_timer_stop(s->timer);
 	loop_hook_cancel(&s->hook);
 	auth_secret_wipe(&s->secret);
-	snprintf(why, AUTH_WHY_MAX, "extension %s: %s", s->x->name,
-		 r < 0 && r > -4096 ? strerror(-r) : "its credential() failed");
+	fault_set(why, "extension %s: %s", s->x->name,
+		  r < 0 && r > -4096 ? strerror(-r) : "its credential() failed");
 	return -EIO;
 }
 

@@ -2,6 +2,7 @@
  * Loads and makes the extensions of a server. Errors that can be found without running an extension are reported
  * before the daemon starts. The configuration of an extension may contain a secret and is wiped after use.
  */
+#include "base/fault.h"
 #include "servers/extensions.h"
 
 #include "base/file.h"
@@ -17,26 +18,26 @@
 #define CONFIG_TEXT_MAX (64u << 10)
 
 /* Reads the configuration of an extension. 0; PLUGIN_E_UNFIT with the reason in `why`; -ENOMEM. */
-static int read_config(const struct extension_option *option, struct buf *text, char *why)
+static int read_config(const struct extension_option *option, struct buf *text, struct fault *why)
 {
 	int r = option->file ? file_read(option->file, text) : buf_put_str(text, option->config);
 
 	if (r == 0 || r == -ENOMEM)
 		return r;
-	snprintf(why, PLUGIN_WHY_MAX, "%.256s: %s", option->file ? option->file : "its configuration",
-		 strerror(-r));
+	fault_set(why, "%.256s: %s", option->file ? option->file : "its configuration",
+		  strerror(-r));
 	return PLUGIN_E_UNFIT;
 }
 
 /* Parses a line of the option, reads the configuration and loads the shared object. */
-static int load(const char *line, struct extension_option *option, struct buf *text, char *why,
+static int load(const char *line, struct extension_option *option, struct buf *text, struct fault *why,
 		struct plugin **ret)
 {
 	const char *fault = extension_option_parse(line, option);
 	int r;
 
 	if (fault) {
-		snprintf(why, PLUGIN_WHY_MAX, "%s", fault);
+		fault_set(why, "%s", fault);
 		return PLUGIN_E_UNFIT;
 	}
 	r = read_config(option, text, why);
@@ -62,16 +63,16 @@ static void check_secret(const struct config_server *s, const struct extension_o
 static void check_one(const struct config_server *s, const char *line,
 		      struct config_report *report)
 {
-	char why[PLUGIN_WHY_MAX] = "";
+	struct fault why = {0};
 	struct extension_option option = {.name = ""};
 	struct plugin *p = NULL;
 	struct buf text;
 
 	buf_init_secret(&text, CONFIG_TEXT_MAX + FILE_READ_EXTRA);
-	int r = load(line, &option, &text, why, &p);
+	int r = load(line, &option, &text, &why, &p);
 	if (r)
 		config_report_add(report, true, place_of(s), "[server %s]: extension %s: %s", s->name,
-				  option.name, r > 0 ? why : strerror(-r));
+				  option.name, r > 0 ? why.text : strerror(-r));
 	else
 		check_secret(s, &option, report);
 	buf_fini(&text);
@@ -85,7 +86,7 @@ void extensions_check(const struct config *c, struct config_report *report)
 			check_one(s, s->extensions.v[i], report);
 }
 
-static int add(struct plugin_chain *chain, const char *line, struct extension_option *option, char *why)
+static int add(struct plugin_chain *chain, const char *line, struct extension_option *option, struct fault *why)
 {
 	struct plugin *p;
 	struct buf text;
@@ -98,38 +99,34 @@ static int add(struct plugin_chain *chain, const char *line, struct extension_op
 	return r;
 }
 
-/* Writes the reason to `why` and returns a negative errno. */
+/* Puts the place before the reason in *why; returns a negative errno. */
 static int report_failure(const struct config_server *s, const char *option, const char *name, int r,
-		const char *reason, char *why, size_t why_size)
+			  struct fault *why)
 {
-	snprintf(why, why_size, "%s: [server %s]: %s %s: %s", s->place, s->name, option, name,
-		 r > 0 ? reason : strerror(-r));
+	fault_set(why, "%s: [server %s]: %s %s: %s", s->place, s->name, option, name,
+		  r > 0 ? why->text : strerror(-r));
 	return r > 0 ? -EINVAL : r;
 }
 
-int extensions_make(struct loop *loop, const struct config_server *s, char *why,
-		    size_t why_size, struct plugin_chain **ret)
+int extensions_make(struct loop *loop, const struct config_server *s, struct fault *why, struct plugin_chain **ret)
 {
 	CLEANUP(plugin_chain_freep) struct plugin_chain *chain = NULL;
 	struct extension_option option = {.name = ""};
-	char reason[PLUGIN_WHY_MAX] = "";
 	int r = s->extensions.n ? plugin_chain_new(loop, s->name, &chain) : 0;
 
 	for (size_t i = 0; i < s->extensions.n && r == 0; i++)
-		r = add(chain, s->extensions.v[i], &option, reason);
+		r = add(chain, s->extensions.v[i], &option, why);
 	if (r)
-		return report_failure(s, "extension", option.name, r, reason, why, why_size);
+		return report_failure(s, "extension", option.name, r, why);
 	*ret = TAKE(chain);
 	return 0;
 }
 
-int extensions_credential(struct plugin_chain *c, const struct config_server *s, char *why,
-			  size_t why_size, struct auth_source **ret)
+int extensions_credential(struct plugin_chain *c, const struct config_server *s, struct fault *why,
+			  struct auth_source **ret)
 {
-	char reason[PLUGIN_WHY_MAX] = "";
-
 	if (!s->credential_extension)
 		return 0;
-	int r = plugin_chain_credential(c, s->credential_extension, s->credential_timeout, reason, ret);
-	return r ? report_failure(s, "credential-extension", s->credential_extension, r, reason, why, why_size) : 0;
+	int r = plugin_chain_credential(c, s->credential_extension, s->credential_timeout, why, ret);
+	return r ? report_failure(s, "credential-extension", s->credential_extension, r, why) : 0;
 }

@@ -2,6 +2,7 @@
 #ifndef SERVERS_EXTENSIONS_H
 #define SERVERS_EXTENSIONS_H
 
+#include "base/fault.h"
 #include "config/config.h"
 #include "plugin/chain.h"
 
@@ -15,13 +16,12 @@ void extensions_check(const struct config *c, struct config_report *report);
  * Makes the extensions of a server; *ret is NULL if it has none. 0, or a negative errno with the server, the
  * extension and the reason in `why`.
  */
-int extensions_make(struct loop *loop, const struct config_server *s, char *why,
-		    size_t why_size, struct plugin_chain **ret);
+int extensions_make(struct loop *loop, const struct config_server *s, struct fault *why, struct plugin_chain **ret);
 /*
  * Makes the credential source of the extension that credential-extension names; *ret is unchanged if the option
  * is not set. The same results.
  */
-int extensions_credential(struct plugin_chain *c, const struct config_server *s, char *why,
-			  size_t why_size, struct auth_source **ret);
+int extensions_credential(struct plugin_chain *c, const struct config_server *s, struct fault *why,
+			  struct auth_source **ret);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "auth/auth.h"
 #include "base/errors.h"
+#include "base/fault.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "servers/extensions.h"
@@ -79,16 +80,16 @@ static void on_changed(void *ctx)
 
 /* Adds to the options what is not in the configuration. The caller frees *plugins, also on failure. */
 static int make_options(struct server *s, const struct config_server *c, struct upstream_options *o,
-			struct plugin_chain **plugins, char *why, size_t why_size)
+			struct plugin_chain **plugins, struct fault *why)
 {
 	struct auth_source *source = NULL;      /* an extension */
 
 	*o = c->upstream;
 	o->name = c->name;
 	o->changed = (struct wake){on_changed, s};
-	int r = extensions_make(s->all->parts.loop, c, why, why_size, plugins);
+	int r = extensions_make(s->all->parts.loop, c, why, plugins);
 	if (r == 0)
-		r = extensions_credential(*plugins, c, why, why_size, &source);
+		r = extensions_credential(*plugins, c, why, &source);
 	if (r == 0)
 		r = make_auth(s->all, c, source, &o->auth);
 	if (r == 0 && *plugins)
@@ -116,7 +117,7 @@ static void server_free(struct server *s)
 	free(s);
 }
 
-static int add(struct servers *all, const struct config_server *c, char *why, size_t why_size,
+static int add(struct servers *all, const struct config_server *c, struct fault *why,
 	       struct server **ret)
 {
 	struct server *s = calloc(1, sizeof(*s));
@@ -126,9 +127,9 @@ static int add(struct servers *all, const struct config_server *c, char *why, si
 		return -ENOMEM;
 	s->all = all;
 	list_append(&all->list, &s->link);
-	int r = make_options(s, c, &options, &s->plugins, why, why_size);
+	int r = make_options(s, c, &options, &s->plugins, why);
 	if (r == 0)
-		r = upstream_new(all->parts.loop, all->parts.curl, all->parts.hub, &options, why, why_size,
+		r = upstream_new(all->parts.loop, all->parts.curl, all->parts.hub, &options, why,
 				 &s->upstream);
 	if (r) {
 		server_free(s);
@@ -148,14 +149,14 @@ static void on_exchanged(void *ctx)
 }
 
 /* Replaces the session of a server by one with new options. */
-static int exchange(struct server *s, const struct config_server *c, char *why, size_t why_size)
+static int exchange(struct server *s, const struct config_server *c, struct fault *why)
 {
 	struct plugin_chain *plugins = NULL;
 	struct upstream_options options;
-	int r = make_options(s, c, &options, &plugins, why, why_size);
+	int r = make_options(s, c, &options, &plugins, why);
 
 	if (r == 0)
-		r = upstream_exchange(s->upstream, &options, on_exchanged, s, why, why_size);
+		r = upstream_exchange(s->upstream, &options, on_exchanged, s, why);
 	if (r) {
 		plugin_chain_free(plugins);
 		return r;
@@ -207,24 +208,24 @@ static void on_difference(void *ctx, const struct config_difference *d)
 static void follow(struct server *s, const struct config_server *old, const struct config_server *now)
 {
 	struct following f = {s->all, s->outdated};
-	char why[1024] = "";
+	struct fault why = {0};
 
 	config_diff_server(old, now, on_difference, &f);
-	int r = f.new_session ? exchange(s, now, why, sizeof(why)) : 0;
+	int r = f.new_session ? exchange(s, now, &why) : 0;
 	s->outdated = r != 0;
 	if (r)
-		note_server(s->all, now->name, CONFIG_FAILED, *why ? why : strerror(-r));
+		note_server(s->all, now->name, CONFIG_FAILED, fault_is_set(&why) ? why.text : strerror(-r));
 	upstream_set_grace(s->upstream, now->upstream.grace);
 	upstream_set_default(s->upstream, now->upstream.is_default);
 }
 
 static void add_and_start(struct servers *all, const struct config_server *c)
 {
-	char why[1024] = "";
+	struct fault why = {0};
 	struct server *s;
-	int r = add(all, c, why, sizeof(why), &s);
+	int r = add(all, c, &why, &s);
 
-	note_server(all, c->name, r ? CONFIG_FAILED : CONFIG_ADDED, *why ? why : strerror(-r));
+	note_server(all, c->name, r ? CONFIG_FAILED : CONFIG_ADDED, fault_is_set(&why) ? why.text : strerror(-r));
 	if (r == 0)
 		upstream_start(s->upstream);
 }
@@ -288,7 +289,7 @@ void servers_apply(struct servers *all, const struct config *now,
 
 DEFINE_FREEP(servers, servers_free)
 
-int servers_new(const struct servers_parts *parts, const struct config *config, char *why, size_t why_size,
+int servers_new(const struct servers_parts *parts, const struct config *config, struct fault *why,
 		struct servers **ret)
 {
 	CLEANUP(servers_freep) struct servers *all = calloc(1, sizeof(*all));
@@ -300,7 +301,7 @@ int servers_new(const struct servers_parts *parts, const struct config *config, 
 	list_init(&all->list);
 	LIST_EACH(c, &config->servers, struct config_server, link) {
 		struct server *s;
-		int r = add(all, c, why, why_size, &s);
+		int r = add(all, c, why, &s);
 
 		if (r)
 			return r;

@@ -5,6 +5,7 @@
 #ifndef DAEMON_SERVERS_H
 #define DAEMON_SERVERS_H
 
+#include "base/fault.h"
 #include "base/loop.h"
 #include "base/wake.h"
 #include "config/config.h"
@@ -26,7 +27,7 @@ struct servers_parts {
 
 /* Makes all servers of `config`, which must remain valid until servers_apply() replaces it. Sends nothing yet. 0,
    or a negative errno with the reason in `why`. */
-int servers_new(const struct servers_parts *parts, const struct config *config, char *why, size_t why_size,
+int servers_new(const struct servers_parts *parts, const struct config *config, struct fault *why,
 		struct servers **ret);
 void servers_start(struct servers *s);
 

@@ -79,7 +79,7 @@ static int make_cookies(struct parts *p, const struct parts_users *users,
 }
 
 static int make(struct parts *p, const struct parts_users *users, const struct upstream_options *o,
-		const char **why)
+		struct fault *why)
 {
 	int r = ext_files_init(&p->ext_files, users->name, o->ext_files);
 
@@ -87,14 +87,12 @@ static int make(struct parts *p, const struct parts_users *users, const struct u
 		r = auth_copy(o->websocket_protocol, &p->subprotocol);
 	if (r == 0)
 		r = sites_new(o->urls.v, o->urls.n, &o->endpoints, &p->sites);
-	if (r > 0) {
-		*why = url_fault_text(r);
-		return -EINVAL;
-	}
+	if (r > 0)
+		return fault_fail(why, -EINVAL, "%s", url_fault_text(r));
 	if (r == 0)
 		r = http_client_new(&o->http, &p->client);
 	if (r == -EINVAL)
-		*why = "a header is not of the form \"Name: value\", or is a header that the daemon sets itself";
+		fault_set(why, "a header is not of the form \"Name: value\", or is a header that the daemon sets itself");
 	if (r == 0 && p->auth)
 		http_client_set_credential(p->client, (struct http_credential){auth_header, p->auth});
 	if (r == 0)
@@ -109,7 +107,7 @@ static int make(struct parts *p, const struct parts_users *users, const struct u
 
 DEFINE_FREEP(parts, parts_free)
 
-int parts_new(const struct parts_users *users, const struct upstream_options *o, const char **why,
+int parts_new(const struct parts_users *users, const struct upstream_options *o, struct fault *why,
 	      struct parts **ret)
 {
 	CLEANUP(parts_freep) struct parts *p = calloc(1, sizeof(*p));

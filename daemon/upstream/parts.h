@@ -33,7 +33,7 @@ struct parts_users {
 
 /* Takes o->auth over, also on failure, and copies the rest. Nothing is sent, and no file is read but those that
    the client needs. 0, -ENOMEM, -EINVAL with words in *why. */
-int parts_new(const struct parts_users *users, const struct upstream_options *o, const char **why,
+int parts_new(const struct parts_users *users, const struct upstream_options *o, struct fault *why,
 	      struct parts **ret);
 /* Ends what is under way, without a callback, and writes the cookies. NULL is fine. */
 void parts_free(struct parts *p);

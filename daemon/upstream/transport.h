@@ -9,6 +9,7 @@
 #ifndef UPSTREAM_TRANSPORT_H
 #define UPSTREAM_TRANSPORT_H
 
+#include "base/fault.h"
 #include "bayeux/session.h"
 #include "net/curl_loop.h"
 #include "net/http_client.h"
@@ -55,11 +56,10 @@ struct transport_parts {
 };
 
 struct transport_type {
-	/* Sends one batch (copied). 0, or a negative errno with words in `why` (CURL_ERROR_SIZE
-	   bytes): then nothing of it was sent and no callback comes for it. What was sent before
-	   is not touched: a WebSocket goes on. */
+	/* Sends one batch (copied). 0, or a negative errno with words in *why: then nothing of it was
+	   sent and no callback comes for it. What was sent before is not touched: a WebSocket goes on. */
 	int (*send)(struct transport *t, const struct session_batch *batch, struct slice text,
-		    char *why);
+		    struct fault *why);
 	/* The next input; its views are valid until the next call of next or abort. 0, or
 	   TRANSPORT_E_NONE: nothing now. */
 	int (*next)(struct transport *t, struct transport_input *ret);
@@ -83,7 +83,7 @@ int transport_websocket_new(const struct transport_parts *parts,
 			    const struct transport_events *events, struct transport **ret);
 
 static inline int transport_send(struct transport *t, const struct session_batch *batch,
-				 struct slice text, char *why)
+				 struct slice text, struct fault *why)
 {
 	return t->type->send(t, batch, text, why);
 }

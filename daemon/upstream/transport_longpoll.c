@@ -7,6 +7,7 @@
 #include "upstream/transport.h"
 
 #include "base/errors.h"
+#include "base/fault.h"
 #include "base/list.h"
 #include "net/http_post.h"
 
@@ -125,14 +126,14 @@ static void longpoll_hold(struct transport *t)
 }
 
 static int longpoll_send(struct transport *t, const struct session_batch *batch, struct slice text,
-			 char *why)
+			 struct fault *why)
 {
 	struct longpoll *l = LIST_OF(t, struct longpoll, transport);
 	struct lane *lane = &l->lanes[batch->lane];
 	int r = http_post_start(lane->post, endpoints_post(l->endpoints, batch)->http, text);
 
 	if (r) {
-		snprintf(why, CURL_ERROR_SIZE, "%s", http_post_reason(lane->post));
+		fault_set(why, "%s", http_post_reason(lane->post));
 		return r;
 	}
 	lane->batch = batch->id;

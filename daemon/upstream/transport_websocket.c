@@ -7,6 +7,7 @@
 #include "upstream/transport.h"
 
 #include "base/errors.h"
+#include "base/fault.h"
 #include "base/list.h"
 
 #include <errno.h>
@@ -83,13 +84,13 @@ static void pipe_hold(struct transport *t)
 }
 
 static int pipe_send(struct transport *t, const struct session_batch *batch, struct slice text,
-		     char *why)
+		     struct fault *why)
 {
 	struct socket_pipe *p = LIST_OF(t, struct socket_pipe, transport);
 	const struct websocket_events events = {on_ready, on_received, p};
 
 	(void)batch;
-	*why = 0;
+	fault_clear(why);
 	if (!p->websocket) {
 		int r = websocket_new(p->parts.loop, p->parts.curl, p->parts.client,
 				      endpoints_websocket(p->parts.endpoints),

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/errors.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "upstream/pace.h"
 #include "upstream/parts.h"
@@ -263,17 +264,18 @@ static void give_up_text(struct upstream *u, uint64_t batch)
 /* Whether there may be more to send. */
 static bool send_one(struct upstream *u)
 {
-	char why[CURL_ERROR_SIZE] = "";
+	struct fault why;
 	struct session_batch batch;
 	uint64_t now = loop_now(u->loop);
 
+	fault_clear(&why);
 	buf_clear(&u->out);
 	if (session_take_batch(u->parts->session, now, &u->out, &batch))
 		return false;
-	int r = transport_send(sites_transport(u->parts->sites, &batch), &batch, buf_slice(&u->out), why);
+	int r = transport_send(sites_transport(u->parts->sites, &batch), &batch, buf_slice(&u->out), &why);
 	if (r) {
 		struct session_failure f = {.kind = SESSION_NOT_SENT,
-					    .reason = slice_of(*why ? why : strerror(-r))};
+					    .reason = slice_of(fault_is_set(&why) ? why.text : strerror(-r))};
 		struct server_failure masked;
 		/* this batch alone: what else is on a WebSocket may have arrived, and would be
 		   sent again if it were reported as not sent */
@@ -467,25 +469,25 @@ static void on_wake(void *ctx)
 
 DEFINE_FREEP(upstream, upstream_free)
 
-static int make_parts(struct upstream *u, const struct upstream_options *o, char *why,
-		      size_t why_size, struct parts **ret)
+static int make_parts(struct upstream *u, const struct upstream_options *o, struct fault *why,
+		      struct parts **ret)
 {
 	const struct parts_users users = {
 		.loop = u->loop, .curl = u->curl, .name = u->name, .session = {on_wake, u},
 		.transports = {on_ready, on_received, u},
 	};
-	const char *reason = NULL;
+	struct fault reason = {0};
 	int r = parts_new(&users, o, &reason, ret);
 
 	if (r)
-		snprintf(why, why_size, "server %s: %s", o->name, reason ? reason : strerror(-r));
+		fault_set(why, "server %s: %s", o->name, fault_is_set(&reason) ? reason.text : strerror(-r));
 	return r;
 }
 
 /* Puts the server into the hub. */
-static int make(struct upstream *u, const struct upstream_options *o, char *why, size_t why_size)
+static int make(struct upstream *u, const struct upstream_options *o, struct fault *why)
 {
-	int r = make_parts(u, o, why, why_size, &u->parts);
+	int r = make_parts(u, o, why, &u->parts);
 
 	if (r)
 		return r;
@@ -495,17 +497,15 @@ static int make(struct upstream *u, const struct upstream_options *o, char *why,
 	if (r == 0)
 		r = hub_add_server(u->hub, slice_of(u->name), o->is_default, u->parts->session,
 				   &u->server);
-	if (r) {
-		snprintf(why, why_size, "server %s: %s", o->name, strerror(-r));
-		return r;
-	}
+	if (r)
+		return fault_fail(why, r, "server %s: %s", o->name, strerror(-r));
 	hub_set_grace(u->server, o->grace);
 	pace_init(&u->pace, u->server);
 	return 0;
 }
 
 int upstream_new(struct loop *loop, struct curl_loop *curl, struct hub *hub,
-		 const struct upstream_options *o, char *why, size_t why_size,
+		 const struct upstream_options *o, struct fault *why,
 		 struct upstream **ret)
 {
 	CLEANUP(upstream_freep) struct upstream *u = calloc(1, sizeof(*u));
@@ -527,7 +527,7 @@ int upstream_new(struct loop *loop, struct curl_loop *curl, struct hub *hub,
 		auth_free(o->auth);
 		return -ENOMEM;
 	}
-	int r = make(u, o, why, why_size);
+	int r = make(u, o, why);
 	if (r)
 		return r;
 	*ret = TAKE(u);
@@ -554,10 +554,10 @@ void upstream_set_grace(struct upstream *u, uint64_t ms)
 }
 
 int upstream_exchange(struct upstream *u, const struct upstream_options *o,
-		      void (*exchanged)(void *ctx), void *ctx, char *why, size_t why_size)
+		      void (*exchanged)(void *ctx), void *ctx, struct fault *why)
 {
 	struct parts *next;
-	int r = make_parts(u, o, why, why_size, &next);
+	int r = make_parts(u, o, why, &next);
 
 	if (r)
 		return r;

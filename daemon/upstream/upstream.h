@@ -6,6 +6,7 @@
 #define UPSTREAM_UPSTREAM_H
 
 #include "auth/auth.h"
+#include "base/fault.h"
 #include "base/loop.h"
 #include "base/wake.h"
 #include "hub/hub.h"
@@ -48,7 +49,7 @@ void upstream_options_default(struct upstream_options *o);
  * a header that is none; with words in `why` when it is not 0.
  */
 int upstream_new(struct loop *loop, struct curl_loop *curl, struct hub *hub,
-		 const struct upstream_options *o, char *why, size_t why_size,
+		 const struct upstream_options *o, struct fault *why,
 		 struct upstream **ret);
 void upstream_start(struct upstream *u);
 /*
@@ -84,7 +85,7 @@ void upstream_set_grace(struct upstream *u, uint64_t ms);
  * more; it must not free `u`, and may be NULL. When this returns 0, nothing uses those of an earlier call that was replaced.
  */
 int upstream_exchange(struct upstream *u, const struct upstream_options *o,
-		      void (*exchanged)(void *ctx), void *ctx, char *why, size_t why_size);
+		      void (*exchanged)(void *ctx), void *ctx, struct fault *why);
 
 const char *upstream_name(const struct upstream *u);
 /* The present one: valid until the next turn of the loop. */

@@ -120,11 +120,11 @@ static void check_cookies(struct slice header)
 
 static void check_location(struct slice location)
 {
-	char url[512], why[200];
+	char url[512];
+	struct fault why;
 
 	snprintf(url, sizeof(url), "%.*s", SLICE_ARG(slice_take(location, sizeof(url) - 1)));
-	redirect_allowed(HTTP_REDIRECTS_SAME_HOST, "https://a.example.com/x", url, 307, 0, why,
-			 sizeof(why));
+	redirect_allowed(HTTP_REDIRECTS_SAME_HOST, "https://a.example.com/x", url, 307, 0, &why);
 }
 
 static void check_answer(struct slice text)

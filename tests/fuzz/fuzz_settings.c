@@ -47,7 +47,8 @@ static void check_url(const struct url *u)
 /* The first line is an address, the second one relative to it, or where it redirects to. */
 static void try_urls(char *text)
 {
-	char *second = strchr(text, '\n'), why[300];
+	char *second = strchr(text, '\n');
+	struct fault why;
 	struct url base, u;
 	bool follows;
 
@@ -65,7 +66,7 @@ static void try_urls(char *text)
 		url_fini(&u);
 	}
 	follows = second && redirect_allowed(HTTP_REDIRECTS_SAME_HOST, base.http, second, 307, 0,
-					     why, sizeof(why));
+					     &why);
 	if (follows && url_parse(second, &u) == 0) {
 		FUZZ_CHECK(strcasecmp(u.host, base.host) == 0 && (u.secure || !base.secure));
 		url_fini(&u);

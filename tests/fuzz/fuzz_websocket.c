@@ -7,6 +7,7 @@
  * However the bytes are divided, the texts and the end are the same; the end is reported
  * once, and last; we only send masked frames that RFC 6455 allows.
  */
+#include "base/fault.h"
 #include "net/websocket.h"
 #include "net/ws_dial.h"
 #include "tests/fuzz/fuzz.h"
@@ -40,7 +41,7 @@ static struct ws_dial dial;
 
 int ws_dial_new(struct loop *loop, struct curl_loop *curl, struct http_client *client,
 		const struct url *url, const struct ws_offer *offer,
-		void (*done)(void *ctx, struct ws_dialled *d), void *ctx, char *why,
+		void (*done)(void *ctx, struct ws_dialled *d), void *ctx, struct fault *why,
 		struct ws_dial **ret)
 {
 	(void)loop, (void)curl, (void)client, (void)url, (void)offer, (void)why;
@@ -205,7 +206,7 @@ static void play(struct slice bytes, size_t chunk, unsigned how, struct outcome 
 	struct ws_dialled dialled = {.stream = &stream};
 	struct websocket_options o;
 	struct websocket *ws;
-	char why[CURL_ERROR_SIZE];
+	struct fault why;
 	uint64_t sum = 0;
 	unsigned n = 0;
 
@@ -213,7 +214,7 @@ static void play(struct slice bytes, size_t chunk, unsigned how, struct outcome 
 	buf_init(&stream.out, OUT_MAX);
 	websocket_options_default(&o);
 	o.compression = how & 1;
-	FUZZ_CHECK(websocket_new(the_loop(), NULL, NULL, NULL, &o, &events, why, &ws) == 0);
+	FUZZ_CHECK(websocket_new(the_loop(), NULL, NULL, NULL, &o, &events, &why, &ws) == 0);
 	if (how & 1)
 		dialled.deflate = (struct ws_deflate_terms){
 			.agreed = true, .bits_in = 15, .bits_out = 15};

@@ -3,6 +3,7 @@
  */
 #include "tests/unit/plugin_world.h"
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "bayeux/ext.h"
 #include "bayeux/ext_ack.h"
@@ -72,7 +73,7 @@ const char *path_of(const char *name)
 	return path;
 }
 
-int add(const char *module, const char *name, const char *config, char *why)
+int add(const char *module, const char *name, const char *config, struct fault *why)
 {
 	struct plugin *p;
 	int r = plugin_load(path_of(module), why, &p);
@@ -82,10 +83,10 @@ int add(const char *module, const char *name, const char *config, char *why)
 
 void must_add(const char *module, const char *name, const char *config)
 {
-	char why[PLUGIN_WHY_MAX] = "";
+	struct fault why = {0};
 
-	if (add(module, name, config, why))
-		fail_msg("%s: %s", module, why);
+	if (add(module, name, config, &why))
+		fail_msg("%s: %s", module, why.text);
 }
 
 const char *pass(enum hook_kind kind, bool incoming, const char *channel, const char *data,

@@ -31,7 +31,7 @@ void assert_log(const char *text);
 /* of a shared object; until the next call */
 const char *path_of(const char *name);
 /* Loads it and makes an instance of it; result and words as of plugin_chain_add(). */
-int add(const char *module, const char *name, const char *config, char *why);
+int add(const char *module, const char *name, const char *config, struct fault *why);
 void must_add(const char *module, const char *name, const char *config);
 
 /* One message through the chain; what became of it as "VERDICT DATA EXT", until the next call. */

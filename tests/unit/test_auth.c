@@ -4,6 +4,7 @@
  */
 #include "auth/auth.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "tests/unit/testing.h"
 #include "tests/unit/wire.h"
@@ -90,16 +91,16 @@ struct world {
 	struct auth_waiter one, two;
 	unsigned fetches, got, failures;
 	bool freed, notified, refuses;
-	char why[AUTH_WHY_MAX];
+	struct fault why;
 };
 
-static int source_fetch(struct auth_source *s, char *why)
+static int source_fetch(struct auth_source *s, struct fault *why)
 {
 	struct world *w = LIST_OF(s, struct world, source);
 
 	w->fetches++;
 	w->notified = true;
-	snprintf(why, AUTH_WHY_MAX, "cannot");
+	fault_set(why, "cannot");
 	return w->refuses ? -1 : 0;
 }
 
@@ -128,7 +129,7 @@ static void on_reported(void *ctx, const char *why)
 	w->got += why == NULL;
 	w->failures += why != NULL;
 	if (why)
-		snprintf(w->why, sizeof(w->why), "%s", why);
+		fault_set(&w->why, "%s", why);
 }
 
 static void until_reported(struct world *w)
@@ -277,7 +278,7 @@ static void failures_are_followed_by_pauses(void **state)
 	for (unsigned i = 1; i <= 4; i++) {
 		answer(w, NULL, 0, "no luck");
 		assert_int_equal(w->failures, i);
-		assert_string_equal(w->why, "no luck");
+		assert_string_equal(w->why.text, "no luck");
 		/* asking again does not shorten the pause */
 		auth_get(w->auth, &w->two);
 		auth_cancel(&w->two);
@@ -291,7 +292,7 @@ static void failures_are_followed_by_pauses(void **state)
 	w->refuses = true;
 	answer(w, NULL, 0, "no luck");
 	pass_until_reported(w);
-	assert_string_equal(w->why, "cannot");
+	assert_string_equal(w->why.text, "cannot");
 	w->refuses = false;
 	pass_until_reported(w);
 	answer(w, "t", 0, NULL);
@@ -353,7 +354,7 @@ static void files(void **state)
 	auth_get(a, &w->one);
 	until_reported(w);
 	assert_int_equal(w->failures, 1);
-	assert_non_null(strstr(w->why, "/token: No such file"));
+	assert_non_null(strstr(w->why.text, "/token: No such file"));
 	put(path, "{\"token\":\"t1\"}");
 	pass_until_reported(w);
 	assert_int_equal(w->got, 1);

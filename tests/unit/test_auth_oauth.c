@@ -5,6 +5,7 @@
 #include "auth/auth.h"
 #include "auth/oauth.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "tests/unit/rsa_key.h"
 #include "tests/unit/testing.h"
@@ -32,7 +33,8 @@ struct world {
 	char dir[32], path[3][64], url[128];
 	/* the result of a fetch */
 	bool done;
-	char token[AUTH_SECRET_MAX + 1], why[AUTH_WHY_MAX];
+	char token[AUTH_SECRET_MAX + 1];
+	struct fault why;
 	uint64_t lifetime, retry_after;
 };
 
@@ -42,7 +44,7 @@ static void on_fetched(void *ctx, const struct auth_fetched *f)
 
 	w->done = true;
 	snprintf(w->token, sizeof(w->token), "%s", f->secret ? f->secret->text : "");
-	snprintf(w->why, sizeof(w->why), "%s", f->why ? f->why : "");
+	fault_set(&w->why, "%s", f->why ? f->why : "");
 	w->lifetime = f->secret ? f->secret->lifetime : 0;
 	w->retry_after = f->retry_after;
 }
@@ -130,13 +132,13 @@ static void make(struct world *w)
 /* A fetch begins; its request. */
 static const char *ask(struct world *w)
 {
-	char why[AUTH_WHY_MAX] = "";
+	struct fault why = {0};
 
 	if (!w->source)
 		make(w);
 	w->done = false;
-	if (auth_source_fetch(w->source, why))
-		fail_msg("%s", why);
+	if (auth_source_fetch(w->source, &why))
+		fail_msg("%s", why.text);
 	w->conn = wire_accept(w->wire);
 	return wire_request(w->conn);
 }
@@ -249,7 +251,7 @@ static void refresh_token_saved(void **state)
 static void jwt_bearer(void **state)
 {
 	struct world *w = *state;
-	char why[AUTH_WHY_MAX];
+	struct fault why;
 
 	w->o.grant = OAUTH_JWT_BEARER;
 	w->o.client_id = w->o.secret_file = NULL;
@@ -257,8 +259,8 @@ static void jwt_bearer(void **state)
 	w->o.jwt_lifetime = 120000;
 	w->o.jwt_key_file = put_file(w, 1, "");
 	make(w);
-	assert_int_not_equal(auth_source_fetch(w->source, why), 0);
-	assert_non_null(strstr(why, "/1: it is not a private key"));
+	assert_int_not_equal(auth_source_fetch(w->source, &why), 0);
+	assert_non_null(strstr(why.text, "/1: it is not a private key"));
 	put_file(w, 1, key_pem);
 	const char *request = ask(w);
 	assert_null(strstr(request, "Authorization"));
@@ -274,8 +276,8 @@ static void jwt_bearer(void **state)
 	snprintf(text, sizeof(text), HEAD("400 Bad") "\r\n{\"error\":\"invalid_grant\","
 		 "\"error_description\":\"%s\"}", strstr(request, "assertion="));
 	answer(w, text);
-	assert_non_null(strstr(w->why, "invalid_grant: assertion=****"));
-	assert_null(strstr(w->why, "eyJ"));
+	assert_non_null(strstr(w->why.text, "invalid_grant: assertion=****"));
+	assert_null(strstr(w->why.text, "eyJ"));
 	/* never the same twice */
 	assert_string_not_equal(strrchr(ask(w), '.'), first);
 	answer(w, OK "{\"access_token\":\"t\"}");
@@ -316,8 +318,8 @@ static void refusals(void **state)
 		answer(w, cases[i].answer);
 		assert_string_equal(w->token, "");
 		size_t n = strlen(cases[i].why);
-		if (cases[i].why[n - 1] == ' ' ? strncmp(w->why, cases[i].why, n) || !w->why[n]
-					       : strcmp(w->why, cases[i].why))
+		if (cases[i].why[n - 1] == ' ' ? strncmp(w->why.text, cases[i].why, n) || !w->why.text[n]
+					       : strcmp(w->why.text, cases[i].why))
 			fail_msg("\"%s\" is not \"%s\"", w->why, cases[i].why);
 	}
 	ask(w);
@@ -342,10 +344,10 @@ static void echoes(void **state)
 		snprintf(text, sizeof(text), HEAD("400 Bad") "\r\n{\"error\":\"no\","
 			 "\"error_description\":\"you said %s\"}", texts[i]);
 		answer(w, text);
-		assert_non_null(strstr(w->why, "refused: no: you said "));
-		assert_non_null(strstr(w->why, "********"));
-		assert_null(strstr(w->why, "bWUl"));
-		assert_null(strstr(w->why, "s3cret"));
+		assert_non_null(strstr(w->why.text, "refused: no: you said "));
+		assert_non_null(strstr(w->why.text, "********"));
+		assert_null(strstr(w->why.text, "bWUl"));
+		assert_null(strstr(w->why.text, "s3cret"));
 	}
 }
 
@@ -359,8 +361,8 @@ static void echo_of_a_refresh_token(void **state)
 	ask(w);
 	answer(w, HEAD("400 Bad") "\r\n{\"error\":\"no\","
 	       "\"error_description\":\"r3fresh-t0ken is unknown\"}");
-	assert_non_null(strstr(w->why, "******** is unknown"));
-	assert_null(strstr(w->why, "r3fresh"));
+	assert_non_null(strstr(w->why.text, "******** is unknown"));
+	assert_null(strstr(w->why.text, "r3fresh"));
 }
 
 static void large_answers(void **state)
@@ -376,7 +378,7 @@ static void large_answers(void **state)
 	wire_say(w->conn, text);
 	wire_until(w->loop, &w->done);
 	wire_close(w->conn);
-	assert_string_equal(w->why, "the token server: the answer is too large (max-message)");
+	assert_string_equal(w->why.text, "the token server: the answer is too large (max-message)");
 	free(text);
 }
 
@@ -391,33 +393,33 @@ static void no_answer(void **state)
 	assert_false(w->done);
 	pass(w, 1);
 	wire_until(w->loop, &w->done);
-	assert_string_equal(w->why, "the token server did not answer in time");
+	assert_string_equal(w->why.text, "the token server did not answer in time");
 	/* the connection is gone, and so is the request with its secrets */
 	wire_gone(w->conn);
 	wire_close(w->conn);
 	/* no server listens */
 	wire_free(w->wire);
-	char why[AUTH_WHY_MAX];
+	struct fault why;
 	w->done = false;
-	assert_int_equal(auth_source_fetch(w->source, why), 0);
+	assert_int_equal(auth_source_fetch(w->source, &why), 0);
 	wire_until(w->loop, &w->done);
 	w->wire = wire_new(w->loop);
-	assert_string_equal(w->why, "the token server: Connection refused");
+	assert_string_equal(w->why.text, "the token server: Connection refused");
 }
 
 static void missing_files(void **state)
 {
 	struct world *w = *state;
-	char why[AUTH_WHY_MAX];
+	struct fault why;
 
 	make(w);
 	unlink(w->path[0]);
-	assert_int_not_equal(auth_source_fetch(w->source, why), 0);
-	assert_non_null(strstr(why, "/0: No such file"));
+	assert_int_not_equal(auth_source_fetch(w->source, &why), 0);
+	assert_non_null(strstr(why.text, "/0: No such file"));
 	put_file(w, 0, "one\ntwo");
-	assert_int_not_equal(auth_source_fetch(w->source, why), 0);
-	assert_non_null(strstr(why, "/0: it has more than one line"));
-	assert_null(strstr(why, "two"));
+	assert_int_not_equal(auth_source_fetch(w->source, &why), 0);
+	assert_non_null(strstr(why.text, "/0: it has more than one line"));
+	assert_null(strstr(why.text, "two"));
 	put_file(w, 0, "whole");
 	ask(w);
 	answer(w, OK "{\"access_token\":\"t\"}");
@@ -477,7 +479,7 @@ static void short_of_memory(void **state)
 {
 	struct world *w = *state;
 	static const char *const more[] = {"scope=a", "x=y"};
-	char why[AUTH_WHY_MAX];
+	struct fault why;
 
 	w->o.grant = OAUTH_REFRESH_TOKEN;
 	w->o.refresh_file = put_file(w, 1, "r1");
@@ -491,7 +493,7 @@ static void short_of_memory(void **state)
 			continue;
 		w->source->fetched = on_fetched;
 		w->source->ctx = w;
-		if (auth_source_fetch(w->source, why) == 0)
+		if (auth_source_fetch(w->source, &why) == 0)
 			wire_settle(w->loop);
 		forget_source(w);
 	}

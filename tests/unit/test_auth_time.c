@@ -25,7 +25,7 @@ struct world {
 	unsigned fetches, got;
 };
 
-static int source_fetch(struct auth_source *s, char *why)
+static int source_fetch(struct auth_source *s, struct fault *why)
 {
 	(void)why;
 	LIST_OF(s, struct world, source)->fetches++;

@@ -317,18 +317,19 @@ static void test_no_proxy_valid(void **state)
 		{"10.0.0.0/", "is not a network"}, {"10.0.0.0/0008", "is not a network"}, {"a/8", "is not a network"},
 		{"10.0.0.0/8x", "is not a network"}, {"a;b", "host"}, {"a\x01", "host"},
 	};
-	char why[200], large[300];
+	char large[300];
+	struct fault why;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
-		if (!http_no_proxy_valid(good[i], why, sizeof(why)))
-			fail_msg("%s: %s", good[i], why);
+		if (!http_no_proxy_valid(good[i], &why))
+			fail_msg("%s: %s", good[i], why.text);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		if (http_no_proxy_valid(bad[i].text, why, sizeof(why)) || !strstr(why, bad[i].fault))
-			fail_msg("%s: %s", bad[i].text, why);
+		if (http_no_proxy_valid(bad[i].text, &why) || !strstr(why.text, bad[i].fault))
+			fail_msg("%s: %s", bad[i].text, why.text);
 	memset(large, 'x', sizeof(large) - 1);
 	large[sizeof(large) - 1] = 0;
-	assert_false(http_no_proxy_valid(large, why, sizeof(why)));
+	assert_false(http_no_proxy_valid(large, &why));
 }
 
 /* libcurl understands each accepted form: the request does not use the proxy */

@@ -55,13 +55,14 @@ static void test_rules(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
-		char why[256] = "";
+		struct fault why = {0};
 		bool allowed = redirect_allowed(rules[i].policy, rules[i].from, rules[i].to,
-						rules[i].status, rules[i].hops, why, sizeof(why));
+						rules[i].status, rules[i].hops, &why);
 
 		if (allowed != !rules[i].objection ||
-		    (rules[i].objection && !strstr(why, rules[i].objection)) || strstr(why, "s3cret"))
-			fail_msg("%s to %s: %s", rules[i].from, rules[i].to, allowed ? "followed" : why);
+		    (rules[i].objection && !strstr(why.text, rules[i].objection)) ||
+		    strstr(why.text, "s3cret"))
+			fail_msg("%s to %s: %s", rules[i].from, rules[i].to, allowed ? "followed" : why.text);
 	}
 	for (unsigned status = 100; status < 600; status++)
 		assert_int_equal(redirect_is(status), status == 301 || status == 302 || status == 303 ||

@@ -21,7 +21,8 @@
 struct world {
 	struct loop *loop;
 	struct work_queue *work;
-	char directory[64], path[96], why[256];
+	char directory[64], path[96];
+	struct fault why;
 	struct listener_options options;
 	struct listener *listener;
 	int fds[512];
@@ -63,8 +64,8 @@ static void world_open(struct world *w)
 
 static int open_listener(struct world *w)
 {
-	w->why[0] = 0;
-	return listener_open(w->work, &w->options, on_accepted, w, w->why, sizeof(w->why),
+	fault_clear(&w->why);
+	return listener_open(w->work, &w->options, on_accepted, w, &w->why,
 			     &w->listener);
 }
 
@@ -241,8 +242,8 @@ static void test_never_replaces(void **state)
 		assert_int_equal(lstat(w.path, &before), 0);
 		assert_int_equal(open_listener(&w), LISTENER_E_REFUSED);
 		assert_null(w.listener);
-		assert_non_null(strstr(w.why, w.path));
-		assert_non_null(strstr(w.why, thing_words[thing]));
+		assert_non_null(strstr(w.why.text, w.path));
+		assert_non_null(strstr(w.why.text, thing_words[thing]));
 		assert_int_equal(lstat(w.path, &after), 0);
 		assert_int_equal(after.st_ino, before.st_ino);
 		assert_int_equal(after.st_size, before.st_size);
@@ -274,8 +275,8 @@ static void test_keeps_a_socket_in_use(void **state)
 	world_open(&w);
 	fd = bind_at(w.path, SOCK_STREAM, true);
 	assert_int_equal(open_listener(&w), LISTENER_E_RUNNING);
-	assert_non_null(strstr(w.why, "already running"));
-	assert_non_null(strstr(w.why, w.path));
+	assert_non_null(strstr(w.why.text, "already running"));
+	assert_non_null(strstr(w.why.text, w.path));
 	/* with a full backlog as well */
 	while ((c = connect_to(w.path)) >= 0)
 		w.fds[w.n_fds++] = c;
@@ -297,7 +298,7 @@ static void test_second_start_loses(void **state)
 	second = w;
 	second.listener = NULL;
 	assert_int_equal(open_listener(&second), LISTENER_E_RUNNING);
-	assert_non_null(strstr(second.why, "already running"));
+	assert_non_null(strstr(second.why.text, "already running"));
 	assert_null(second.listener);
 	fd = connect_to(w.path);
 	assert_true(fd >= 0);
@@ -352,7 +353,7 @@ static void test_lock_is_a_link(void **state)
 	snprintf(lock, sizeof(lock), "%s.lock", w.path);
 	assert_int_equal(symlink("/etc/passwd", lock), 0);
 	assert_int_equal(open_listener(&w), -ELOOP);
-	assert_non_null(strstr(w.why, lock));
+	assert_non_null(strstr(w.why.text, lock));
 	world_close(&w, "sock.lock");
 }
 
@@ -369,7 +370,7 @@ static void test_paths_refused(void **state)
 		world_open(&w);
 		w.options.path = paths[i];
 		assert_int_equal(open_listener(&w), LISTENER_E_REFUSED);
-		assert_true(w.why[0]);
+		assert_true(w.why.text[0]);
 		world_close(&w, NULL);
 	}
 }
@@ -382,7 +383,7 @@ static void test_directory_of_others(void **state)
 	world_open(&w);
 	assert_int_equal(chmod(w.directory, 0770), 0);
 	assert_int_equal(open_listener(&w), LISTENER_E_REFUSED);
-	assert_non_null(strstr(w.why, w.directory));
+	assert_non_null(strstr(w.why.text, w.directory));
 	assert_int_equal(chmod(w.directory, 01777), 0);
 	assert_int_equal(open_listener(&w), LISTENER_E_REFUSED);
 	assert_int_equal(chmod(w.directory, 0755), 0);
@@ -398,7 +399,7 @@ static void test_no_directory(void **state)
 	world_open(&w);
 	w.options.path = "/nowhere/at/all/sock";
 	assert_int_equal(open_listener(&w), -ENOENT);
-	assert_non_null(strstr(w.why, "/nowhere/at/all"));
+	assert_non_null(strstr(w.why.text, "/nowhere/at/all"));
 	world_close(&w, NULL);
 }
 
@@ -484,8 +485,7 @@ static void test_crowd(void **state)
 	(void)state;
 	world_open(&w);
 	w.now = 1000;
-	assert_int_equal(listener_open(w.work, &w.options, on_accepted_slowly, &w, w.why,
-				       sizeof(w.why), &w.listener), 0);
+	assert_int_equal(listener_open(w.work, &w.options, on_accepted_slowly, &w, &w.why, &w.listener), 0);
 	for (int i = 0; i < 100; i++) {
 		fds[i] = connect_to(w.path);
 		assert_true(fds[i] >= 0);
@@ -601,7 +601,7 @@ static void test_failed_allocations(void **state)
 		testing_fail_allocation(fail_at_);
 		if (open_listener(&w)) {
 			assert_null(w.listener);
-			assert_true(w.why[0]);
+			assert_true(w.why.text[0]);
 		}
 		world_close(&w, NULL);
 	}

@@ -27,7 +27,8 @@
 struct world {
 	struct loop *loop;
 	struct work_queue *work;
-	char directory[64], path[96], lock[112], why[256];
+	char directory[64], path[96], lock[112];
+	struct fault why;
 	struct listener_options options;
 	struct listener *listener;
 	bool open_before[FDS];
@@ -132,7 +133,7 @@ static void world_open(struct world *w)
 
 static int open_listener(struct world *w)
 {
-	return listener_open(w->work, &w->options, on_accepted, w, w->why, sizeof(w->why),
+	return listener_open(w->work, &w->options, on_accepted, w, &w->why,
 			     &w->listener);
 }
 
@@ -179,7 +180,7 @@ static void test_directory_of_another_user(void **state)
 	world_open(&w);
 	of_others = true;
 	assert_int_equal(open_listener(&w), LISTENER_E_REFUSED);
-	assert_non_null(strstr(w.why, "others may write the directory"));
+	assert_non_null(strstr(w.why.text, "others may write the directory"));
 	world_close(&w);
 }
 
@@ -199,7 +200,7 @@ static void test_stale_socket_of_another_user(void **state)
 	/* the directory was looked at by then, and was ours */
 	before_flock = stale_socket_appears;
 	assert_int_equal(open_listener(&w), LISTENER_E_REFUSED);
-	assert_non_null(strstr(w.why, "a dead socket of uid"));
+	assert_non_null(strstr(w.why.text, "a dead socket of uid"));
 	assert_int_equal(unlink(w.path), 0);
 	world_close(&w);
 }
@@ -224,7 +225,7 @@ static void test_group_comes_before_the_mode(void **state)
 	/* a group that it cannot have: no socket at all, and nothing left of the attempt */
 	lchown_fails = EPERM;
 	assert_int_equal(open_listener(&w), -EPERM);
-	assert_non_null(strstr(w.why, "cannot give it to group 4711: Operation not permitted"));
+	assert_non_null(strstr(w.why.text, "cannot give it to group 4711: Operation not permitted"));
 	assert_int_equal(loop_turn(w.loop, false), 0);
 	fd = open(w.path, O_PATH);
 	assert_int_equal(fd, -1);
@@ -256,7 +257,7 @@ static void test_lock_has_its_name(void **state)
 		assert_int_equal(open_listener(&w), 0);
 		second = w;
 		assert_int_equal(open_listener(&second), LISTENER_E_RUNNING);
-		assert_non_null(strstr(second.why, "sock.lock: already running"));
+		assert_non_null(strstr(second.why.text, "sock.lock: already running"));
 		world_close(&w);
 	}
 }

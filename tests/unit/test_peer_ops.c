@@ -4,6 +4,7 @@
  * quote means a double quote.
  */
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "local/peer_ops.h"
 #include "local/wire_out.h"
@@ -514,11 +515,11 @@ static void test_ring_of_the_departed(void **state)
 	assert_null(departures_get(&kept, DEPARTED_MAX));
 }
 
-static int reload(void *ctx, struct buf *result, char *why, size_t why_size)
+static int reload(void *ctx, struct buf *result, struct fault *why)
 {
 	const int *r = ctx;
 
-	snprintf(why, why_size, "%s", *r > 0 ? "/f:1: wrong" : "");
+	fault_set(why, "%s", *r > 0 ? "/f:1: wrong" : "");
 	return *r ? *r : buf_put_str(result, "{\"changes\":[]}");
 }
 

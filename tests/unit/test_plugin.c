@@ -5,6 +5,7 @@
 #include "tests/unit/plugin_world.h"
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "config/extension_option.h"
 #include "servers/extensions.h"
 
@@ -29,24 +30,25 @@ static void what_is_not_loaded(void **state)
 		{"plugin-idle", "no outgoing(), incoming() or credential()"},
 		{"plugin-nowhere", "No such file"},
 	};
-	char why[PLUGIN_WHY_MAX], path[64] = "/tmp/test-plugin-XXXXXX";
+	char path[64] = "/tmp/test-plugin-XXXXXX";
+	struct fault why;
 	struct plugin *p = NULL;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		assert_int_equal(plugin_load(path_of(cases[i].module), why, &p), PLUGIN_E_UNFIT);
-		if (!strstr(why, cases[i].why))
-			fail_msg("%s: \"%s\"", cases[i].module, why);
+		assert_int_equal(plugin_load(path_of(cases[i].module), &why, &p), PLUGIN_E_UNFIT);
+		if (!strstr(why.text, cases[i].why))
+			fail_msg("%s: \"%s\"", cases[i].module, why.text);
 	}
-	assert_int_equal(plugin_load("/tmp", why, &p), PLUGIN_E_UNFIT);
-	assert_non_null(strstr(why, "not a regular file"));
+	assert_int_equal(plugin_load("/tmp", &why, &p), PLUGIN_E_UNFIT);
+	assert_non_null(strstr(why.text, "not a regular file"));
 	int fd = mkstemp(path);
 	assert_true(fd >= 0);
-	assert_int_equal(plugin_load(path, why, &p), PLUGIN_E_UNFIT);
-	assert_non_null(strstr(why, "file too short"));
+	assert_int_equal(plugin_load(path, &why, &p), PLUGIN_E_UNFIT);
+	assert_non_null(strstr(why.text, "file too short"));
 	assert_int_equal(fchmod(fd, 0666), 0);
-	assert_int_equal(plugin_load(path, why, &p), PLUGIN_E_UNFIT);
-	assert_non_null(strstr(why, "is writable for all users"));
+	assert_int_equal(plugin_load(path, &why, &p), PLUGIN_E_UNFIT);
+	assert_non_null(strstr(why.text, "is writable for all users"));
 	close(fd);
 	unlink(path);
 	assert_null(p);
@@ -54,13 +56,13 @@ static void what_is_not_loaded(void **state)
 
 static void lines_of_an_instance(void **state)
 {
-	char why[PLUGIN_WHY_MAX] = "";
+	struct fault why = {0};
 
 	(void)state;
-	assert_int_equal(add("plugin-good", "a", "refuse", why), PLUGIN_E_UNFIT);
-	assert_string_equal(why, "refused as configured");
-	assert_int_equal(add("plugin-good", "a", "refuse silently", why), PLUGIN_E_UNFIT);
-	assert_string_equal(why, "its create() failed: Permission denied");
+	assert_int_equal(add("plugin-good", "a", "refuse", &why), PLUGIN_E_UNFIT);
+	assert_string_equal(why.text, "refused as configured");
+	assert_int_equal(add("plugin-good", "a", "refuse silently", &why), PLUGIN_E_UNFIT);
+	assert_string_equal(why.text, "its create() failed: Permission denied");
 	assert_null(plugin_chain_hooks(world.chain).see);
 	assert_int_equal(count_in_log("destroyed"), 0);
 }
@@ -119,7 +121,8 @@ static void lines(void **state)
    extension when it is created. */
 static void servers(void **state)
 {
-	char good[600], refusing[600], other[600], nowhere[] = "nowhere", why[1024] = "";
+	char good[600], refusing[600], other[600], nowhere[] = "nowhere";
+	struct fault why = {0};
 	const char *const fine[] = {good}, *const wrong[] = {good, other, nowhere},
 			  *const refused[] = {good, refusing};
 	char demo[] = "demo", place[] = "/etc/x.conf:7";
@@ -147,21 +150,21 @@ static void servers(void **state)
 			    EXTENSION_DIRECTORY "/nowhere.so: No such file or directory");
 	config_report_fini(&report);
 	s.extensions = (struct strings){refused, 2};
-	assert_int_equal(extensions_make(world.loop, &s, why, sizeof(why), &chain), -EINVAL);
-	assert_string_equal(why, "/etc/x.conf:7: [server demo]: extension plugin-good: refused as configured");
+	assert_int_equal(extensions_make(world.loop, &s, &why, &chain), -EINVAL);
+	assert_string_equal(why.text, "/etc/x.conf:7: [server demo]: extension plugin-good: refused as configured");
 	s.extensions = (struct strings){fine, 1};
-	assert_int_equal(extensions_make(world.loop, &s, why, sizeof(why), &chain), 0);
-	assert_int_equal(extensions_credential(chain, &s, why, sizeof(why), &source), 0);
+	assert_int_equal(extensions_make(world.loop, &s, &why, &chain), 0);
+	assert_int_equal(extensions_credential(chain, &s, &why, &source), 0);
 	assert_null(source);
 	s.credential_extension = nowhere;
-	assert_int_equal(extensions_credential(chain, &s, why, sizeof(why), &source), -EINVAL);
-	assert_string_equal(why, "/etc/x.conf:7: [server demo]: credential-extension nowhere: this "
+	assert_int_equal(extensions_credential(chain, &s, &why, &source), -EINVAL);
+	assert_string_equal(why.text, "/etc/x.conf:7: [server demo]: credential-extension nowhere: this "
 				 "server has no such extension");
 	plugin_chain_free(chain);
 	/* a server without any costs nothing */
 	s.extensions.n = 0;
 	chain = NULL;
-	assert_int_equal(extensions_make(world.loop, &s, why, sizeof(why), &chain), 0);
+	assert_int_equal(extensions_make(world.loop, &s, &why, &chain), 0);
 	assert_null(chain);
 }
 
@@ -211,15 +214,15 @@ static void logging_too_much(void **state)
 static void memory_is_short(void **state)
 {
 	struct plugin *p;
-	char why[PLUGIN_WHY_MAX] = "";
+	struct fault why = {0};
 	unsigned failed = 0;
 
 	(void)state;
 	FAIL_EACH_ALLOCATION {
-		int r = plugin_load(path_of("plugin-good"), why, &p);
+		int r = plugin_load(path_of("plugin-good"), &why, &p);
 
 		if (r == 0)
-			r = plugin_chain_add(world.chain, p, "a", SLICE("a"), why);
+			r = plugin_chain_add(world.chain, p, "a", SLICE("a"), &why);
 		assert_true(r == 0 || r == -ENOMEM);
 		failed += r != 0;
 	}

@@ -8,7 +8,8 @@
 #include <string.h>
 
 static struct {
-	char secret[64], why[AUTH_WHY_MAX];
+	char secret[64];
+	struct fault why;
 	uint64_t lifetime;
 	unsigned answers;
 } got;
@@ -19,21 +20,21 @@ static void on_fetched(void *ctx, const struct auth_fetched *f)
 	got.answers++;
 	snprintf(got.secret, sizeof(got.secret), "%.60s", f->secret ? f->secret->text : "");
 	got.lifetime = f->secret ? f->secret->lifetime : 0;
-	snprintf(got.why, sizeof(got.why), "%s", f->why ? f->why : "");
+	fault_set(&got.why, "%s", f->why ? f->why : "");
 }
 
 /* Fetches and waits for the result, or reports why it cannot. */
 static void fetch(const char *config)
 {
-	char why[PLUGIN_WHY_MAX] = "";
+	struct fault why = {0};
 	struct auth_source *s;
 
 	must_add("plugin-good", config, config);
-	assert_int_equal(plugin_chain_credential(world.chain, config, 30, why, &s), 0);
+	assert_int_equal(plugin_chain_credential(world.chain, config, 30, &why, &s), 0);
 	s->fetched = on_fetched;
 	s->ctx = &got;
 	memset(&got, 0, sizeof(got));
-	if (auth_source_fetch(s, got.why) == 0) {
+	if (auth_source_fetch(s, &got.why) == 0) {
 		/* not called from within the fetch */
 		assert_int_equal(got.answers, 0);
 		while (!got.answers)
@@ -68,7 +69,7 @@ static void credentials(void **state)
 		world.log[0] = '\0';
 		fetch(cases[i].config);
 		assert_string_equal(got.secret, cases[i].secret);
-		assert_string_equal(got.why, cases[i].why);
+		assert_string_equal(got.why.text, cases[i].why);
 		assert_int_equal(got.lifetime, *cases[i].secret ? 60000 : 0);
 	}
 	world.log[0] = '\0';
@@ -80,16 +81,16 @@ static void credentials(void **state)
 
 static void whose_credential(void **state)
 {
-	char why[PLUGIN_WHY_MAX];
+	struct fault why;
 	struct auth_source *s, *again;
 
 	(void)state;
 	must_add("plugin-good", "a", "now");
-	assert_int_equal(plugin_chain_credential(world.chain, "b", 30, why, &s), PLUGIN_E_UNFIT);
-	assert_string_equal(why, "this server has no such extension");
-	assert_int_equal(plugin_chain_credential(world.chain, "a", 30, why, &s), 0);
-	assert_int_equal(plugin_chain_credential(world.chain, "a", 30, why, &again), PLUGIN_E_UNFIT);
-	assert_string_equal(why, "its credential is used already");
+	assert_int_equal(plugin_chain_credential(world.chain, "b", 30, &why, &s), PLUGIN_E_UNFIT);
+	assert_string_equal(why.text, "this server has no such extension");
+	assert_int_equal(plugin_chain_credential(world.chain, "a", 30, &why, &s), 0);
+	assert_int_equal(plugin_chain_credential(world.chain, "a", 30, &why, &again), PLUGIN_E_UNFIT);
+	assert_string_equal(why.text, "its credential is used already");
 	auth_source_free(s);
 }
 

@@ -139,7 +139,8 @@ static void the_watchdog_is_due_in_half_its_time(void **state)
 static int take_sockets(int stream, int datagram)
 {
 	int fds[SYSTEMD_SOCKETS_MAX];
-	char pid[16], why[256];
+	char pid[16];
+	struct fault why;
 
 	if (dup2(stream, 13) < 0 || dup2(datagram, 14) < 0 || dup2(13, 3) < 0 || dup2(14, 4) < 0)
 		return 10;
@@ -147,14 +148,14 @@ static int take_sockets(int stream, int datagram)
 	setenv("LISTEN_PID", pid, 1);
 	setenv("LISTEN_FDS", "2", 1);
 	setenv("LISTEN_FDNAMES", "bridge:odd", 1);
-	if (systemd_sockets(fds, SYSTEMD_SOCKETS_MAX, why, sizeof(why)) != 1 || fds[0] != 3)
+	if (systemd_sockets(fds, SYSTEMD_SOCKETS_MAX, &why) != 1 || fds[0] != 3)
 		return 11;
-	if (!strstr(why, "odd") || fcntl(4, F_GETFD) != -1)
+	if (!strstr(why.text, "odd") || fcntl(4, F_GETFD) != -1)
 		return 12;
 	if (!(fcntl(3, F_GETFD) & FD_CLOEXEC))
 		return 13;
 	/* once only: the variables are gone */
-	return systemd_sockets(fds, SYSTEMD_SOCKETS_MAX, why, sizeof(why)) == 0 ? 0 : 14;
+	return systemd_sockets(fds, SYSTEMD_SOCKETS_MAX, &why) == 0 ? 0 : 14;
 }
 
 static void listening_stream_sockets_are_used(void **state)
@@ -177,11 +178,11 @@ static void listening_stream_sockets_are_used(void **state)
 static void nothing_handed_over_is_nothing(void **state)
 {
 	int fds[SYSTEMD_SOCKETS_MAX];
-	char why[64] = "x";
+	struct fault why = {"x"};
 
 	(void)state;
-	assert_int_equal(systemd_sockets(fds, SYSTEMD_SOCKETS_MAX, why, sizeof(why)), 0);
-	assert_string_equal(why, "");
+	assert_int_equal(systemd_sockets(fds, SYSTEMD_SOCKETS_MAX, &why), 0);
+	assert_string_equal(why.text, "");
 }
 
 /* $JOURNAL_STREAM of another process: lines stay on stderr, where a test runner reads them */

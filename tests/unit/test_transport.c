@@ -2,6 +2,7 @@
  * upstream/transport: both kinds with one interface, with a server controlled by the test.
  * The result of each batch is reported once, or never if we aborted it.
  */
+#include "base/fault.h"
 #include "net/ws_upgrade.h"
 #include "tests/unit/testing.h"
 #include "tests/unit/wire.h"
@@ -27,7 +28,7 @@ struct world {
 	unsigned heard[8];               /* calls, by batch */
 	struct session_failure failure;
 	char reason[256];                /* of it, copied */
-	char why[CURL_ERROR_SIZE];
+	struct fault why;
 };
 
 static void note(struct world *w, const char *format, ...)
@@ -142,7 +143,7 @@ static int try_send(struct world *w, uint64_t id, enum session_lane lane, struct
 {
 	const struct session_batch batch = {.id = id, .lane = lane};
 
-	return transport_send(w->t, &batch, text, w->why);
+	return transport_send(w->t, &batch, text, &w->why);
 }
 
 static void send_on(struct world *w, uint64_t id, enum session_lane lane, const char *text)
@@ -475,7 +476,7 @@ static void test_header_file(void **state)
 	for (int kind = 0; kind < SESSION_TRANSPORTS; kind++) {
 		make(w, (enum session_transport)kind);
 		assert_int_equal(try_send(w, 1, SESSION_LANE_CONNECT, SLICE("[]")), -ENOENT);
-		assert_non_null(strstr(w->why, "/nowhere/at/all"));
+		assert_non_null(strstr(w->why.text, "/nowhere/at/all"));
 		transport_free(w->t);
 		w->t = NULL;
 	}
@@ -497,9 +498,9 @@ static void test_each_allocation(void **state)
 		if (!r)
 			r = transport_websocket_new(&w->parts, &events, &ws);
 		if (!r)
-			r = transport_send(lp, &batch, SLICE("[]"), w->why);
+			r = transport_send(lp, &batch, SLICE("[]"), &w->why);
 		if (!r)
-			r = transport_send(ws, &batch, SLICE("[]"), w->why);
+			r = transport_send(ws, &batch, SLICE("[]"), &w->why);
 		if (r)
 			assert_int_equal(r, -ENOMEM);
 		transport_free(lp);

@@ -429,7 +429,7 @@ static void test_stop_early(void **state)
 	struct world *w = *state;
 
 	/* before its start, while it connects, and twice */
-	assert_int_equal(upstream_new(w->loop, w->curl, w->hub, &w->o, w->why, sizeof(w->why), &w->u), 0);
+	assert_int_equal(upstream_new(w->loop, w->curl, w->hub, &w->o, &w->why, &w->u), 0);
 	upstream_stop(w->u, on_stopped, w);
 	wire_until(w->loop, &w->stopped);
 	w->stopped = false;
@@ -507,20 +507,20 @@ static void test_refused_options(void **state)
 	static const char *const bad[] = {"no header"};
 
 	w->urls[0] = "ftp://h/";
-	assert_int_equal(upstream_new(w->loop, w->curl, w->hub, &w->o, w->why, sizeof(w->why), &w->u),
+	assert_int_equal(upstream_new(w->loop, w->curl, w->hub, &w->o, &w->why, &w->u),
 			 -EINVAL);
-	assert_non_null(strstr(w->why, "http://"));
+	assert_non_null(strstr(w->why.text, "http://"));
 	w->urls[0] = w->url;
 	w->o.http.headers = (struct strings){bad, 1};
-	assert_int_equal(upstream_new(w->loop, w->curl, w->hub, &w->o, w->why, sizeof(w->why), &w->u),
+	assert_int_equal(upstream_new(w->loop, w->curl, w->hub, &w->o, &w->why, &w->u),
 			 -EINVAL);
-	assert_non_null(strstr(w->why, "header"));
+	assert_non_null(strstr(w->why.text, "header"));
 	w->o.http.headers.n = 0;
 	start(w);
 	{
 		struct upstream *twin = NULL;
 
-		assert_int_equal(upstream_new(w->loop, w->curl, w->hub, &w->o, w->why, sizeof(w->why), &twin),
+		assert_int_equal(upstream_new(w->loop, w->curl, w->hub, &w->o, &w->why, &twin),
 				 -EEXIST);
 		assert_null(twin);
 	}

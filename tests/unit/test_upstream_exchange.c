@@ -29,7 +29,7 @@ static void on_replaced(void *ctx)
 static void exchange(struct world *w)
 {
 	exchanged = 0;
-	assert_int_equal(upstream_exchange(w->u, &w->o, on_exchanged, w, w->why, sizeof(w->why)), 0);
+	assert_int_equal(upstream_exchange(w->u, &w->o, on_exchanged, w, &w->why), 0);
 	assert_int_equal(exchanged, 0);
 }
 
@@ -144,7 +144,7 @@ static void test_not_started(void **state)
 {
 	struct world *w = *state;
 
-	assert_int_equal(upstream_new(w->loop, w->curl, w->hub, &w->o, w->why, sizeof(w->why), &w->u), 0);
+	assert_int_equal(upstream_new(w->loop, w->curl, w->hub, &w->o, &w->why, &w->u), 0);
 	ask(w, "{\"op\":\"subscribe\",\"id\":1,\"channel\":\"/a\"}");
 	exchange(w);
 	UNTIL(is_exchanged(w));
@@ -302,7 +302,7 @@ struct source {
 	unsigned *fetches, *freed;
 };
 
-static int fetch(struct auth_source *s, char *why)
+static int fetch(struct auth_source *s, struct fault *why)
 {
 	(void)why;
 	++*LIST_OF(s, struct source, source)->fetches;
@@ -348,7 +348,7 @@ static void test_fetching(void **state)
 	assert_int_equal(freed, 1);
 	UNTIL((wire_settle(w->loop), fetches == 2));
 	w->o.auth = make_auth(w, &fetches, &freed);
-	assert_int_equal(upstream_exchange(w->u, &w->o, on_replaced, w, w->why, sizeof(w->why)), 0);
+	assert_int_equal(upstream_exchange(w->u, &w->o, on_replaced, w, &w->why), 0);
 	w->o.auth = NULL;
 	exchange(w);
 	assert_int_equal(freed, 2);
@@ -357,9 +357,9 @@ static void test_fetching(void **state)
 	assert_int_equal(fetches, 2);
 	w->o.auth = make_auth(w, &fetches, &freed);
 	w->urls[0] = "ftp://h/";
-	assert_int_equal(upstream_exchange(w->u, &w->o, on_replaced, w, w->why, sizeof(w->why)), -EINVAL);
+	assert_int_equal(upstream_exchange(w->u, &w->o, on_replaced, w, &w->why), -EINVAL);
 	assert_int_equal(freed, 4);
-	assert_non_null(strstr(w->why, "http://"));
+	assert_non_null(strstr(w->why.text, "http://"));
 	w->o.auth = NULL;
 	assert_true(is_in(w, SESSION_CONNECTED));
 }
@@ -405,7 +405,7 @@ static void test_twice(void **state)
 
 	begin(w, SESSION_LONG_POLLING);
 	fake_command(w->fake, "rule type=disconnect hold");
-	assert_int_equal(upstream_exchange(w->u, &w->o, on_replaced, w, w->why, sizeof(w->why)), 0);
+	assert_int_equal(upstream_exchange(w->u, &w->o, on_replaced, w, &w->why), 0);
 	await(w, "parked", NULL, 1);
 	/* the options of the second are those that count */
 	w->o.http.headers = (struct strings){headers, 1};
@@ -425,7 +425,7 @@ static void test_stopping(void **state)
 	struct world *w = *state;
 
 	begin(w, SESSION_LONG_POLLING);
-	assert_int_equal(upstream_exchange(w->u, &w->o, on_replaced, w, w->why, sizeof(w->why)), 0);
+	assert_int_equal(upstream_exchange(w->u, &w->o, on_replaced, w, &w->why), 0);
 	upstream_stop(w->u, on_stopped, w);
 	wire_until(w->loop, &w->stopped);
 	assert_int_equal(info_of(w).state, SESSION_OFF);
@@ -463,7 +463,7 @@ static void test_come_and_go(void **state)
 	w->o.name = "two";
 	w->o.is_default = false;
 	buf_clear(&w->heard);
-	assert_int_equal(upstream_new(w->loop, w->curl, w->hub, &w->o, w->why, sizeof(w->why), &two), 0);
+	assert_int_equal(upstream_new(w->loop, w->curl, w->hub, &w->o, &w->why, &two), 0);
 	upstream_start(two);
 	/* a member that knows nothing of it yet */
 	hear(w, "{\"op\":\"state\",\"server\":\"two\",\"state\":\"handshaking\"");

@@ -27,7 +27,7 @@ static void test_each_allocation(void **state)
 
 	FAIL_EACH_ALLOCATION {
 		struct upstream *u = NULL;
-		int r = upstream_new(w->loop, w->curl, w->hub, &w->o, w->why, sizeof(w->why), &u);
+		int r = upstream_new(w->loop, w->curl, w->hub, &w->o, &w->why, &u);
 
 		if (r) {
 			assert_int_equal(r, -ENOMEM);
@@ -169,7 +169,7 @@ static void test_exchange(void **state)
 	until_connected(w);
 	before = info_of(w).generation;
 	FAIL_EACH_ALLOCATION {
-		int r = upstream_exchange(w->u, &w->o, NULL, NULL, w->why, sizeof(w->why));
+		int r = upstream_exchange(w->u, &w->o, NULL, NULL, &w->why);
 
 		if (r == 0)
 			continue;
@@ -183,7 +183,7 @@ static void test_exchange(void **state)
 		replace_member(w);
 		until_connected(w);
 		before = info_of(w).generation;
-		assert_int_equal(upstream_exchange(w->u, &w->o, NULL, NULL, w->why, sizeof(w->why)), 0);
+		assert_int_equal(upstream_exchange(w->u, &w->o, NULL, NULL, &w->why), 0);
 		testing_fail_allocation(n);
 		UNTIL(is_in(w, SESSION_CONNECTED) && info_of(w).generation > before);
 		more = testing_allocation_failed();

@@ -224,7 +224,7 @@ static void test_header_file(void **state)
 	assert_int_equal(http_client_new(&w->http, &w->client), 0);
 	assert_int_equal(url_parse(wire_url(w->wire, "ws", "/"), &w->url), 0);
 	assert_int_equal(try_dial(w), -ENOENT);
-	assert_non_null(strstr(w->why, "/nowhere/at/all"));
+	assert_non_null(strstr(w->why.text, "/nowhere/at/all"));
 	wire_settle(w->loop);
 	assert_int_equal(wire_count(w->wire), 0);
 }
@@ -353,7 +353,7 @@ static void test_proxy(void **state)
 	websocket_free(w->ws);
 	w->ws = NULL;
 	assert_int_equal(try_dial(w), -ENOENT);
-	assert_non_null(strstr(w->why, login));
+	assert_non_null(strstr(w->why.text, login));
 }
 
 /* --- TLS --- */

@@ -111,7 +111,7 @@ void use(struct world *w, enum session_transport first, size_t n)
 
 void start(struct world *w)
 {
-	assert_int_equal(upstream_new(w->loop, w->curl, w->hub, &w->o, w->why, sizeof(w->why), &w->u), 0);
+	assert_int_equal(upstream_new(w->loop, w->curl, w->hub, &w->o, &w->why, &w->u), 0);
 	upstream_start(w->u);
 }
 

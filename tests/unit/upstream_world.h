@@ -26,7 +26,8 @@ struct world {
 	struct buf log;                  /* every line logged, with its fields */
 	bool stopped;
 	unsigned changes;
-	char url[64], why[256];
+	char url[64];
+	struct fault why;
 	const char *urls[2];
 };
 

@@ -114,7 +114,7 @@ int try_dial(struct world *w)
 {
 	struct websocket_events events = {.ready = on_ready, .received = on_received, .ctx = w};
 
-	return websocket_new(w->loop, w->curl, w->client, &w->url, &w->options, &events, w->why, &w->ws);
+	return websocket_new(w->loop, w->curl, w->client, &w->url, &w->options, &events, &w->why, &w->ws);
 }
 
 void dial(struct world *w)

@@ -5,6 +5,7 @@
 #ifndef TESTS_WS_WORLD_H
 #define TESTS_WS_WORLD_H
 
+#include "base/fault.h"
 #include "net/websocket.h"
 #include "net/ws_deflate.h"
 #include "tests/unit/wire.h"
@@ -21,7 +22,7 @@ struct world {
 	struct websocket_options options;
 	struct url url;
 	struct websocket *ws;
-	char why[CURL_ERROR_SIZE];
+	struct fault why;
 	/* what came */
 	unsigned texts, closes, heard, pieces;
 	bool hold;                       /* nothing is pulled */
