@@ -106,13 +106,20 @@ static bool is_rejection(const struct session *s, const struct envelope *e, stru
 	return s->o.credentials && reply_rejects_credentials(e, why);
 }
 
+/* The reason and the advice of a reply that is not successful. */
+static int read_refusal(struct session *s, const struct envelope *e, struct slice *why,
+			enum advice_reconnect *reconnect)
+{
+	int r = reply_failure_reason(e, why);
+
+	return r ? r : course_advise(s, e, reconnect);
+}
+
 static int handshake_refused(struct session *s, uint64_t now, const struct envelope *e)
 {
 	enum advice_reconnect reconnect;
 	struct slice why;
-	int r = reply_failure_reason(e, &why);
-	if (r == 0)
-		r = course_advise(s, e, &reconnect);
+	int r = read_refusal(s, e, &why, &reconnect);
 	if (r)
 		return r;
 	settle(s, link_request(&s->link, REQUEST_HANDSHAKE));
@@ -158,9 +165,7 @@ static int connect_refused(struct session *s, uint64_t now, const struct envelop
 {
 	enum advice_reconnect reconnect;
 	struct slice why;
-	int r = reply_failure_reason(e, &why);
-	if (r == 0)
-		r = course_advise(s, e, &reconnect);
+	int r = read_refusal(s, e, &why, &reconnect);
 	if (r)
 		return r;
 	settle(s, link_request(&s->link, REQUEST_CONNECT));

@@ -305,10 +305,6 @@ static void pings_are_no_replies(void **state)
 	world_free(w);
 }
 
-#define ON_BOTH(test)                                                                              \
-	{"websocket: " #test, test, NULL, NULL, (void *)"websocket"},                              \
-	{"long-polling: " #test, test, NULL, NULL, (void *)"long-polling"}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {

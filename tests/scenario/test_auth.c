@@ -398,11 +398,6 @@ static void no_secret_is_seen(void **state)
 	world_free(w);
 }
 
-#define ON_BOTH(test)                                                                              \
-	{"websocket: " #test, test, NULL, NULL, (void *)"websocket"},                              \
-	{"long-polling: " #test, test, NULL, NULL, (void *)"long-polling"}
-#define LONG_POLLING(test) {#test, test, NULL, NULL, (void *)"long-polling"}
-
 /* A credential that comes at once is nothing to be warned of. */
 static void a_healthy_start_warns_of_nothing(void **state)
 {

@@ -232,21 +232,18 @@ static void silent_server_is_left(void **state)
 	pair_free(&p);
 }
 
-#define ON_BOTH(test)                                                                              \
-	{"websocket: " #test, test, NULL, NULL, (void *)"websocket"},                              \
-	{"long-polling: " #test, test, NULL, NULL, (void *)"long-polling"},                        \
-	{"both: " #test, test, NULL, NULL, (void *)"websocket, long-polling"}
+#define ON_ALL(test) ON_BOTH(test), {"both: " #test, test, NULL, NULL, (void *)"websocket, long-polling"}
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		ON_BOTH(second_takes_over_and_first_comes_back),
-		ON_BOTH(first_at_any_price),
-		ON_BOTH(both_come_and_go),
-		ON_BOTH(first_is_down_at_the_start),
-		ON_BOTH(refusals_stay_where_they_are),
-		ON_BOTH(broken_server_is_left),
-		ON_BOTH(silent_server_is_left),
+		ON_ALL(second_takes_over_and_first_comes_back),
+		ON_ALL(first_at_any_price),
+		ON_ALL(both_come_and_go),
+		ON_ALL(first_is_down_at_the_start),
+		ON_ALL(refusals_stay_where_they_are),
+		ON_ALL(broken_server_is_left),
+		ON_ALL(silent_server_is_left),
 	};
 
 	return scenario_run("failover", tests, NULL, NULL);

@@ -181,10 +181,6 @@ static void a_long_loss_is_reported(void **state)
 	world_free(w);
 }
 
-#define ON_BOTH(test)                                                                              \
-	{"websocket: " #test, test, NULL, NULL, (void *)"websocket"},                              \
-	{"long-polling: " #test, test, NULL, NULL, (void *)"long-polling"}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {

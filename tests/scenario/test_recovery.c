@@ -522,10 +522,6 @@ static void failures_leak_nothing(void **state)
 	world_free(w);
 }
 
-#define ON_BOTH(test)                                                                              \
-	{"websocket: " #test, test, NULL, NULL, (void *)"websocket"},                              \
-	{"long-polling: " #test, test, NULL, NULL, (void *)"long-polling"}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {

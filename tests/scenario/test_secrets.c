@@ -417,10 +417,6 @@ static void no_core_file(void **state)
 	world_free(w);
 }
 
-#define ON_BOTH(test)                                                                              \
-	{"websocket: " #test, test, NULL, NULL, (void *)"websocket"},                              \
-	{"long-polling: " #test, test, NULL, NULL, (void *)"long-polling"}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {

@@ -50,6 +50,11 @@ struct world *world_up(const char *const *fake_options, const char *server);
 /* Connects a peer, with hello, once the server `demo` is connected. */
 struct wire *world_peer(struct world *w, const char *name);
 
+/* Rows of a list of tests: the test gets the names of the transports. */
+#define ON_BOTH(test)                                                                              \
+	{"websocket: " #test, test, NULL, NULL, (void *)"websocket"}, LONG_POLLING(test)
+#define LONG_POLLING(test) {"long-polling: " #test, test, NULL, NULL, (void *)"long-polling"}
+
 /* Runs the tests whose names match $SCENARIO (with "*"), or all of them. */
 #define scenario_run(name, tests, setup, teardown)                                                 \
 	(cmocka_set_test_filter(getenv("SCENARIO")),                                               \
