@@ -382,6 +382,21 @@ static void append(struct buf *out, struct slice s)
 	buf_grown(out, s.n);
 }
 
+/* digits of 2^64-1 */
+#define DIGITS_MAX 20
+
+/* snprintf() would cost a third of the whole delivery of a message */
+static struct slice decimal(uint64_t n, char digits[static DIGITS_MAX])
+{
+	size_t at = DIGITS_MAX;
+
+	do {
+		digits[--at] = (char)('0' + n % 10);
+		n /= 10;
+	} while (n);
+	return slice_make(digits + at, DIGITS_MAX - at);
+}
+
 /*
  * The hot path: each message that comes from a server passes here once. One
  * check of the room, then copies, in the order and spelling of message_encode.
@@ -392,9 +407,9 @@ int message_encode_event(struct buf *out, struct slice server, uint64_t seq,
 	const struct slice head = SLICE("{\"op\":\"message\",\"server\":\"");
 	const struct slice middle = SLICE("\",\"seq\":"), last = SLICE(",\"message\":");
 	const struct slice before_binary = binary.n ? SLICE(",\"binary\":") : SLICE_NULL;
-	char digits[24], *room;
-	size_t n_digits = (size_t)snprintf(digits, sizeof(digits), "%llu", (unsigned long long)seq);
-	size_t n = head.n + server.n + middle.n + n_digits + last.n + 1, mark;
+	char digits[DIGITS_MAX], *room;
+	const struct slice number = decimal(seq, digits);
+	size_t n = head.n + server.n + middle.n + number.n + last.n + 1, mark;
 	int r;
 
 	n += before_binary.n + binary.n;
@@ -411,7 +426,7 @@ int message_encode_event(struct buf *out, struct slice server, uint64_t seq,
 	append(out, head);
 	append(out, server);
 	append(out, middle);
-	append(out, slice_make(digits, n_digits));
+	append(out, number);
 	append(out, last);
 	for (size_t i = 0; i < n_pieces; i++)
 		append(out, pieces[i]);

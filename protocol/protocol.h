@@ -58,6 +58,7 @@
 	  "false: listen to what arrives anyway, ask the server nothing")                          \
 	X(OVERFLOW, overflow, "overflow", STRING,                                                  \
 	  "when the peer reads too slowly: drop-oldest (default) or disconnect")                   \
+	X(EPOCH, epoch, "epoch", STRING, "which run of seq, 16 hexadecimal digits")                \
 	X(DATA, data, "data", ANY, "payload of a message")                                         \
 	X(EXT, ext, "ext", OBJECT, "Bayeux ext of a message")                                      \
 	X(TIMEOUT, timeout, "timeout", U64, "deadline in milliseconds from now")                   \
@@ -123,7 +124,8 @@
 	X(STATE, "state", PROTOCOL_FROM_DAEMON | PROTOCOL_OPEN,                                    \
 	  PROTOCOL_F(SERVER) | PROTOCOL_F(STATE) | PROTOCOL_F(SINCE) | PROTOCOL_F(GAP),            \
 	  PROTOCOL_F(REASON) | PROTOCOL_F(RETRY_IN) | PROTOCOL_F(TRANSPORT) |                      \
-		  PROTOCOL_F(URL) | PROTOCOL_F(GENERATION),                                        \
+		  PROTOCOL_F(URL) | PROTOCOL_F(GENERATION) | PROTOCOL_F(EPOCH) |                   \
+		  PROTOCOL_F(SEQ) | PROTOCOL_F(FIRST),                                             \
 	  "the session with a server changed")                                                     \
 	X(SUBSCRIPTION, "subscription", PROTOCOL_FROM_DAEMON | PROTOCOL_OPEN,                      \
 	  PROTOCOL_F(SERVER) | PROTOCOL_F(CHANNEL) | PROTOCOL_F(OK),                               \

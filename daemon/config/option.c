@@ -225,6 +225,20 @@ static const struct config_row table[] = {
 	  "missed are always reported, and status always shows the real state",
 	  "10s", false, "0s", "24h", "unlimited"},
 	 &config_kind_duration, SERVER(upstream.grace), UINT64_MAX, CONFIG_LIVE},
+	{{"server", "history-bytes", "size", "4M",
+	  "Memory for recent messages of the server, which programs can ask for: the last ones of a "
+	  "channel, or those since a position, after a reconnect for example. Only messages that a "
+	  "program receives are kept. Beyond it, the oldest are dropped",
+	  "64M", false, "64K", "1G", "off"},
+	 &config_kind_size, SERVER(upstream.history.bytes), 0, CONFIG_LIVE},
+	{{"server", "history-count", "number", "100000",
+	  "Number of recent messages that are kept at most",
+	  "1000", false, "1", "100000000", NULL},
+	 &config_kind_number, SERVER(upstream.history.count), 0, CONFIG_LIVE},
+	{{"server", "history-age", "duration", "1h",
+	  "Time for which a message is kept at most",
+	  "24h", false, "1s", "720h", "unlimited"},
+	 &config_kind_duration, SERVER(upstream.history.age), UINT64_MAX, CONFIG_LIVE},
 	{{"server", "network-delay", "duration", "10s",
 	  "How long the server may stay silent while a reply is awaited, in addition to the time "
 	  "for which it holds a connect. An answer that arrives slowly, but without such a pause, "

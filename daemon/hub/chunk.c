@@ -12,6 +12,7 @@
 int chunk_begin(struct chunk *c, size_t expected, struct buf **ret)
 {
 	struct blob *fresh;
+	char *room;
 	int r;
 
 	if (c->blob && c->blob->refs == 1)
@@ -21,6 +22,10 @@ int chunk_begin(struct chunk *c, size_t expected, struct buf **ret)
 		r = blob_new(PROTOCOL_PREFIX + PROTOCOL_FRAME_MAX + CHUNK_BYTES, &fresh);
 		if (r)
 			return r;
+		/* the last one was filled, so this one is filled, too, and need not grow step by step; without
+		   memory it does */
+		if (c->blob && expected <= CHUNK_BYTES)
+			(void)buf_room(&fresh->buf, CHUNK_BYTES, &room);
 		blob_unref(c->blob);
 		c->blob = fresh;
 	}

@@ -52,6 +52,13 @@ struct hub_answer {
 	struct slice result;            /* of a request that did not concern the hub: raw object, or empty */
 };
 
+/* Where the log of a server is. */
+struct hub_position {
+	uint64_t epoch;                 /* which run of seq: a seq of another epoch is of another message */
+	uint64_t first;                 /* the lowest seq that can be had; seq + 1: none */
+	uint64_t seq;                   /* of the newest message */
+};
+
 /* Messages that do not reach a member. */
 struct hub_loss {
 	uint64_t count, first, last;    /* seq */
@@ -72,7 +79,7 @@ struct hub_encoder {
 	int (*subscription)(struct buf *out, struct slice server, struct slice pattern,
 			    const struct hub_outcome *outcome);
 	int (*state)(struct buf *out, struct slice server, const struct session_info *info,
-		     uint64_t now, uint64_t unix_ms);
+		     const struct hub_position *position, uint64_t now, uint64_t unix_ms);
 	int (*reply)(struct buf *out, uint64_t tag, const struct hub_answer *answer);
 };
 

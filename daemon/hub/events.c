@@ -7,6 +7,7 @@
 #include "hub/crowd.h"
 #include "hub/hub.h"
 
+#include "hub/history.h"
 #include "hub/internal.h"
 #include "hub/request.h"
 #include "hub/send.h"
@@ -53,11 +54,13 @@ static void collect_filtered(const struct hub_server *server, struct slice chann
 		trie_collect(server->filtered, channel, collect_by_channel, hits);
 }
 
-/* Queues the frame in place of the message; `failed`: it could not be made. */
-static void push(struct hub *h, struct hub_server *server, struct list *hits, int failed,
-		 const struct chunk_frame *frame)
+/* Logs the frame and queues it in place of the message; `failed`: it could not be made. */
+static void push(struct hub *h, struct hub_server *server, struct slice channel, struct list *hits,
+		 int failed, const struct chunk_frame *frame, uint64_t now)
 {
 	struct slice name = server->by_name.key;
+
+	history_append(server, channel, failed ? NULL : frame, now);
 
 	LIST_EACH_SAFE(m, hits, struct member, hit) {
 		list_remove(&m->hit);
@@ -78,7 +81,8 @@ static void collect_channel(struct hub_server *server, struct slice channel, str
 	collect_filtered(server, channel, hits);
 }
 
-static void deliver(struct hub *h, struct hub_server *server, const struct session_event *event)
+static void deliver(struct hub *h, struct hub_server *server, const struct session_event *event,
+		    uint64_t now)
 {
 	struct slice channel = event->envelope->channel;
 	struct list hits = LIST_INIT(hits);
@@ -95,18 +99,19 @@ static void deliver(struct hub *h, struct hub_server *server, const struct sessi
 	server->left_out += r == -EMSGSIZE;
 	if (r == -EMSGSIZE)
 		r = send_encode_lost(h, server, channel, PROTOCOL_E_TOO_LARGE, &frame);
-	push(h, server, &hits, r, &frame);
+	push(h, server, channel, &hits, r, &frame, now);
 }
 
 /* A message that the session could not read still uses a sequence number; without its channel it may have
    been for any subscription. */
 static void report_lost(struct hub *h, struct hub_server *server,
-			const struct session_event *event)
+			const struct session_event *event, uint64_t now)
 {
 	enum protocol_error code = event->loss == SESSION_LOSS_TOO_LARGE ? PROTOCOL_E_TOO_LARGE
 									  : PROTOCOL_E_UNREADABLE;
 	struct list hits = LIST_INIT(hits);
 	struct chunk_frame frame;
+	int r;
 
 	server->seq++;
 	server->left_out++;
@@ -117,8 +122,10 @@ static void report_lost(struct hub *h, struct hub_server *server,
 			LIST_EACH(s, &m->subscriptions, struct subscription, of_member)
 				if (s->server == server)
 					note_hit(&hits, s);
-	if (!list_empty(&hits))
-		push(h, server, &hits, send_encode_lost(h, server, event->channel, code, &frame), &frame);
+	if (list_empty(&hits))
+		return;
+	r = send_encode_lost(h, server, event->channel, code, &frame);
+	push(h, server, event->channel, &hits, r, &frame, now);
 }
 
 /* ---- outcomes ---- */
@@ -306,11 +313,14 @@ static void state_changed(struct hub *h, struct hub_server *server, uint64_t now
 
 uint64_t hub_deadline(const struct hub_server *server)
 {
-	return grace_deadline(&server->grace);
+	uint64_t grace = grace_deadline(&server->grace), log = hub_log_deadline(&server->log);
+
+	return grace < log ? grace : log;
 }
 
 void hub_tick(struct hub *h, struct hub_server *server, uint64_t now, uint64_t unix_ms)
 {
+	history_trim(server, now);
 	if (grace_is_over(&server->grace, now))
 		send_state(h, server, 0, server->grace.last_member, now, unix_ms);
 }
@@ -320,7 +330,7 @@ void hub_handle_event(struct hub *h, struct hub_server *server, const struct ses
 {
 	switch (event->kind) {
 	case SESSION_EVENT_MESSAGE:
-		deliver(h, server, event);
+		deliver(h, server, event, now);
 		break;
 	case SESSION_EVENT_OUTCOME:
 		complete(h, event);
@@ -332,7 +342,7 @@ void hub_handle_event(struct hub *h, struct hub_server *server, const struct ses
 		state_changed(h, server, now, unix_ms);
 		break;
 	case SESSION_EVENT_LOST:
-		report_lost(h, server, event);
+		report_lost(h, server, event, now);
 		break;
 	case SESSION_EVENT_ABORT:
 	case SESSION_EVENT_NOTE:

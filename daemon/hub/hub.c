@@ -5,6 +5,7 @@
  */
 #include "hub/hub.h"
 
+#include "hub/history.h"
 #include "hub/internal.h"
 #include "hub/request.h"
 #include "hub/send.h"
@@ -36,6 +37,8 @@ static void server_free(struct hub *h, struct hub_server *s)
 {
 	strmap_remove(&h->servers, &s->by_name);
 	strmap_fini(&s->interests);
+	hub_log_fini(&s->log);
+	chunk_fini(&s->chunk);
 	trie_free(s->filtered);
 	trie_free(s->trie);
 	free(s);
@@ -84,6 +87,8 @@ static int server_new(struct hub *h, struct slice name, struct hub_server **ret)
 	list_init(&s->requests);
 	list_init(&s->crowd);
 	strmap_init(&s->interests);
+	chunk_init(&s->chunk);
+	hub_log_init(&s->log);
 	memcpy(s->name, name.p, name.n);
 	r = trie_new(&s->trie);
 	if (!r)
@@ -96,6 +101,7 @@ static int server_new(struct hub *h, struct slice name, struct hub_server **ret)
 		free(s);
 		return r;
 	}
+	s->epoch = strmap_hash(name);
 	*ret = s;
 	return 0;
 }
@@ -234,6 +240,7 @@ void hub_remove_server(struct hub *h, struct hub_server *server)
 	/* a member in its crowd would count for no other server */
 	hub_crowd_dismiss(server);
 	hub_set_paused(server, false, 0);
+	history_clear(server);
 	list_remove(&server->link);
 	server->session = NULL;
 }
@@ -279,6 +286,20 @@ struct session *hub_server_session(const struct hub_server *s)
 uint64_t hub_server_seq(const struct hub_server *s)
 {
 	return s->seq;
+}
+
+void hub_server_position(const struct hub_server *s, struct hub_position *ret)
+{
+	*ret = server_position(s);
+}
+
+void hub_set_position(struct hub_server *s, uint64_t epoch, uint64_t seq)
+{
+	s->epoch = epoch;
+	if (seq == s->seq)
+		return;
+	s->seq = seq;
+	history_clear(s);
 }
 
 uint64_t hub_server_left_out(const struct hub_server *s)

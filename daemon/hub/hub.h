@@ -16,6 +16,7 @@
 #include "bayeux/session.h"
 #include "hub/encoder.h"
 #include "hub/identity.h"
+#include "hub/log.h"
 #include "hub/outbox.h"
 
 #include <stdbool.h>
@@ -86,6 +87,12 @@ struct slice hub_server_name(const struct hub_server *s);
 bool hub_server_is_default(const struct hub_server *s);
 struct session *hub_server_session(const struct hub_server *s);
 uint64_t hub_server_seq(const struct hub_server *s);   /* of the newest message */
+void hub_server_position(const struct hub_server *s, struct hub_position *ret);
+/* The next message gets seq + 1 of this epoch. With another seq than the present one the log is empty then.
+   Before that call each server of a process has an epoch of its own. Members are not informed. */
+void hub_set_position(struct hub_server *s, uint64_t epoch, uint64_t seq);
+/* How much of its messages is kept for members that ask for the past; at first nothing. */
+void hub_set_history(struct hub_server *s, const struct hub_log_limits *limits, uint64_t now);
 /* how many of its messages could not be read or were too large */
 uint64_t hub_server_left_out(const struct hub_server *s);
 
@@ -111,7 +118,7 @@ bool hub_server_paused(const struct hub_server *server, uint64_t *ret_total);
 
 /* When to call hub_tick(): UINT64_MAX for never. */
 uint64_t hub_deadline(const struct hub_server *server);
-/* Reports a loss whose grace period is over. */
+/* Reports a loss whose grace period is over, and drops messages that are too old from the log. */
 void hub_tick(struct hub *h, struct hub_server *server, uint64_t now, uint64_t unix_ms);
 
 /* ---- the peers' side ---- */

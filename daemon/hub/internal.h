@@ -7,6 +7,7 @@
 #include "hub/chunk.h"
 #include "hub/hub.h"
 #include "hub/grace.h"
+#include "hub/log.h"
 #include "hub/trie.h"
 
 /* Private to hub/. */
@@ -20,7 +21,7 @@ struct hub {
 	struct list server_list;        /* hub_server::link */
 	struct strmap cookies;          /* request::by_cookie */
 	uint64_t last_cookie;           /* 0: a publish without a reply */
-	struct chunk chunk;
+	struct chunk chunk;             /* of frames other than messages */
 	struct hub_stats stats;
 };
 
@@ -35,7 +36,10 @@ struct hub_server {
 	struct session *session;        /* NULL: removed */
 	bool is_default;
 	struct grace grace;
+	uint64_t epoch;
 	uint64_t seq;                   /* of the newest message */
+	struct chunk chunk;             /* its messages: the blobs of the log have nothing else in them */
+	struct hub_log log;
 	uint64_t left_out;              /* messages that were unreadable or too large */
 	struct trie *trie;              /* subscription::entry */
 	struct strmap interests;        /* interest::by_pattern */
@@ -49,5 +53,11 @@ struct hub_server {
 	uint64_t paused_ms;             /* in all */
 	char name[];                    /* the key of by_name */
 };
+
+/* for hub_server_position() */
+static inline struct hub_position server_position(const struct hub_server *s)
+{
+	return (struct hub_position){s->epoch, hub_log_first(&s->log), s->seq};
+}
 
 #endif

@@ -13,15 +13,15 @@
 #define FRAME_EXTRA 512
 
 /* Notes the frame that was appended with the result `r`, and returns that. */
-static int end(struct hub *h, int r, struct chunk_frame *ret)
+static int end(struct hub *h, struct chunk *chunk, int r, struct chunk_frame *ret)
 {
-	r = chunk_end(&h->chunk, r, ret);
+	r = chunk_end(chunk, r, ret);
 	if (r == 0)
 		h->stats.encoded_bytes += ret->n;
 	return r;
 }
 
-int send_encode_event(struct hub *h, const struct hub_server *server,
+int send_encode_event(struct hub *h, struct hub_server *server,
 		      const struct session_event *event, struct chunk_frame *ret)
 {
 	const struct envelope *e = event->envelope;
@@ -35,24 +35,24 @@ int send_encode_event(struct hub *h, const struct hub_server *server,
 		return -EMSGSIZE;
 	binary_max = event->binary ? h->options.message_max - n : 0;
 	/* base64 is a little longer than the Z85 that it is made from */
-	r = chunk_begin(&h->chunk, FRAME_EXTRA + n + (binary_max ? n + n / 8 : 0), &out);
+	r = chunk_begin(&server->chunk, FRAME_EXTRA + n + (binary_max ? n + n / 8 : 0), &out);
 	if (r)
 		return r;
 	r = h->encoder->event(out, server->by_name.key, server->seq, e, binary_max);
-	return end(h, r, ret);
+	return end(h, &server->chunk, r, ret);
 }
 
-int send_encode_lost(struct hub *h, const struct hub_server *server, struct slice channel,
+int send_encode_lost(struct hub *h, struct hub_server *server, struct slice channel,
 		     enum protocol_error code, struct chunk_frame *ret)
 {
 	const struct hub_loss loss = {1, server->seq, server->seq};
 	struct buf *out;
-	int r = chunk_begin(&h->chunk, FRAME_EXTRA, &out);
+	int r = chunk_begin(&server->chunk, FRAME_EXTRA, &out);
 
 	if (r)
 		return r;
 	r = h->encoder->lost(out, server->by_name.key, &loss, code, channel);
-	return end(h, r, ret);
+	return end(h, &server->chunk, r, ret);
 }
 
 static size_t size_of(const struct hub_outcome *o)
@@ -69,12 +69,13 @@ int send_encode_subscription(struct hub *h, const struct hub_server *server, str
 	if (r)
 		return r;
 	r = h->encoder->subscription(out, server->by_name.key, pattern, outcome);
-	return end(h, r, ret);
+	return end(h, &h->chunk, r, ret);
 }
 
 int send_encode_state(struct hub *h, const struct hub_server *server, uint64_t now,
 		      uint64_t unix_ms, struct chunk_frame *ret)
 {
+	const struct hub_position position = server_position(server);
 	struct session_info info;
 	struct buf *out;
 	int r = chunk_begin(&h->chunk, FRAME_EXTRA, &out);
@@ -82,8 +83,8 @@ int send_encode_state(struct hub *h, const struct hub_server *server, uint64_t n
 	if (r)
 		return r;
 	session_info(server->session, &info);
-	r = h->encoder->state(out, server->by_name.key, &info, now, unix_ms);
-	return end(h, r, ret);
+	r = h->encoder->state(out, server->by_name.key, &info, &position, now, unix_ms);
+	return end(h, &h->chunk, r, ret);
 }
 
 void send_frame(struct member *member, int r, const struct chunk_frame *frame)
@@ -105,7 +106,7 @@ void hub_reply(struct hub *h, struct member *member, uint64_t tag, const struct 
 		expected += answer->channels[i].channel.n + size_of(&answer->channels[i].outcome);
 	r = chunk_begin(&h->chunk, expected, &out);
 	if (r == 0)
-		r = end(h, h->encoder->reply(out, tag, answer), &frame);
+		r = end(h, &h->chunk, h->encoder->reply(out, tag, answer), &frame);
 	if (r == -EMSGSIZE && answer->outcome.code != PROTOCOL_E_TOO_LARGE)
 		hub_refuse(h, member, tag, PROTOCOL_E_TOO_LARGE, SLICE("the answer is too large"));
 	else

@@ -9,10 +9,10 @@
 #include "hub/hub.h"
 
 /* An event of the session; -EMSGSIZE also if it has more than message_max bytes. */
-int send_encode_event(struct hub *h, const struct hub_server *server,
+int send_encode_event(struct hub *h, struct hub_server *server,
 		      const struct session_event *event, struct chunk_frame *ret);
 /* The loss of one message, the newest of the server; its channel where it is known. */
-int send_encode_lost(struct hub *h, const struct hub_server *server, struct slice channel,
+int send_encode_lost(struct hub *h, struct hub_server *server, struct slice channel,
 		     enum protocol_error code, struct chunk_frame *ret);
 int send_encode_subscription(struct hub *h, const struct hub_server *server, struct slice pattern,
 			     const struct hub_outcome *outcome, struct chunk_frame *ret);

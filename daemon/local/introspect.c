@@ -69,7 +69,6 @@ static void put_server(struct json_write *w, struct hub_server *server, uint64_t
 	session_info(hub_server_session(server), &info);
 	json_object_begin(w);
 	wire_out_server(server, false, now, unix_ms, w);
-	put_u64(w, "seq", hub_server_seq(server));
 	put_u64(w, "channels", info.wanted);
 	if (info.timesync.samples)
 		put_timesync(w, &info.timesync);

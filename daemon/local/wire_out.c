@@ -9,6 +9,8 @@
 #include "protocol/message.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 
 /* room for the prefix, the member names and an id */
 #define REPLY_HEAD_MAX 128
@@ -266,35 +268,47 @@ void wire_out_shared_reply(struct hub *h, struct member *member, uint64_t id, st
 
 /* ---- the state of a server ---- */
 
-/* Times leave as the protocol needs them: since 1970, or from now. */
-static void state_message(struct slice server, const struct session_info *info, uint64_t now,
-			  uint64_t unix_ms, struct message *ret)
+/* an epoch as text */
+struct epoch_text {
+	char digits[17];
+};
+
+/* Times leave as the protocol needs them: since 1970, or from now. The message views `epoch`. */
+static void state_message(struct slice server, const struct session_info *info,
+			  const struct hub_position *position, uint64_t now, uint64_t unix_ms,
+			  struct epoch_text *epoch, struct message *ret)
 {
+	snprintf(epoch->digits, sizeof(epoch->digits), "%016" PRIx64, position->epoch);
 	message_init(ret, PROTOCOL_OP_STATE);
 	ret->server = server;
 	ret->state = slice_of(session_state_name(info->state));
 	ret->since = clock_before(unix_ms, now - info->since);
 	ret->gap = info->gap;
 	ret->generation = info->generation;
+	ret->epoch = slice_of(epoch->digits);
+	ret->first = position->first;
+	ret->seq = position->seq;
 	ret->reason = info->reason;
 	ret->url = info->url;
 	ret->retry_in = info->retry_at > now ? info->retry_at - now : 0;
 	if (info->state != SESSION_OFF)
 		ret->transport = slice_of(session_transport_name(info->transport));
 	ret->has = PROTOCOL_F(SERVER) | PROTOCOL_F(STATE) | PROTOCOL_F(SINCE) | PROTOCOL_F(GAP) |
-		PROTOCOL_F(GENERATION) | (ret->reason.n ? PROTOCOL_F(REASON) : 0) |
+		PROTOCOL_F(GENERATION) | PROTOCOL_F(EPOCH) | PROTOCOL_F(FIRST) | PROTOCOL_F(SEQ) |
+		(ret->reason.n ? PROTOCOL_F(REASON) : 0) |
 		(ret->url.n ? PROTOCOL_F(URL) : 0) |
 		(info->retry_at != UINT64_MAX ? PROTOCOL_F(RETRY_IN) : 0) |
 		(ret->transport.n ? PROTOCOL_F(TRANSPORT) : 0);
 }
 
 static int encode_state(struct buf *out, struct slice server, const struct session_info *info,
-			uint64_t now, uint64_t unix_ms)
+			const struct hub_position *position, uint64_t now, uint64_t unix_ms)
 {
+	struct epoch_text epoch;
 	struct message m;
 	int r;
 
-	state_message(server, info, now, unix_ms, &m);
+	state_message(server, info, position, now, unix_ms, &epoch, &m);
 	r = message_encode(&m, out);
 	if (r == -EINVAL) {
 		/* the reason from the server is not UTF-8: send the state without it */
@@ -321,11 +335,14 @@ static void put_u64(struct json_write *w, const struct message *m, enum protocol
 void wire_out_server(const struct hub_server *server, bool greeting, uint64_t now, uint64_t unix_ms,
 		     struct json_write *w)
 {
+	struct hub_position position;
+	struct epoch_text epoch;
 	struct session_info info;
 	struct message m;
 
 	session_info(hub_server_session(server), &info);
-	state_message(hub_server_name(server), &info, now, unix_ms, &m);
+	hub_server_position(server, &position);
+	state_message(hub_server_name(server), &info, &position, now, unix_ms, &epoch, &m);
 	put_text(w, &m, PROTOCOL_FIELD_SERVER, m.server);
 	json_key(w, "default");
 	json_put_bool(w, hub_server_is_default(server));
@@ -334,6 +351,9 @@ void wire_out_server(const struct hub_server *server, bool greeting, uint64_t no
 	json_key(w, protocol_field_name(PROTOCOL_FIELD_GAP));
 	json_put_bool(w, m.gap && !greeting);
 	put_u64(w, &m, PROTOCOL_FIELD_GENERATION, m.generation);
+	put_text(w, &m, PROTOCOL_FIELD_EPOCH, m.epoch);
+	put_u64(w, &m, PROTOCOL_FIELD_FIRST, m.first);
+	put_u64(w, &m, PROTOCOL_FIELD_SEQ, m.seq);
 	put_text(w, &m, PROTOCOL_FIELD_REASON, m.reason);
 	put_u64(w, &m, PROTOCOL_FIELD_RETRY_IN, m.retry_in);
 	put_text(w, &m, PROTOCOL_FIELD_TRANSPORT, m.transport);

@@ -500,6 +500,7 @@ static int make(struct upstream *u, const struct upstream_options *o, struct fau
 	if (r)
 		return fault_fail(why, r, "server %s: %s", o->name, strerror(-r));
 	hub_set_grace(u->server, o->grace);
+	hub_set_history(u->server, &o->history, loop_now(u->loop));
 	pace_init(&u->pace, u->server);
 	return 0;
 }
@@ -553,6 +554,13 @@ void upstream_set_grace(struct upstream *u, uint64_t ms)
 	come_round(u);
 }
 
+void upstream_set_history(struct upstream *u, const struct hub_log_limits *limits)
+{
+	hub_set_history(u->server, limits, loop_now(u->loop));
+	/* for another deadline */
+	come_round(u);
+}
+
 int upstream_exchange(struct upstream *u, const struct upstream_options *o,
 		      void (*exchanged)(void *ctx), void *ctx, struct fault *why)
 {
@@ -567,6 +575,7 @@ int upstream_exchange(struct upstream *u, const struct upstream_options *o,
 	u->exchanged_ctx = ctx;
 	upstream_set_default(u, o->is_default);
 	upstream_set_grace(u, o->grace);
+	upstream_set_history(u, &o->history);
 	session_stop_because(u->parts->session, loop_now(u->loop),
 			     SLICE("its options changed; a new session follows"));
 	return 0;

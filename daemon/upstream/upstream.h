@@ -38,6 +38,7 @@ struct upstream_options {
 	uint64_t websocket_ping;        /* ms of silence before a ping is sent (25 s); 0: never */
 	/* how long a lost link is kept from local programs, as hub_set_grace() has it */
 	uint64_t grace;
+	struct hub_log_limits history;  /* what is kept of its messages, as hub_set_history() has it */
 	struct wake changed;            /* the state of the session changed */
 };
 void upstream_options_default(struct upstream_options *o);
@@ -67,9 +68,10 @@ void upstream_free(struct upstream *u);
 
 /* ---- changes at run time ---- */
 
-/* These two hold at once and need no other session. */
+/* These hold at once and need no other session. */
 void upstream_set_default(struct upstream *u, bool is_default);
 void upstream_set_grace(struct upstream *u, uint64_t ms);
+void upstream_set_history(struct upstream *u, const struct hub_log_limits *limits);
 
 /*
  * Exchanges the options, except name and `changed`, which stay. The present session ends with a disconnect, within 2

@@ -55,6 +55,7 @@ static void make_hub(size_t n)
 	must(session_new(&options, (struct wake){NULL, NULL}, &session));
 	must(hub_new(&limits, &wire_out_encoder, &hub));
 	must(hub_add_server(hub, SLICE("bench"), true, session, &server));
+	hub_set_history(server, &(struct hub_log_limits){4u << 20, 100000, 3600000}, 0);
 	members = memory(n, sizeof(*members));
 	n_members = n;
 	for (size_t i = 0; i < n; i++) {

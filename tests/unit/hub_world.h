@@ -19,7 +19,7 @@ struct world {
 	struct member members[4];
 };
 
-/* message_max 1000, 8 subscriptions and 4 requests a member */
+/* message_max 1000, 8 subscriptions and 4 requests a member; epochs 1 and 2; 1000 messages in the log */
 void world_init(struct world *w);
 void world_fini(struct world *w);
 

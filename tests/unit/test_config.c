@@ -85,6 +85,9 @@ static void test_every_option(void **state)
 				     "url-return = break 1h\n"
 				     "url-shared = yes\n"
 				     "connection-timeout = unlimited\n"
+				     "history-bytes = off\n"
+				     "history-count = 7\n"
+				     "history-age = unlimited\n"
 				     "max-sent = 64K\n"
 				     "request-timeout = 3s\n"
 				     "wanted-timeout = 25s\n"
@@ -161,6 +164,9 @@ static void test_every_option(void **state)
 	assert_int_equal(s->upstream.session.url_return, SESSION_URL_BREAK);
 	assert_true(s->upstream.session.url_shared);
 	assert_true(s->upstream.grace == UINT64_MAX);
+	assert_int_equal(s->upstream.history.bytes, 0);
+	assert_int_equal(s->upstream.history.count, 7);
+	assert_true(s->upstream.history.age == UINT64_MAX);
 	assert_int_equal(s->upstream.session.sent_max, 65536);
 	assert_int_equal(s->upstream.session.request_timeout, 3000);
 	assert_int_equal(s->upstream.session.wanted_timeout, 25000);

@@ -308,27 +308,27 @@ static void test_state_reaches_all(void **state)
 	};
 	say_state(&w, 0, false);
 	for (unsigned i = 0; i < 4; i++)
-		assert_heard(&w, i, "{'op':'state','server':'one','state':'unconnected',"
+		assert_heard(&w, i, "{'op':'state','server':'one','epoch':'0000000000000001','seq':0,'state':'unconnected',"
 				    "'reason':'no route','since':1699999999500,'retry_in':3000,"
 				    "'gap':true,'transport':'long-polling','url':'http://a/',"
-				    "'generation':7}\n");
+				    "'generation':7,'first':1}\n");
 	w.sessions[0].info.url = SLICE_NULL;
 	/* a try that is due, and a reason that is no text */
 	w.sessions[0].info.retry_at = WORLD_NOW - 1;
 	w.sessions[0].info.reason = SLICE("\xff");
 	w.sessions[0].info.gap = false;
 	say_state(&w, 0, false);
-	assert_heard(&w, 3, "{'op':'state','server':'one','state':'unconnected',"
+	assert_heard(&w, 3, "{'op':'state','server':'one','epoch':'0000000000000001','seq':0,'state':'unconnected',"
 			    "'since':1699999999500,'retry_in':0,"
-			    "'gap':false,'transport':'long-polling','generation':7}\n");
+			    "'gap':false,'transport':'long-polling','generation':7,'first':1}\n");
 	w.sessions[0].info = (struct session_info){.since = WORLD_NOW, .retry_at = UINT64_MAX};
 	say_state(&w, 1, true);
-	assert_heard(&w, 0, "{'op':'state','server':'one','state':'unconnected',"
+	assert_heard(&w, 0, "{'op':'state','server':'one','epoch':'0000000000000001','seq':0,'state':'unconnected',"
 			    "'since':1699999999500,'retry_in':0,"
-			    "'gap':false,'transport':'long-polling','generation':7}\n"
-			    "{'op':'state','server':'two','state':'connected',"
+			    "'gap':false,'transport':'long-polling','generation':7,'first':1}\n"
+			    "{'op':'state','server':'two','epoch':'0000000000000002','seq':0,'state':'connected',"
 			    "'since':1699999000000,"
-			    "'gap':false,'transport':'websocket','generation':0}\n");
+			    "'gap':false,'transport':'websocket','generation':0,'first':1}\n");
 	world_fini(&w);
 }
 
@@ -417,13 +417,16 @@ static void test_server_fields(void **state)
 	assert_string_equal(buf_slice(&b).p,
 			    "{\"server\":\"one\",\"default\":true,\"state\":\"unconnected\","
 			    "\"since\":1700000000000,\"gap\":true,\"generation\":0,"
+			    "\"epoch\":\"0000000000000001\",\"first\":1,\"seq\":0,"
 			    "\"reason\":\"why\",\"retry_in\":1,\"url\":\"http://b/\"}"
 			    "{\"server\":\"one\",\"default\":true,\"state\":\"connected\","
 			    "\"since\":1700000000000,\"gap\":false,\"generation\":0,"
+			    "\"epoch\":\"0000000000000001\",\"first\":1,\"seq\":0,"
 			    "\"reason\":\"why\",\"retry_in\":1,\"transport\":\"websocket\","
 			    "\"url\":\"http://b/\"}"
 			    "{\"server\":\"two\",\"default\":false,\"state\":\"unconnected\","
-			    "\"since\":0,\"gap\":false,\"generation\":0}");
+			    "\"since\":0,\"gap\":false,\"generation\":0,"
+			    "\"epoch\":\"0000000000000002\",\"first\":1,\"seq\":0}");
 	buf_fini(&b);
 	world_fini(&w);
 }

@@ -224,8 +224,10 @@ static void test_a_server_comes(void **state)
 	assert_int_equal(ask(w, 0, "{'op':'subscribe','id':1,'channel':'/a','server':'three'}"), 0);
 	x->other.up = false;
 	x->other.info.state = SESSION_UNCONNECTED;
+	hub_set_position(three, 3, 9);
 	hub_handle_event(w->hub, three, &event, WORLD_NOW, WORLD_UNIX_MS);
-	assert_non_null(strstr(heard(w, 1), "{'op':'state','server':'three','state':'unconnected'"));
+	assert_non_null(strstr(heard(w, 1), "{'op':'state','server':'three','epoch':'0000000000000003',"
+					    "'seq':9,'state':'unconnected'"));
 	assert_non_null(strstr(heard(w, 0), CHANNELS(1, "{'channel':'/a','pending':true}")));
 	hub_remove_server(w->hub, three);
 	assert_heard(w, 0, "{'op':'subscription','server':'three','channel':'/a','ok':false,'error':"

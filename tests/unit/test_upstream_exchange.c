@@ -466,9 +466,9 @@ static void test_come_and_go(void **state)
 	assert_int_equal(upstream_new(w->loop, w->curl, w->hub, &w->o, &w->why, &two), 0);
 	upstream_start(two);
 	/* a member that knows nothing of it yet */
-	hear(w, "{\"op\":\"state\",\"server\":\"two\",\"state\":\"handshaking\"");
+	hear(w, "\"seq\":0,\"state\":\"handshaking\"");
 	ask(w, "{\"op\":\"subscribe\",\"id\":2,\"server\":\"two\",\"channel\":\"/b\"}");
-	hear(w, "{\"op\":\"state\",\"server\":\"two\",\"state\":\"connected\"");
+	hear(w, "\"seq\":0,\"state\":\"connected\"");
 	UNTIL(is_subscribed(w, ":/b"));
 	fake_command(w->fake, "publish /b \"both\"");
 	hear(w, "{\"op\":\"message\",\"server\":\"two\",\"seq\":1,");
@@ -476,7 +476,7 @@ static void test_come_and_go(void **state)
 	hear(w, "{\"op\":\"subscription\",\"server\":\"two\",\"channel\":\"/b\",\"ok\":false,\"error\":"
 		"{\"code\":\"unknown-server\"");
 	assert_null(two);
-	assert_true(has(&w->heard, "\"server\":\"two\",\"state\":\"off\""));
+	assert_true(has(&w->heard, "\"seq\":1,\"state\":\"off\""));
 	assert_true(has(&w->heard, "\"reason\":\"taken out of the configuration\""));
 	assert_null(hub_find_server(w->hub, SLICE("two")));
 	assert_true(is_in(w, SESSION_CONNECTED));
