@@ -9,7 +9,7 @@
 #include "bayeux/ext_ack.h"
 
 #include "base/strmap.h"
-#include "protocol/json_read.h"
+#include "bayeux/saved.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -220,6 +220,28 @@ void ext_ack_lost(struct ext *x)
 	a->coming = (struct batch_number){""};
 	a->awaited = 0;
 	expect_repeats(a);
+}
+
+/* Events of a batch that is not acknowledged are not known to another process: it delivers them again. */
+void ext_ack_save(const struct ext *x, struct json_write *w)
+{
+	if (ext_ack_in_effect(x))
+		json_put_raw(w, slice_of(LIST_OF(x, const struct ext_ack, ext)->done.digits));
+	else
+		json_put_null(w);
+}
+
+int ext_ack_restore(struct ext *x, const struct json_value *v)
+{
+	struct batch_number done;
+	if (v->kind == JSON_NULL)
+		return 0;
+	if (!x || !number_of(v, &done))
+		return SAVED_E_INVALID;
+	restart(ack_of(x));
+	ack_of(x)->done = done;
+	ack_of(x)->on = true;
+	return 0;
 }
 
 static void text(struct ext *x, uint64_t number)

@@ -7,6 +7,8 @@
 #define BAYEUX_EXT_ACK_H
 
 #include "bayeux/ext.h"
+#include "protocol/json_read.h"
+#include "protocol/json_write.h"
 
 /* 0 or -ENOMEM */
 int ext_ack_new(struct ext **ret);
@@ -15,5 +17,9 @@ int ext_ack_new(struct ext **ret);
 void ext_ack_lost(struct ext *x);
 /* whether the server of the present session confirmed it */
 bool ext_ack_in_effect(const struct ext *x);
+/* Writes the number that the next connect acknowledges, or null where it is not in effect; and goes on with it in
+   another process. 0, SAVED_E_INVALID: it is none, or the extension is not offered. */
+void ext_ack_save(const struct ext *x, struct json_write *w);
+int ext_ack_restore(struct ext *x, const struct json_value *v);
 
 #endif

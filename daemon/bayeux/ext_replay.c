@@ -8,8 +8,7 @@
 
 #include "bayeux/channel.h"
 #include "bayeux/replay_order.h"
-#include "protocol/json_read.h"
-#include "protocol/json_write.h"
+#include "bayeux/saved.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -66,6 +65,92 @@ static struct slice name_of(const struct ext_replay *a, struct slice channel)
 static const struct replay_id *start_of(const struct ext_replay *a)
 {
 	return a->start == SESSION_REPLAY_ALL ? &all_retained : &only_new;
+}
+
+/* ---- over a restart of the process ---- */
+
+struct saving {
+	const struct ext_replay *replay;
+	struct json_write *w;
+};
+
+static void save_marker(void *ctx, struct slice channel, const struct replay_id *marker)
+{
+	struct saving *saving = ctx;
+	struct replay_id id = *marker;
+	replay_order_begin(&saving->replay->order, channel, &id);
+	json_object_begin(saving->w);
+	json_key(saving->w, "channel"), json_put_text(saving->w, channel);
+	json_key(saving->w, "after"), json_put_str(saving->w, id.text);
+	json_object_end(saving->w);
+}
+
+void ext_replay_save(const struct ext *x, struct json_write *w)
+{
+	const struct ext_replay *a = x ? LIST_OF(x, const struct ext_replay, ext) : NULL;
+	struct saving saving = {a, w};
+	if (!a) {
+		json_put_null(w);
+		return;
+	}
+	json_object_begin(w);
+	json_key(w, "on"), json_put_bool(w, a->on);
+	json_key(w, "markers");
+	json_array_begin(w);
+	a->store->each(a->store, save_marker, &saving);
+	json_array_end(w);
+	json_object_end(w);
+}
+
+struct restoring {
+	struct ext_replay *replay;
+	bool only_check;
+};
+
+static bool is_marker(const char *text)
+{
+	return strcmp(text, only_new.text) == 0 || strcmp(text, all_retained.text) == 0 ||
+	       (*text && text[strspn(text, "0123456789")] == '\0');
+}
+
+static int restore_marker(void *ctx, const struct json_value *v)
+{
+	struct restoring *restoring = ctx;
+	struct ext_replay *a = restoring->replay;
+	struct json_field f[] = {{.name = "channel"}, {.name = "after"}};
+	char name[PROTOCOL_CHANNEL_MAX + 1];
+	struct slice channel, text;
+	struct replay_id id = {""};
+	int r = saved_object(v, f, 2);
+	if (r == 0)
+		r = saved_channel(&f[0].value, name, &channel);
+	if (r == 0)
+		r = saved_text(&f[1].value, id.text, sizeof(id.text), &text);
+	if (r == 0 && !is_marker(id.text))
+		r = SAVED_E_INVALID;
+	return r || restoring->only_check ? r : a->store->put(a->store, channel, &id);
+}
+
+int ext_replay_restore(struct ext *x, const struct json_value *v)
+{
+	struct json_field f[] = {{.name = "on"}, {.name = "markers"}};
+	struct restoring restoring = {x ? replay_of(x) : NULL, true};
+	bool on = false;
+	if (v->kind == JSON_NULL)
+		return 0;
+	int r = x ? saved_object(v, f, 2) : SAVED_E_INVALID;
+	if (r == 0)
+		r = saved_bool(&f[0].value, &on);
+	if (r == 0 && f[1].value.kind != JSON_ARRAY)
+		r = SAVED_E_INVALID;
+	if (r == 0)
+		r = json_read_array(f[1].value.raw, restore_marker, &restoring);
+	restoring.only_check = false;
+	if (r == 0)
+		r = json_read_array(f[1].value.raw, restore_marker, &restoring);
+	if (r == 0)
+		replay_of(x)->on = on;
+	return r > 0 ? SAVED_E_INVALID : r;
 }
 
 /* ---- wanted channels ---- */

@@ -9,6 +9,8 @@
 #include "bayeux/ext.h"
 #include "bayeux/replay_store.h"
 #include "bayeux/session.h"
+#include "protocol/json_read.h"
+#include "protocol/json_write.h"
 
 /*
  * Add it after all extensions that look at events: events that it keeps for a while, so that they are
@@ -20,6 +22,11 @@ int ext_replay_new(enum session_replay start, enum session_replay_fallback fallb
 /* The markers of `from` become those of `x`, for a session that takes the place of another with the same channels;
    unless the two begin differently. */
 void ext_replay_move(struct ext *x, struct ext *from);
+/* Writes where the next subscribe of each channel begins, or null where nothing is known; and goes on there in
+   another process. 0; SAVED_E_INVALID: it was not written so, or the extension is not offered, and nothing changes;
+   -ENOMEM. `x` may be NULL. */
+void ext_replay_save(const struct ext *x, struct json_write *w);
+int ext_replay_restore(struct ext *x, const struct json_value *v);
 
 /* ---- `x` may be NULL: it is not offered ---- */
 /* The channel is wanted from now on, or no longer. 0 or -errno. */

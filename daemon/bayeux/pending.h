@@ -35,6 +35,8 @@ void pending_fini(struct pending *p);
 int pending_reserve(struct pending *p, size_t n);
 /* The id of the next request: larger than that of each one so far. */
 static inline uint64_t pending_next_id(const struct pending *p) { return p->next_id; }
+/* The ids that follow begin with this one. */
+static inline void pending_skip(struct pending *p, uint64_t id) { p->next_id = id; }
 /* Room must have been reserved, and no node with this id be there. */
 void pending_put(struct pending *p, struct pending_node *node, uint64_t id, uint64_t deadline);
 /* Takes the node out, if it is in. */

@@ -104,6 +104,13 @@ static void forget(struct replay_store *s, struct slice channel)
 		marker_free(memory_of(s), k);
 }
 
+static void each(struct replay_store *s,
+		 void (*fn)(void *ctx, struct slice channel, const struct replay_id *id), void *ctx)
+{
+	LIST_EACH(k, &memory_of(s)->order, struct marker, link)
+		fn(ctx, k->node.key, &k->id);
+}
+
 static void memory_free(struct replay_store *s)
 {
 	struct memory_store *m = memory_of(s);
@@ -118,7 +125,7 @@ int replay_store_new(size_t max, struct replay_store **ret)
 	struct memory_store *m = calloc(1, sizeof(*m));
 	if (!m)
 		return -ENOMEM;
-	m->store = (struct replay_store){get, put, reset, forget, memory_free};
+	m->store = (struct replay_store){get, put, reset, forget, each, memory_free};
 	m->max = max;
 	strmap_init(&m->map);
 	list_init(&m->order);

@@ -34,6 +34,9 @@ struct replay_store {
 	/* All markers become this one. */
 	void (*reset)(struct replay_store *s, const struct replay_id *id);
 	void (*forget)(struct replay_store *s, struct slice channel);
+	/* Calls `fn` for each marker, the one that was not changed for the longest time first. */
+	void (*each)(struct replay_store *s,
+		     void (*fn)(void *ctx, struct slice channel, const struct replay_id *id), void *ctx);
 	void (*free)(struct replay_store *s);
 };
 

@@ -34,6 +34,14 @@ struct report {
 
 /* See session_succeed(). */
 void report_succeed(struct report *r, const struct report *before);
+/* The session of an earlier process goes on: so many handshakes succeeded, and whether a gap is to be reported. */
+static inline void report_restore(struct report *r, uint64_t generation, bool gap)
+{
+	r->generation = generation;
+	r->gap_next = gap;
+}
+/* Whether a gap is to be reported when it is connected again. */
+static inline bool report_gap_is_due(const struct report *r) { return r->gap_next; }
 
 /* ---- state ---- */
 static inline enum session_state report_state(const struct report *r) { return r->state; }

@@ -14,7 +14,6 @@
 
 /* what a publish has around its channel, data and ext at least */
 #define PUBLISH_LEAST (sizeof("[{'channel':'','id':'1','clientId':'','data':}]") - 1)
-#define CLIENT_ID_MAX 4096u
 /* after a shortage of memory: when to look again */
 #define SHORTAGE_MS 100u
 /* on a WebSocket with other traffic, the reply to a subscribe is awaited this many times as long as on a
@@ -201,8 +200,12 @@ static bool is_wanted(const struct session *s, struct slice channel)
 
 int session_want(struct session *s, struct slice channel, uint64_t peer)
 {
-	if (is_wanted(s, channel))
+	if (is_wanted(s, channel)) {
+		wanted_want(&s->wanted, channel, peer);
+		course_claimed(s);
+		wake_up(&s->wake);
 		return 0;
+	}
 	int r = ext_replay_want(s->exts.replay, channel);
 	if (r)
 		return r;
@@ -297,6 +300,7 @@ uint64_t session_deadline(const struct session *s)
 	at = earliest(at, text ? inbox_deadline(&s->inbox, text, connect_hold(s)) : SESSION_NEVER);
 	at = earliest(at, ext_replay_hold_until(s->exts.replay));
 	at = earliest(at, s->wanted.later_at);
+	at = earliest(at, s->wanted.unclaimed_until);
 	at = earliest(at, s->publishes.back_at);
 	at = earliest(at, batch_keep_alive_at(s));
 	if (first)
@@ -384,6 +388,8 @@ void session_tick(struct session *s, uint64_t now)
 	if (ext_replay_hold_until(s->exts.replay) <= now)
 		exts_note_commands(s, now, NULL);
 	wanted_tick(&s->wanted, now);
+	if (s->wanted.unclaimed_until <= now)
+		snapshot_drop_unclaimed(s);
 	publishes_tick(&s->publishes, now);
 	batch_keep_alive(s, now);
 	course_tick(s, now);

@@ -201,6 +201,30 @@ void session_stop_because(struct session *s, uint64_t now, struct slice why);
  * on after the last event delivered, if the URL in use is one of the new ones and the option `replay` is the same.
  */
 void session_succeed(struct session *s, struct session *before);
+
+/* ---- over a restart of the process ---- */
+enum { SESSION_SNAPSHOT_MAX = 64 << 20, SESSION_E_NOT_RESUMABLE = 4 };
+/*
+ * Appends a JSON object with what another process needs to go on with the session at the server: a secret, because
+ * of the client id. The messages delivered until now count as delivered, so everything that session_next() returned
+ * must be in safe hands. *ret_until: the server keeps the session until then, ms since 1970. 0; SESSION_E_NONE: there
+ * is no session; -errno.
+ */
+int session_save(const struct session *s, uint64_t now, struct buf *out, uint64_t *ret_until);
+/* Another number than before: session_save() would write something else. */
+uint64_t session_changes(const struct session *s);
+/*
+ * A new session, which is not started and whose time of day is set, goes on with the saved one when it is started: it
+ * resumes it by a connect with timeout 0, and makes a new one, with a gap, if the server does not have it any more.
+ * Channels that were wanted stay so for half a minute; session_want() takes them over. The connect waits for that, 2 s
+ * at most. Without acknowledgements a gap is reported, because what was on the way to the process that is gone is
+ * lost.
+ *
+ * The options must be those of the session that was saved. 0; SESSION_E_NOT_RESUMABLE for anything that session_save()
+ * did not write for this server; -ENOMEM. Then the session is as it was.
+ */
+int session_restore(struct session *s, uint64_t now, struct slice snapshot);
+
 /* The link may be broken (after suspend, or by command): checks it with a timeout-0 connect at once. */
 void session_probe(struct session *s, uint64_t now);
 

@@ -6,6 +6,7 @@
  *     session_hooks.c    changes of messages by external hooks
  *     session_giveup.c   the end of what is in flight
  *     session_course.c   what comes next: reactions to success and failure of handshake and connect
+ *     session_snapshot.c saving it for another process, and going on there
  *     session_write.c    the text of one message
  *     session_batch.c    which messages are sent together, and when
  *     session_loss.c     failed exchanges and what was in them
@@ -32,8 +33,12 @@
 #include "bayeux/transports.h"
 #include "bayeux/urls.h"
 #include "bayeux/wanted.h"
+#include "protocol/json_read.h"
+#include "protocol/json_write.h"
 
 #define SESSION_NEVER UINT64_MAX
+/* bytes of a client id */
+#define CLIENT_ID_MAX 4096u
 
 enum session_due { DUE_NOTHING, DUE_HANDSHAKE, DUE_CONNECT, DUE_DISCONNECT };
 
@@ -54,6 +59,9 @@ struct course {
 	/* since the last good connect, a handshake that the server asked for was sent without a pause */
 	bool handshake_obeyed;
 	uint64_t unconnected_since;     /* first failure since the last good connect; 0 for none */
+	uint64_t alive_at;              /* the last good connect or handshake was answered */
+	/* the first connect of a restored session waits until then for peers to come back; 0: not any more */
+	uint64_t resume_at;
 	struct backoff unreadable_backoff;
 	unsigned unreadable;            /* answers in a row, since the last good connect */
 	uint64_t unreadable_at;         /* the last one came */
@@ -194,6 +202,12 @@ void course_off(struct session *s, uint64_t now);
 /* The URL of the last session of `before`, and its replay positions if they are of the same server. */
 void course_succeed(struct session *s, const struct session *before);
 void course_info(const struct session *s, struct session_info *ret);
+/* Writes what another process needs of it, and goes on with it there: course_start() then resumes the session.
+   Returns until when (ms since 1970) the server keeps the session. 0, SAVED_E_INVALID, -ENOMEM */
+uint64_t course_save(const struct session *s, uint64_t now, struct json_write *w);
+int course_restore(struct session *s, uint64_t now, const struct json_value *v);
+/* All channels of a restored session are claimed: it need not wait any longer. */
+void course_claimed(struct session *s);
 /* When something is due, or OFF. */
 uint64_t course_deadline(const struct session *s);
 void course_tick(struct session *s, uint64_t now);
@@ -273,6 +287,10 @@ void course_await_credentials(struct session *s, uint64_t now, const struct enve
 void course_rejected(struct session *s, uint64_t now);
 /* There are others. */
 void course_credentials_came(struct session *s, uint64_t now);
+
+/* ---- session_snapshot.c ---- */
+/* Gives up the channels of an earlier process that no peer has claimed. */
+void snapshot_drop_unclaimed(struct session *s);
 
 /* ---- session_write.c ---- */
 /* A message that is about to be sent. */

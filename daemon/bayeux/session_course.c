@@ -8,8 +8,10 @@
 #include "bayeux/ext_ack.h"
 #include "bayeux/ext_replay.h"
 #include "bayeux/reply.h"
+#include "bayeux/saved.h"
 #include "bayeux/session_core.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -22,6 +24,11 @@
 /* how long the events that come with a handshake are waited for on a WebSocket */
 #define HANDSHAKE_EVENTS_MS 2000u
 #define STOP_MS 2000u
+/* bytes of a URL; a session at a longer one is not resumed */
+#define SAVED_URL_MAX 8192u
+/* how long a restored session waits at most, before its first connect, for the peers whose channels it has: what the
+   server kept for them then finds them */
+#define CLAIM_MS 2000u
 
 /* ---- birth ---- */
 
@@ -265,6 +272,12 @@ static void set_resume(struct session *s, uint64_t now, uint64_t delay, const st
 	report_set_state(&s->report, now, SESSION_UNCONNECTED, e);
 }
 
+/* How long the first connect of a restored session still waits for peers. */
+static uint64_t claim_pause(const struct session *s, uint64_t now)
+{
+	return s->course.resume_at > now ? s->course.resume_at - now : 0;
+}
+
 /* The link works: the next pause is the shortest one again. */
 static void note_proof(struct session *s)
 {
@@ -377,7 +390,7 @@ void course_credentials_came(struct session *s, uint64_t now)
 	else if (was == LOGIN_REJECTED && backoff_fresh(&s->course.backoff))
 		backoff_next(&s->course.backoff, &s->jitter);
 	if (s->course.due == DUE_CONNECT)
-		set_resume(s, now, pause, NULL);
+		set_resume(s, now, later_of(pause, claim_pause(s, now)), NULL);
 	else
 		set_handshake(s, now, pause, NULL);
 }
@@ -467,6 +480,7 @@ void course_handshake_done(struct session *s, uint64_t now, const struct envelop
 	login_new_session(&s->login);
 	report_new_session(&s->report);
 	s->course.unconnected_since = 0;
+	s->course.alive_at = now;
 	link_expect_events(&s->link, 0);
 	s->course.suspect_at = 0;
 	s->course.suspected = false;
@@ -545,8 +559,10 @@ void course_connect_done(struct session *s, uint64_t now, const struct envelope 
 		note_proof(s);
 	login_connected(&s->login, good, proof);
 	s->course.unconnected_since = 0;
+	s->course.alive_at = now;
 	link_use(&s->link, link_next_transport(&s->link));
 	urls_good(&s->course.urls);
+	wanted_proven(&s->wanted);
 	report_set_state(&s->report, now, SESSION_CONNECTED, e);
 	exts_have_repeated(s);
 	if (reconnect == ADVICE_HANDSHAKE) {
@@ -730,10 +746,131 @@ void course_off(struct session *s, uint64_t now)
 	report_set_state(&s->report, now, SESSION_OFF, NULL);
 }
 
+/* ---- over a restart of the process ---- */
+
+uint64_t course_save(const struct session *s, uint64_t now, struct json_write *w)
+{
+	const struct course *c = &s->course;
+	uint64_t alive = session_time(s, c->alive_at).unix_ms;
+	unsigned server, aside;
+	transports_save(&c->transports, now, &server, &aside);
+	json_object_begin(w);
+	json_key(w, "url"), json_put_str(w, s->o.urls ? s->o.urls[c->urls.current] : "");
+	json_key(w, "transport"), json_put_str(w, session_transport_name(link_transport(&s->link)));
+	json_key(w, "offered"), json_put_u64(w, server);
+	json_key(w, "aside"), json_put_u64(w, aside);
+	json_key(w, "interval"), json_put_u64(w, c->advice.interval);
+	json_key(w, "timeout"), json_put_u64(w, c->advice.timeout);
+	json_key(w, "maxInterval"), json_put_u64(w, c->advice.max_interval);
+	json_key(w, "alive"), json_put_u64(w, alive);
+	json_object_end(w);
+	return alive + resume_window(s);
+}
+
+enum { FIELD_URL, FIELD_TRANSPORT, FIELD_OFFERED, FIELD_ASIDE, FIELD_INTERVAL, FIELD_TIMEOUT, FIELD_MAX_INTERVAL,
+       FIELD_ALIVE, FIELDS };
+
+static int restore_url(struct session *s, uint64_t now, const struct json_value *v)
+{
+	char text[SAVED_URL_MAX + 1] = "";
+	struct slice url;
+	size_t i;
+	int r = saved_text(v, text, sizeof(text), &url);
+	if (r)
+		return r;
+	i = s->o.urls ? find_url(s, text) : 0;
+	if (i >= s->course.urls.n || (!s->o.urls && url.n))
+		return SAVED_E_INVALID;
+	urls_resume(&s->course.urls, i, now);
+	s->course.home = i;
+	return 0;
+}
+
+static int restore_transport(struct session *s, uint64_t now, const struct json_field *f)
+{
+	uint64_t server, aside;
+	int t = 0;
+	while (t < SESSION_TRANSPORTS && !saved_is(&f[FIELD_TRANSPORT].value, session_transport_name((enum session_transport)t)))
+		t++;
+	if (t == SESSION_TRANSPORTS || !transports_include(&s->course.transports, (enum session_transport)t))
+		return SAVED_E_INVALID;
+	int r = saved_u64(&f[FIELD_OFFERED].value, UINT_MAX, &server);
+	if (r == 0)
+		r = saved_u64(&f[FIELD_ASIDE].value, UINT_MAX, &aside);
+	if (r)
+		return r;
+	transports_restore(&s->course.transports, (unsigned)server, (unsigned)aside, now);
+	link_use(&s->link, (enum session_transport)t);
+	link_try(&s->link, (enum session_transport)t);
+	return 0;
+}
+
+/* A time of day in the future means that the clock was set back: the server decides whether the session is there. */
+int course_restore(struct session *s, uint64_t now, const struct json_value *v)
+{
+	struct json_field f[FIELDS] = {
+		[FIELD_URL] = {.name = "url"}, [FIELD_TRANSPORT] = {.name = "transport"},
+		[FIELD_OFFERED] = {.name = "offered"}, [FIELD_ASIDE] = {.name = "aside"},
+		[FIELD_INTERVAL] = {.name = "interval"}, [FIELD_TIMEOUT] = {.name = "timeout"},
+		[FIELD_MAX_INTERVAL] = {.name = "maxInterval"}, [FIELD_ALIVE] = {.name = "alive"},
+	};
+	struct course *c = &s->course;
+	uint64_t *const advice[] = {&c->advice.interval, &c->advice.timeout, &c->advice.max_interval};
+	uint64_t alive, unix_ms = session_time(s, now).unix_ms;
+	int r = saved_object(v, f, FIELDS);
+	if (r == 0)
+		r = restore_url(s, now, &f[FIELD_URL].value);
+	if (r == 0)
+		r = restore_transport(s, now, f);
+	for (int i = 0; r == 0 && i < 3; i++)
+		r = saved_u64(&f[FIELD_INTERVAL + i].value, ADVICE_MAX, advice[i]);
+	if (r == 0)
+		r = saved_u64(&f[FIELD_ALIVE].value, UINT64_MAX, &alive);
+	if (r)
+		return r;
+	/* it may be before our clock began: only differences are used */
+	c->alive_at = alive < unix_ms ? now - (unix_ms - alive) : now;
+	return 0;
+}
+
+void course_claimed(struct session *s)
+{
+	struct course *c = &s->course;
+	if (!c->resume_at || wanted_unclaimed(&s->wanted))
+		return;
+	if (c->due == DUE_CONNECT && c->due_at == c->resume_at)
+		c->due_at = 0;
+	c->resume_at = 0;
+}
+
+/* What the server sent to the process that is gone may be lost, as with a connection that broke. */
+static void resume_restored(struct session *s, uint64_t now)
+{
+	struct course *c = &s->course;
+	uint64_t age = now - c->alive_at, window = resume_window(s);
+	c->unconnected_since = c->alive_at ? c->alive_at : 1;
+	exts_lost_connection(s);
+	/* not so long that the server gives it up meanwhile */
+	if (wanted_unclaimed(&s->wanted) && age < window)
+		c->resume_at = now + (window - age < 4 * CLAIM_MS ? (window - age) / 4 : CLAIM_MS);
+	report_set_reason(&s->report, age > window ? "the session of before the restart is too old"
+						   : "going on with the session of before the restart");
+	if (!s->o.credentials) {
+		set_resume(s, now, claim_pause(s, now), NULL);
+		return;
+	}
+	set_connect(s, SESSION_NEVER, true);
+	wait_for_credentials(s, now, NULL, false);
+}
+
 /* ---- start and stop ---- */
 
 void course_start(struct session *s, uint64_t now)
 {
+	if (buf_len(&s->client_id)) {
+		resume_restored(s, now);
+		return;
+	}
 	go_to_first_url(s);
 	if (s->o.credentials) {
 		course_await_credentials(s, now, NULL, false);

@@ -124,6 +124,31 @@ void transports_set_aside(struct transports *t, enum session_transport which, ui
 	t->of[which].back_at = t->pause < UINT64_MAX ? now + t->pause : UINT64_MAX;
 }
 
+void transports_save(const struct transports *t, uint64_t now, unsigned *ret_server, unsigned *ret_aside)
+{
+	*ret_server = t->server;
+	*ret_aside = 0;
+	for (int i = 0; i < SESSION_TRANSPORTS; i++)
+		if (!usable(t, (enum session_transport)i, now))
+			*ret_aside |= 1u << i;
+}
+
+void transports_restore(struct transports *t, unsigned server, unsigned aside, uint64_t now)
+{
+	t->server = server & ALL ? server & ALL : ALL;
+	for (int i = 0; i < SESSION_TRANSPORTS; i++)
+		if (aside & 1u << i)
+			transports_set_aside(t, (enum session_transport)i, now);
+}
+
+bool transports_include(const struct transports *t, enum session_transport which)
+{
+	for (size_t i = 0; i < t->n; i++)
+		if (t->order[i] == which)
+			return true;
+	return false;
+}
+
 const char *session_transport_name(enum session_transport t)
 {
 	return t == SESSION_WEBSOCKET ? "websocket" : "long-polling";

@@ -26,6 +26,8 @@ struct transports {
 };
 
 void transports_init(struct transports *t, const struct session_options *o);
+/* whether it is one of ours */
+bool transports_include(const struct transports *t, enum session_transport which);
 /* for a handshake */
 enum session_transport transports_first(const struct transports *t, uint64_t now);
 /* all of ours, for the handshake to list: usable ones first; returns how many */
@@ -37,6 +39,9 @@ bool transports_negotiate(struct transports *t, unsigned server, uint64_t now,
 /* Counts a failure. Whether the transport is set aside now, so that another one is used. */
 bool transports_failed(struct transports *t, enum session_transport which,
 		       const struct session_failure *f, uint64_t now);
+/* What another process needs to go on: which transports the server listed, and which are set aside (bits). */
+void transports_save(const struct transports *t, uint64_t now, unsigned *ret_server, unsigned *ret_aside);
+void transports_restore(struct transports *t, unsigned server, unsigned aside, uint64_t now);
 /* A session works over it. */
 void transports_proven(struct transports *t, enum session_transport which);
 /* Whether a transport preferred to `current` should be tried again; the server supports it. */

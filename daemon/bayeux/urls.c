@@ -72,3 +72,10 @@ void urls_go_first(struct urls *u)
 {
 	enter(u, 0);
 }
+
+void urls_resume(struct urls *u, size_t url, uint64_t now)
+{
+	enter(u, url);
+	u->good = true;
+	u->first_at = u->pause == UINT64_MAX ? UINT64_MAX : now + u->pause;
+}

@@ -44,5 +44,7 @@ void urls_good(struct urls *u);
 /* Whether the first deserves another try: this one has worked, and long enough ago we left it. */
 bool urls_first_due(const struct urls *u, uint64_t now);
 void urls_go_first(struct urls *u);
+/* A session that another process had at this one goes on. */
+void urls_resume(struct urls *u, size_t url, uint64_t now);
 
 #endif

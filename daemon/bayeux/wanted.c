@@ -9,6 +9,7 @@
 #include "bayeux/wanted.h"
 
 #include "bayeux/channel.h"
+#include "bayeux/saved.h"
 #include "protocol/protocol.h"
 
 #include <errno.h>
@@ -21,13 +22,15 @@ void wanted_init(struct wanted_table *t, struct pending *pending, struct jitter 
 		 uint64_t backoff_min, uint64_t backoff_max)
 {
 	*t = (struct wanted_table){.pending = pending, .jitter = jitter, .later_at = UINT64_MAX,
-				   .backoff_min = backoff_min, .backoff_max = backoff_max};
+				   .backoff_min = backoff_min, .backoff_max = backoff_max,
+				   .unclaimed_until = UINT64_MAX};
 	strmap_init(&t->map);
 	strmap_init(&t->askers);
 	list_init(&t->all);
 	list_init(&t->turns);
 	list_init(&t->later);
 	list_init(&t->news);
+	list_init(&t->unclaimed);
 }
 
 static struct slice name(const struct wanted *w)
@@ -130,6 +133,7 @@ static void wanted_free(struct wanted_table *t, struct wanted *w)
 	strmap_remove(&t->map, &w->node);
 	list_remove(&w->all);
 	list_remove(&w->news);
+	list_remove(&w->unclaimed);
 	w->asker->n--;
 	asker_drop(t, w->asker);
 	free(w);
@@ -307,6 +311,7 @@ static void consider_above(struct wanted_table *t, struct wanted *w)
 static void ripple(struct wanted_table *t, struct wanted *w, const struct envelope *e,
 		   const char *text)
 {
+	t->changes++;
 	consider(t, w, e, text);
 	if (t->covering) {
 		if (channel_is_wild(name(w)))
@@ -332,6 +337,7 @@ static int wanted_new(struct wanted_table *t, struct slice channel, struct asker
 	backoff_init(&w->backoff, t->backoff_min, t->backoff_max);
 	list_init(&w->link);
 	list_init(&w->news);
+	list_init(&w->unclaimed);
 	memcpy(w->channel, channel.p, channel.n);
 	int r = strmap_put(&t->map, slice_make(w->channel, channel.n), &w->node);
 	if (r) {
@@ -359,8 +365,10 @@ static int wanted_make(struct wanted_table *t, struct slice channel, uint64_t pe
 int wanted_want(struct wanted_table *t, struct slice channel, uint64_t peer)
 {
 	struct wanted *w = wanted_find(t, channel);
-	if (w && w->wanted)
+	if (w && w->wanted) {
+		list_remove(&w->unclaimed);
 		return 0;
+	}
 	int r = w ? 0 : wanted_make(t, channel, peer, &w);
 	if (r)
 		return r;
@@ -378,6 +386,7 @@ void wanted_unwant(struct wanted_table *t, struct slice channel)
 	if (!w || !w->wanted)
 		return;
 	w->wanted = false;
+	list_remove(&w->unclaimed);
 	t->n--;
 	ripple(t, w, NULL, "");
 }
@@ -397,6 +406,8 @@ bool wanted_is_deferred(const struct wanted_table *t, struct slice channel)
 void wanted_reset(struct wanted_table *t, bool covering)
 {
 	t->covering = covering;
+	t->restored = false;
+	t->changes++;
 	t->later_at = UINT64_MAX;
 	LIST_EACH_SAFE(w, &t->all, struct wanted, all) {
 		settle(t, w);
@@ -557,6 +568,108 @@ unsigned wanted_copies(const struct wanted_table *t, struct slice channel)
 	for (struct wanted *above; (above = next_above(t, NULL, &dir, &done));)
 		n += copies_by(above);
 	return n ? n : 1;
+}
+
+/* ---- over a restart of the process ---- */
+
+enum saved { SAVED_ON, SAVED_UNSURE, SAVED_WAITS, SAVED_LEFT, SAVED_KINDS };
+static const char *const saved_names[] = {
+	[SAVED_ON] = "subscribed",
+	[SAVED_UNSURE] = "unsure",      /* wanted; the server may have it */
+	[SAVED_WAITS] = "waiting",      /* wanted; the server does not have it */
+	[SAVED_LEFT] = "left",          /* not wanted; the server may have it */
+};
+
+/* SAVED_KINDS: there is nothing to be saved of it. */
+static enum saved saved_kind(const struct wanted *w)
+{
+	bool somehow = w->upstream != WANTED_NONE && w->upstream != WANTED_REFUSED;
+	if (w->wanted && !w->doubt && (w->upstream == WANTED_ON || w->upstream == WANTED_RESTORED))
+		return SAVED_ON;
+	if (w->wanted)
+		return somehow ? SAVED_UNSURE : w->upstream == WANTED_NONE ? SAVED_WAITS : SAVED_KINDS;
+	return somehow ? SAVED_LEFT : SAVED_KINDS;
+}
+
+void wanted_save(const struct wanted_table *t, struct json_write *out)
+{
+	json_object_begin(out);
+	json_key(out, "covering"), json_put_bool(out, t->covering);
+	for (int kind = 0; kind < SAVED_KINDS; kind++) {
+		json_key(out, saved_names[kind]);
+		json_array_begin(out);
+		LIST_EACH(w, &t->all, struct wanted, all)
+			if (saved_kind(w) == (enum saved)kind)
+				json_put_text(out, name(w));
+		json_array_end(out);
+	}
+	json_object_end(out);
+}
+
+struct restoring {
+	struct wanted_table *t;
+	enum saved kind;
+};
+
+static int restore_channel(void *ctx, struct slice channel)
+{
+	const struct restoring *restoring = ctx;
+	struct wanted_table *t = restoring->t;
+	enum saved kind = restoring->kind;
+	struct wanted *w;
+	if (wanted_find(t, channel))
+		return SAVED_E_INVALID;
+	int r = wanted_make(t, channel, 0, &w);
+	if (r)
+		return r;
+	w->wanted = kind != SAVED_LEFT;
+	w->doubt = kind == SAVED_UNSURE || kind == SAVED_LEFT;
+	w->upstream = kind == SAVED_WAITS ? WANTED_NONE : WANTED_RESTORED;
+	t->restored |= w->upstream == WANTED_RESTORED;
+	t->n += w->wanted;
+	if (w->wanted)
+		list_append(&t->unclaimed, &w->unclaimed);
+	return 0;
+}
+
+int wanted_restore(struct wanted_table *t, const struct json_value *v, uint64_t unclaimed_until)
+{
+	struct json_field f[1 + SAVED_KINDS] = {{.name = "covering"}};
+	for (int kind = 0; kind < SAVED_KINDS; kind++)
+		f[1 + kind].name = saved_names[kind];
+	int r = saved_object(v, f, 1 + SAVED_KINDS);
+	if (r == 0)
+		r = saved_bool(&f[0].value, &t->covering);
+	for (int kind = 0; r == 0 && kind < SAVED_KINDS; kind++) {
+		struct restoring restoring = {t, (enum saved)kind};
+		r = saved_channels(&f[1 + kind].value, restore_channel, &restoring);
+	}
+	if (r)
+		return r;
+	t->unclaimed_until = unclaimed_until;
+	LIST_EACH(w, &t->all, struct wanted, all)
+		consider(t, w, NULL, "");
+	return 0;
+}
+
+void wanted_restore_undo(struct wanted_table *t)
+{
+	LIST_EACH_SAFE(w, &t->all, struct wanted, all)
+		wanted_free(t, w);
+	t->n = 0;
+	t->covering = t->restored = false;
+}
+
+void wanted_proven(struct wanted_table *t)
+{
+	if (!t->restored)
+		return;
+	t->restored = false;
+	LIST_EACH(w, &t->all, struct wanted, all)
+		if (w->upstream == WANTED_RESTORED)
+			w->upstream = WANTED_ON;
+	LIST_EACH(w, &t->all, struct wanted, all)
+		consider(t, w, NULL, "");
 }
 
 /* ---- time and news ---- */

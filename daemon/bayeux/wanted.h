@@ -16,6 +16,8 @@
 #include "base/backoff.h"
 #include "base/strmap.h"
 #include "bayeux/exchange.h"
+#include "protocol/json_read.h"
+#include "protocol/json_write.h"
 
 enum wanted_upstream {
 	WANTED_NONE,            /* the server does not know of it */
@@ -23,6 +25,8 @@ enum wanted_upstream {
 	WANTED_ON,              /* subscribed */
 	WANTED_UNSUBSCRIBING,
 	WANTED_REFUSED,         /* not asked again in this session */
+	/* subscribed by an earlier process, in a session that is not known to go on yet */
+	WANTED_RESTORED,
 };
 
 /* Who asked for channels first. Askers take turns: however many channels one has waiting, the next
@@ -42,6 +46,7 @@ struct wanted {
 	struct list all;                /* in the order in which they were wanted */
 	struct list link;               /* in asker::waiting, later or a batch in the making, or in none */
 	struct list news;
+	struct list unclaimed;          /* wanted by an earlier process, and by no peer of this one yet */
 	bool wanted;
 	bool again;                     /* no reply came once already */
 	/* how often the server answered as if it did not know the session, last after so many good
@@ -75,6 +80,10 @@ struct wanted_table {
 	struct list later;              /* to be asked at their retry_at */
 	uint64_t later_at;              /* not after the earliest of those */
 	struct list news;               /* status changed, not reported yet */
+	struct list unclaimed;          /* wanted::unclaimed */
+	uint64_t unclaimed_until;       /* they are given up then */
+	bool restored;                  /* some are WANTED_RESTORED */
+	uint64_t changes;               /* of what wanted_save() writes */
 	bool covering;
 	size_t n;                       /* wanted ones */
 	uint64_t backoff_min, backoff_max;
@@ -146,6 +155,26 @@ void wanted_unanswered(struct wanted_table *t, struct wanted *w, uint64_t now);
  * each; 1 when it does not. More than 1 only while a pattern takes over from another.
  */
 unsigned wanted_copies(const struct wanted_table *t, struct slice channel);
+
+/* ---- over a restart of the process ---- */
+/* Writes the channels and what is known of each. */
+void wanted_save(const struct wanted_table *t, struct json_write *w);
+/*
+ * The table, which is empty, goes on with them. They stay wanted until unclaimed_until, so that a peer that comes
+ * back gets its channel without a break; wanted_want() by a peer claims one. What was subscribed is pending until
+ * wanted_proven(). 0, SAVED_E_INVALID, -ENOMEM: after that wanted_restore_undo().
+ */
+int wanted_restore(struct wanted_table *t, const struct json_value *v, uint64_t unclaimed_until);
+void wanted_restore_undo(struct wanted_table *t);
+/* Grows when what is saved changes. */
+static inline uint64_t wanted_changes(const struct wanted_table *t) { return t->changes; }
+/* The server still has the session: what was subscribed is. */
+void wanted_proven(struct wanted_table *t);
+/* The first that no peer has claimed, or NULL. */
+static inline const struct wanted *wanted_unclaimed(const struct wanted_table *t)
+{
+	return LIST_FIRST(&t->unclaimed, struct wanted, unclaimed);
+}
 
 /* ---- time and news ---- */
 /* Has what waited until `now` asked. Whether there was any. */

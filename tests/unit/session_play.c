@@ -4,6 +4,7 @@
  */
 #include "tests/unit/session_play.h"
 
+#include "tests/unit/session_restart.h"
 #include "tests/unit/testing.h"
 
 #include <inttypes.h>
@@ -15,9 +16,11 @@
 #define LINE 8192
 
 struct player {
-	const struct session_options *options;
+	struct session_options options; /* of the present session */
 	struct session *s;
 	uint64_t now, start, peer;
+	uint64_t unix_ahead;            /* time of day - now */
+	struct restart_wants wants;
 	const char *line;               /* of the script, for messages */
 	char out[LINES][LINE];          /* from the session and not expected yet */
 	unsigned first, n;
@@ -333,16 +336,38 @@ static void act_on_lane(struct player *p, struct slice verb, const char *rest)
 
 static void succeed(struct player *p, const char *line)
 {
-	struct session_options o = *p->options;
+	struct session_options *o = &p->options;
 	struct slice channel = word(&line);
 	struct session *before = p->s;
 
 	if (*line)
-		o.urls += number(&line);
-	assert_int_equal(session_new(&o, (struct wake){0}, &p->s), 0);
+		o->urls += number(&line);
+	assert_int_equal(session_new(o, (struct wake){0}, &p->s), 0);
 	assert_int_equal(session_want(p->s, channel, p->peer), 0);
+	restart_wants(&p->wants, channel);
 	session_succeed(p->s, before);
 	session_free(before);
+}
+
+/* Another session goes on with what this one saved, after `ms`. */
+static void restart(struct player *p, uint64_t ms)
+{
+	struct buf saved;
+	uint64_t until;
+
+	buf_init(&saved, SESSION_SNAPSHOT_MAX);
+	int r = session_save(p->s, p->now, &saved, &until);
+	session_free(p->s);
+	memset(p->open, 0, sizeof(p->open));
+	p->wants.n = 0;
+	p->now += ms;
+	assert_int_equal(session_new(&p->options, (struct wake){0}, &p->s), 0);
+	session_wall_clock(p->s, p->now, p->now + p->unix_ahead);
+	if (r)
+		push(p, "nothing to go on with");
+	else if (session_restore(p->s, p->now, buf_slice(&saved)))
+		push(p, "not resumable");
+	buf_fini(&saved);
 }
 
 static void act(struct player *p, const char *line)
@@ -368,17 +393,22 @@ static void act(struct player *p, const char *line)
 	} else if (slice_eq(verb, SLICE("not-yet"))) {
 		session_not_yet_authorized(p->s, p->now, text(p, rest));
 	} else if (slice_eq(verb, SLICE("clock"))) {
-		session_wall_clock(p->s, p->now, number(&rest));
+		p->unix_ahead = number(&rest) - p->now;
+		session_wall_clock(p->s, p->now, p->now + p->unix_ahead);
 	} else if (slice_eq(verb, SLICE("peer"))) {
 		p->peer = number(&rest);
 	} else if (slice_eq(verb, SLICE("left"))) {
 		session_peer_left(p->s, number(&rest));
 	} else if (slice_eq(verb, SLICE("want"))) {
 		assert_int_equal(session_want(p->s, text(p, rest), p->peer), 0);
+		restart_wants(&p->wants, text(p, rest));
+	} else if (slice_eq(verb, SLICE("restart"))) {
+		restart(p, number(&rest));
 	} else if (slice_eq(verb, SLICE("succeed"))) {
 		succeed(p, rest);
 	} else if (slice_eq(verb, SLICE("unwant"))) {
 		session_unwant(p->s, text(p, rest));
+		restart_unwants(&p->wants, text(p, rest));
 	} else if (slice_eq(verb, SLICE("publish")) || slice_eq(verb, SLICE("call"))) {
 		publish(p, rest, verb.p[0] == 'c');
 	} else if (slice_eq(verb, SLICE("frame"))) {
@@ -457,7 +487,7 @@ void play(const struct session_options *o, const char *const *script)
 {
 	struct player *p = calloc(1, sizeof(*p));
 	assert_non_null(p);
-	p->options = o;
+	p->options = *o;
 	p->now = p->start = 1000000;
 	buf_init(&p->text, 1 << 20);
 	assert_int_equal(session_new(o, (struct wake){0}, &p->s), 0);
@@ -469,6 +499,7 @@ void play(const struct session_options *o, const char *const *script)
 		expect_no_more(p);
 		p->line = *script;
 		act(p, *script + 1);
+		restart_try(p->s, &p->options, p->now, p->now + p->unix_ahead, &p->wants, p->line);
 	}
 	expect_no_more(p);
 	session_free(p->s);

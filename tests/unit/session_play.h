@@ -23,6 +23,8 @@
  *     > closed KIND …            unsupported, status=N, retry=MS
  *     > wait MS                  lets MS pass
  *     > sleep MS                 lets time pass until something comes out, MS at most
+ *     > restart MS               another session goes on with what this one saved, MS later; "not
+ *                                resumable" or "nothing to go on with" if it cannot
  *     > clock MS                 sets the time of day to MS since 1970
  *     > period                   since when it is connected, lost or stopped, as a line below
  *
@@ -38,6 +40,8 @@
  *     < period STATE of MS ms, tries N, losses N
  *     < KIND TRANSPORT[@N] TEXT  a batch: handshake, connect, commands, disconnect; N: the
  *                                number of its URL but for the first, 0
+ *
+ * After every step, the session is also saved and restored into others beside it (session_restart.h).
  *
  * The test fails when a batch breaks an invariant: two connects at once, a second command
  * batch at once on long-polling, a batch whose content does not match its kind, or a
