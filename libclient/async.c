@@ -113,6 +113,7 @@ struct order {
 	int timeout_ms;
 	cometd_result_fn fn;
 	void *user;
+	struct past past;
 };
 
 static int submit(struct cometd *c, const struct order *o, const struct request_parts *parts)
@@ -129,6 +130,7 @@ static int submit(struct cometd *c, const struct order *o, const struct request_
 	if (error)
 		return error;
 	r->flags = o->flags;
+	r->past = o->past;
 	r->deadline = socket_now() + (uint64_t)timeout;
 	r->fn = o->fn;
 	r->user = o->user;
@@ -151,26 +153,6 @@ static int submit_channel(struct cometd *c, const struct order *o, const char *s
 						    .channel = slice_of(channel)});
 }
 
-int cometd_subscribe_async(struct cometd *c, const char *server, const char *channel,
-			   unsigned flags, int timeout_ms, cometd_result_fn fn, void *user)
-{
-	const struct order o = {PROTOCOL_OP_SUBSCRIBE, flags, timeout_ms, fn, user};
-
-	if (flags & ~(COMETD_LISTEN_ONLY | COMETD_DISCONNECT_IF_SLOW))
-		return COMETD_E_INVALID;
-	return submit_channel(c, &o, server, channel);
-}
-
-int cometd_unsubscribe_async(struct cometd *c, const char *server, const char *channel,
-			     int timeout_ms, cometd_result_fn fn, void *user)
-{
-	const struct order o = {PROTOCOL_OP_UNSUBSCRIBE, 0, timeout_ms, fn, user};
-
-	return submit_channel(c, &o, server, channel);
-}
-
-/* ---- messages ---------------------------------------------------------- */
-
 static bool all_zero(const unsigned char *p, size_t n)
 {
 	while (n > 0 && *p == 0)
@@ -178,23 +160,72 @@ static bool all_zero(const unsigned char *p, size_t n)
 	return n == 0;
 }
 
-/* of the first header: fields that came later may be missing */
-#define MESSAGE_SIZE_MIN (offsetof(struct cometd_message, binary_meta_len) + sizeof(size_t))
-
 /* Converts to the struct of this version of the library, which may differ from the program's header. */
-static int adopt(const struct cometd_message *given, struct cometd_message *ret)
+static int adopt(const void *given, size_t least, void *ret, size_t known)
 {
-	const size_t known = sizeof(*ret);
+	size_t size;
 
-	if (!given || given->size < MESSAGE_SIZE_MIN)
+	if (!given)
 		return COMETD_E_INVALID;
-	if (given->size > known &&
-	    !all_zero((const unsigned char *)given + known, given->size - known))
+	memcpy(&size, given, sizeof(size));
+	if (size < least)
 		return COMETD_E_INVALID;
-	*ret = (struct cometd_message){0};
-	memcpy(ret, given, given->size < known ? given->size : known);
+	if (size > known && !all_zero((const unsigned char *)given + known, size - known))
+		return COMETD_E_INVALID;
+	memset(ret, 0, known);
+	memcpy(ret, given, size < known ? size : known);
 	return 0;
 }
+
+/* of the first header: fields that came later may be missing */
+#define SUBSCRIPTION_SIZE_MIN (offsetof(struct cometd_subscription, seq) + sizeof(uint64_t))
+
+static int read_past(const struct cometd_subscription *s, struct past *ret)
+{
+	struct position since = position_of(slice_of(s->epoch), s->seq);
+
+	if (s->epoch && (s->history || !position_known(&since) || !utf8_valid(slice_of(s->epoch))))
+		return COMETD_E_INVALID;
+	*ret = (struct past){.kind = s->epoch ? PAST_SINCE : s->history ? PAST_HISTORY : PAST_NONE,
+			     .history = s->history, .since = since};
+	return 0;
+}
+
+int cometd_subscribe_with_async(struct cometd *c, const char *server, const char *channel,
+				const struct cometd_subscription *subscription, int timeout_ms,
+				cometd_result_fn fn, void *user)
+{
+	struct order o = {PROTOCOL_OP_SUBSCRIBE, 0, timeout_ms, fn, user, {0}};
+	struct cometd_subscription s;
+	int error = adopt(subscription, SUBSCRIPTION_SIZE_MIN, &s, sizeof(s));
+
+	if (error || s.flags & ~(COMETD_LISTEN_ONLY | COMETD_DISCONNECT_IF_SLOW))
+		return COMETD_E_INVALID;
+	o.flags = s.flags;
+	error = read_past(&s, &o.past);
+	return error ? error : submit_channel(c, &o, server, channel);
+}
+
+int cometd_subscribe_async(struct cometd *c, const char *server, const char *channel,
+			   unsigned flags, int timeout_ms, cometd_result_fn fn, void *user)
+{
+	const struct cometd_subscription s = {.size = sizeof(s), .flags = flags};
+
+	return cometd_subscribe_with_async(c, server, channel, &s, timeout_ms, fn, user);
+}
+
+int cometd_unsubscribe_async(struct cometd *c, const char *server, const char *channel,
+			     int timeout_ms, cometd_result_fn fn, void *user)
+{
+	const struct order o = {PROTOCOL_OP_UNSUBSCRIBE, 0, timeout_ms, fn, user, {0}};
+
+	return submit_channel(c, &o, server, channel);
+}
+
+/* ---- messages ---------------------------------------------------------- */
+
+/* of the first header: fields that came later may be missing */
+#define MESSAGE_SIZE_MIN (offsetof(struct cometd_message, binary_meta_len) + sizeof(size_t))
 
 /* The `binary` object of the wire for the bytes of a message. */
 static int put_binary(const struct cometd_message *m, struct buf *out)
@@ -212,7 +243,7 @@ static int submit_message(struct cometd *c, const struct order *o, const char *s
 	struct request_parts parts = {.server = slice_of(server), .channel = slice_of(channel)};
 	struct cometd_message m;
 	struct buf object;
-	int error = adopt(given, &m);
+	int error = adopt(given, MESSAGE_SIZE_MIN, &m, sizeof(m));
 
 	if (error || !channel || !m.data == !m.binary)
 		return COMETD_E_INVALID;
@@ -238,7 +269,7 @@ int cometd_publish_message_async(struct cometd *c, const char *server, const cha
 				 const struct cometd_message *message, int timeout_ms,
 				 cometd_result_fn fn, void *user)
 {
-	const struct order o = {PROTOCOL_OP_PUBLISH, 0, timeout_ms, fn, user};
+	const struct order o = {PROTOCOL_OP_PUBLISH, 0, timeout_ms, fn, user, {0}};
 
 	return submit_message(c, &o, server, channel, message);
 }
@@ -256,7 +287,7 @@ int cometd_call_message_async(struct cometd *c, const char *server, const char *
 			      const struct cometd_message *message, int timeout_ms,
 			      cometd_result_fn fn, void *user)
 {
-	const struct order o = {PROTOCOL_OP_CALL, 0, timeout_ms, fn, user};
+	const struct order o = {PROTOCOL_OP_CALL, 0, timeout_ms, fn, user, {0}};
 
 	return submit_message(c, &o, server, channel, message);
 }
@@ -273,35 +304,35 @@ int cometd_call_async(struct cometd *c, const char *server, const char *channel,
 
 int cometd_status_async(struct cometd *c, int timeout_ms, cometd_result_fn fn, void *user)
 {
-	const struct order o = {PROTOCOL_OP_STATUS, 0, timeout_ms, fn, user};
+	const struct order o = {PROTOCOL_OP_STATUS, 0, timeout_ms, fn, user, {0}};
 
 	return submit(c, &o, &(struct request_parts){.binary = false});
 }
 
 int cometd_status_detail_async(struct cometd *c, int timeout_ms, cometd_result_fn fn, void *user)
 {
-	const struct order o = {PROTOCOL_OP_STATUS, REQUEST_DETAIL, timeout_ms, fn, user};
+	const struct order o = {PROTOCOL_OP_STATUS, REQUEST_DETAIL, timeout_ms, fn, user, {0}};
 
 	return submit(c, &o, &(struct request_parts){.binary = false});
 }
 
 int cometd_reload_async(struct cometd *c, int timeout_ms, cometd_result_fn fn, void *user)
 {
-	const struct order o = {PROTOCOL_OP_RELOAD, 0, timeout_ms, fn, user};
+	const struct order o = {PROTOCOL_OP_RELOAD, 0, timeout_ms, fn, user, {0}};
 
 	return submit(c, &o, &(struct request_parts){.binary = false});
 }
 
 int cometd_config_async(struct cometd *c, int timeout_ms, cometd_result_fn fn, void *user)
 {
-	const struct order o = {PROTOCOL_OP_CONFIG, 0, timeout_ms, fn, user};
+	const struct order o = {PROTOCOL_OP_CONFIG, 0, timeout_ms, fn, user, {0}};
 
 	return submit(c, &o, &(struct request_parts){.binary = false});
 }
 
 int cometd_ping_async(struct cometd *c, int timeout_ms, cometd_result_fn fn, void *user)
 {
-	const struct order o = {PROTOCOL_OP_PING, 0, timeout_ms, fn, user};
+	const struct order o = {PROTOCOL_OP_PING, 0, timeout_ms, fn, user, {0}};
 
 	return submit(c, &o, &(struct request_parts){.binary = false});
 }

@@ -29,9 +29,11 @@
  *
  * It connects, and connects again whenever the connection to the daemon is
  * lost: at once, then with growing, random pauses of at most 5 s, or after the
- * pause that the daemon asks for. It renews all subscriptions. It reports when
- * that happens (COMETD_EVENT_DOWN, COMETD_EVENT_UP) and that messages may have
- * been missed meanwhile (`gap`). A request that was not sent to the daemon yet
+ * pause that the daemon asks for. It renews all subscriptions after the last
+ * message that it gave to the program: what came meanwhile is in the daemon's log
+ * and is delivered now, once and in order. It reports when that happens
+ * (COMETD_EVENT_DOWN, COMETD_EVENT_UP), and only if messages may have been missed
+ * (`gap` of COMETD_EVENT_UP, or COMETD_EVENT_LOST). A request that was not sent to the daemon yet
  * waits for the new connection until its own deadline; a publish or call that
  * was sent but not answered ends with COMETD_E_UNKNOWN_OUTCOME and is never
  * repeated.
@@ -145,6 +147,7 @@ enum cometd_error {
 	COMETD_E_INTERNAL = -47,        /* the daemon failed */
 	COMETD_E_UNREADABLE = -48,      /* the server sent a message that cannot be read */
 	COMETD_E_BAD_CONFIG = -49,      /* the daemon's configuration has an error and is not used */
+	COMETD_E_EXPIRED = -50,         /* the daemon's log no longer has the messages */
 	/* outcomes of requests to the server */
 	COMETD_E_REFUSED = -60,         /* the server refused */
 	COMETD_E_NOT_SENT = -61,        /* not sent to the server; safe to send again */
@@ -167,15 +170,17 @@ enum cometd_state {
 enum cometd_event_type {
 	/*
 	 * A message arrived on a subscribed channel; reported once, however
-	 * many patterns match. server, seq, channel, data, message; binary,
+	 * many patterns match. server, seq, channel, data, message; epoch if the
+	 * daemon has positions: epoch and seq, stored by the program, are where
+	 * cometd_subscribe_with() can continue in a later run. binary,
 	 * binary_more, binary_meta if it carries bytes.
 	 */
 	COMETD_EVENT_MESSAGE = 1,
 	/*
 	 * The daemon's session with a server: once for each server after each
 	 * COMETD_EVENT_UP, and at each change. server, state, state_name,
-	 * since, gap, is_default; reason, retry_in, transport, generation if
-	 * known.
+	 * since, gap, is_default; reason, retry_in, transport, generation, and
+	 * the position of the newest message (epoch, seq) if known.
 	 */
 	COMETD_EVENT_STATE = 2,
 	/*
@@ -190,17 +195,22 @@ enum cometd_event_type {
 	COMETD_EVENT_SUBSCRIPTION = 3,
 	/*
 	 * Messages of a server were not delivered to this process; reported
-	 * before the next message. It reads too slowly (error COMETD_E_SLOW),
-	 * or the server sent one that cannot be read (COMETD_E_UNREADABLE) or
-	 * is larger than the daemon's max-message (COMETD_E_TOO_LARGE). server,
-	 * count, first, last, error, text; channel of a single message, if it
-	 * is known, else NULL.
+	 * before the next message. It reads too slowly (error COMETD_E_SLOW);
+	 * the server sent one that cannot be read (COMETD_E_UNREADABLE) or
+	 * is larger than the daemon's max-message (COMETD_E_TOO_LARGE); or the
+	 * daemon's log no longer has what came since the position at which a
+	 * subscription continues (COMETD_E_EXPIRED). server, count, first,
+	 * last, error, text, epoch; channel of a single message, if it is
+	 * known, else NULL. With COMETD_E_EXPIRED, count is that of all
+	 * messages of the server. If it cannot be known which or how many,
+	 * for instance because the daemon's session with the server was
+	 * interrupted, gap is 1, and count, first and last are 0.
 	 */
 	COMETD_EVENT_LOST = 4,
 	/*
-	 * The connection to the daemon was established. gap: it is not the
-	 * first one, so messages may have been missed; subscriptions are being
-	 * renewed.
+	 * The connection to the daemon was established; subscriptions are being
+	 * renewed. gap: messages may have been missed since the last connection,
+	 * because the daemon was restarted or has no log.
 	 */
 	COMETD_EVENT_UP = 5,
 	/*
@@ -249,6 +259,7 @@ struct cometd_event {
 	const char *binary_meta;    /* raw JSON sent along with the bytes, or NULL */
 	size_t binary_meta_len;
 	int pending;                /* refused temporarily: the daemon subscribes again */
+	const char *epoch;          /* the run of numbers that seq belongs to, or NULL */
 };
 
 /*
@@ -273,6 +284,7 @@ struct cometd_result {
 	int binary_more;
 	const char *binary_meta;
 	size_t binary_meta_len;
+	int gap;                    /* subscribed since a position: messages may be missing after it */
 };
 
 /* Receives each event while cometd_process() or a blocking call runs. */
@@ -441,6 +453,45 @@ COMETD_API int cometd_subscribe(struct cometd *c, const char *server, const char
 COMETD_API int cometd_subscribe_async(struct cometd *c, const char *server, const char *channel,
 				      unsigned flags, int timeout_ms, cometd_result_fn fn,
 				      void *user);
+
+/*
+ * Where a subscription begins, for cometd_subscribe_with(). Initialise it with
+ * `= {0}`, set `size`, and then the fields that you need: `history`, or `epoch` and
+ * `seq`, or none of them. `epoch` is copied.
+ *
+ *     struct cometd_subscription s = {0};
+ *
+ *     s.size = sizeof(s);
+ *     s.history = 10;
+ */
+struct cometd_subscription {
+	size_t size;                /* sizeof(struct cometd_subscription), see HOW IT GROWS */
+	unsigned flags;             /* as for cometd_subscribe() */
+	uint64_t history;           /* first the last ones, up to so many, that the daemon's log has */
+	const char *epoch;          /* first all that came after this position of an event */
+	uint64_t seq;
+};
+/* For `history`: all that the log has. */
+#define COMETD_HISTORY_ALL UINT64_MAX
+
+/*
+ * The same, but begins with messages of the past, from the daemon's log, and
+ * continues with new ones, without a gap and without a message twice. The request
+ * is complete when the past was delivered: messages that come before the result
+ * are past. Subscriptions with a past that are requested one directly after the
+ * other with *_async() get their past together, in the order of seq. What the log
+ * no longer has is reported by COMETD_EVENT_LOST; result->gap is 1 if messages
+ * after the position may be missing and it cannot be known which: the daemon was
+ * restarted, or was not subscribed all the time. Has no effect on a channel that is
+ * subscribed already. COMETD_E_BAD_REQUEST: the daemon is too old and has no log.
+ */
+COMETD_API int cometd_subscribe_with(struct cometd *c, const char *server, const char *channel,
+				     const struct cometd_subscription *subscription,
+				     int timeout_ms, const struct cometd_result **ret);
+COMETD_API int cometd_subscribe_with_async(struct cometd *c, const char *server,
+					   const char *channel,
+					   const struct cometd_subscription *subscription,
+					   int timeout_ms, cometd_result_fn fn, void *user);
 
 /*
  * Ends the subscription at once; messages that are under way may still arrive.

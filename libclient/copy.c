@@ -47,6 +47,7 @@ int copy_event(const struct cometd_event *event, struct kept **ret)
 		{&e.server, length(e.server)}, {&e.channel, length(e.channel)},
 		{&e.state_name, length(e.state_name)}, {&e.reason, length(e.reason)},
 		{&e.transport, length(e.transport)}, {&e.text, length(e.text)},
+		{&e.epoch, length(e.epoch)},
 		{&e.data, e.data_len}, {&e.message, e.message_len}, {&e.json, e.json_len},
 		{&e.binary, e.binary_len}, {&e.binary_meta, e.binary_meta_len},
 	};

@@ -8,6 +8,8 @@
 #include "libclient/error.h"
 #include "libclient/event.h"
 #include "libclient/outgoing.h"
+#include "libclient/repeated.h"
+#include "libclient/resume.h"
 #include "libclient/servers.h"
 #include "protocol/frame.h"
 #include "protocol/json_read.h"
@@ -40,14 +42,14 @@ struct engine {
 	uint64_t greeting_deadline;
 	uint64_t up_since;           /* of the current or last connection */
 	bool was_up;                 /* that connection got its reply to hello */
-	uint64_t ups, failures;
+	uint64_t failures;
 	int error;                   /* why the last connection ended, or will */
 	char why[256];               /* the daemon's reason, or "" */
 	uint64_t retry_hint;         /* from `closing`; UINT64_MAX: none */
 	uint64_t retry_at;
 	unsigned pauses;             /* since the last good connection */
 	uint64_t random;
-	bool up_due, down_due, down_reported;
+	bool up_due, up_gap, down_due, down_reported;
 	int64_t reported_retry;
 };
 
@@ -57,8 +59,8 @@ int engine_new(uint64_t seed, struct engine **ret)
 
 	if (!e)
 		return -ENOMEM;
-	outgoing_init(&e->outgoing);
 	servers_init(&e->servers);
+	outgoing_init(&e->outgoing, &e->servers);
 	frame_reader_init(&e->in, PROTOCOL_FRAME_MAX);
 	buf_init(&e->own_frames, 2 * PROTOCOL_FRAME_MAX);
 	/* no name is longer than its frame */
@@ -362,45 +364,21 @@ static int on_greeting(struct engine *e, uint64_t now)
 	e->up_since = now;
 	e->was_up = true;
 	e->up_due = true;
+	e->up_gap = resume_begin(&e->outgoing.wanted, &e->servers);
 	e->down_reported = false;
 	outgoing_up(&e->outgoing, window);
 	return NOTHING;
 }
 
-static int put_subscription_event(struct engine *e, const struct wanted_channel *wanted)
+/* The reply to a repeated subscribe belongs to no request. NOTHING also if the request has ended. */
+static int on_repeated(struct engine *e)
 {
-	const char *fallback = servers_default(&e->servers);
-	struct message m;
+	int r = repeated_reply(&e->outgoing, &e->message, &e->own_frames);
 
-	message_init(&m, PROTOCOL_OP_SUBSCRIPTION);
-	m.server = wanted->server.p ? wanted->server : slice_of(fallback ? fallback : "");
-	m.channel = wanted->channel;
-	m.ok = e->message.ok;
-	m.error = e->message.error;
-	m.has = PROTOCOL_F(SERVER) | PROTOCOL_F(CHANNEL) | PROTOCOL_F(OK);
-	if (message_has(&e->message, PROTOCOL_FIELD_ERROR))
-		m.has |= PROTOCOL_F(ERROR);
-	int r = message_encode(&m, &e->own_frames);
-	message_fini(&m);
-	return r;
-}
-
-/* The reply to a repeated subscribe belongs to no request: a change is reported by an event. */
-static int on_replayed(struct engine *e, struct wanted_channel *wanted)
-{
-	struct cometd_result result;
-	int r = event_result_of_reply(&e->message, PROTOCOL_OP_SUBSCRIBE, &e->texts, &result);
-
-	if (!r && (!e->message.ok || (wanted->unconfirmed && !result.pending)))
-		r = put_subscription_event(e, wanted);
 	if (r == -ENOMEM)
 		return r;
 	if (r)
 		give_up(e, COMETD_E_PROTOCOL, SLICE("an error that is too large"));
-	wanted->asked = 0;
-	wanted->unconfirmed = false;
-	if (result.error)
-		outgoing_refused(&e->outgoing, wanted->server, false, wanted->channel, result.error);
 	return NOTHING;
 }
 
@@ -420,15 +398,11 @@ static int on_reply(struct engine *e, uint64_t now, struct engine_item *ret)
 {
 	uint64_t id = e->message.id;
 	struct request *request = request_find(&e->outgoing.flight, id);
-	struct wanted_channel *wanted;
-	int r = NOTHING; /* the request has ended already, by its deadline */
+	int r;
 
 	if (e->state == ENGINE_GREETING)
 		return id == e->hello_id ? on_greeting(e, now) : NOTHING;
-	if (request)
-		r = on_result(e, request, ret);
-	else if ((wanted = wanted_asked(&e->outgoing.wanted, id)))
-		r = on_replayed(e, wanted);
+	r = request ? on_result(e, request, ret) : on_repeated(e);
 	if (r >= 0)
 		outgoing_replied(&e->outgoing);
 	return r;
@@ -444,20 +418,56 @@ static int on_closing(struct engine *e)
 	return NOTHING;
 }
 
+/* The position of a message or loss, and with it where the channels continue. */
+static int note_position(struct engine *e, struct cometd_event *event)
+{
+	struct server *server = servers_find(&e->servers, slice_of(event->server ? event->server : ""));
+
+	if (!server)
+		return 0;
+	if (event->type == COMETD_EVENT_MESSAGE &&
+	    !resume_message(&e->outgoing.wanted, server, slice_of(event->channel), event->seq))
+		return NOTHING;
+	if (event->type == COMETD_EVENT_LOST && event->count > 0)
+		resume_loss(server, event->last);
+	if (position_known(&server->newest))
+		event->epoch = server->newest.epoch;
+	return 0;
+}
+
+static int note_state(struct engine *e, struct cometd_event *event)
+{
+	const struct position newest = position_of(slice_of(event->epoch ? event->epoch : ""), event->seq);
+	int r = servers_note(&e->servers, event->server, event->state, &newest);
+
+	event->is_default = servers_is_default(&e->servers, event->server);
+	return r;
+}
+
 static int on_event(struct engine *e, struct engine_item *ret)
 {
 	struct cometd_event *event = &ret->event;
 	int r = event_of_message(&e->message, e->text, &e->texts, event);
 
-	if (!r && event->type == COMETD_EVENT_SUBSCRIPTION && event->error && !event->pending)
-		outgoing_refused(&e->outgoing, slice_of(event->server ? event->server : ""),
-				 servers_is_default(&e->servers, event->server),
-				 slice_of(event->channel), event->error);
-	if (!r && event->type == COMETD_EVENT_STATE) {
-		r = servers_note(&e->servers, event->server, event->state);
-		event->is_default = servers_is_default(&e->servers, event->server);
+	if (r)
+		return r;
+	switch (event->type) {
+	case COMETD_EVENT_SUBSCRIPTION:
+		if (event->error && !event->pending)
+			outgoing_refused(&e->outgoing, slice_of(event->server ? event->server : ""),
+					 servers_is_default(&e->servers, event->server),
+					 slice_of(event->channel), event->error);
+		return 0;
+	case COMETD_EVENT_STATE:
+		return note_state(e, event);
+	case COMETD_EVENT_MESSAGE:
+	case COMETD_EVENT_LOST:
+		return note_position(e, event);
+	case COMETD_EVENT_UP:
+	case COMETD_EVENT_DOWN:
+		break;
 	}
-	return r;
+	return 0;
 }
 
 static int on_message(struct engine *e, uint64_t now, struct engine_item *ret)
@@ -549,7 +559,7 @@ static bool next_connection_event(struct engine *e, struct engine_item *ret)
 	if (e->up_due) {
 		e->up_due = false;
 		ret->event = (struct cometd_event){
-			.type = COMETD_EVENT_UP, .gap = e->ups++ > 0, .retry_in = -1};
+			.type = COMETD_EVENT_UP, .gap = e->up_gap, .retry_in = -1};
 		return true;
 	}
 	return false;

@@ -38,6 +38,7 @@
 	X(COMETD_E_TOO_MANY, "too-many", "a limit is reached")                                     \
 	X(COMETD_E_UNREADABLE, "unreadable", "the server sent a message that cannot be read")      \
 	X(COMETD_E_INTERNAL, "internal", "the daemon failed")                                      \
+	X(COMETD_E_EXPIRED, "expired", "the daemon's log no longer has them")                      \
 	X(COMETD_E_BAD_CONFIG, "bad-config", "the configuration has an error and is not used")          \
 	X(COMETD_E_REFUSED, "refused", "refused by the server")                                    \
 	X(COMETD_E_NOT_SENT, "not-sent", "not sent to the server")                                 \
@@ -112,6 +113,7 @@ int error_of_protocol(enum protocol_error e)
 	case PROTOCOL_E_UNKNOWN_OUTCOME: return COMETD_E_UNKNOWN_OUTCOME;
 	case PROTOCOL_E_TIMEOUT: return COMETD_E_TIMEOUT;
 	case PROTOCOL_E_OVERFLOW: return COMETD_E_SLOW;
+	case PROTOCOL_E_EXPIRED: return COMETD_E_EXPIRED;
 	case PROTOCOL_E_UNREADABLE: return COMETD_E_UNREADABLE;
 	case PROTOCOL_E_BAD_CONFIG: return COMETD_E_BAD_CONFIG;
 	case PROTOCOL_E_SHUTDOWN: return COMETD_E_SHUTDOWN;

@@ -12,7 +12,7 @@
 
 /* ---- names into C strings ---------------------------------------------- */
 
-#define TEXTS_MAX 6
+#define TEXTS_MAX 7
 
 /* Collected first and copied in one go, since a buf moves when it grows. */
 struct texts {
@@ -87,6 +87,9 @@ static void copy_numbers(const struct message *m, struct cometd_event *e)
 	e->count = m->count;
 	e->first = m->first;
 	e->last = m->last;
+	/* nobody can count what is lost between two positions */
+	if (m->op == PROTOCOL_OP_LOST && m->count == 0)
+		e->gap = 1;
 }
 
 static enum cometd_event_type type_of(enum protocol_op op)
@@ -169,6 +172,7 @@ static int fill_event(const struct message *m, struct slice json, struct buf *sc
 	texts_add(&t, m->reason, &e.reason);
 	texts_add(&t, m->transport, &e.transport);
 	texts_add(&t, text, &e.text);
+	texts_add(&t, m->epoch.n ? m->epoch : SLICE_NULL, &e.epoch);
 	r = texts_copy(&t, m->binary.n, texts);
 	if (!r)
 		r = set_event_binary(m->binary, texts, &e);
@@ -235,18 +239,62 @@ static int read_row(void *ctx, const struct json_element *element, const struct 
 
 	(void)element;
 	row->result->pending = f[0].value.kind == JSON_TRUE;
+	row->result->gap = f[2].value.kind == JSON_TRUE;
 	return set_reply(row->result, &f[1], row->scratch);
 }
 
 static int fill_subscribed(struct slice result, struct buf *scratch, struct cometd_result *res)
 {
 	struct json_field channels = {.name = "channels"};
-	struct json_field f[] = {{.name = "pending"}, {.name = "bayeux"}};
+	struct json_field f[] = {{.name = "pending"}, {.name = "bayeux"}, {.name = "gap"}};
 	struct row row = {res, scratch};
 	int r = json_read_object(result, &channels, 1, false, NULL);
 
 	if (!r && channels.value.kind == JSON_ARRAY)
-		r = json_read_objects(channels.value.raw, f, 2, read_row, &row);
+		r = json_read_objects(channels.value.raw, f, 3, read_row, &row);
+	return r < 0 ? -ENOMEM : 0;
+}
+
+struct rows {
+	const struct slice *channels;
+	size_t n;
+	struct event_outcome *outcomes;
+};
+
+static int read_outcome(void *ctx, const struct json_element *element, const struct json_field *f)
+{
+	struct rows *rows = ctx;
+	struct slice channel;
+	struct buf scratch;
+
+	(void)element;
+	buf_init(&scratch, PROTOCOL_FRAME_MAX);
+	int r = json_text(&f[0].value, &scratch, &channel);
+	for (size_t i = 0; !r && i < rows->n; i++)
+		if (slice_eq(rows->channels[i], channel))
+			rows->outcomes[i] = (struct event_outcome){
+				.ok = f[3].value.kind == JSON_ABSENT,
+				.pending = f[1].value.kind == JSON_TRUE,
+				.gap = f[2].value.kind == JSON_TRUE,
+				.error = f[3].value.raw};
+	buf_fini(&scratch);
+	return r < 0 ? r : 0;
+}
+
+int event_outcomes(const struct message *m, const struct slice *channels, size_t n,
+		   struct event_outcome *ret)
+{
+	struct json_field f[] = {{.name = "channel"}, {.name = "pending"}, {.name = "gap"},
+				 {.name = "error"}};
+	struct rows rows = {channels, n, ret};
+	struct json_value v;
+
+	/* a channel that is not listed has the outcome of the whole request */
+	for (size_t i = 0; i < n; i++)
+		ret[i] = (struct event_outcome){.ok = m->ok, .error = m->error};
+	int r = json_read_member(m->result, "channels", &v);
+	if (!r && v.kind == JSON_ARRAY)
+		r = json_read_objects(v.raw, f, 4, read_outcome, &rows);
 	return r < 0 ? -ENOMEM : 0;
 }
 

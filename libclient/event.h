@@ -23,6 +23,14 @@ int event_of_message(const struct message *m, struct slice json, struct buf *tex
 /* The result of a request of kind `op` from its reply. 0 or -ENOMEM. */
 int event_result_of_reply(const struct message *m, enum protocol_op op, struct buf *texts,
 			  struct cometd_result *ret);
+/* What the reply to a subscribe reports about one of its channels; `error`: raw, or SLICE_NULL. */
+struct event_outcome {
+	bool ok, pending, gap;
+	struct slice error;
+};
+/* The outcomes of these `n` channels. 0 or -ENOMEM. */
+int event_outcomes(const struct message *m, const struct slice *channels, size_t n,
+		   struct event_outcome *ret);
 /* The result of a request that failed without a reply. */
 void event_result_of_error(int error, struct cometd_result *ret);
 

@@ -5,7 +5,9 @@
  */
 #include "libclient/outgoing.h"
 
+#include "libclient/chain.h"
 #include "libclient/error.h"
+#include "libclient/resume.h"
 #include "protocol/message.h"
 
 #include <errno.h>
@@ -18,9 +20,9 @@
  */
 #define GRACE_MS 1000
 
-void outgoing_init(struct outgoing *o)
+void outgoing_init(struct outgoing *o, struct servers *servers)
 {
-	*o = (struct outgoing){.next_id = 1, .expiry = UINT64_MAX};
+	*o = (struct outgoing){.servers = servers, .next_id = 1, .expiry = UINT64_MAX};
 	wanted_init(&o->wanted);
 	buf_init(&o->out, OUT_ENOUGH + PROTOCOL_REQUEST_MAX + PROTOCOL_PREFIX);
 }
@@ -87,8 +89,24 @@ void outgoing_refused(struct outgoing *o, struct slice server, bool is_default,
 		end_wanted(o, SLICE_NULL, channel);
 }
 
+void outgoing_accepted(struct outgoing *o, struct wanted_channel *wanted)
+{
+	resume_accepted(&o->wanted, wanted, servers_find(o->servers, wanted->server));
+}
+
+/* Its past was given; for a channel that was wanted before, another request waits for that. */
+static void accept_ended(struct outgoing *o, const struct request *r)
+{
+	struct wanted_channel *wanted = wanted_find(&o->wanted, r->server, r->channel);
+
+	if (wanted && (wanted->serial == r->serial || wanted->past.kind == PAST_NONE))
+		outgoing_accepted(o, wanted);
+}
+
 void outgoing_end(struct outgoing *o, struct request_list *from, struct request *r, int error)
 {
+	if (r->op == PROTOCOL_OP_SUBSCRIBE && !error && from == &o->flight)
+		accept_ended(o, r);
 	remove_ended(o, r, error);
 	request_remove(from, r);
 	o->bytes -= r->size;
@@ -159,6 +177,7 @@ static int add_wanted(struct outgoing *o, struct request *r)
 	if (wanted_add(&o->wanted, r->server, r->channel, r->flags, &wanted))
 		return COMETD_E_NOMEM;
 	r->serial = wanted->serial;
+	wanted_set_past(&o->wanted, wanted, &r->past);
 	return 0;
 }
 
@@ -222,20 +241,6 @@ static void set_id(struct outgoing *o, struct message *m)
 	m->has |= PROTOCOL_F(ID);
 }
 
-static void set_flags(struct message *m, unsigned flags)
-{
-	if (flags & COMETD_LISTEN_ONLY) {
-		m->upstream = false;
-		m->has |= PROTOCOL_F(UPSTREAM);
-	}
-	if (flags & REQUEST_DETAIL) {
-		m->detail = true;
-		m->has |= PROTOCOL_F(DETAIL);
-	}
-	if (flags & COMETD_DISCONNECT_IF_SLOW)
-		set_text(m, PROTOCOL_FIELD_OVERFLOW, &m->overflow, SLICE("disconnect"));
-}
-
 int outgoing_hello(struct outgoing *o, struct slice name, uint64_t *ret_id)
 {
 	struct message m;
@@ -255,25 +260,6 @@ int outgoing_hello(struct outgoing *o, struct slice name, uint64_t *ret_id)
 	return 0;
 }
 
-static int write_wanted(struct outgoing *o, struct wanted_channel *wanted)
-{
-	struct message m;
-
-	message_init(&m, PROTOCOL_OP_SUBSCRIBE);
-	set_id(o, &m);
-	set_text(&m, PROTOCOL_FIELD_SERVER, &m.server, wanted->server);
-	set_text(&m, PROTOCOL_FIELD_CHANNEL, &m.channel, wanted->channel);
-	set_flags(&m, wanted->flags);
-	int r = message_encode(&m, &o->out);
-	message_fini(&m);
-	if (r)
-		return r;
-	wanted->asked = o->next_id++;
-	wanted->replay = false;
-	o->unanswered++;
-	return 0;
-}
-
 static int write_request(struct outgoing *o, struct request *r, uint64_t now)
 {
 	struct message m;
@@ -287,7 +273,10 @@ static int write_request(struct outgoing *o, struct request *r, uint64_t now)
 	else
 		set_text(&m, PROTOCOL_FIELD_DATA, &m.data, r->data);
 	set_text(&m, PROTOCOL_FIELD_EXT, &m.ext, r->ext);
-	set_flags(&m, r->flags);
+	if (r->flags & REQUEST_DETAIL) {
+		m.detail = true;
+		m.has |= PROTOCOL_F(DETAIL);
+	}
 	if (request_sends_deadline(r)) {
 		m.timeout = r->deadline > now ? r->deadline - now : 1;
 		m.has |= PROTOCOL_F(TIMEOUT);
@@ -312,7 +301,7 @@ void outgoing_up(struct outgoing *o, uint64_t window)
 		struct wanted_channel *wanted = r->op == PROTOCOL_OP_SUBSCRIBE ?
 			wanted_find(&o->wanted, r->server, r->channel) : NULL;
 
-		if (wanted)
+		if (wanted && !position_known(&wanted->from))
 			wanted->replay = false;
 	}
 }
@@ -328,19 +317,49 @@ bool outgoing_ready(const struct outgoing *o)
 	return (o->queue.first || o->wanted.cursor) && o->unanswered < o->window;
 }
 
+static void move_to_flight(struct outgoing *o, const struct request *last)
+{
+	struct request *r;
+
+	do {
+		r = o->queue.first;
+		request_remove(&o->queue, r);
+		request_append(&o->flight, r);
+	} while (r != last);
+}
+
+/* The first of the queue failed, or what was written before it is written again. */
+static int undo_first(struct outgoing *o, const struct chain_mark *mark, struct request *failed, int error)
+{
+	chain_restore(o, mark);
+	for (struct request *r = o->queue.first; r && r->id; r = r->next)
+		r->id = 0;
+	if (error == -ENOMEM)
+		return error;
+	finish(o, &o->queue, failed, error_of_errno(error));
+	return 0;
+}
+
+/*
+ * Writes the first request. Subscribes with a past that follow each other are written together, so
+ * that their past arrives in ascending order.
+ */
 static int write_first(struct outgoing *o, uint64_t now)
 {
-	struct request *request = o->queue.first;
-	int r = write_request(o, request, now);
+	const struct chain_mark mark = chain_mark(o);
+	struct request *r = o->queue.first;
+	bool more;
 
-	if (r == -ENOMEM)
-		return r;
-	if (r) {
-		finish(o, &o->queue, request, error_of_errno(r));
-		return 0;
+	for (;; r = r->next) {
+		more = chain_continues(o, r);
+		int error = r->op == PROTOCOL_OP_SUBSCRIBE ? chain_write_request(o, r, more) :
+							     write_request(o, r, now);
+		if (error)
+			return undo_first(o, &mark, r, error);
+		if (!more)
+			break;
 	}
-	request_remove(&o->queue, request);
-	request_append(&o->flight, request);
+	move_to_flight(o, r);
 	return 0;
 }
 
@@ -352,7 +371,7 @@ int outgoing_fill(struct outgoing *o, uint64_t now)
 		struct wanted_channel *wanted = wanted_next(&o->wanted);
 
 		if (wanted)
-			r = write_wanted(o, wanted);
+			r = chain_write_wanted(o, wanted);
 		else if (o->queue.first)
 			r = write_first(o, now);
 		else
@@ -386,6 +405,7 @@ void outgoing_lost(struct outgoing *o)
 		request_append(&again, r);
 	}
 	request_prepend_all(&o->queue, &again);
+	resume_end(&o->wanted, o->servers);
 	buf_clear(&o->out);
 	o->written = 0;
 	o->expiry = UINT64_MAX;
@@ -406,6 +426,8 @@ static void mark_pending(struct outgoing *o, struct request *r)
 	if (!wanted)
 		return;
 	wanted->unconfirmed = true;
+	if (r->id && wanted->past.kind == PAST_NONE && !wanted->held)
+		outgoing_accepted(o, wanted);
 	if (r->id)
 		wanted->asked = r->id;
 	else

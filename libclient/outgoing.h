@@ -7,6 +7,7 @@
 #define LIBCLIENT_OUTGOING_H
 
 #include "libclient/request.h"
+#include "libclient/servers.h"
 #include "libclient/wanted.h"
 #include "protocol/buf.h"
 
@@ -18,6 +19,7 @@ struct outgoing {
 	struct request_list flight;   /* written, no reply yet */
 	struct request_list done;     /* ended without a reply, result not delivered yet */
 	struct wanted_set wanted;
+	struct servers *servers;      /* positions of the wanted channels */
 	struct buf out;
 	uint64_t written;             /* bytes of this connection already removed from `out` */
 	uint64_t next_id;
@@ -27,7 +29,7 @@ struct outgoing {
 	uint64_t expiry;              /* nothing is overdue before this moment */
 };
 
-void outgoing_init(struct outgoing *o);
+void outgoing_init(struct outgoing *o, struct servers *servers);
 void outgoing_fini(struct outgoing *o);
 
 /* Takes ownership of the request (frees it on failure). Results as engine_request. */
@@ -40,6 +42,8 @@ void outgoing_refused(struct outgoing *o, struct slice server, bool is_default,
 int outgoing_hello(struct outgoing *o, struct slice name, uint64_t *ret_id);
 /* The daemon replied to hello and allows that many requests at once: subscribes all wanted channels. */
 void outgoing_up(struct outgoing *o, uint64_t window);
+/* The daemon accepted the subscribe of this channel. */
+void outgoing_accepted(struct outgoing *o, struct wanted_channel *wanted);
 /* A reply came, to whatever request. */
 void outgoing_replied(struct outgoing *o);
 /* Whether outgoing_fill would write something. */

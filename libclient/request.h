@@ -5,6 +5,7 @@
 #ifndef LIBCLIENT_REQUEST_H
 #define LIBCLIENT_REQUEST_H
 
+#include "libclient/position.h"
 #include "protocol/protocol.h"
 #include "protocol/slice.h"
 
@@ -24,6 +25,7 @@ struct request {
 	uint64_t end;              /* where its frame ends in the connection's bytes */
 	uint64_t serial;           /* subscribe: of the wanted channel it added */
 	unsigned flags;            /* subscribe: COMETD_LISTEN_ONLY, …; status: REQUEST_DETAIL */
+	struct past past;          /* subscribe: for a channel that is not wanted yet */
 	int error;                 /* why it ended without a reply */
 	bool pending;              /* subscribe: ended, but is wanted and will be asked for */
 	cometd_result_fn fn;

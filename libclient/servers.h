@@ -1,23 +1,32 @@
 /*
- * The servers of the daemon and their last reported states: a small table, replaced
- * by each reply to hello.
+ * The servers of the daemon: their last reported states, and the position of this
+ * program in the messages of each. A small table, replaced by each reply to hello;
+ * positions of servers that remain are kept.
  */
 #ifndef LIBCLIENT_SERVERS_H
 #define LIBCLIENT_SERVERS_H
 
+#include "libclient/position.h"
 #include "protocol/buf.h"
+#include "protocol/protocol.h"
 #include "protocol/slice.h"
 
 #include <cometd-bridge.h>
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* more are not stored, so that a broken daemon cannot exhaust memory */
 #define SERVERS_MAX 256
+struct server {
+	char name[PROTOCOL_NAME_MAX + 1];
+	enum cometd_state state;
+	bool is_default;
+	struct position newest;     /* as the daemon reported it last; unknown: it has no positions */
+	struct position given;      /* of the last message or loss given to the application */
+	bool gap_reported;          /* on this connection */
+};
 
-struct server;
-
-/* Private to servers.c. */
 struct servers {
 	struct server *v;
 	size_t n;
@@ -31,8 +40,11 @@ void servers_fini(struct servers *s);
  * event. 0, -ENOMEM, -EMSGSIZE, or an enum json_fault when it is not such an array.
  */
 int servers_replace(struct servers *s, struct slice rows, struct buf *own_frames);
-/* Stores the state from an event. 0 or -ENOMEM. */
-int servers_note(struct servers *s, const char *name, enum cometd_state state);
+/* The server of this name, SLICE_NULL: the default one; or NULL. Valid until the table changes. */
+struct server *servers_find(const struct servers *s, struct slice name);
+/* Stores the state and, where it is known, the newest position from an event. 0 or -ENOMEM. */
+int servers_note(struct servers *s, const char *name, enum cometd_state state,
+		 const struct position *newest);
 /* The state, or COMETD_E_UNKNOWN_SERVER. NULL is the default server. */
 int servers_state(const struct servers *s, const char *name);
 bool servers_is_default(const struct servers *s, const char *name);

@@ -210,6 +210,18 @@ int cometd_subscribe(struct cometd *c, const char *server, const char *channel, 
 	return finish(c, r, &a, ret);
 }
 
+int cometd_subscribe_with(struct cometd *c, const char *server, const char *channel,
+			  const struct cometd_subscription *subscription, int timeout_ms,
+			  const struct cometd_result **ret)
+{
+	struct answer a = {0};
+	int r = begin(c, ret);
+
+	if (!r)
+		r = cometd_subscribe_with_async(c, server, channel, subscription, timeout_ms, on_result, &a);
+	return finish(c, r, &a, ret);
+}
+
 int cometd_unsubscribe(struct cometd *c, const char *server, const char *channel, int timeout_ms,
 		       const struct cometd_result **ret)
 {

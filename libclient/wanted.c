@@ -62,6 +62,13 @@ int wanted_add(struct wanted_set *w, struct slice server, struct slice channel, 
 	return 0;
 }
 
+void wanted_set_past(struct wanted_set *w, struct wanted_channel *wanted, const struct past *past)
+{
+	w->n_past -= wanted->past.kind != PAST_NONE;
+	w->n_past += past->kind != PAST_NONE;
+	wanted->past = *past;
+}
+
 void wanted_remove(struct wanted_set *w, struct slice server, struct slice channel, uint64_t serial)
 {
 	struct wanted_channel *gone = wanted_find(w, server, channel);
@@ -77,6 +84,7 @@ void wanted_remove(struct wanted_set *w, struct slice server, struct slice chann
 	if (w->cursor == gone)
 		w->cursor = gone->next;
 	w->n--;
+	w->n_past -= gone->past.kind != PAST_NONE;
 	free(gone);
 }
 
@@ -100,12 +108,4 @@ struct wanted_channel *wanted_next(struct wanted_set *w)
 	while (w->cursor && !w->cursor->replay)
 		w->cursor = w->cursor->next;
 	return w->cursor;
-}
-
-struct wanted_channel *wanted_asked(const struct wanted_set *w, uint64_t id)
-{
-	for (struct wanted_channel *wanted = w->first; wanted; wanted = wanted->next)
-		if (wanted->asked == id)
-			return wanted;
-	return NULL;
 }

@@ -5,6 +5,7 @@
 #ifndef LIBCLIENT_WANTED_H
 #define LIBCLIENT_WANTED_H
 
+#include "libclient/position.h"
 #include "protocol/slice.h"
 
 #include <stdbool.h>
@@ -17,6 +18,11 @@ struct wanted_channel {
 	uint64_t asked;           /* id of the repeated subscribe that has no reply yet; 0: none */
 	bool replay;              /* not subscribed yet on this connection */
 	bool unconfirmed;         /* its subscribe timed out: an event reports the server's answer */
+	bool held;                /* the daemon accepted it, on this or an earlier connection */
+	bool repeated;            /* its past was interrupted: some of it may be received twice */
+	struct past past;         /* still to be given before its live messages */
+	struct position start;    /* held: what is older was not asked for */
+	struct position from;     /* held: where it continues on the next connection */
 	unsigned flags;
 	struct slice server;      /* SLICE_NULL: the default */
 	struct slice channel;
@@ -26,6 +32,7 @@ struct wanted_channel {
 struct wanted_set {
 	struct wanted_channel *first, **last;
 	size_t n;
+	size_t n_past;                   /* channels whose past is not given completely */
 	uint64_t serial;
 	struct wanted_channel *cursor;   /* none before it has `replay` set; NULL: none at all */
 };
@@ -38,6 +45,8 @@ int wanted_add(struct wanted_set *w, struct slice server, struct slice channel, 
 /* or NULL */
 struct wanted_channel *wanted_find(const struct wanted_set *w, struct slice server,
 				   struct slice channel);
+/* Sets the past that is still to be given. */
+void wanted_set_past(struct wanted_set *w, struct wanted_channel *wanted, const struct past *past);
 /* Removes the channel; does nothing when it is not there or has another serial (0: any). */
 void wanted_remove(struct wanted_set *w, struct slice server, struct slice channel, uint64_t serial);
 /* For a new connection: marks all channels to be subscribed again. */
@@ -46,7 +55,5 @@ void wanted_replay_all(struct wanted_set *w);
 void wanted_replay(struct wanted_set *w, struct wanted_channel *wanted);
 /* The next channel with `replay` set, or NULL. */
 struct wanted_channel *wanted_next(struct wanted_set *w);
-/* The channel whose repeated subscribe has this id, or NULL. */
-struct wanted_channel *wanted_asked(const struct wanted_set *w, uint64_t id);
 
 #endif

@@ -59,6 +59,8 @@
 	X(OVERFLOW, overflow, "overflow", STRING,                                                  \
 	  "when the peer reads too slowly: drop-oldest (default) or disconnect")                   \
 	X(EPOCH, epoch, "epoch", STRING, "which run of seq, 16 hexadecimal digits")                \
+	X(HISTORY, history, "history", U64, "begin with up to so many of the last messages")       \
+	X(MORE, more, "more", BOOL, "further subscribes follow, whose past is read together")      \
 	X(DATA, data, "data", ANY, "payload of a message")                                         \
 	X(EXT, ext, "ext", OBJECT, "Bayeux ext of a message")                                      \
 	X(TIMEOUT, timeout, "timeout", U64, "deadline in milliseconds from now")                   \
@@ -162,6 +164,7 @@
 	X(UNKNOWN_OUTCOME, "unknown-outcome", "sent, but no answer came; it may have happened")    \
 	X(TIMEOUT, "timeout", "the call was not answered in time")                                 \
 	X(OVERFLOW, "overflow", "the peer reads too slowly")                                       \
+	X(EXPIRED, "expired", "messages after a position are no longer in the log")                 \
 	X(UNREADABLE, "unreadable", "a message of the server cannot be read")                      \
 	X(BAD_CONFIG, "bad-config", "the configuration has an error and is not used")              \
 	X(SHUTDOWN, "shutdown", "the daemon stops")                                                \

@@ -49,6 +49,7 @@ int exit_code_of(int error)
 	case COMETD_E_TOO_MANY:
 	case COMETD_E_INTERNAL:
 	case COMETD_E_UNREADABLE:
+	case COMETD_E_EXPIRED:
 		break;
 	}
 	return EXIT_OTHER;

@@ -65,9 +65,9 @@ static void describe(const struct engine_item *item, char *out, size_t size)
 		describe_event(&item->event, out, size);
 		return;
 	}
-	snprintf(out, size, "%s = %s%s%s%s%s%.*s data=%.*s message=%.*s",
+	snprintf(out, size, "%s = %s%s%s%s%s%s%.*s data=%.*s message=%.*s",
 		 item->fn ? (const char *)item->user : "nobody", cometd_error_name(r->error),
-		 r->pending ? " pending" : "", *r->text ? ": " : "", r->text,
+		 r->pending ? " pending" : "", r->gap ? " gap" : "", *r->text ? ": " : "", r->text,
 		 r->binary ? " binary=" : "", (int)r->binary_len, r->binary ? r->binary : "",
 		 ARG(r->data, r->data_len), ARG(r->message, r->message_len));
 }
@@ -185,6 +185,7 @@ static enum protocol_op op_of(const char *verb)
 {
 	static const struct { const char *verb; enum protocol_op op; } ops[] = {
 		{"sub", PROTOCOL_OP_SUBSCRIBE}, {"listen", PROTOCOL_OP_SUBSCRIBE},
+		{"last", PROTOCOL_OP_SUBSCRIBE}, {"since", PROTOCOL_OP_SUBSCRIBE},
 		{"unsub", PROTOCOL_OP_UNSUBSCRIBE}, {"pub", PROTOCOL_OP_PUBLISH},
 		{"call", PROTOCOL_OP_CALL}, {"callx", PROTOCOL_OP_CALL}, {"status", PROTOCOL_OP_STATUS},
 		{"ping", PROTOCOL_OP_PING},
@@ -197,19 +198,35 @@ static enum protocol_op op_of(const char *verb)
 	return 0;
 }
 
+/* "last /a 5", "since /a EPOCH 5" */
+static struct past past_of(const char *verb, const char *data)
+{
+	unsigned long n = 0;
+	char epoch[16] = "";
+
+	if (!strcmp(verb, "last") && sscanf(data, "%lu", &n) == 1)
+		return (struct past){.kind = PAST_HISTORY, .history = n};
+	if (!strcmp(verb, "since") && sscanf(data, "%15s %lu", epoch, &n) == 2)
+		return (struct past){.kind = PAST_SINCE, .since = position_of(slice_of(epoch), n)};
+	return (struct past){.kind = PAST_NONE};
+}
+
 static int do_request(struct play *p, const char *text)
 {
 	char verb[16] = "", channel[64] = "", data[256] = "";
 	struct request *r;
 	int n = sscanf(text, "%15s %63s %255[^\n]", verb, channel, data);
+	struct past past = past_of(verb, data);
+	bool has_data = n > 2 && past.kind == PAST_NONE;
 	const struct request_parts parts = {.channel = slice_of(n > 1 ? channel : NULL),
-					    .data = slice_of(n > 2 ? data : NULL),
+					    .data = slice_of(has_data ? data : NULL),
 					    .ext = slice_of(strcmp(verb, "callx") ? NULL : "{}")};
 	int error = request_new(op_of(verb), &parts, &r);
 
 	if (error)
 		return error;
 	r->flags = !strcmp(verb, "listen") ? COMETD_LISTEN_ONLY | COMETD_DISCONNECT_IF_SLOW : 0;
+	r->past = past;
 	r->deadline = p->now + 30000;
 	r->fn = on_result;
 	r->user = (void *)text;

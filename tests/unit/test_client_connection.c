@@ -229,7 +229,8 @@ static void test_write_after_end(void **state)
 	assert_int_equal(cometd_publish(c, NULL, "/a", "1", 1, DEFAULT, NULL), 0);
 	next(c, COMETD_EVENT_UP);
 	assert_int_equal(next(c, COMETD_EVENT_DOWN)->error, COMETD_E_SHUTDOWN);
-	assert_int_equal(next(c, COMETD_EVENT_UP)->gap, 1);
+	/* nothing was subscribed, so nothing was missed */
+	assert_int_equal(next(c, COMETD_EVENT_UP)->gap, 0);
 	cometd_free(c);
 	daemon_end(d);
 }

@@ -122,7 +122,7 @@ static const struct step refusals[] = {
 	{TELL, "sub /row = internal: the daemon failed" NO, 0},
 	/* nothing of it is wanted: the next connection is not asked for it */
 	{LOST, 0, 0}, {TELL, "down disconnected: the daemon closed the connection", 0},
-	{CONNECTED, 0, 0}, HELLO_SAID(6), GREETED(6, ""), {TELL, "up gap=1", 0}, {SILENT, 0, 0},
+	{CONNECTED, 0, 0}, HELLO_SAID(6), GREETED(6, ""), {TELL, "up gap=0", 0}, {SILENT, 0, 0},
 	{END, 0, 0},
 };
 
@@ -168,7 +168,7 @@ static const struct step reconnection[] = {
 	      "'error':{'code':'refused','message':'no'}}", 0},
 	{TELL, "subscription demo /b refused: no", 0}, {LOST, 0, 0},
 	{TELL, "down disconnected: the daemon closed the connection", 0},
-	{CONNECTED, 0, 0}, HELLO_SAID(16), GREETED(16, ""), {TELL, "up gap=1", 0},
+	{CONNECTED, 0, 0}, HELLO_SAID(16), GREETED(16, ""), {TELL, "up gap=0", 0},
 	{HEAR, "{'op':'ping','id':17}", 0}, {SILENT, 0, 0},
 	{END, 0, 0},
 };
@@ -252,7 +252,7 @@ static const struct step closing[] = {
 	/* nothing is written any more, so the publish is still ours */
 	{BROKEN, 0, 0}, {SILENT, 0, 0}, {BROKEN, 0, 0},
 	{LOST, 0, 0}, {TELL, "down shutdown: back soon", 0}, {IDLE, 0, 0},
-	{CONNECTED, 0, 0}, HELLO_SAID(3), GREETED(3, ""), {TELL, "up gap=1", 0},
+	{CONNECTED, 0, 0}, HELLO_SAID(3), GREETED(3, ""), {TELL, "up gap=0", 0},
 	{HEAR, "{'op':'publish','id':4,'channel':'/a','data':1,'timeout':30000}", 0},
 	{SAY, "{'op':'closing','code':'overflow','reason':''}", 0},
 	{BROKEN, 0, 0}, {LOST, 0, 0},
