@@ -1,0 +1,354 @@
+/*
+ * Checks, migrates, reads and writes the database. A transaction is either complete in the file or absent from it,
+ * whenever the process or the power ends: SQLite syncs its log before a commit is reported.
+ */
+#include "store/database.h"
+
+#include "base/errors.h"
+#include "store/database_file.h"
+#include "store/record.h"
+
+#include <errno.h>
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* "cdBr": the application_id of our files */
+#define APPLICATION_ID 0x63644272
+
+#define COMMITS_PER_CHECKPOINT 256
+
+/* The n-th one makes format n of format n - 1. One that was released must not be changed. */
+static const char *const migrations[] = {
+	"CREATE TABLE server ("
+	" name TEXT NOT NULL PRIMARY KEY,"
+	/* 64 bits, as a signed number; 0: none */
+	" epoch INTEGER NOT NULL,"
+	/* no message has a higher one; exact after an orderly stop. JSON numbers have 53 bits */
+	" seq INTEGER NOT NULL CHECK (seq BETWEEN 0 AND 9007199254740992)"
+	") STRICT",
+};
+#define FORMAT ((int)(sizeof(migrations) / sizeof(migrations[0])))
+
+static const char settings[] =
+	/* before the first access: keeps other processes out, and needs no shared memory */
+	"PRAGMA locking_mode = EXCLUSIVE;"
+	"PRAGMA temp_store = MEMORY;"
+	"PRAGMA trusted_schema = OFF;"
+	"PRAGMA cell_size_check = ON;"
+	"PRAGMA synchronous = FULL;"
+	/* see checkpoint_if_due() */
+	"PRAGMA wal_autocheckpoint = 0;"
+	"PRAGMA secure_delete = ON";
+static const char read_all[] = "SELECT name, epoch, seq FROM server";
+static const char write_one[] = "INSERT INTO server (name, epoch, seq) VALUES (?1, ?2, ?3)"
+				" ON CONFLICT (name) DO UPDATE SET epoch = ?2, seq = ?3";
+
+struct database {
+	sqlite3 *sqlite;
+	sqlite3_stmt *write;
+	unsigned commits;               /* since the last checkpoint */
+	char *path;
+};
+
+/* The content of the file cannot be used, for the reason in `why`. */
+enum { UNUSABLE = 1 };
+
+/* ---- results of SQLite ---- */
+
+static int errno_of(sqlite3 *sqlite, int code)
+{
+	int system = sqlite3_system_errno(sqlite);
+
+	switch (code & 0xff) {
+	case SQLITE_FULL:
+		return -ENOSPC;
+	case SQLITE_NOMEM:
+		return -ENOMEM;
+	case SQLITE_READONLY:
+		return -EROFS;
+	case SQLITE_BUSY:
+		return -EBUSY;
+	case SQLITE_PERM:
+	case SQLITE_AUTH:
+		return -EACCES;
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+	case SQLITE_ERROR:      /* tables or columns are missing */
+	case SQLITE_MISMATCH:
+	case SQLITE_CONSTRAINT:
+	case SQLITE_TOOBIG:
+		return -EBADMSG;
+	default:
+		return system ? -system : -EIO;
+	}
+}
+
+static int sqlite_failed(const struct database *db, int code, struct fault *why)
+{
+	int error = errno_of(db->sqlite, code), system = sqlite3_system_errno(db->sqlite);
+	bool has_cause = (code & 0xff) == SQLITE_IOERR && system;
+
+	if (error == -EBUSY)
+		return fault_fail(why, error, "%s: another process has it open; each daemon needs a state "
+				  "directory of its own", db->path);
+	return fault_fail(why, error, "%s: %s%s%s", db->path, sqlite3_errmsg(db->sqlite), has_cause ? ": " : "",
+			  has_cause ? strerror(system) : "");
+}
+
+static int run(struct database *db, const char *sql, struct fault *why)
+{
+	int code = sqlite3_exec(db->sqlite, sql, NULL, NULL, NULL);
+
+	return code ? sqlite_failed(db, code, why) : 0;
+}
+
+static int prepare(struct database *db, const char *sql, struct fault *why, sqlite3_stmt **ret)
+{
+	int code = sqlite3_prepare_v2(db->sqlite, sql, -1, ret, NULL);
+
+	return code ? sqlite_failed(db, code, why) : 0;
+}
+
+/* The first column of the first row, cut to `size`. */
+static int ask(struct database *db, const char *sql, struct fault *why, char *ret, size_t size)
+{
+	sqlite3_stmt *statement;
+	int r = prepare(db, sql, why, &statement);
+
+	if (r)
+		return r;
+	int code = sqlite3_step(statement);
+	const unsigned char *text = code == SQLITE_ROW ? sqlite3_column_text(statement, 0) : NULL;
+	if (text)
+		snprintf(ret, size, "%s", (const char *)text);
+	else
+		r = sqlite_failed(db, code == SQLITE_ROW ? SQLITE_NOMEM : code, why);
+	sqlite3_finalize(statement);
+	return r;
+}
+
+static int ask_number(struct database *db, const char *sql, struct fault *why, int *ret)
+{
+	char text[32];
+	int r = ask(db, sql, why, text, sizeof(text));
+
+	if (r == 0)
+		*ret = atoi(text);
+	return r;
+}
+
+/* ---- opening ---- */
+
+/* 0, UNUSABLE, or a negative errno. */
+static int check(struct database *db, struct fault *why, int *ret_format)
+{
+	char text[128];
+	int id, tables, format;
+	int r = ask_number(db, "PRAGMA application_id", why, &id);
+
+	if (r == 0)
+		r = ask_number(db, "PRAGMA user_version", why, &format);
+	if (r == 0)
+		r = ask_number(db, "SELECT count(*) FROM sqlite_schema", why, &tables);
+	if (r)
+		return r;
+	if (id != APPLICATION_ID && (id || format || tables))
+		return fault_fail(why, UNUSABLE, "%s is the database of another program", db->path);
+	if (format > FORMAT)
+		return fault_fail(why, UNUSABLE, "%s was written by a newer version of cometd-bridge, in format "
+				  "%d; this version knows formats up to %d", db->path, format, FORMAT);
+	r = ask(db, "PRAGMA integrity_check(1)", why, text, sizeof(text));
+	if (r == 0 && (strcmp(text, "ok") != 0 || format < 0))
+		return fault_fail(why, UNUSABLE, "%s is damaged: %s", db->path, format < 0 ? "wrong format" : text);
+	if (r == 0)
+		*ret_format = format;
+	return r;
+}
+
+static int use_wal(struct database *db, struct fault *why)
+{
+	char mode[16];
+	int r = ask(db, "PRAGMA journal_mode = WAL", why, mode, sizeof(mode));
+
+	if (r == 0 && strcmp(mode, "wal") != 0)
+		return fault_fail(why, -EIO, "%s: the journal mode is %s, not wal", db->path, mode);
+	return r;
+}
+
+/* All missing formats in one transaction. */
+static int migrate(struct database *db, int from, struct fault *why)
+{
+	char end[96];
+	int r = from < FORMAT ? run(db, "BEGIN IMMEDIATE", why) : 0;
+
+	for (int i = from; i < FORMAT && r == 0; i++)
+		r = run(db, migrations[i], why);
+	snprintf(end, sizeof(end), "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT", APPLICATION_ID,
+		 FORMAT);
+	return r || from == FORMAT ? r : run(db, end, why);
+}
+
+/* 0, UNUSABLE, or a negative errno. */
+static int set_up(struct database *db, struct fault *why)
+{
+	int format = 0;
+	int r = run(db, settings, why);
+
+	if (r == 0)
+		r = check(db, why, &format);
+	if (r == 0)
+		r = use_wal(db, why);
+	if (r == 0)
+		r = migrate(db, format, why);
+	if (r == 0)
+		r = prepare(db, write_one, why, &db->write);
+	return r == -EBADMSG ? UNUSABLE : r;
+}
+
+DEFINE_FREEP(database, database_close)
+
+/* 0, UNUSABLE, or a negative errno. */
+static int open_prepared(const char *directory, struct fault *why, struct database **ret)
+{
+	CLEANUP(database_freep) struct database *db = calloc(1, sizeof(*db));
+
+	if (!db || asprintf(&db->path, "%s/" DATABASE_FILE, directory) < 0)
+		return fault_fail(why, -ENOMEM, "%s", strerror(ENOMEM));
+	int code = sqlite3_open_v2(db->path, &db->sqlite, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+	if (!db->sqlite)
+		return fault_fail(why, -ENOMEM, "%s: %s", db->path, strerror(ENOMEM));
+	/* closing must not change a file that cannot be used */
+	sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+	int r = code ? sqlite_failed(db, code, why) : set_up(db, why);
+	if (r)
+		return r;
+	sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
+	*ret = TAKE(db);
+	return r;
+}
+
+/* 0; UNUSABLE: the file was moved aside; a negative errno. */
+static int open_or_move(const char *directory, uint64_t unix_ms, struct fault *moved, struct fault *why,
+			struct database **ret)
+{
+	int fd = database_file_prepare(directory, unix_ms, moved, why);
+	struct fault reason;
+
+	if (fd < 0)
+		return fd;
+	int r = open_prepared(directory, &reason, ret);
+	if (r < 0)
+		*why = reason;
+	if (r == UNUSABLE) {
+		int failed = database_file_move_aside(fd, unix_ms, reason.text, moved, why);
+
+		r = failed ? failed : UNUSABLE;
+	}
+	close(fd);
+	return r;
+}
+
+int database_open(const char *directory, uint64_t unix_ms, struct fault *moved, struct fault *why,
+		  struct database **ret)
+{
+	int r = open_or_move(directory, unix_ms, moved, why, ret);
+
+	/* with a new file */
+	if (r == UNUSABLE)
+		r = open_or_move(directory, unix_ms, moved, why, ret);
+	return r == UNUSABLE ? fault_fail(why, -EIO, "%s", moved->text) : r;
+}
+
+void database_close(struct database *db)
+{
+	if (!db)
+		return;
+	sqlite3_finalize(db->write);
+	sqlite3_close(db->sqlite);
+	free(db->path);
+	free(db);
+}
+
+/* ---- reading and writing ---- */
+
+static int read_row(sqlite3_stmt *row, struct list *records)
+{
+	const char *name = (const char *)sqlite3_column_text(row, 0);
+	struct store_record *record;
+	int r = name ? store_record_new(slice_make(name, (size_t)sqlite3_column_bytes(row, 0)), &record) : -ENOMEM;
+
+	if (r)
+		return r;
+	record->position.epoch = (uint64_t)sqlite3_column_int64(row, 1);
+	record->position.seq = (uint64_t)sqlite3_column_int64(row, 2);
+	list_append(records, &record->link);
+	return 0;
+}
+
+int database_read(struct database *db, struct list *records, struct fault *why)
+{
+	sqlite3_stmt *rows;
+	int r = prepare(db, read_all, why, &rows), code = SQLITE_DONE;
+
+	while (r == 0 && (code = sqlite3_step(rows)) == SQLITE_ROW) {
+		r = read_row(rows, records);
+		if (r)
+			fault_fail(why, r, "%s: %s", db->path, strerror(-r));
+	}
+	if (r == 0 && code != SQLITE_DONE)
+		r = sqlite_failed(db, code, why);
+	sqlite3_finalize(rows);
+	return r;
+}
+
+static int write_record(struct database *db, const struct store_record *record, struct fault *why)
+{
+	sqlite3_bind_text(db->write, 1, record->server, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(db->write, 2, (sqlite3_int64)record->position.epoch);
+	sqlite3_bind_int64(db->write, 3, (sqlite3_int64)record->position.seq);
+	sqlite3_step(db->write);
+	int code = sqlite3_reset(db->write);
+	return code ? sqlite_failed(db, code, why) : 0;
+}
+
+/* Otherwise everything would be written to a file that has no name any more. */
+static int check_same_file(struct database *db, struct fault *why)
+{
+	int moved = 0;
+
+	if (sqlite3_file_control(db->sqlite, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved)
+		return fault_fail(why, -ESTALE, "%s was removed or replaced while the daemon had it open", db->path);
+	return 0;
+}
+
+/*
+ * Moves the commits from the log of SQLite to the file, and empties the log. An automatic checkpoint would not empty
+ * it: if the log lost its end then, its rest would be applied to pages that are newer.
+ */
+static int checkpoint_if_due(struct database *db, struct fault *why)
+{
+	if (++db->commits < COMMITS_PER_CHECKPOINT)
+		return 0;
+	db->commits = 0;
+	return run(db, "PRAGMA wal_checkpoint(TRUNCATE)", why);
+}
+
+int database_write(struct database *db, const struct list *records, struct fault *why)
+{
+	int r = check_same_file(db, why);
+
+	if (r == 0)
+		r = run(db, "BEGIN IMMEDIATE", why);
+	if (r)
+		return r;
+	LIST_EACH(record, records, struct store_record, link)
+		if (r == 0)
+			r = write_record(db, record, why);
+	if (r == 0)
+		r = run(db, "COMMIT", why);
+	return r ? r : checkpoint_if_due(db, why);
+}
