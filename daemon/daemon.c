@@ -24,6 +24,7 @@
 #include "protocol/utf8.h"
 #include "servers/extensions.h"
 #include "servers/servers.h"
+#include "state.h"
 #include "systemd.h"
 
 #include <errno.h>
@@ -34,6 +35,9 @@
 #include <unistd.h>
 
 #define STOP_TIMEOUT_MS 3000
+/* for a slow disk: after it, servers begin with new positions, or the last ones are not kept */
+#define STATE_START_MS 5000
+#define STATE_STOP_MS 3000
 #define FULL_RETRY_MS 1000      /* when a peer that is one too many should try again */
 #define RELOAD_RESULT_MAX (1u << 20)
 #define PEERS_REFUSED_MAX 16    /* connections closed with "too-many" at a time; others are just closed */
@@ -48,6 +52,8 @@ struct daemon {
 	struct work_queue *work;        /* of the peers and listeners */
 	struct introspect introspect;
 	struct peer_ops ops;
+	struct store *store;
+	struct state_log state_log;
 	struct servers *servers;
 	struct listener *listeners[SYSTEMD_SOCKETS_MAX];
 	size_t n_listeners;
@@ -106,10 +112,14 @@ static void on_accepted(void *ctx, int fd)
 static void send_status(void *ctx)
 {
 	struct daemon *d = ctx;
+	struct store_info store;
 	char line[512];
 
+	store_info(d->store, &store);
 	if (fault_is_set(&d->fault))
 		snprintf(line, sizeof(line), "the last reload failed: %.400s", d->fault.text);
+	else if (store.state == STORE_FAILING)
+		snprintf(line, sizeof(line), "the state cannot be written: %.400s", store.reason);
 	else
 		servers_states(d->servers, line, sizeof(line));
 	systemd_status(line);
@@ -119,6 +129,14 @@ static void on_server_changed(void *ctx)
 {
 	struct daemon *d = ctx;
 
+	loop_at_end(d->loop, &d->status);
+}
+
+static void on_store_changed(void *ctx)
+{
+	struct daemon *d = ctx;
+
+	state_log_changes(&d->state_log, d->store);
 	loop_at_end(d->loop, &d->status);
 }
 
@@ -421,11 +439,13 @@ static int build(struct daemon *d, struct fault *why)
 		r = work_queue_new(d->loop, &d->work);
 	if (r == 0)
 		r = make_timers(d);
+	if (r == 0)
+		r = state_open(d->loop, (struct wake){on_store_changed, d}, &d->store);
 	if (r)
 		return r;
-	const struct servers_parts parts = {.loop = d->loop, .curl = d->curl, .hub = d->hub,
+	const struct servers_parts parts = {.loop = d->loop, .curl = d->curl, .hub = d->hub, .store = d->store,
 					    .changed = {on_server_changed, d}, .stopped = {on_servers_stopped, d}};
-	d->introspect = (struct introspect){d->loop, d->hub, clock_unix_ms(), &d->ops.departures, 0, NULL};
+	d->introspect = (struct introspect){d->loop, d->hub, d->store, clock_unix_ms(), &d->ops.departures, 0, NULL};
 	d->ops.loop = d->loop;
 	d->ops.hub = d->hub;
 	d->ops.introspect = &d->introspect;
@@ -436,6 +456,8 @@ static int build(struct daemon *d, struct fault *why)
 		r = servers_new(&parts, d->config, why, &d->servers);
 	if (r)
 		return r;
+	/* the first positions of the servers */
+	store_flush(d->store, STATE_START_MS);
 	return listen_somewhere(d, why);
 }
 
@@ -482,6 +504,8 @@ void daemon_free(struct daemon *d)
 	while (!list_empty(&d->peers))
 		peer_abort(peer_of_link(d->peers.next));
 	servers_free(d->servers);
+	if (d->store)
+		store_flush(d->store, STATE_STOP_MS);
 	loop_hook_cancel(&d->closing);
 	loop_hook_cancel(&d->status);
 	log_on_held((struct wake){NULL, NULL});
@@ -494,6 +518,7 @@ void daemon_free(struct daemon *d)
 	loop_signal_free(d->sigterm);
 	peer_ops_fini(&d->ops);
 	work_queue_free(d->work);
+	store_free(d->store);
 	hub_free(d->hub);
 	curl_loop_free(d->curl);
 	loop_free(d->loop);

@@ -9,6 +9,7 @@
 #include "local/peer.h"
 #include "local/wire_out.h"
 #include "protocol/json_write.h"
+#include "protocol/utf8.h"
 
 #include <unistd.h>
 
@@ -206,6 +207,30 @@ static void put_reload(struct json_write *w, const struct introspect *i)
 	json_object_end(w);
 }
 
+/* A text that may contain a path, which may be not UTF-8 and is left out then; or NULL. */
+static void put_path_text(struct json_write *w, const char *key, const char *text)
+{
+	if (!text || !utf8_valid(slice_of(text)))
+		return;
+	json_key(w, key);
+	json_put_str(w, text);
+}
+
+/* whether what must survive a restart is written */
+static void put_store(struct json_write *w, const struct store *store)
+{
+	struct store_info info;
+
+	store_info(store, &info);
+	json_key(w, "store");
+	json_object_begin(w);
+	put_path_text(w, "state", store_state_name(info.state));
+	put_path_text(w, "directory", info.directory);
+	put_path_text(w, "reason", info.reason);
+	put_path_text(w, "moved", info.moved);
+	json_object_end(w);
+}
+
 int introspect_status(const struct introspect *i, bool detail, struct buf *out)
 {
 	uint64_t now = loop_now(i->loop), unix_ms = clock_unix_ms();
@@ -220,6 +245,7 @@ int introspect_status(const struct introspect *i, bool detail, struct buf *out)
 	put_u64(&w, "started", i->started);
 	if (i->reloaded)
 		put_reload(&w, i);
+	put_store(&w, i->store);
 	json_key(&w, "servers");
 	json_array_begin(&w);
 	for (struct hub_server *s = hub_next_server(i->hub, NULL); s; s = hub_next_server(i->hub, s))

@@ -11,6 +11,7 @@
 #include "hub/hub.h"
 #include "local/peer_log.h"
 #include "protocol/buf.h"
+#include "store/store.h"
 
 #include <stdint.h>
 
@@ -18,6 +19,7 @@
 struct introspect {
 	struct loop *loop;
 	struct hub *hub;
+	const struct store *store;
 	uint64_t started;        /* of the daemon, ms since 1970 */
 	const struct departures *departures;
 	uint64_t reloaded;       /* last request to read the configuration again, ms since 1970; 0: none */

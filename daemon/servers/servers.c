@@ -87,6 +87,7 @@ static int make_options(struct server *s, const struct config_server *c, struct 
 	*o = c->upstream;
 	o->name = c->name;
 	o->changed = (struct wake){on_changed, s};
+	o->store = s->all->parts.store;
 	int r = extensions_make(s->all->parts.loop, c, why, plugins);
 	if (r == 0)
 		r = extensions_credential(*plugins, c, why, &source);

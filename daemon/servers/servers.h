@@ -21,6 +21,7 @@ struct servers_parts {
 	struct loop *loop;
 	struct curl_loop *curl;
 	struct hub *hub;
+	struct store *store;
 	struct wake changed;    /* the state of a server has changed */
 	struct wake stopped;    /* servers_stop() is complete */
 };

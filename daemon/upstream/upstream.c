@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "upstream/pace.h"
 #include "upstream/parts.h"
+#include "upstream/position.h"
 #include "upstream/server_log.h"
 
 #include <errno.h>
@@ -68,6 +69,7 @@ struct upstream {
 	struct loop_hook hook;          /* end of the turn: pull and send */
 	struct buf out;
 	struct server_log log;
+	struct position position;
 	struct wake changed;
 	void (*exchanged)(void *ctx);   /* due when the next parts are in use */
 	void *exchanged_ctx;
@@ -118,6 +120,18 @@ static void log_failure(struct upstream *u, const struct server_failure *f)
 	server_log_failure(&u->log, &info, f);
 }
 
+/* If the disk is full or too slow, positions begin a new epoch. The next message needs one that is not on the disk yet. */
+static void reserve_position(struct upstream *u)
+{
+	const struct session_event state = {.kind = SESSION_EVENT_STATE};
+
+	if (!position_reserve(&u->position))
+		return;
+	log_msg(LOG_L_WARNING, LOG_FIELDS({"server", slice_of(u->name)}),
+		"positions could not be reserved in the state directory: earlier ones are not valid any more");
+	hub_handle_event(u->hub, u->server, &state, loop_now(u->loop), clock_unix_ms());
+}
+
 static void take_event(struct upstream *u, const struct session_event *event)
 {
 	if (event->kind == SESSION_EVENT_ABORT) {
@@ -142,6 +156,8 @@ static void take_event(struct upstream *u, const struct session_event *event)
 		note_state(u);
 	if (event->kind == SESSION_EVENT_CHANNEL)
 		server_log_channel(&u->log, event);
+	if (event->kind == SESSION_EVENT_MESSAGE || event->kind == SESSION_EVENT_LOST)
+		reserve_position(u);
 	hub_handle_event(u->hub, u->server, event, loop_now(u->loop), clock_unix_ms());
 }
 
@@ -501,6 +517,7 @@ static int make(struct upstream *u, const struct upstream_options *o, struct fau
 		return fault_fail(why, r, "server %s: %s", o->name, strerror(-r));
 	hub_set_grace(u->server, o->grace);
 	hub_set_history(u->server, &o->history, loop_now(u->loop));
+	position_init(&u->position, o->store, u->server);
 	pace_init(&u->pace, u->server);
 	return 0;
 }
@@ -608,6 +625,7 @@ void upstream_free(struct upstream *u)
 	loop_hook_cancel(&u->hook);
 	auth_cancel(&u->waiter);
 	loop_timer_free(u->timer);
+	position_fini(&u->position);
 	if (u->server)
 		hub_remove_server(u->hub, u->server);
 	parts_free(u->parts);

@@ -13,6 +13,7 @@
 #include "net/cookie_jar.h"
 #include "net/curl_loop.h"
 #include "net/http_client.h"
+#include "store/store.h"
 #include "upstream/endpoints.h"
 
 #include <stdbool.h>
@@ -40,6 +41,8 @@ struct upstream_options {
 	uint64_t grace;
 	struct hub_log_limits history;  /* what is kept of its messages, as hub_set_history() has it */
 	struct wake changed;            /* the state of the session changed */
+	/* must outlive the upstream; NULL: nothing is kept */
+	struct store *store;
 };
 void upstream_options_default(struct upstream_options *o);
 

@@ -470,6 +470,24 @@ static void print_reload(const struct status_view *view, const struct cometd_jso
 	print_detail(view, text);
 }
 
+/* ---- what survives a restart ----------------------------------------------------------- */
+
+static void print_store(const struct status_view *view, const struct cometd_json *status)
+{
+	char words[TEXT_MAX], text[2 * TEXT_MAX];
+	struct cometd_json store;
+
+	if (cometd_json_get(status, "store", &store) || store.kind != COMETD_JSON_OBJECT)
+		return;
+	text_of(&store, "reason", words, sizeof(words));
+	snprintf(text, sizeof(text), "the state cannot be written, and a restart would lose positions: %s", words);
+	if (strcmp(words, "-"))
+		print_detail(view, text);
+	text_of(&store, "moved", words, sizeof(words));
+	if (strcmp(words, "-"))
+		print_detail(view, words);
+}
+
 /* ---- all of it ------------------------------------------------------------------- */
 
 void print_status(const struct cometd_json *status, const struct status_view *view)
@@ -495,6 +513,7 @@ void print_status(const struct cometd_json *status, const struct status_view *vi
 	}
 	putchar('\n');
 	print_reload(view, status);
+	print_store(view, status);
 	print_table(&servers, status, "servers", "no server");
 	print_table(&peers, status, "peers", "no other program is connected");
 	print_table(&departed, status, "departed", NULL);

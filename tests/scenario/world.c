@@ -209,6 +209,12 @@ static void exec_daemon(const struct world *w)
 	_exit(127);
 }
 
+void world_keep_state(struct world *w)
+{
+	snprintf(w->state, sizeof(w->state), "%s/state", w->dir);
+	assert_int_equal(mkdir(w->state, 0700), 0);
+}
+
 void world_start(struct world *w)
 {
 	char notify[128];
@@ -223,6 +229,9 @@ void world_start(struct world *w)
 		dup2(log, STDERR_FILENO);
 		dup2(log, STDOUT_FILENO);
 		setenv("NOTIFY_SOCKET", notify, 1);
+		unsetenv("STATE_DIRECTORY");
+		if (w->state[0])
+			setenv("STATE_DIRECTORY", w->state, 1);
 		exec_daemon(w);
 	}
 	await_ready(w);

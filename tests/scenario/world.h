@@ -18,6 +18,7 @@ struct world {
 	char socket[96];
 	char config[96];
 	char log[96];            /* the daemon's stderr */
+	char state[96];          /* the daemon's state directory; empty: none */
 	struct fake *fake;
 	pid_t daemon;            /* 0 while none runs */
 	int notify;              /* socket on which the daemon sends READY=1 */
@@ -39,6 +40,8 @@ void world_free(struct world *w);
 void world_configure(struct world *w, const char *bridge, const char *server, const char *rest);
 /* A copy of `lines` in which each $DIR is the world's directory; the caller frees. */
 char *world_lines(const struct world *w, const char *lines);
+/* From now on the daemon has a state directory. */
+void world_keep_state(struct world *w);
 /* Starts the daemon, under $DAEMON_WRAPPER if that is set, and waits for READY=1. */
 void world_start(struct world *w);
 /* SIGTERM; returns the wait status. */

@@ -30,6 +30,7 @@ struct world {
 	struct loop *loop;
 	struct work_queue *work;
 	struct hub *hub;
+	struct store *store;
 	struct hub_server *server;
 	struct session session;
 	struct introspect introspect;
@@ -100,7 +101,8 @@ static void world_open(struct world *w)
 	w->session.info.since = 4000;
 	assert_int_equal(hub_add_server(w->hub, SLICE("one"), true, &w->session, &w->server), 0);
 	hub_set_position(w->server, 255, 0);
-	w->introspect = (struct introspect){.loop = w->loop, .hub = w->hub, .started = UNIX_MS - 77,
+	assert_int_equal(store_new(w->loop, NULL, (struct wake){NULL, NULL}, &w->store), 0);
+	w->introspect = (struct introspect){.loop = w->loop, .hub = w->hub, .store = w->store, .started = UNIX_MS - 77,
 					    .departures = &w->ops.departures};
 	w->ops = (struct peer_ops){w->loop, w->hub, &w->introspect, limits, .outbox_max = 1 << 16};
 	assert_int_equal(peer_ops_init(&w->ops), 0);
@@ -131,6 +133,7 @@ static void world_close(struct world *w)
 	hub_remove_server(w->hub, w->server);
 	session_double_fini(&w->session);
 	hub_free(w->hub);
+	store_free(w->store);
 	frame_reader_fini(&w->heard);
 	peer_ops_fini(&w->ops);
 	work_queue_free(w->work);
@@ -306,7 +309,7 @@ static void test_status_is_complete(void **state)
 	say(&w, "{'op':'status','id':5}");
 	snprintf(expected, sizeof(expected),
 		 "{'op':'reply','id':5,'ok':true,'result':{'version':'" PACKAGE_VERSION "',"
-		 "'pid':%d,'started':1699999999923,'servers':[{" SERVER ",'channels':1,"
+		 "'pid':%d,'started':1699999999923,'store':{'state':'memory'},'servers':[{" SERVER ",'channels':1,"
 		 "'timesync':{'samples':9,'lag':10,'offset':-11},'received':2,'published':3,"
 		 "'handshakes':4,'connects':5,'failures':6,'left_out':0,'tries':12,'losses':13,'deleted':7,'late_answers':8,"
 		 "'paused_ms':12,'paused':['receivers']}],"

@@ -86,6 +86,22 @@ static void test_screen(void **state)
 		"gone     root   43  5 min ago          5       7\n");
 }
 
+/* The store is shown only if there is something to do. */
+static void test_store(void **state)
+{
+	const struct status_view view = {.columns = 80, .now_ms = NOW};
+
+	(void)state;
+	assert_screen("{'version':'1','pid':7,'store':{'state':'memory'}}", &view, "cometd-bridged 1, process 7\n");
+	assert_screen("{'version':'1','pid':7,'store':7}", &view, "cometd-bridged 1, process 7\n");
+	assert_screen("{'version':'1','pid':7,'store':{'state':'failing','directory':'/s','reason':'/s/state.db: database "
+		      "or disk is full','moved':'/s/state.db is damaged; it is kept as state.db.x'}}", &view,
+		      "cometd-bridged 1, process 7\n"
+		      "  the state cannot be written, and a restart would lose positions: /s/state.db:\n"
+		      "    database or disk is full\n"
+		      "  /s/state.db is damaged; it is kept as state.db.x\n");
+}
+
 /* Only these servers; programs are of all. */
 static void test_some_servers(void **state)
 {
@@ -180,7 +196,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_screen),
-		cmocka_unit_test(test_some_servers),
+		cmocka_unit_test(test_store), cmocka_unit_test(test_some_servers),
 		cmocka_unit_test(test_channels),
 		cmocka_unit_test(test_trying_now),
 		cmocka_unit_test(test_narrow),
