@@ -1,5 +1,6 @@
 /*
- * cometctl sub: prints messages as they come. Lines are written before it waits
+ * cometctl sub: prints messages as they come, and cometctl history: those that the
+ * daemon's log has. Lines are written before it waits
  * for more; a reader that does not read keeps no signal and no deadline from it;
  * what was lost or may have been missed is reported on standard error (with --json
  * among the events).
@@ -31,6 +32,8 @@ struct sub {
 	unsigned long left;         /* messages to print; 0: no limit */
 	int signals;                /* signalfd */
 	int died_of;                /* signal, or 0 */
+	bool only_past;             /* history: ends where the past does */
+	int n_answered;             /* of the wanted */
 	bool connected;             /* once: a failure is no longer one to start */
 	bool done;
 	bool at_once;               /* and what is not written yet need not be */
@@ -52,10 +55,19 @@ static void finish_at_once(struct sub *s, int code)
 
 /* ---- printing and reporting events -------------------------------------- */
 
+static void note_position(struct ctl_server *server, const char *epoch, unsigned long long seq)
+{
+	if (!server || !epoch)
+		return;
+	snprintf(server->position.epoch, sizeof(server->position.epoch), "%s", epoch);
+	server->position.seq = seq;
+}
+
 static void print_message(struct sub *s, const struct cometd_event *e)
 {
+	note_position(ctl_server_of(s->ctl, e), e->epoch, e->seq);
 	if (s->ctl->json)
-		print_json(s->out.to, e->json, e->json_len);
+		print_event_json(s->out.to, e);
 	else
 		format_print(s->out.to, s->format, e);
 	fputc('\n', s->out.to);
@@ -86,11 +98,13 @@ static bool is_away(enum cometd_state state)
  */
 static void report_state(struct sub *s, const struct cometd_event *e)
 {
-	const struct ctl_server *server = ctl_server_of(s->ctl, e);
+	struct ctl_server *server = ctl_server_of(s->ctl, e);
 	bool missed = e->gap && server->known;
 	bool back = server->known && is_away(server->state);
 
 	ctl_note_event(s->ctl->c, e, s->ctl);
+	if (!*server->position.epoch)
+		note_position(server, e->epoch, e->seq);
 	/* with -v it is reported there */
 	if (!s->ctl->verbose && is_away(e->state))
 		ctl_report_state(server, NULL);
@@ -98,14 +112,21 @@ static void report_state(struct sub *s, const struct cometd_event *e)
 		ctl_report_state(server, missed ? ", messages may have been missed" : NULL);
 }
 
-static void report_lost(const struct cometd_event *e)
+static void report_lost(struct sub *s, const struct cometd_event *e)
 {
+	/* what is no longer in the log is counted for all channels of the server together */
+	const char *most = e->error == COMETD_E_EXPIRED ? "up to " : "";
 	char what[128];
 
+	if (e->gap) {
+		report(e->server, ": messages may have been missed", NULL);
+		return;
+	}
+	note_position(ctl_server_of(s->ctl, e), e->epoch, e->last);
 	if (e->count == 1)
 		snprintf(what, sizeof(what), ": 1 message lost (%llu)", (unsigned long long)e->first);
 	else
-		snprintf(what, sizeof(what), ": %llu messages lost (%llu to %llu)",
+		snprintf(what, sizeof(what), ": %s%llu messages lost (%llu to %llu)", most,
 			 (unsigned long long)e->count, (unsigned long long)e->first,
 			 (unsigned long long)e->last);
 	report(e->server, what, e->channel ? " on " : "", e->channel ? e->channel : "", ": ",
@@ -143,6 +164,17 @@ static void print_subscription(const struct wanted *w, bool pending)
 	fprintf(to, ",\"ok\":true%s}\n", pending ? ",\"pending\":true" : "");
 }
 
+/* The past of one pattern is printed; or the daemon did not reply in time. */
+static void end_of_past(struct sub *s, const struct cometd_result *result)
+{
+	if (result->pending) {
+		report("timed out", NULL);
+		finish(s, EXIT_TIMEOUT);
+	} else if (++s->n_answered == s->n_wanted) {
+		finish(s, EXIT_OK);
+	}
+}
+
 static void on_subscribed(struct cometd *c, const struct cometd_result *result, void *user)
 {
 	struct wanted *w = user;
@@ -153,6 +185,12 @@ static void on_subscribed(struct cometd *c, const struct cometd_result *result, 
 	if (result->error) {
 		finish(w->sub, complain_about(w->server, w->channel, result->error, result));
 		ctl_explain(w->server, result->error);
+		return;
+	}
+	if (result->gap)
+		report_with_server(w, ": messages after the position may be missing", "");
+	if (w->sub->only_past) {
+		end_of_past(w->sub, result);
 		return;
 	}
 	if (w->sub->ctl->json)
@@ -206,14 +244,14 @@ static void report_event(struct sub *s, const struct cometd_event *e)
 		report_state(s, e);
 		return;
 	case COMETD_EVENT_LOST:
-		report_lost(e);
+		report_lost(s, e);
 		return;
 	case COMETD_EVENT_SUBSCRIPTION:
 		handle_subscription(s, e);
 		return;
 	case COMETD_EVENT_UP:
-		if (e->gap)
-			report("the daemon is back, messages may have been missed", NULL);
+		if (e->gap || s->connected)
+			report("the daemon is back", e->gap ? ", messages may have been missed" : "", NULL);
 		return;
 	case COMETD_EVENT_DOWN:
 		report_down(s, e);
@@ -226,7 +264,7 @@ static void report_event(struct sub *s, const struct cometd_event *e)
 static void print_event(struct sub *s, const struct cometd_event *e)
 {
 	if (e->json)
-		print_json(s->out.to, e->json, e->json_len), fputc('\n', s->out.to);
+		print_event_json(s->out.to, e), fputc('\n', s->out.to);
 	else
 		print_connection(s, e);
 }
@@ -346,8 +384,20 @@ static void die_of(int signo, const sigset_t *set)
 
 static int subscribe(struct wanted *w)
 {
-	int error = cometd_subscribe_async(w->sub->ctl->c, w->server->name, w->channel, 0,
-					   COMETD_TIMEOUT_DEFAULT, on_subscribed, w);
+	const struct ctl *ctl = w->sub->ctl;
+	struct cometd_subscription s = {.size = sizeof(s), .history = ctl->history};
+	int timeout = COMETD_TIMEOUT_DEFAULT;
+
+	if (*ctl->since.epoch)
+		s.epoch = ctl->since.epoch, s.seq = ctl->since.seq;
+	if (w->sub->only_past) {
+		s.flags = COMETD_LISTEN_ONLY;
+		timeout = ctl_left(ctl, 1);
+		if (!s.epoch)
+			s.history = ctl->count ? ctl->count : COMETD_HISTORY_ALL;
+	}
+	int error = cometd_subscribe_with_async(ctl->c, w->server->name, w->channel, &s, timeout,
+						on_subscribed, w);
 
 	return error ? complain_about(w->server, w->channel, error, NULL) : EXIT_OK;
 }
@@ -368,6 +418,20 @@ static int subscribe_all(struct sub *s)
 	return code;
 }
 
+/* Where a later run can continue after what was printed. */
+static void report_positions(const struct ctl *ctl)
+{
+	char position[96];
+
+	for (int i = 0; i < ctl->n_servers; i++) {
+		const struct ctl_server *server = &ctl->servers[i];
+
+		snprintf(position, sizeof(position), "%s:%llu", server->position.epoch, server->position.seq);
+		if (*server->position.epoch)
+			report(server->real_name, ": position ", position, NULL);
+	}
+}
+
 static int run(struct sub *s)
 {
 	sigset_t set;
@@ -383,29 +447,49 @@ static int run(struct sub *s)
 	while (!s->done || (outlet_waits(&s->out) && !s->at_once))
 		turn(s);
 	close(s->signals);
+	if (s->ctl->verbose)
+		report_positions(s->ctl);
 	if (s->died_of)
 		die_of(s->died_of, &set);
 	return s->code;
 }
 
-int cmd_sub(struct ctl *ctl)
+static int print_all(struct sub *s)
 {
-	struct sub s = {.ctl = ctl, .left = ctl->count, .format = ctl->format};
+	struct ctl *ctl = s->ctl;
 
-	if (!s.format)
-		s.format = ctl->n_servers > 1 ? "%{server}\\t%{channel}\\t%{data}" :
+	s->format = ctl->format;
+	if (*ctl->since.epoch)
+		ctl->servers[0].position = ctl->since;
+	if (!s->format)
+		s->format = ctl->n_servers > 1 ? "%{server}\\t%{channel}\\t%{data}" :
 						"%{channel}\\t%{data}";
-	s.wanted = calloc((size_t)ctl->n_args * (size_t)ctl->n_servers, sizeof(*s.wanted));
-	if (!s.wanted || outlet_init(&s.out)) {
-		free(s.wanted);
+	s->wanted = calloc((size_t)ctl->n_args * (size_t)ctl->n_servers, sizeof(*s->wanted));
+	if (!s->wanted || outlet_init(&s->out)) {
+		free(s->wanted);
 		return complain("cannot start", COMETD_E_NOMEM, NULL);
 	}
-	int code = run(&s);
-	/* cometd_free() runs callbacks, which must print nothing and still need s.wanted */
-	s.done = true;
+	int code = run(s);
+	/* cometd_free() runs callbacks, which must print nothing and still need s->wanted */
+	s->done = true;
 	cometd_free(ctl->c);
 	ctl->c = NULL;
-	free(s.wanted);
-	outlet_fini(&s.out);
+	free(s->wanted);
+	outlet_fini(&s->out);
 	return code;
+}
+
+int cmd_sub(struct ctl *ctl)
+{
+	struct sub s = {.ctl = ctl, .left = ctl->count};
+
+	return print_all(&s);
+}
+
+int cmd_history(struct ctl *ctl)
+{
+	/* without a position, the count is that of the last messages */
+	struct sub s = {.ctl = ctl, .only_past = true, .left = *ctl->since.epoch ? ctl->count : 0};
+
+	return print_all(&s);
 }

@@ -25,6 +25,12 @@ enum exit_code {
 };
 #define EXIT_CODES 10
 
+/* EPOCH:SEQ, after which messages can be asked for. */
+struct ctl_position {
+	char epoch[65];
+	unsigned long long seq;
+};
+
 /* The session with a server, as the daemon reported it last. */
 struct ctl_server {
 	const char *name;           /* as in -s; NULL: the default one */
@@ -33,6 +39,7 @@ struct ctl_server {
 	enum cometd_state state;
 	char reason[512];           /* "": none */
 	long long retry_at;         /* of ctl_now(); -1: not known */
+	struct ctl_position position; /* after what was printed; not known: epoch "" */
 };
 
 /* The command line. */
@@ -48,6 +55,8 @@ struct ctl {
 	int timeout_ms;             /* -1: none given */
 	long long deadline;         /* of ctl_now(); -1: none */
 	unsigned long count;        /* 0: none given */
+	unsigned long history;      /* of --history; 0: none given */
+	struct ctl_position since;  /* of --since; epoch "": none given */
 	enum cometd_state state;
 	const char *format;         /* of --format; NULL: none given */
 	bool text;                  /* the payload is plain text */
@@ -61,6 +70,7 @@ struct ctl {
 
 /* Each returns an enum exit_code. */
 int cmd_sub(struct ctl *ctl);
+int cmd_history(struct ctl *ctl);
 int cmd_pub(struct ctl *ctl);
 int cmd_pub_binary(struct ctl *ctl);
 int cmd_call(struct ctl *ctl);
@@ -146,6 +156,8 @@ void print_json(FILE *to, const char *json, size_t len);
  */
 void print_data(FILE *to, const char *data, size_t data_len, const char *bytes, const char *json,
 		size_t json_len);
+/* The event of the daemon; for a message or loss with the epoch that its seq belongs to. */
+void print_event_json(FILE *to, const struct cometd_event *event);
 /* Any text, as far as it goes on one line. Returns the columns it takes; `to` may be NULL. */
 size_t print_name(FILE *to, const char *name);
 /* The same as a JSON string. */

@@ -63,9 +63,11 @@ static void print_text(FILE *to, const struct cometd_event *e)
 
 /* ---- the format -------------------------------------------------------------- */
 
-enum field { FIELD_TIME, FIELD_SERVER, FIELD_CHANNEL, FIELD_DATA, FIELD_TEXT, FIELD_SEQ, FIELD_ID };
+enum field { FIELD_TIME, FIELD_SERVER, FIELD_CHANNEL, FIELD_DATA, FIELD_TEXT, FIELD_SEQ, FIELD_ID,
+	     FIELD_POSITION };
 
-static const char *const fields[] = {"time", "server", "channel", "data", "text", "seq", "id"};
+static const char *const fields[] = {"time", "server", "channel", "data", "text", "seq", "id",
+				     "position"};
 #define N_FIELDS (sizeof(fields) / sizeof(*fields))
 
 /* The field that "%{NAME}" at `p` means, or -1; *ret_len: of all of it. */
@@ -96,7 +98,7 @@ const char *format_check(const char *format, char *words, size_t size)
 
 			n = end && p[1] == '{' ? (size_t)(end - p) + 1 : 2;
 			snprintf(words, size, "--format has no field %.*s; the fields are %%{time}, "
-				 "%%{server}, %%{channel}, %%{data}, %%{text}, %%{seq} and %%{id}",
+				 "%%{server}, %%{channel}, %%{data}, %%{text}, %%{seq}, %%{id} and %%{position}",
 				 (int)(n < 40 ? n : 40), p);
 			return words;
 		}
@@ -131,6 +133,12 @@ static void print_field(FILE *to, enum field field, const struct cometd_event *e
 		return;
 	case FIELD_ID:
 		print_id(to, e);
+		return;
+	case FIELD_POSITION:
+		if (e->epoch)
+			fprintf(to, "%s:%llu", e->epoch, (unsigned long long)e->seq);
+		else
+			fputc('-', to);
 		return;
 	}
 }

@@ -8,6 +8,7 @@
 static const char summary[] =
 	"usage: cometctl [OPTIONS] VERB ...\n"
 	"  sub CHANNEL...       print each message of a channel or pattern, as it comes\n"
+	"  history CHANNEL...   print the messages that the daemon's log has\n"
 	"  pub CHANNEL JSON|-   publish a message, or each line of standard input\n"
 	"  call CHANNEL JSON    ask a service channel and print the answer\n"
 	"  wait                 wait until the session with the server is connected\n"
@@ -37,18 +38,36 @@ static const struct {
 } pages[] = {
 	{"sub",
 	 "usage: cometctl sub CHANNEL... [-s SERVER]... [-n COUNT] [--timeout SEC]\n"
+	 "                    [--history N | --since POSITION]\n"
 	 "                    [--format FORMAT | --data-only | --json[=pretty]] [-v]\n"
 	 "Prints each message of these channels as CHANNEL<TAB>DATA (with several -s:\n"
 	 "SERVER<TAB>CHANNEL<TAB>DATA), until it is interrupted.\n"
 	 "  /chat/*   one more segment      /chat/**   any number of them\n"
 	 "  -n, --count COUNT    end after this many messages\n"
 	 "  --timeout SEC        end after this time, with exit status 6\n"
+	 "  --history N          begin with the last N messages that the daemon's log has\n"
+	 "  --since POSITION     begin after this %{position} of an earlier run\n"
 	 "  --format FORMAT      fields of each message: %{time} %{server} %{channel}\n"
-	 "                       %{data} %{text} %{seq} %{id}; \\t is a tab, \\n a new line\n"
+	 "                       %{data} %{text} %{seq} %{id} %{position}; \\t is a tab,\n"
+	 "                       \\n a new line\n"
 	 "  --data-only          the same as --format '%{data}'\n"
 	 "  --json               print each event of the daemon\n"
-	 "  -v                   report when the subscription is established\n"
+	 "  -v                   report when the subscription is established, and the\n"
+	 "                       position at the end\n"
 	 "example: cometctl sub '/chat/*' --format '%{time} %{channel} %{text}'\n"},
+	{"history",
+	 "usage: cometctl history CHANNEL... [-s SERVER]... [-n COUNT] [--since POSITION]\n"
+	 "                    [--format FORMAT | --data-only | --json[=pretty]] [-v]\n"
+	 "Prints the messages of these channels that the daemon's log has, and ends. The\n"
+	 "server is asked nothing: the log has channels that programs were subscribed to.\n"
+	 "  -n, --count COUNT    only the last ones; with --since, only the first ones\n"
+	 "  --since POSITION     only what came after this %{position} of an earlier run\n"
+	 "  --timeout SEC        time to wait for the daemon (30)\n"
+	 "  --format FORMAT      as for sub\n"
+	 "  --data-only          the same as --format '%{data}'\n"
+	 "  --json               print each event of the daemon\n"
+	 "  -v                   report the position at the end\n"
+	 "example: cometctl history '/chat/*' -n 10\n"},
 	{"pub",
 	 "usage: cometctl pub CHANNEL JSON|- [--text] [OPTIONS]\n"
 	 "       cometctl pub CHANNEL --file FILE|- [--text] [OPTIONS]\n"

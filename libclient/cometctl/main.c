@@ -32,6 +32,8 @@ enum option {
 	OPT_QUIET = 1 << 15,
 	OPT_VERBOSE = 1 << 16,
 	OPT_COLOR = 1 << 17,
+	OPT_HISTORY = 1 << 18,
+	OPT_SINCE = 1 << 19,
 };
 #define OPT_ALWAYS (OPT_SOCKET | OPT_JSON | OPT_HELP | OPT_VERSION | OPT_NAME | OPT_QUIET |        \
 		    OPT_VERBOSE | OPT_COLOR | OPT_SERVER)
@@ -62,6 +64,8 @@ static const struct {
 	{OPT_QUIET, 'q', "quiet", VALUE_NONE},
 	{OPT_VERBOSE, 'v', "verbose", VALUE_NONE},
 	{OPT_COLOR, 0, "color", VALUE_OPTIONAL},
+	{OPT_HISTORY, 0, "history", VALUE_REQUIRED},
+	{OPT_SINCE, 0, "since", VALUE_REQUIRED},
 };
 #define N_OPTIONS (int)(sizeof(options) / sizeof(*options))
 
@@ -73,14 +77,16 @@ static const struct verb {
 	bool request;               /* the timeout is that of a request */
 	bool one_server;
 } verbs[] = {
-	{"sub", cmd_sub, 1, INT_MAX, OPT_COUNT | OPT_TIMEOUT | OPT_FORMAT | OPT_DATA_ONLY, false,
-	 false},
+	{"sub", cmd_sub, 1, INT_MAX, OPT_COUNT | OPT_TIMEOUT | OPT_FORMAT | OPT_DATA_ONLY | OPT_HISTORY |
+	 OPT_SINCE, false, false},
 	{"pub", cmd_pub, 2, 2, OPT_TIMEOUT | OPT_BINARY | OPT_EXT | OPT_FILE | OPT_TEXT, true, true},
 	{"call", cmd_call, 2, 2, OPT_TIMEOUT | OPT_EXT | OPT_FILE | OPT_TEXT, true, true},
 	{"wait", cmd_wait, 0, 0, OPT_STATE | OPT_TIMEOUT, false, false},
 	{"status", cmd_status, 0, 0, OPT_TIMEOUT, true, false},
 	{"reload", cmd_reload, 0, 0, OPT_TIMEOUT, true, false},
 	{"config", cmd_config, 0, 0, OPT_TIMEOUT, true, false},
+	{"history", cmd_history, 1, INT_MAX, OPT_COUNT | OPT_TIMEOUT | OPT_FORMAT | OPT_DATA_ONLY | OPT_SINCE,
+	 true, false},
 	{"help", cmd_help, 0, 1, 0, false, false},
 };
 #define N_VERBS (int)(sizeof(verbs) / sizeof(*verbs))
@@ -107,15 +113,31 @@ static int parse_seconds(const char *text, int *ret_ms)
 	return EXIT_OK;
 }
 
-static int parse_count(const char *text, unsigned long *ret)
+static int parse_count(const char *words, const char *text, unsigned long *ret)
 {
 	char *end;
 
 	errno = 0;
 	unsigned long n = strtoul(text, &end, 10);
 	if (!isdigit((unsigned char)*text) || *end || errno || n == 0)
-		return usage("--count: not a number from 1 on: ", text);
+		return usage(words, text);
 	*ret = n;
+	return EXIT_OK;
+}
+
+static int parse_position(const char *text, struct ctl_position *ret)
+{
+	const char *colon = strrchr(text, ':');
+	size_t n = colon ? (size_t)(colon - text) : 0;
+	char *end = NULL;
+
+	errno = 0;
+	unsigned long long seq = n ? strtoull(colon + 1, &end, 10) : 0;
+	if (n == 0 || n >= sizeof(ret->epoch) || !isdigit((unsigned char)colon[1]) || *end || errno)
+		return usage("--since: not a position EPOCH:SEQ: ", text);
+	memcpy(ret->epoch, text, n);
+	ret->epoch[n] = '\0';
+	ret->seq = seq;
 	return EXIT_OK;
 }
 
@@ -193,7 +215,9 @@ static int set_option(struct ctl *ctl, enum option option, const char *value)
 	case OPT_BINARY: ctl->binary = value; return EXIT_OK;
 	case OPT_EXT: return parse_object(value, &ctl->ext);
 	case OPT_TIMEOUT: return parse_seconds(value, &ctl->timeout_ms);
-	case OPT_COUNT: return parse_count(value, &ctl->count);
+	case OPT_COUNT: return parse_count("--count: not a number from 1 on: ", value, &ctl->count);
+	case OPT_HISTORY: return parse_count("--history: not a number from 1 on: ", value, &ctl->history);
+	case OPT_SINCE: return parse_position(value, &ctl->since);
 	case OPT_STATE:
 		ctl->state = cometd_state_of(value);
 		if (ctl->state == COMETD_STATE_UNKNOWN)
@@ -348,6 +372,10 @@ static int check(const struct ctl *ctl, const struct verb *verb, unsigned given)
 		return usage_of(verb, "only one --server", NULL);
 	if (given & OPT_BINARY && given & (OPT_FILE | OPT_TEXT))
 		return usage_of(verb, "--binary replaces --file and --text", NULL);
+	if (given & OPT_SINCE && given & OPT_HISTORY)
+		return usage_of(verb, "--since replaces --history", NULL);
+	if (given & OPT_SINCE && ctl->n_servers > 1)
+		return usage_of(verb, "--since is a position of one --server", NULL);
 	if (ctl->json && ctl->format)
 		return usage_of(verb, "--json replaces --format and --data-only", NULL);
 	if (ctl->n_args < verb->min_args - (instead != 0))

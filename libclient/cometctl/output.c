@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 static bool terminal, color, pretty, quiet;
@@ -205,6 +206,24 @@ void print_json(FILE *to, const char *json, size_t len)
 		print_indented(to, json, len);
 	else
 		print_text(to, json, len, IN_JSON);
+}
+
+void print_event_json(FILE *to, const struct cometd_event *e)
+{
+	const char *end = e->json + e->json_len;
+	bool adds = e->epoch && (e->type == COMETD_EVENT_MESSAGE || e->type == COMETD_EVENT_LOST);
+	size_t size = e->json_len + (adds ? strlen(e->epoch) : 0) + sizeof(",\"epoch\":\"\"}");
+	char *text = adds ? malloc(size) : NULL;
+
+	while (end > e->json && *end != '}')
+		end--;
+	int n = text ? snprintf(text, size, "%.*s,\"epoch\":\"%s\"}", (int)(end - e->json), e->json,
+				e->epoch) : 0;
+	if (n > 0)
+		print_json(to, text, (size_t)n);
+	else
+		print_json(to, e->json, e->json_len);
+	free(text);
 }
 
 void print_data(FILE *to, const char *data, size_t data_len, const char *bytes, const char *json,

@@ -24,7 +24,10 @@ static void print(const struct cometd_event *event)
 		fflush(stdout);
 		break;
 	case COMETD_EVENT_LOST:
-		fprintf(stderr, "%lu messages lost\n", (unsigned long)event->count);
+		if (event->gap)
+			fprintf(stderr, "messages may have been missed\n");
+		else
+			fprintf(stderr, "%lu messages lost\n", (unsigned long)event->count);
 		break;
 	case COMETD_EVENT_DOWN:
 		fprintf(stderr, "no daemon (%s), trying again\n", event->text);

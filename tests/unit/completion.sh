@@ -19,9 +19,11 @@ expect() {
 	[ "$got" = "$wanted" ] || fail "cometctl $*: \"$got\" instead of \"$wanted\""
 }
 
-expect 'sub pub call wait status reload config help' ''
+expect 'sub history pub call wait status reload config help' ''
 expect 'sub status' s
 expect 'pub' help p
+expect 'history help' h
+expect '' history /a --since ''
 expect '' sub /a
 expect '' sub -n ''
 expect '--server --socket' --s
@@ -32,7 +34,7 @@ expect 'handshaking halted' wait --state h
 options() {
 	grep -oE -- '--[a-z-]+' | sort -u
 }
-for verb in sub pub call wait status reload config help; do
+for verb in sub history pub call wait status reload config help; do
 	{ "$top_builddir/cometctl" help; "$top_builddir/cometctl" help $verb; } | options >completion.help.$$
 	completes $verb -- | options >completion.got.$$
 	# --timeout is explained in the summary; help has no use for it

@@ -23,6 +23,14 @@ struct example {
 
 #define STATUS(text)                                                                               \
 	{D_HEAR, "status", 0}, {D_SAY, "{'op':'reply','id':2,'ok':true,'result':" text "}", 0}
+#define LOGGED                                                                                     \
+	"{'server':'demo','default':true,'state':'connected','since':1,'gap':false,'epoch':'e1','seq':9}"
+#define LOGGED_STATE                                                                               \
+	"{'op':'state','server':'demo','default':true,'state':'connected','since':1,'gap':false,"       \
+	"'epoch':'e1','seq':9}"
+#define PAST_OVER(id, channel)                                                                     \
+	{D_SAY, "{'op':'reply','id':" #id ",'ok':true,'result':{'channels':[{'channel':'" channel      \
+		"','ok':true}]}}", 0}
 #define TWO_SERVERS "{'servers':[{'server':'x'},{'server':'two','n':2}]}"
 
 static const struct example examples[] = {
@@ -361,6 +369,65 @@ static const struct example examples[] = {
 		"'connected','since':1,'gap':true}"), D_SUBSCRIBE(2, "/a"),
 		D_MESSAGE(6, "/a", "1"), END),
 	 0, "/a\t1\n", ""},
+	/* positions: what they are for, and what is no position */
+	{"sub /a --since 7", "", NOTHING, 2, "", "--since: not a position EPOCH:SEQ: 7\n"},
+	{"sub /a --since e1:", "", NOTHING, 2, "", "not a position EPOCH:SEQ: e1:\n"},
+	{"sub /a --since :7", "", NOTHING, 2, "", "not a position EPOCH:SEQ: :7\n"},
+	{"sub /a --since e1:7x", "", NOTHING, 2, "", "not a position EPOCH:SEQ: e1:7x\n"},
+	{"sub /a --since e1:18446744073709551616", "", NOTHING, 2, "", "not a position"},
+	{"sub /a --since " TEN TEN TEN TEN TEN TEN TEN ":7", "", NOTHING, 2, "", "not a position"},
+	{"sub /a --history 0", "", NOTHING, 2, "", "--history: not a number from 1 on: 0\n"},
+	{"sub /a --history 3 --since e1:7", "", NOTHING, 2, "", "sub: --since replaces --history\n"},
+	{"sub /a --since e1:7 -s a -s b", "", NOTHING, 2, "", "--since is a position of one --server\n"},
+	{"history /a --history 3", "", NOTHING, 2, "", "history: there is no option --history\n"},
+	{"history", "", NOTHING, 2, "", "history: too few arguments"},
+	{"sub /a --history 3 -n 2 --format %{position}:%{data}", "", SCRIPT(D_GREET(1, LOGGED),
+		{D_HEAR, "'channel':'/a','history':3}", 0}, D_MESSAGE(5, "/a", "1"), D_MESSAGE(9, "/a", "2"), END),
+	 0, "e1:5:1\ne1:9:2\n", ""},
+	{"sub /a --since e1:4 -n 1 -v", "", SCRIPT(D_GREET(1, LOGGED),
+		{D_HEAR, "'channel':'/a','epoch':'e1','seq':4}", 0}, D_MESSAGE(5, "/a", "1"), END),
+	 0, "/a\t1\n", "cometctl: demo: position e1:5\n"},
+	{"sub /a --json -n 1", "", SCRIPT(D_GREET(1, LOGGED), D_SUBSCRIBE(2, "/a"),
+		{D_SAY, "{'op':'lost','server':'demo','count':2,'first':3,'last':5,'code':'expired'}", 0},
+		{D_SAY, "{'op':'message','server':'demo','seq':6,'message':{'channel':'/a','data':{}} } ", 0}, END),
+	 0, "{'op':'up','gap':false}\n" LOGGED_STATE "\n"
+	    "{'op':'subscription','server':'demo','channel':'/a','ok':true}\n"
+	    "{'op':'lost','server':'demo','count':2,'first':3,'last':5,'code':'expired','epoch':'e1'}\n"
+	    "{'op':'message','server':'demo','seq':6,'message':{'channel':'/a','data':{}} ,'epoch':'e1'}\n",
+	 "cometctl: demo: up to 2 messages lost (3 to 5): the daemon's log no longer has them\n"},
+	{"sub /a --format %{position} -n 1", "", SCRIPT(SUBSCRIBED, END), 0, "-\n", ""},
+	/* the past alone: it ends with the last of the replies, and subscribes to nothing */
+	{"history /a /b", "", SCRIPT(D_GREET(1, LOGGED),
+		{D_HEAR, "'channel':'/a','upstream':false,'history':18446744073709551615,'more':true}", 0},
+		{D_HEAR, "'channel':'/b','upstream':false,'history':18446744073709551615}", 0},
+		D_MESSAGE(5, "/a", "1"), D_MESSAGE(9, "/b", "2"),
+		PAST_OVER(3, "/b"), PAST_OVER(2, "/a"), {D_MAY_LEAVE, 0, 0}, D_MESSAGE(10, "/a", "3"), END),
+	 0, "/a\t1\n/b\t2\n", ""},
+	{"history /a -n 1 -v", "", SCRIPT(D_GREET(1, LOGGED), {D_HEAR, "'upstream':false,'history':1}", 0},
+		PAST_OVER(2, "/a"), END), 0, "", "cometctl: demo: position e1:9\n"},
+	{"history /a --since e1:4 -v", "", SCRIPT(D_GREET(1, LOGGED),
+		{D_HEAR, "'upstream':false,'epoch':'e1','seq':4}", 0},
+		{D_SAY, "{'op':'reply','id':2,'ok':true,'result':{'channels':[{'channel':'/a','ok':true,"
+			"'gap':true}]}}", 0}, END),
+	 0, "", "cometctl: /a: messages after the position may be missing at demo\n"
+		"cometctl: demo: position e1:4\n"},
+	{"history /a --since e1:4 -n 1", "", SCRIPT(D_GREET(1, LOGGED), {D_HEAR, "'seq':4}", 0},
+		D_MESSAGE(5, "/a", "1"), D_MESSAGE(6, "/a", "2"), {D_MAY_LEAVE, 0, 0}, END), 0, "/a\t1\n", ""},
+	{"history /a --timeout 0.3", "", SCRIPT(D_GREET(1, LOGGED), {D_HEAR, "'history'", 0}, END), 6, "",
+	 "timed out\n"},
+	{"history /a", "", SCRIPT(GREET, {D_HEAR, "'history'", 0},
+		D_REFUSE(2, "bad-request", "unknown field"), END), 1, "",
+	 "/a: the daemon rejected the request as invalid: unknown field\n"},
+	/* only the connection was lost: it continues, and reports nothing that was not */
+	{"sub /a -n 2", "", SCRIPT(D_GREET(1, LOGGED), D_SUBSCRIBE(2, "/a"), D_MESSAGE(10, "/a", "1"),
+		{D_HANGUP, 0, 0}, D_GREET(3, LOGGED), {D_HEAR, "'channel':'/a','epoch':'e1','seq':10}", 0},
+		D_MESSAGE(12, "/a", "2"), END),
+	 0, "/a\t1\n/a\t2\n", "; trying again\ncometctl: the daemon is back\n"},
+	{"sub /a -n 2", "", SCRIPT(D_GREET(1, LOGGED), D_SUBSCRIBE(2, "/a"), D_MESSAGE(10, "/a", "1"),
+		{D_HANGUP, 0, 0}, D_GREET(3, LOGGED), {D_HEAR, "'channel':'/a','epoch':'e1','seq':10}", 0},
+		{D_SAY, "{'op':'reply','id':4,'ok':true,'result':{'channels':[{'channel':'/a','ok':true,"
+			"'gap':true}]}}", 0}, D_MESSAGE(12, "/a", "2"), END),
+	 0, "/a\t1\n/a\t2\n", "the daemon is back\ncometctl: demo: messages may have been missed\n"},
 	/* the sign that a subscription is established */
 	{"sub /a -v -n 1", "", SCRIPT(GREET, D_SUBSCRIBE(2, "/a"), D_MESSAGE(1, "/a", "1"), END), 0,
 	 "/a\t1\n", "cometctl: demo: connected\ncometctl: /a: subscribed at demo\n"},
@@ -485,7 +552,7 @@ static void test_help(void **state)
 static void test_help_fits(void **state)
 {
 	static const char *const lines[] = {"help", "help sub", "help pub", "help call", "help wait",
-					    "help status"};
+					    "help status", "help history"};
 	struct run r;
 
 	(void)state;
