@@ -33,6 +33,9 @@
  */
 #define WRITE_PER_TURN (1u << 20)
 #define IOV_MAX_PIECES 64
+/* What a subscription that begins or ends costs later, at the server and for its answer: as much as this many
+   bytes. */
+#define SUBSCRIPTION_BYTES (4u << 10)
 #define NEVER UINT64_MAX
 
 enum peer_state {
@@ -272,9 +275,19 @@ static bool must_pause(struct peer *p)
 	return true;
 }
 
+/* Whether nothing that was read is left. A peer that has more to do when its share is used up counts as heavy. */
+static bool is_all_handled(struct peer *p)
+{
+	if (frame_pending(&p->reader) > 0 || (p->suspended & PEER_SUSPEND_END))
+		return false;
+	frame_reader_trim(&p->reader);
+	return true;
+}
+
 static bool handle_frame(struct peer *p, struct slice body, size_t *bytes)
 {
 	uint64_t before = p->member.outbox.bytes_pushed;
+	size_t held = p->member.n_subscriptions;
 	size_t n = body.n;
 
 	p->counters.frames_in++;
@@ -284,8 +297,10 @@ static bool handle_frame(struct peer *p, struct slice body, size_t *bytes)
 		frame_put_back(&p->reader);
 	}
 	p->retried = false;
-	*bytes = n + (size_t)(p->member.outbox.bytes_pushed - before);
-	return p->state < PEER_CLOSING && !must_pause(p);
+	size_t now_held = p->member.n_subscriptions;
+	size_t changed = now_held > held ? now_held - held : held - now_held;
+	*bytes = n + (size_t)(p->member.outbox.bytes_pushed - before) + changed * SUBSCRIPTION_BYTES;
+	return p->state < PEER_CLOSING && !must_pause(p) && !is_all_handled(p);
 }
 
 /* One step of the work queue: handles a frame, or the end of the input; false when it was the last. */

@@ -18,7 +18,12 @@
 /* each step costs at least this, though the clock has not moved */
 #define STEP_MIN_US 1
 /* how many visits the average of their cost is taken of, more or less */
-#define WEIGHED_VISITS 4
+#define WEIGHED_VISITS 16
+/* A small request may seem to cost so much now and then: interrupts, page faults and cold caches count as well.
+   The average counts no visit as more, and a light item does not owe it. */
+#define SPIKE_US 400
+/* A new item is light, and its first costly visit makes it heavy. */
+#define NEW_WEIGHT (WORK_LIGHT_US * WEIGHED_VISITS * 3 / 4)
 /* heavy items pause for so many times as long as they worked, if a light item was served in the last so
    many microseconds: sending what they requested and its answers cost several times as much, and are not
    measured here */
@@ -77,14 +82,22 @@ static void stop_being_light(struct work_item *item)
 	list_remove(&item->recent);
 }
 
+/* What the item owes for a visit. */
+static int64_t charge(const struct work_item *item, int64_t cost)
+{
+	if (item->heavy)
+		return cost;
+	return cost > SPIKE_US ? cost - SPIKE_US : 0;
+}
+
 /* Whether the item is heavy after this visit. Heavy ones pause, but none for its own requests when it was
    light itself. */
 static void weigh(struct work_queue *q, struct work_item *item, int64_t cost, bool more)
 {
 	bool was_heavy = item->heavy;
 
-	item->weight += (cost - item->weight) / WEIGHED_VISITS;
-	item->heavy = more || item->weight >= WORK_LIGHT_US || cost >= WORK_QUANTUM_US;
+	item->weight += (cost < SPIKE_US ? cost : SPIKE_US) - item->weight / WEIGHED_VISITS;
+	item->heavy = more || item->weight >= WORK_LIGHT_US * WEIGHED_VISITS;
 	if (item->heavy || was_heavy)
 		q->heavy_us += cost < DEBT_MAX_US ? cost : DEBT_MAX_US;
 	if (item->heavy)
@@ -102,30 +115,32 @@ static int64_t cost_of(uint64_t us, size_t steps, size_t bytes)
 
 /*
  * Does steps of this item while it has credit and the turn has `left`; returns what they cost. With the cheap
- * clock a step seems to cost more when another process had the processor meanwhile: that may end a visit
- * early, but creates no debt.
+ * clock a step seems to cost more when another process had the processor meanwhile, so the other one decides: an
+ * item whose visit ends too early would count as heavy.
  */
 static int64_t serve(struct work_queue *q, struct work_item *item, int64_t left)
 {
-	int64_t limit = item->credit < left ? item->credit : left;
+	int64_t limit = item->credit < left ? item->credit : left, cost;
 	uint64_t begin = clock_mono_us(), before = q->clock;
 	size_t steps = 0, bytes = 0;
 	bool more;
 
 	q->served = item;
 	do {
-		size_t n = 0;
+		do {
+			size_t n = 0;
 
-		more = item->functions->step(item->ctx, &n);
-		steps++;
-		bytes += n;
-	} while (more && q->served && cost_of(clock_mono_us() - begin, steps, bytes) < limit);
-	q->clock = clock_work_us();
-	int64_t cost = cost_of(q->clock - before, steps, bytes);
+			more = item->functions->step(item->ctx, &n);
+			steps++;
+			bytes += n;
+		} while (more && q->served && cost_of(clock_mono_us() - begin, steps, bytes) < limit);
+		q->clock = clock_work_us();
+		cost = cost_of(q->clock - before, steps, bytes);
+	} while (more && q->served && cost < limit);
 	if (!q->served)
 		return cost;
 	weigh(q, item, cost, more);
-	item->credit -= cost;
+	item->credit -= charge(item, cost);
 	if (item->credit < -DEBT_MAX_US)
 		item->credit = -DEBT_MAX_US;
 	if (!more)
@@ -226,7 +241,7 @@ struct loop *work_queue_loop(const struct work_queue *q)
 
 void work_item_init(struct work_item *item, const struct work_functions *functions, void *ctx)
 {
-	*item = (struct work_item){.functions = functions, .ctx = ctx};
+	*item = (struct work_item){.functions = functions, .ctx = ctx, .weight = NEW_WEIGHT};
 	list_init(&item->link);
 	list_init(&item->recent);
 }

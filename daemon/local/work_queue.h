@@ -31,9 +31,10 @@
 /* short, because a request that arrives during a turn waits for the rest of it */
 #define WORK_TURN_US 500
 /* more than a few small requests cost */
-#define WORK_QUANTUM_US 50
-/* half of that: many small requests at once, or one for many channels, make a peer heavy */
-#define WORK_LIGHT_US 25
+#define WORK_QUANTUM_US 100
+/* less than that: many small requests at once, or one for many channels, make a peer heavy; but four times as
+   much as a small one costs when other processes use the caches, too */
+#define WORK_LIGHT_US 80
 /* what writing a KiB costs the kernel and the reader: 1 GB/s */
 #define WORK_US_PER_KIB 1
 
@@ -57,7 +58,7 @@ struct work_item {
 	const struct work_functions *functions;
 	void *ctx;
 	int64_t credit;                 /* microseconds; negative: debt */
-	int64_t weight;                 /* microseconds: what its last visits cost on average */
+	int64_t weight;                 /* microseconds: what its last visits cost, the older the less */
 	uint64_t light_at;              /* clock_mono_us() of its last visit, while in that list */
 	bool heavy;
 	bool resumed;                   /* its work is known to cost much */

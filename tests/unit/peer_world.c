@@ -53,6 +53,8 @@ static bool on_frame(void *ctx, struct peer *p, struct slice body)
 		clock_fake(1, clock_boot_ms() + w->hello_ms);
 	if (slice_eq(body, SLICE("hello")))
 		peer_set_hello_done(p);
+	else if (slice_starts(body, SLICE("hold ")))
+		peer_member(p)->n_subscriptions = number(slice_drop(body, 5));
 	else if (slice_eq(body, SLICE("close")))
 		peer_close(p, PROTOCOL_E_DENIED, SLICE("as asked"), 500);
 	else if (slice_eq(body, SLICE("babble")))

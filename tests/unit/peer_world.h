@@ -4,6 +4,7 @@
  *
  *     hello          the handshake of the wire is done
  *     echo N         a frame of N letters comes back
+ *     hold N         its member holds N subscriptions from now on
  *     close          peer_close(): denied, "as asked", retry in 500 ms
  *     babble         the same with a reason that is not UTF-8
  *     abort          peer_abort()

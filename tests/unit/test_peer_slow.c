@@ -223,6 +223,51 @@ static void test_many_small_frames_do_not_block_others(void **state)
 	assert_int_equal(other.closed, 1);
 }
 
+/* One request that took longer than a share is not more work than a share: its peer stays light. Two are. */
+static void test_one_request_leaves_a_peer_light(void **state)
+{
+	(void)state;
+	for (unsigned n = 1; n <= 2; n++) {
+		char bytes[32];
+		size_t len = put_frame(bytes, "hello");
+		struct world w;
+
+		world_open(&w);
+		say(&w, "hello");
+		assert_false(loop_is_interactive(w.loop));
+		w.hello_ms = 1;
+		len += n == 2 ? put_frame(bytes + len, "hello") : 0;
+		say_raw(&w, bytes, len);
+		assert_int_equal(loop_turn(w.loop, false), 0);
+		assert_int_equal(w.n_frames, 2);
+		assert_int_equal(loop_is_interactive(w.loop), n == 1);
+		settle(&w);
+		world_close(&w);
+	}
+}
+
+/* What follows from subscriptions costs the server and the daemon later, so a peer with many at a time is heavy
+   however fast it is handled. */
+static void test_subscriptions_make_a_peer_heavy(void **state)
+{
+	(void)state;
+	for (unsigned n = 1; n <= 64; n += 63) {
+		char frame[16];
+		struct world w;
+
+		world_open(&w);
+		say(&w, "hello");
+		for (unsigned i = 0; i < 8; i++) {
+			clock_fake(1, clock_boot_ms() + 2 * LOOP_INTERACTIVE_MS);
+			snprintf(frame, sizeof(frame), "hold %u", i % 2 ? 0 : n);
+			say(&w, frame);
+		}
+		assert_int_equal(w.n_frames, 9);
+		assert_int_equal(loop_is_interactive(w.loop), n == 1);
+		world_close(&w);
+	}
+}
+
 enum { CROWD = 20 };
 
 static unsigned count_gone(const struct world crowd[CROWD])
@@ -433,6 +478,8 @@ int main(void)
 		cmocka_unit_test(test_overrun_closes),
 		cmocka_unit_test(test_reading_stops_at_half),
 		cmocka_unit_test(test_many_small_frames_do_not_block_others),
+		cmocka_unit_test(test_one_request_leaves_a_peer_light),
+		cmocka_unit_test(test_subscriptions_make_a_peer_heavy),
 		cmocka_unit_test(test_a_crowd_that_arrives_takes_turns),
 		cmocka_unit_test(test_a_crowd_that_leaves_takes_turns),
 		cmocka_unit_test(test_writes_until_the_socket_is_full),

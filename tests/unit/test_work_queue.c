@@ -238,7 +238,8 @@ static void test_idle_ones_keep_half_free(void **state)
 		for (unsigned i = 1; i < ITEMS; i++)
 			if (!work_item_busy(&world->w[i].item))
 				add(&world->w[i], WORK_LIGHT_US - 1);
-		pass(world, 3);
+		/* more than the heavy one pauses after a turn */
+		pass(world, 5);
 		turn(world);
 		assert_true(world->w[0].done >= before + WORK_QUANTUM_US - 1);
 	}
@@ -315,6 +316,56 @@ static void test_one_that_leaves_ends_no_pause(void **state)
 		pass(world, 1);
 	}
 	assert_in_range(world->w[2].done, 30, 45);
+	close_world(world);
+}
+
+/* A small request that now and then seems to cost much, because of interrupts or cold caches, leaves its peer
+   light: the next one does not wait for the round of the heavy ones. */
+static void test_one_long_step_does_not_make_heavy(void **state)
+{
+	struct world *world = open_world();
+	struct worker *light = &world->w[0];
+
+	(void)state;
+	for (unsigned i = 1; i < ITEMS; i++) {
+		world->w[i].cost = 1;
+		add(&world->w[i], 1000);
+		turn(world);
+	}
+	for (unsigned i = 1; i < 500; i++) {
+		light->bytes = i % 8 == 7 ? 300u << 10 : 0;
+		pass(world, 11);
+		add(light, 1);
+		turn(world);
+		turn(world);
+		assert_int_equal(light->done, i);
+	}
+	close_world(world);
+}
+
+/* A peer whose requests are small and costly by turns is heavy, and pauses beside a light one. */
+static void test_small_ones_hide_no_costly_ones(void **state)
+{
+	struct world *world = open_world();
+	struct worker *light = &world->w[0], *both = &world->w[1];
+	unsigned used = 0;
+
+	(void)state;
+	for (uint64_t end = world->now + 400; world->now < end;) {
+		uint64_t began = world->now;
+
+		both->cost = both->done % 2;
+		if (!work_item_busy(&both->item))
+			add(both, 1);
+		if (!work_item_busy(&light->item))
+			add(light, 1);
+		turn(world);
+		used += (unsigned)(world->now - began);
+		if (world->now == began)
+			pass(world, 1);
+	}
+	assert_in_range(used, 20, 45);
+	assert_true(light->done > 300);
 	close_world(world);
 }
 
@@ -444,6 +495,8 @@ int main(void)
 		cmocka_unit_test(test_idle_ones_keep_half_free),
 		cmocka_unit_test(test_heavy_ones_pause),
 		cmocka_unit_test(test_one_that_leaves_ends_no_pause),
+		cmocka_unit_test(test_one_long_step_does_not_make_heavy),
+		cmocka_unit_test(test_small_ones_hide_no_costly_ones),
 		cmocka_unit_test(test_resumed_ones_make_none_pause),
 		cmocka_unit_test(test_who_waits_may_be_heavy),
 		cmocka_unit_test(test_alone_it_does_not_pause),
