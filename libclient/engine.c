@@ -390,6 +390,8 @@ static int on_result(struct engine *e, struct request *r, struct engine_item *re
 	ret->sends = !request_repeatable(r);
 	ret->fn = r->fn;
 	ret->user = r->user;
+	if (r->op == PROTOCOL_OP_SUBSCRIBE)
+		outgoing_confirmed(&e->outgoing, r->server, false, r->channel, !ret->result.pending);
 	outgoing_end(&e->outgoing, &e->outgoing.flight, r, ret->result.error);
 	return 0;
 }
@@ -444,6 +446,16 @@ static int note_state(struct engine *e, struct cometd_event *event)
 	return r;
 }
 
+static void note_subscription(struct engine *e, const struct cometd_event *event)
+{
+	struct slice server = slice_of(event->server ? event->server : ""), channel = slice_of(event->channel);
+	bool is_default = servers_is_default(&e->servers, event->server);
+
+	outgoing_confirmed(&e->outgoing, server, is_default, channel, !event->error);
+	if (event->error && !event->pending)
+		outgoing_refused(&e->outgoing, server, is_default, channel, event->error);
+}
+
 static int on_event(struct engine *e, struct engine_item *ret)
 {
 	struct cometd_event *event = &ret->event;
@@ -453,10 +465,7 @@ static int on_event(struct engine *e, struct engine_item *ret)
 		return r;
 	switch (event->type) {
 	case COMETD_EVENT_SUBSCRIPTION:
-		if (event->error && !event->pending)
-			outgoing_refused(&e->outgoing, slice_of(event->server ? event->server : ""),
-					 servers_is_default(&e->servers, event->server),
-					 slice_of(event->channel), event->error);
+		note_subscription(e, event);
 		return 0;
 	case COMETD_EVENT_STATE:
 		return note_state(e, event);
@@ -543,6 +552,8 @@ bool engine_next_result(struct engine *e, struct engine_item *ret)
 	ret->result.pending = r->pending;
 	ret->fn = r->fn;
 	ret->user = r->user;
+	if (r->op == PROTOCOL_OP_SUBSCRIBE)
+		outgoing_confirmed(&e->outgoing, r->server, false, r->channel, !ret->result.pending);
 	outgoing_end(&e->outgoing, &e->outgoing.done, r, 0);
 	return true;
 }

@@ -79,6 +79,17 @@ static void end_wanted(struct outgoing *o, struct slice server, struct slice cha
 		wanted_remove(&o->wanted, server, channel, wanted->serial);
 }
 
+void outgoing_confirmed(struct outgoing *o, struct slice server, bool is_default, struct slice channel,
+			bool confirmed)
+{
+	struct wanted_channel *wanted = wanted_find(&o->wanted, server, channel);
+
+	if (!wanted && is_default)
+		wanted = wanted_find(&o->wanted, SLICE_NULL, channel);
+	if (wanted)
+		wanted->unconfirmed = !confirmed;
+}
+
 void outgoing_refused(struct outgoing *o, struct slice server, bool is_default,
 		      struct slice channel, int error)
 {

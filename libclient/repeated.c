@@ -140,7 +140,8 @@ static void apply_outcome(const struct repeated *rep, size_t i, int error)
 	struct wanted_channel *wanted = rep->wanted[i];
 
 	wanted->asked = 0;
-	wanted->unconfirmed = false;
+	if (rep->outcomes[i].ok && !rep->outcomes[i].pending)
+		wanted->unconfirmed = false;
 	if (rep->outcomes[i].gap)
 		set_gap(rep, wanted);
 	if (error)

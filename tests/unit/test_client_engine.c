@@ -142,7 +142,9 @@ static const struct step reconnection[] = {
 	/* attempts that fail are reported once */
 	{LOST, 0, COMETD_E_NO_DAEMON}, {LOST, 0, COMETD_E_NO_DAEMON}, {IDLE, 0, 0},
 	{AT, 0, 2000},
-	{CONNECTED, 0, 0}, HELLO_SAID(7), {SILENT, 0, 0}, GREETED(7, ""), {TELL, "up gap=1", 0},
+	{CONNECTED, 0, 0}, HELLO_SAID(7), {SILENT, 0, 0},
+	GREETED(7, "{'server':'demo','default':true,'state':'connected','since':5,'gap':false}"),
+	{TELL, "up gap=1", 0}, {TELL, "state demo connected/connected gap=0 default=1 reason=- retry=-1", 0},
 	SUB(8, "/a"), SUB(9, "/b"), {HEAR, "{'op':'ping','id':10}", 0},
 	{HEAR, "{'op':'publish','id':11,'channel':'/a','data':2,'timeout':29000}", 0},
 	{HEAR, "{'op':'publish','id':12,'channel':'/a','data':3,'timeout':29000}", 0},
@@ -150,7 +152,7 @@ static const struct step reconnection[] = {
 	OK(5), OK(6), {IDLE, 0, 0},
 	{SAY, "{'op':'reply','id':8,'ok':false,"
 	      "'error':{'code':'refused','message':'changed my mind'}}", 0},
-	{TELL, "subscription - /a refused: changed my mind", 0},
+	{TELL, "subscription demo /a refused: changed my mind", 0},
 	SUB_OK(9, "/b"), {TELL, "sub /b = ok" NO, 0}, {IDLE, 0, 0},
 	/* after a temporary refusal still wanted; after a final one not */
 	{SAY, "{'op':'subscription','server':'demo','channel':'/b','ok':true,'pending':true,"
@@ -163,7 +165,8 @@ static const struct step reconnection[] = {
 	GREETED(13, "{'server':'demo','default':true,'state':'connected','since':5,'gap':false}"),
 	{TELL, "up gap=1", 0}, {TELL, "state demo connected/connected gap=0 default=1 reason=- retry=-1", 0},
 	SUB(14, "/b"), {HEAR, "{'op':'ping','id':15}", 0}, {SILENT, 0, 0},
-	SUB_OK(14, "/b"), {IDLE, 0, 0},
+	/* as announced, an event reports that it is accepted now, once */
+	SUB_OK(14, "/b"), {TELL, "subscription demo /b ok: -", 0}, {IDLE, 0, 0},
 	{SAY, "{'op':'subscription','server':'demo','channel':'/b','ok':false,"
 	      "'error':{'code':'refused','message':'no'}}", 0},
 	{TELL, "subscription demo /b refused: no", 0}, {LOST, 0, 0},

@@ -140,7 +140,7 @@ static const struct step other_daemons[] = {
 	{SAY, "{'op':'reply','id':13,'ok':false,'error':{'code':'bad-request','message':'?'}}", 0},
 	{TELL, "subscription demo /b bad-request: ?", 0}, {IDLE, 0, 0},
 	AGAIN(14, "e1", 220, 0), SINCE_MORE(15, "/a", "e1", 210), SINCE(16, "/b", "e1", 101), SUB_OK(16, "/b"),
-	SUB_OK(15, "/a"), {IDLE, 0, 0},
+	{TELL, "subscription demo /b ok: -", 0}, SUB_OK(15, "/a"), {IDLE, 0, 0},
 	/* several names in one request are refused together: each is asked for alone */
 	AGAIN(17, "e1", 230, 0),
 	{HEAR, "{'op':'subscribe','id':18,'channels':['/a','/b'],'epoch':'e1','seq':220}", 0},
