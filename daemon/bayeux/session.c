@@ -220,6 +220,16 @@ int session_want(struct session *s, struct slice channel, uint64_t peer)
 	return 0;
 }
 
+void session_ask_again(struct session *s, struct slice channel)
+{
+	if (wanted_status(&s->wanted, channel) != SESSION_CHANNEL_REFUSED)
+		return;
+	wanted_ask_again(&s->wanted, channel);
+	if (course_is_ended(s))
+		course_refuse(s);
+	wake_up(&s->wake);
+}
+
 void session_unwant(struct session *s, struct slice channel)
 {
 	if (is_wanted(s, channel))

@@ -247,6 +247,8 @@ void session_wall_clock(struct session *s, uint64_t now, uint64_t unix_ms);
 /* Wants `channel` (checked by the caller; no /service/…). Idempotent. Peers, which are numbers, take
    turns in having channels sent; a channel counts for who wanted it first. 0 or -ENOMEM. */
 int session_want(struct session *s, struct slice channel, uint64_t peer);
+/* Subscribes a wanted channel again if the server refused it; there is another event. Else nothing happens. */
+void session_ask_again(struct session *s, struct slice channel);
 void session_unwant(struct session *s, struct slice channel);
 
 enum session_channel_status {

@@ -380,6 +380,15 @@ int wanted_want(struct wanted_table *t, struct slice channel, uint64_t peer)
 	return 0;
 }
 
+void wanted_ask_again(struct wanted_table *t, struct slice channel)
+{
+	struct wanted *w = wanted_find(t, channel);
+	w->upstream = WANTED_NONE;
+	w->reported = SESSION_CHANNEL_PENDING;
+	list_remove(&w->news);
+	ripple(t, w, NULL, "");
+}
+
 void wanted_unwant(struct wanted_table *t, struct slice channel)
 {
 	struct wanted *w = wanted_find(t, channel);

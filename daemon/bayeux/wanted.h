@@ -95,6 +95,8 @@ void wanted_fini(struct wanted_table *t);
 
 /* `peer` wants it, and is its asker if no other is. 0 or -ENOMEM. */
 int wanted_want(struct wanted_table *t, struct slice channel, uint64_t peer);
+/* Subscribes one again whose status is refused. */
+void wanted_ask_again(struct wanted_table *t, struct slice channel);
 void wanted_unwant(struct wanted_table *t, struct slice channel);
 enum session_channel_status wanted_status(const struct wanted_table *t, struct slice channel);
 /* whether its subscribe failed temporarily and is sent again after a pause */

@@ -1,7 +1,7 @@
 /*
  * Handles the events of a session: delivers messages, answers requests, notifies the
  * holders of a channel, reports states. A message is encoded once, and only if it has a
- * receiver. Each member gets it once, however many of its patterns match. A message
+ * receiver, or a channel that is kept and a log. Each member gets it once, however many of its patterns match. A message
  * that cannot be encoded is reported as lost.
  */
 #include "hub/crowd.h"
@@ -20,14 +20,34 @@
 
 /* ---- messages ---- */
 
+/* Where a message goes. */
+struct hits {
+	struct list members;            /* member::hit */
+	bool kept;                      /* into the log, also if there is no member */
+};
+
+/* Whether the message is to be encoded: not for a log alone that keeps nothing, from which it is missing then. */
+static bool is_hit(struct hub_server *server, const struct hits *hits)
+{
+	if (!list_empty(&hits->members))
+		return true;
+	if (!hits->kept)
+		return false;
+	if (hub_log_is_off(&server->log))
+		history_clear(server);
+	return !hub_log_is_off(&server->log);
+}
+
 /* Notes the member of a matching subscription, once. */
-static void note_hit(struct list *hits, const struct subscription *s)
+static void note_hit(struct hits *hits, const struct subscription *s)
 {
 	struct member *m = s->member;
 
-	if (!list_linked(&m->hit)) {
+	if (!m) {
+		hits->kept = true;
+	} else if (!list_linked(&m->hit)) {
 		m->hit_overflow = s->overflow;
-		list_append(hits, &m->hit);
+		list_append(&hits->members, &m->hit);
 	} else if (s->overflow > m->hit_overflow) {
 		m->hit_overflow = s->overflow;
 	}
@@ -48,21 +68,20 @@ static void collect_by_channel(void *ctx, struct trie_entry *e)
  * sent because of a filter. The server does not report which of several.
  */
 static void collect_filtered(const struct hub_server *server, struct slice channel,
-			     struct list *hits)
+			     struct hits *hits)
 {
 	if (!trie_empty(server->filtered) && !interest_find(server, channel))
 		trie_collect(server->filtered, channel, collect_by_channel, hits);
 }
 
 /* Logs the frame and queues it in place of the message; `failed`: it could not be made. */
-static void push(struct hub *h, struct hub_server *server, struct slice channel, struct list *hits,
+static void push(struct hub *h, struct hub_server *server, struct slice channel, struct hits *hits,
 		 int failed, const struct chunk_frame *frame, uint64_t now)
 {
 	struct slice name = server->by_name.key;
 
 	history_append(server, channel, failed ? NULL : frame, now);
-
-	LIST_EACH_SAFE(m, hits, struct member, hit) {
+	LIST_EACH_SAFE(m, &hits->members, struct member, hit) {
 		list_remove(&m->hit);
 		if (failed) {
 			outbox_push_lost(&m->outbox, name, server->seq);
@@ -75,7 +94,7 @@ static void push(struct hub *h, struct hub_server *server, struct slice channel,
 	}
 }
 
-static void collect_channel(struct hub_server *server, struct slice channel, struct list *hits)
+static void collect_channel(struct hub_server *server, struct slice channel, struct hits *hits)
 {
 	trie_collect(server->trie, channel, collect, hits);
 	collect_filtered(server, channel, hits);
@@ -85,14 +104,14 @@ static void deliver(struct hub *h, struct hub_server *server, const struct sessi
 		    uint64_t now)
 {
 	struct slice channel = event->envelope->channel;
-	struct list hits = LIST_INIT(hits);
+	struct hits hits = {.members = LIST_INIT(hits.members)};
 	struct chunk_frame frame;
 	int r;
 
 	server->seq++;
 	h->stats.received++;
 	collect_channel(server, channel, &hits);
-	if (list_empty(&hits))
+	if (!is_hit(server, &hits))
 		return;
 	h->stats.matched++;
 	r = send_encode_event(h, server, event, &frame);
@@ -102,6 +121,15 @@ static void deliver(struct hub *h, struct hub_server *server, const struct sessi
 	push(h, server, channel, &hits, r, &frame, now);
 }
 
+static void collect_all(struct hub *h, const struct hub_server *server, struct hits *hits)
+{
+	LIST_EACH(m, &h->member_list, struct member, link)
+		LIST_EACH(s, &m->subscriptions, struct subscription, of_member)
+			if (s->server == server)
+				note_hit(hits, s);
+	hits->kept = !list_empty(&server->kept);
+}
+
 /* A message that the session could not read still uses a sequence number; without its channel it may have
    been for any subscription. */
 static void report_lost(struct hub *h, struct hub_server *server,
@@ -109,7 +137,7 @@ static void report_lost(struct hub *h, struct hub_server *server,
 {
 	enum protocol_error code = event->loss == SESSION_LOSS_TOO_LARGE ? PROTOCOL_E_TOO_LARGE
 									  : PROTOCOL_E_UNREADABLE;
-	struct list hits = LIST_INIT(hits);
+	struct hits hits = {.members = LIST_INIT(hits.members)};
 	struct chunk_frame frame;
 	int r;
 
@@ -118,11 +146,8 @@ static void report_lost(struct hub *h, struct hub_server *server,
 	if (event->channel.n)
 		collect_channel(server, event->channel, &hits);
 	else
-		LIST_EACH(m, &h->member_list, struct member, link)
-			LIST_EACH(s, &m->subscriptions, struct subscription, of_member)
-				if (s->server == server)
-					note_hit(&hits, s);
-	if (list_empty(&hits))
+		collect_all(h, server, &hits);
+	if (!is_hit(server, &hits))
 		return;
 	r = send_encode_lost(h, server, event->channel, code, &frame);
 	push(h, server, event->channel, &hits, r, &frame, now);
@@ -189,7 +214,7 @@ static void complete(struct hub *h, const struct session_event *event)
 /* Whether this holder needs an event because no reply reports the status to it. */
 static bool needs_event(const struct subscription *s, enum session_channel_status status)
 {
-	if (!list_empty(&s->waiting))
+	if (!s->member || !list_empty(&s->waiting))
 		return false;
 	if (status == SESSION_CHANNEL_ACTIVE)
 		return s->pending;
@@ -218,25 +243,40 @@ static void confirm(struct hub *h, const struct hub_server *server, struct inter
 {
 	const struct hub_outcome ok = outcome_of(event, HUB_OK, 0, SLICE_NULL);
 
-	outcome_forget(&interest->postponed);
+	outcome_forget(&interest->refusal);
 	interest_confirmed(server, interest);
 	notify_holders(h, server, interest, SESSION_CHANNEL_ACTIVE, &ok);
 	LIST_EACH(s, &interest->holders, struct subscription, of_interest) {
-		s->pending = s->postponed = false;
+		s->pending = s->postponed = s->refused = false;
 		request_answer_all(s, &ok);
 	}
 }
 
-/* A final refusal ends all subscriptions of the channel; to try again, a member must subscribe again. */
-static void end_rejected(struct hub *h, const struct hub_server *server, struct interest *interest,
+/* The first holder that has a member; there is one. */
+static struct subscription *first_of_member(const struct interest *interest)
+{
+	struct subscription *s = LIST_OF(interest->holders.next, struct subscription, of_interest);
+
+	return s->member ? s : LIST_OF(s->of_interest.next, struct subscription, of_interest);
+}
+
+/* A final refusal ends all members' subscriptions of the channel; to try again, a member must subscribe again.
+   The reason is kept for status, if the configuration keeps the channel. */
+static void end_rejected(struct hub *h, struct hub_server *server, struct interest *interest,
 		   const struct session_event *event)
 {
 	const struct hub_outcome refused = refusal(event, HUB_FAILED);
 
 	notify_holders(h, server, interest, SESSION_CHANNEL_REFUSED, &refused);
+	if (interest->kept) {
+		interest_interrupted(server, interest);
+		interest->kept->refused = true;
+		outcome_forget(&interest->refusal);
+		outcome_keep(&refused, POSTPONED_MAX, &interest->refusal);
+	}
 	/* the last holder frees the interest */
-	for (size_t n = interest->n_holders; n > 0; n--) {
-		struct subscription *s = LIST_OF(interest->holders.next, struct subscription, of_interest);
+	for (size_t n = interest->n_holders - (interest->kept != NULL); n > 0; n--) {
+		struct subscription *s = first_of_member(interest);
 
 		request_answer_all(s, &refused);
 		subscription_free(s);
@@ -253,9 +293,9 @@ static void postpone(struct hub *h, struct hub_server *server, struct interest *
 	const struct hub_outcome refused = refusal(event, HUB_PENDING);
 
 	interest_interrupted(server, interest);
-	outcome_forget(&interest->postponed);
-	if (!outcome_keep(&refused, POSTPONED_MAX, &interest->postponed))
-		outcome_forget(&interest->postponed);
+	outcome_forget(&interest->refusal);
+	if (!outcome_keep(&refused, POSTPONED_MAX, &interest->refusal))
+		outcome_forget(&interest->refusal);
 	LIST_EACH(s, &interest->holders, struct subscription, of_interest)
 		request_answer_all(s, &pending);
 	notify_holders(h, server, interest, SESSION_CHANNEL_PENDING, &refused);

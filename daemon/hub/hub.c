@@ -7,6 +7,7 @@
 
 #include "hub/history.h"
 #include "hub/internal.h"
+#include "hub/kept.h"
 #include "hub/request.h"
 #include "hub/send.h"
 #include "hub/subscription.h"
@@ -86,6 +87,7 @@ static int server_new(struct hub *h, struct slice name, struct hub_server **ret)
 	list_init(&s->link);
 	list_init(&s->requests);
 	list_init(&s->crowd);
+	list_init(&s->kept);
 	strmap_init(&s->interests);
 	chunk_init(&s->chunk);
 	hub_log_init(&s->log);
@@ -151,27 +153,31 @@ static bool is_first_holder(const struct subscription *s)
 	return s->interest && s->interest->holders.next == &s->of_interest;
 }
 
-/* In the order in which the members came and subscribed. */
+/* First what is kept, then in the order in which the members came and subscribed. */
 static int want_all(struct hub *h, const struct hub_server *server, struct session *session)
 {
+	int r = kept_want_all(server, session);
+
+	if (r)
+		return r;
 	LIST_EACH(m, &h->member_list, struct member, link)
 		LIST_EACH(s, &m->subscriptions, struct subscription, of_member) {
 			bool wants = s->server == server && is_first_holder(s);
-			int r = wants ? session_want(session, s->pattern, m->id) : 0;
 
+			r = wants ? session_want(session, s->pattern, m->id) : 0;
 			if (r)
 				return r;
 		}
 	return 0;
 }
 
-static void unwant_all(struct hub *h, const struct hub_server *server, struct session *session)
+static void unwant_all(const struct hub_server *server, struct session *session)
 {
-	LIST_EACH(m, &h->member_list, struct member, link)
-		LIST_EACH(s, &m->subscriptions, struct subscription, of_member)
-			if (s->server == server &&
-			    session_channel(session, s->pattern) != SESSION_CHANNEL_NONE)
-				session_unwant(session, s->pattern);
+	struct strmap_node *node;
+
+	for (node = strmap_first(&server->interests); node; node = strmap_after(&server->interests, node))
+		if (session_channel(session, node->key) != SESSION_CHANNEL_NONE)
+			session_unwant(session, node->key);
 }
 
 int hub_set_session(struct hub *h, struct hub_server *server, struct session *session)
@@ -179,7 +185,7 @@ int hub_set_session(struct hub *h, struct hub_server *server, struct session *se
 	int r = want_all(h, server, session);
 
 	if (r) {
-		unwant_all(h, server, session);
+		unwant_all(server, session);
 		return r;
 	}
 	server->session = session;
@@ -234,6 +240,7 @@ void hub_remove_server(struct hub *h, struct hub_server *server)
 		LIST_EACH_SAFE(s, &m->subscriptions, struct subscription, of_member)
 			if (s->server == server)
 				end_subscription(h, s, &gone);
+	kept_end_all(server);
 	LIST_EACH_SAFE(r, &server->requests, struct request, of_server)
 		end_request(r, SLICE("the server was taken out of the configuration"));
 	assert(trie_empty(server->trie) && trie_empty(server->filtered) && server->interests.n == 0);
@@ -296,10 +303,16 @@ void hub_server_position(const struct hub_server *s, struct hub_position *ret)
 void hub_set_position(struct hub_server *s, uint64_t epoch, uint64_t seq)
 {
 	s->epoch = epoch;
-	if (seq == s->seq)
-		return;
-	s->seq = seq;
-	history_clear(s);
+	if (seq != s->seq) {
+		s->seq = seq;
+		history_clear(s);
+	}
+	interest_position_changed(s);
+}
+
+void hub_begin_epoch(struct hub_server *s, uint64_t epoch)
+{
+	s->epoch = epoch;
 }
 
 uint64_t hub_server_left_out(const struct hub_server *s)

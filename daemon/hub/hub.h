@@ -12,6 +12,7 @@
 #define HUB_HUB_H
 
 #include "base/list.h"
+#include "base/strings.h"
 #include "base/strmap.h"
 #include "bayeux/session.h"
 #include "hub/encoder.h"
@@ -80,6 +81,11 @@ void hub_set_grace(struct hub_server *server, uint64_t ms);
    still pending are then answered unknown-outcome. Subscriptions end with a `subscription` event (ok
    false, unknown-server). If the name is added again, its seq continues. */
 void hub_remove_server(struct hub *h, struct hub_server *server);
+/* The patterns that stay subscribed without a member, in place of those set before; each is checked by the caller,
+   and none is a service channel. 0; -ENOMEM: not all of them are added, and none is removed. */
+int hub_set_kept(struct hub_server *server, const struct strings *patterns);
+/* Whether the pattern is one of them; *ret_refused: the server refused it, and has not accepted it since. */
+bool hub_is_kept(const struct hub_server *server, struct slice pattern, bool *ret_refused);
 /* By name; an absent (NULL) name means the default server. NULL when there is none. */
 struct hub_server *hub_find_server(struct hub *h, struct slice name);
 struct hub_server *hub_next_server(struct hub *h, struct hub_server *after);  /* NULL: first */
@@ -88,9 +94,12 @@ bool hub_server_is_default(const struct hub_server *s);
 struct session *hub_server_session(const struct hub_server *s);
 uint64_t hub_server_seq(const struct hub_server *s);   /* of the newest message */
 void hub_server_position(const struct hub_server *s, struct hub_position *ret);
-/* The next message gets seq + 1 of this epoch. With another seq than the present one the log is empty then.
-   Before that call each server of a process has an epoch of its own. Members are not informed. */
+/* Continues the positions of an earlier process: the next message gets seq + 1 of this epoch. With another seq than
+   the present one the log is empty then. Before that call each server of a process has an epoch of its own. Members
+   are not informed. */
 void hub_set_position(struct hub_server *s, uint64_t epoch, uint64_t seq);
+/* From now on positions have this epoch, which none had before. Members are not informed. */
+void hub_begin_epoch(struct hub_server *s, uint64_t epoch);
 /* How much of its messages is kept for members that ask for the past; at first nothing. */
 void hub_set_history(struct hub_server *s, const struct hub_log_limits *limits, uint64_t now);
 /* how many of its messages could not be read or were too large */
@@ -183,6 +192,16 @@ struct hub_subscription {
 /* What a member is subscribed to, in order: NULL is before the first and after the last. */
 const struct subscription *hub_next_subscription(const struct member *m, const struct subscription *after,
 						 struct hub_subscription *ret);
+
+/* A pattern of hub_set_kept(). */
+struct hub_kept {
+	struct slice pattern;
+	enum session_channel_status status;
+	struct slice refusal;           /* why the server refused it last; empty: it did not, since it accepted it */
+};
+/* The patterns that are kept, in order: NULL is before the first and after the last. */
+const struct subscription *hub_next_kept(const struct hub_server *server, const struct subscription *after,
+					 struct hub_kept *ret);
 
 struct hub_stats {
 	uint64_t received, matched, delivered_frames, encoded_bytes;

@@ -24,10 +24,8 @@ int interest_new(struct hub_server *server, struct slice pattern, uint64_t membe
 
 	if (!w)
 		return -ENOMEM;
+	*w = (struct interest){.complete_from = INTEREST_INACTIVE};
 	list_init(&w->holders);
-	w->n_holders = 0;
-	w->postponed = (struct hub_outcome){0};
-	w->complete_from = INTEREST_INACTIVE;
 	memcpy(w->pattern, pattern.p, pattern.n);
 	r = strmap_put(&server->interests, slice_make(w->pattern, pattern.n), &w->by_pattern);
 	if (r) {
@@ -49,7 +47,7 @@ void interest_free(struct hub_server *server, struct interest *w)
 	interest_interrupted(server, w);
 	session_unwant(server->session, w->by_pattern.key);
 	strmap_remove(&server->interests, &w->by_pattern);
-	outcome_forget(&w->postponed);
+	outcome_forget(&w->refusal);
 	free(w);
 }
 
@@ -63,31 +61,47 @@ void interest_confirmed(const struct hub_server *server, struct interest *w)
 		w->complete_from = interrupted ? server->uninterrupted_from : server->seq;
 }
 
+/* A member at the newest position may miss something, one at a later position does not. */
+static void interrupt(struct hub_server *server)
+{
+	server->uninterrupted_from = server->seq + 1;
+}
+
 void interest_interrupted(struct hub_server *server, struct interest *w)
 {
 	if (w->complete_from == INTEREST_INACTIVE)
 		return;
-	/* a member at the newest position may miss something, one at a later position does not */
-	server->uninterrupted_from = server->seq + 1;
+	interrupt(server);
 	w->complete_from = INTEREST_INACTIVE;
 }
 
-void interest_state_changed(struct hub_server *server, const struct session_info *info)
+static void interrupt_all(struct hub_server *server, bool stay_active)
 {
-	bool new_session = info->generation != server->generation;
 	struct strmap_node *node;
 
-	server->generation = info->generation;
-	if (!new_session && (info->state != SESSION_CONNECTED || !info->gap))
-		return;
 	for (node = strmap_first(&server->interests); node; node = strmap_after(&server->interests, node)) {
 		struct interest *w = STRMAP_OF(node, struct interest, by_pattern);
 		bool was_active = w->complete_from != INTEREST_INACTIVE;
 
 		interest_interrupted(server, w);
-		if (was_active && !new_session)
+		if (was_active && stay_active)
 			w->complete_from = server->uninterrupted_from;
 	}
+}
+
+void interest_position_changed(struct hub_server *server)
+{
+	interrupt(server);
+	interrupt_all(server, true);
+}
+
+void interest_state_changed(struct hub_server *server, const struct session_info *info)
+{
+	bool new_session = info->generation != server->generation;
+
+	server->generation = info->generation;
+	if (new_session || (info->state == SESSION_CONNECTED && info->gap))
+		interrupt_all(server, !new_session);
 }
 
 static bool is_complete(const struct hub_server *server, struct slice pattern, uint64_t seq)

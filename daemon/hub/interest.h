@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 struct hub_server;
+struct subscription;
 
 #define INTEREST_INACTIVE UINT64_MAX
 
@@ -26,7 +27,8 @@ struct interest {
 	struct strmap_node by_pattern;  /* hub_server::interests */
 	struct list holders;            /* subscription::of_interest */
 	size_t n_holders;
-	struct hub_outcome postponed;   /* the last temporary refusal (outcome_keep), or HUB_OK */
+	struct subscription *kept;      /* the holder without a member, or NULL (kept.h) */
+	struct hub_outcome refusal;     /* the last one, temporary or not (outcome_keep), or HUB_OK */
 	/* the first position that nothing is missing after, or INTEREST_INACTIVE: not confirmed in this session */
 	uint64_t complete_from;
 	char pattern[];                 /* the key of by_pattern */
@@ -45,6 +47,8 @@ void interest_confirmed(const struct hub_server *server, struct interest *intere
 void interest_interrupted(struct hub_server *server, struct interest *interest);
 /* To be called for each state of the session: a new session, or a gap, interrupts all. */
 void interest_state_changed(struct hub_server *server, const struct session_info *info);
+/* The seq is that of an earlier process: what was sent between the two is not known. */
+void interest_position_changed(struct hub_server *server);
 
 /*
  * Whether the server has sent, and will send, every message after position `seq` that matches `pattern`, because

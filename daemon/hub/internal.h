@@ -43,6 +43,7 @@ struct hub_server {
 	uint64_t left_out;              /* messages that were unreadable or too large */
 	struct trie *trie;              /* subscription::entry */
 	struct strmap interests;        /* interest::by_pattern */
+	struct list kept;               /* subscription::of_member, by configuration */
 	uint64_t generation;            /* of the session, when it last reported its state */
 	/* the first position after the last interruption of any interest; 0: there was none */
 	uint64_t uninterrupted_from;

@@ -228,10 +228,10 @@ static void explain_pending(struct hub *h, struct subscription *s)
 	struct chunk_frame frame;
 
 	if (!s->pending || s->postponed || !s->interest ||
-	    s->interest->postponed.result != HUB_PENDING ||
+	    s->interest->refusal.result != HUB_PENDING ||
 	    !session_channel_is_deferred(s->server->session, s->pattern))
 		return;
-	if (send_encode_subscription(h, s->server, s->pattern, &s->interest->postponed, &frame))
+	if (send_encode_subscription(h, s->server, s->pattern, &s->interest->refusal, &frame))
 		return;
 	send_frame(s->member, 0, &frame);
 	s->postponed = true;

@@ -13,6 +13,12 @@
 
 /* ---- what it wants from the server ---- */
 
+/* A number that is no member's, for what is kept. */
+static uint64_t asker_of(const struct subscription *s)
+{
+	return s->member ? s->member->id : 0;
+}
+
 int subscription_want(struct subscription *s)
 {
 	struct interest *w;
@@ -20,12 +26,17 @@ int subscription_want(struct subscription *s)
 
 	w = interest_find(s->server, s->pattern);
 	if (!w) {
-		r = interest_new(s->server, s->pattern, s->member->id, &w);
+		r = interest_new(s->server, s->pattern, asker_of(s), &w);
 		if (r)
 			return r;
+	} else {
+		/* one that is kept may be refused */
+		session_ask_again(s->server->session, s->pattern);
 	}
 	list_append(&w->holders, &s->of_interest);
 	w->n_holders++;
+	if (!s->member)
+		w->kept = s;
 	s->interest = w;
 	return 0;
 }
@@ -37,6 +48,8 @@ void subscription_unwant(struct subscription *s)
 	if (!w)
 		return;
 	s->interest = NULL;
+	if (w->kept == s)
+		w->kept = NULL;
 	list_remove(&s->of_interest);
 	if (--w->n_holders == 0)
 		interest_free(s->server, w);
@@ -64,6 +77,27 @@ struct subscription *subscription_find(const struct member *member, const struct
 	return found ? STRMAP_OF(found, struct subscription, by_pattern) : NULL;
 }
 
+static int enter_member(struct subscription *s)
+{
+	struct member *m = s->member;
+	int r = strmap_put(&m->by_pattern, slice_make(s->key, sizeof(s->server) + s->pattern.n), &s->by_pattern);
+
+	if (r)
+		return r;
+	list_append(&m->subscriptions, &s->of_member);
+	m->n_subscriptions++;
+	return 0;
+}
+
+static void leave_member(struct subscription *s)
+{
+	if (!s->member)
+		return;
+	s->member->n_subscriptions--;
+	strmap_remove(&s->member->by_pattern, &s->by_pattern);
+	s->member = NULL;
+}
+
 int subscription_new(struct hub_server *server, struct member *member, struct slice pattern,
 		     struct subscription **ret)
 {
@@ -77,15 +111,13 @@ int subscription_new(struct hub_server *server, struct member *member, struct sl
 	list_init(&s->of_interest);
 	trie_entry_init(&s->by_channel);
 	list_init(&s->waiting);
+	list_init(&s->of_member);
 	s->pattern = slice_drop(make_key(s->key, server, pattern), sizeof(server));
-	r = strmap_put(&member->by_pattern, slice_make(s->key, sizeof(server) + pattern.n),
-		       &s->by_pattern);
+	r = member ? enter_member(s) : 0;
 	if (r) {
 		free(s);
 		return r;
 	}
-	list_append(&member->subscriptions, &s->of_member);
-	member->n_subscriptions++;
 	r = trie_add(server->trie, pattern, &s->entry);
 	if (!r && channel_has_filter(pattern))
 		r = trie_add(server->filtered, channel_bare(pattern), &s->by_channel);
@@ -104,10 +136,9 @@ void subscription_free(struct subscription *s)
 	assert(list_empty(&s->waiting));
 	subscription_unwant(s);
 	trie_remove(&s->entry);
-	list_remove(&s->of_member);
 	trie_remove(&s->by_channel);
-	s->member->n_subscriptions--;
-	strmap_remove(&s->member->by_pattern, &s->by_pattern);
+	list_remove(&s->of_member);
+	leave_member(s);
 	free(s);
 }
 

@@ -1,5 +1,6 @@
 /*
- * A subscription: one member receives one pattern of one server. It is in the member's
+ * A subscription: one member receives one pattern of one server, or the pattern is kept
+ * subscribed without a member (kept.h). It is in the member's
  * list and the server's trie. It holds the interest in its pattern; without one
  * (upstream: false) it only listens.
  */
@@ -19,22 +20,26 @@ struct hub_server;
 
 struct subscription {
 	struct trie_entry entry;        /* hub_server::trie */
-	struct list of_member;          /* member::subscriptions */
-	struct strmap_node by_pattern;  /* member::by_pattern */
+	struct list of_member;          /* member::subscriptions, or hub_server::kept */
+	struct strmap_node by_pattern;  /* member::by_pattern; of a kept one unused */
 	struct list of_interest;        /* interest::holders */
 	struct trie_entry by_channel;   /* hub_server::filtered, by the channel without filter, if it has one */
 	struct interest *interest;      /* NULL: only listens */
-	struct member *member;
+	struct member *member;          /* NULL: kept (kept.h) */
 	struct hub_server *server;
 	enum outbox_overflow overflow;  /* of the messages it brings */
 	struct list waiting;            /* request_item::of_subscription, until the server answers */
 	bool pending;                   /* reported as pending: the server's answer is sent by an event */
 	bool postponed;                 /* the reason for that was sent by an event */
+	/* of a kept one */
+	bool listed;                    /* while the list is replaced: it is in the new one */
+	bool refused;                   /* the server refused it, and has not accepted it since */
 	struct slice pattern;           /* view of the key */
 	char key[];                     /* the server's address, then the pattern */
 };
 
-/* Subscribes `pattern` (checked, and not yet held by this member), without an interest. 0 or -ENOMEM. */
+/* Subscribes `pattern` (checked, and not yet held by this member), without an interest; `member` NULL: the caller
+   has it in a list. 0 or -ENOMEM. */
 int subscription_new(struct hub_server *server, struct member *member, struct slice pattern,
 		     struct subscription **ret);
 /* Removes it from all lists; no request may wait for it any more. The last holder ends the interest. */

@@ -62,7 +62,7 @@ static void begin_epoch(struct position *p)
 	struct hub_position at = position_of(p);
 	uint64_t epoch = new_epoch(at.epoch), ignored;
 
-	hub_set_position(p->server, epoch, at.seq);
+	hub_begin_epoch(p->server, epoch);
 	p->limit = at.seq + POSITION_STEP;
 	p->write = 0;
 	put(p, epoch, p->limit, &ignored);

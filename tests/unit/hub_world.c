@@ -24,7 +24,7 @@ void world_init(struct world *w)
 		session_double_init(&w->sessions[i]);
 		assert_int_equal(hub_add_server(w->hub, names[i], i == 0, &w->sessions[i],
 						&w->servers[i]), 0);
-		hub_set_position(w->servers[i], i + 1, 0);
+		hub_begin_epoch(w->servers[i], i + 1);
 		hub_set_history(w->servers[i], &(struct hub_log_limits){1 << 20, 1000, 3600000}, WORLD_NOW);
 	}
 	for (unsigned i = 0; i < 4; i++) {

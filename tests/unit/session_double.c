@@ -102,6 +102,16 @@ int session_want(struct session *s, struct slice channel, uint64_t peer)
 	return 0;
 }
 
+void session_ask_again(struct session *s, struct slice channel)
+{
+	struct double_wish *w = find(s, channel);
+
+	if (!w || w->status != SESSION_CHANNEL_REFUSED)
+		return;
+	w->status = SESSION_CHANNEL_PENDING;
+	note(s, '+', channel);
+}
+
 void session_unwant(struct session *s, struct slice channel)
 {
 	struct double_wish *w = find(s, channel);

@@ -406,6 +406,8 @@ static void act(struct player *p, const char *line)
 		restart(p, number(&rest));
 	} else if (slice_eq(verb, SLICE("succeed"))) {
 		succeed(p, rest);
+	} else if (slice_eq(verb, SLICE("again"))) {
+		session_ask_again(p->s, text(p, rest));
 	} else if (slice_eq(verb, SLICE("unwant"))) {
 		session_unwant(p->s, text(p, rest));
 		restart_unwants(&p->wants, text(p, rest));

@@ -5,7 +5,7 @@
  * mark; "%" in a "<" line matches any text.
  *
  *     > start | stop [WHY] | probe | authorized | not-yet WHY
- *     > want CHANNEL | unwant CHANNEL
+ *     > want CHANNEL | unwant CHANNEL | again CHANNEL
  *     > succeed CHANNEL [N]      another session that wants this channel, at URL N alone, takes its place
  *     > publish COOKIE CHANNEL MS DATA [EXT]  | call …     (MS until its deadline)
  *     > peer N                   the peer that publishes from now on (0)

@@ -48,6 +48,40 @@ static void test_what_is_logged(void **state)
 	world_drop(w);
 }
 
+/* Without a member, too: what the configuration keeps subscribed, and a loss that may be of such a channel. */
+static void test_what_is_kept_is_logged(void **state)
+{
+	const struct session_event lost = {.kind = SESSION_EVENT_LOST, .loss = SESSION_LOSS_UNREADABLE};
+	const char *const pattern = "/k/**";
+	struct world *w = world_new();
+	struct hub_stats stats;
+
+	(void)state;
+	hub_set_history(w->servers[0], &(struct hub_log_limits){1 << 20, 2, 1000}, WORLD_NOW);
+	assert_int_equal(hub_set_kept(w->servers[0], &(struct strings){&pattern, 1}), 0);
+	for (int i = 0; i < 3; i++)
+		say_message(w, 0, "/k/a", "{}");
+	assert_position(w, 2, 3);
+	say_message(w, 0, "/other", "{}");
+	assert_position(w, 2, 4);
+	hub_handle_event(w->hub, w->servers[0], &lost, WORLD_NOW, WORLD_UNIX_MS);
+	assert_position(w, 3, 5);
+	/* without a log it is not even encoded */
+	hub_set_history(w->servers[0], &(struct hub_log_limits){0}, WORLD_NOW);
+	hub_stats(w->hub, &stats);
+	uint64_t matched = stats.matched;
+	say_message(w, 0, "/k/a", "{}");
+	hub_stats(w->hub, &stats);
+	assert_int_equal(stats.matched, matched);
+	assert_int_equal(hub_set_kept(w->servers[0], &(struct strings){0}), 0);
+	hub_set_history(w->servers[0], &(struct hub_log_limits){1 << 20, 1, 1000}, WORLD_NOW);
+	hub_handle_event(w->hub, w->servers[0], &lost, WORLD_NOW, WORLD_UNIX_MS);
+	hub_handle_event(w->hub, w->servers[0], &lost, WORLD_NOW, WORLD_UNIX_MS);
+	assert_position(w, 7, 8);
+	heard(w, 0);
+	world_drop(w);
+}
+
 /* Without memory for an entry the log is empty, rather than without one in the middle. */
 static void test_no_memory_to_log(void **state)
 {
@@ -77,6 +111,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_is_logged),
+		cmocka_unit_test(test_what_is_kept_is_logged),
 		cmocka_unit_test(test_no_memory_to_log),
 	};
 

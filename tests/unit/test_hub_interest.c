@@ -179,6 +179,24 @@ static void a_gap_within_a_session_interrupts_what_is_active(void **state)
 	assert_not_covered(w, "/b");
 }
 
+/* Between two runs of the daemon messages may have been missed. */
+static void another_position_interrupts_all(void **state)
+{
+	struct world *w = *state;
+
+	subscribe(w, 0, "/a");
+	confirm(w, "/a");
+	hub_begin_epoch(w->servers[0], 6);
+	assert_covered_from(w, "/a", 0);
+	hub_set_position(w->servers[0], 7, 0);
+	assert_covered_from(w, "/a", 1);
+	hub_set_position(w->servers[0], 7, 100);
+	assert_covered_from(w, "/a", 101);
+	subscribe(w, 0, "/b");
+	confirm(w, "/b");
+	assert_covered_from(w, "/b", 101);
+}
+
 static void a_wider_pattern_covers(void **state)
 {
 	static const struct { const char *outer, *inner; bool covers; } rows[] = {
@@ -234,6 +252,7 @@ int main(void)
 		HUB_TEST(a_refusal_interrupts_it),
 		HUB_TEST(a_new_session_interrupts_all),
 		HUB_TEST(a_gap_within_a_session_interrupts_what_is_active),
+		HUB_TEST(another_position_interrupts_all),
 		HUB_TEST(a_wider_pattern_covers),
 		HUB_TEST(a_long_name_is_not_covered),
 	};

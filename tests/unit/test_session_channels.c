@@ -103,6 +103,24 @@ static void refusals_are_reported_once(void **state)
 	     "< channel /deny refused%", "> unwant /deny", "> want /deny", SUBSCRIBE("/deny"));
 }
 
+#define DENIED(id)                                                                                 \
+	"> reply command [{'channel':'/meta/subscribe','id':'" #id "','successful':false,"         \
+	"'error':'403::subscribe_denied'}]"
+
+static void a_refused_one_is_asked_again(void **state)
+{
+	(void)state;
+	PLAY(&options, UP, "> again /deny", "> want /deny", SUBSCRIBE("/deny"), "> again /deny", DENIED(4),
+	     "< channel /deny refused%", "> again /deny", SUBSCRIBE("/deny"), "> again /deny", DENIED(5),
+	     "< channel /deny refused%", "> again /deny", SUBSCRIBE("/deny"), SUBSCRIBED(6),
+	     "< channel /deny active", "> again /deny", "> unwant /deny", UNSUBSCRIBE("/deny"));
+	/* there will be no session */
+	options.on_disconnect = SESSION_STOP;
+	PLAY(&options, UP, "> want /a", SUBSCRIBE("/a"), SUBSCRIBED(4), "< channel /a active",
+	     "> reply connect [{'channel':'/meta/disconnect','successful':true}]", "< abort all",
+	     "< state halted%", "< channel /a refused%", "> again /a", "< channel /a refused%", "> again /b");
+}
+
 /* What is temporary by its code or its words, and what is final. */
 static void limits_pass_and_denials_do_not(void **state)
 {
@@ -537,6 +555,7 @@ int main(void)
 		cmocka_unit_test_setup(wanting_is_idempotent, setup),
 		cmocka_unit_test_setup(wanting_races_with_replies, setup),
 		cmocka_unit_test_setup(refusals_are_reported_once, setup),
+		cmocka_unit_test_setup(a_refused_one_is_asked_again, setup),
 		cmocka_unit_test_setup(limits_pass_and_denials_do_not, setup),
 		cmocka_unit_test_setup(refused_in_a_later_session, setup),
 		cmocka_unit_test_setup(busy_servers_are_asked_again, setup),
