@@ -6,6 +6,7 @@
 #include "config/kinds.h"
 
 #include "auth/ext_place.h"
+#include "bayeux/channel.h"
 #include "bayeux/fields.h"
 #include "config/extension_option.h"
 #include "config/value.h"
@@ -360,6 +361,21 @@ static int set_extension(const struct config_row *row, void *to, const char *tex
 	return strings_append(to, text);
 }
 
+static int set_subscribe(const struct config_row *row, void *to, const char *text, struct fault *why)
+{
+	int fault = channel_check_pattern(slice_of(text));
+
+	if (fault)
+		return config_wrong(why, "\"%s\" is not a channel or pattern: it %s; for example: %s", text,
+				    channel_fault_text(fault), row->option.example);
+	if (!channel_has_filter(slice_of(text)) && strstr(text, ", /"))
+		return config_wrong(why, "\"%s\": set the option several times, once for each channel", text);
+	if (channel_is_service(slice_of(text)))
+		return config_wrong(why, "\"%s\": a channel below /service/ has no subscribers at the server, which "
+				    "sends its messages to the session anyway", text);
+	return strings_append(to, text);
+}
+
 static int set_extension_name(const struct config_row *row, void *to, const char *text, struct fault *why)
 {
 	if (!extension_name_valid(slice_of(text)))
@@ -643,6 +659,7 @@ const struct config_kind config_kind_endpoint = {.set = set_endpoint, .fini = fi
 const struct config_kind config_kind_header = {.set = set_header, .fini = fini_headers};
 const struct config_kind config_kind_parameter = {.set = set_parameter, .fini = fini_strings};
 const struct config_kind config_kind_extension = {.set = set_extension, .fini = fini_strings};
+const struct config_kind config_kind_subscribe = {.set = set_subscribe, .fini = fini_strings};
 const struct config_kind config_kind_extension_name = {.set = set_extension_name, .fini = fini_text};
 const struct config_kind config_kind_cookie = {.set = set_cookie, .fini = fini_cookies};
 const struct config_kind config_kind_ext = {.set = set_ext, .fini = fini_ext};

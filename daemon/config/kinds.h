@@ -72,6 +72,7 @@ extern const struct config_kind config_kind_no_proxy;
 extern const struct config_kind config_kind_url;
 extern const struct config_kind config_kind_parameter;     /* "name=value" of a form */
 extern const struct config_kind config_kind_extension;
+extern const struct config_kind config_kind_subscribe;     /* channels and patterns */
 /* a struct endpoint_options: "KIND URL" */
 extern const struct config_kind config_kind_endpoint;
 extern const char *const config_endpoint_names[ENDPOINTS];

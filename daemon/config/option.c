@@ -89,6 +89,11 @@ static const struct config_row table[] = {
 	  "configuration is used",
 	  "yes", false, NULL, NULL, NULL},
 	 &config_kind_yes_no, SERVER(upstream.is_default), 0, CONFIG_LIVE},
+	{{"server", "subscribe", "channel or pattern", NULL,
+	  "Channel or pattern to keep subscribed, whether or not a local program wants it. If the "
+	  "server refuses it, the daemon logs that and asks again in its next session",
+	  "/data/ChangeEvents", true, NULL, NULL, NULL},
+	 &config_kind_subscribe, SERVER(upstream.subscribe), 0, CONFIG_LIVE},
 	{{"server", "transports", "list of transports", "websocket, long-polling",
 	  "The transports to use, in order of preference, separated by commas",
 	  "long-polling", false, NULL, NULL, NULL},

@@ -62,6 +62,42 @@ static void put_paused(struct json_write *w, const struct hub_server *server)
 	json_array_end(w);
 }
 
+/* with the server's reason if it does not accept it */
+static void put_kept_channel(struct json_write *w, const struct hub_kept *kept)
+{
+	json_object_begin(w);
+	json_key(w, "channel");
+	json_put_text(w, kept->pattern);
+	if (kept->status != SESSION_CHANNEL_ACTIVE) {
+		json_key(w, kept->status == SESSION_CHANNEL_REFUSED ? "refused" : "pending");
+		json_put_bool(w, true);
+	}
+	if (kept->refusal.n) {
+		json_key(w, "reason");
+		json_put_text(w, kept->refusal);
+	}
+	json_object_end(w);
+}
+
+/* the channels that the option subscribe keeps */
+static void put_kept(struct json_write *w, const struct hub_server *server)
+{
+	const struct subscription *s = NULL;
+	struct hub_kept kept;
+
+	if (!hub_next_kept(server, NULL, &kept))
+		return;
+	json_key(w, "kept");
+	json_array_begin(w);
+	while ((s = hub_next_kept(server, s, &kept)) && buf_len(w->out) <= DETAIL_MAX)
+		put_kept_channel(w, &kept);
+	json_array_end(w);
+	if (s) {
+		json_key(w, "more_kept");
+		json_put_bool(w, true);
+	}
+}
+
 static void put_server(struct json_write *w, struct hub_server *server, uint64_t now,
 		       uint64_t unix_ms)
 {
@@ -83,6 +119,7 @@ static void put_server(struct json_write *w, struct hub_server *server, uint64_t
 	put_u64(w, "losses", info.losses);
 	put_u64(w, "deleted", info.counts.deleted);
 	put_u64(w, "late_answers", info.counts.late_answers);
+	put_kept(w, server);
 	put_paused(w, server);
 	put_disabled(w, hub_server_session(server));
 	json_object_end(w);

@@ -84,7 +84,17 @@ void server_log_lost(struct server_log *l, const struct session_event *event)
 		"a message is left out: %.*s", SLICE_ARG(event->text));
 }
 
-void server_log_channel(struct server_log *l, const struct session_event *event)
+static const char *refusal_text(bool final, bool kept)
+{
+	if (!final)
+		return "the channel is not subscribed yet; trying again";
+	if (kept)
+		return "the server refuses the channel of the option subscribe; it is asked again in the next session. "
+		       "Permit the channel at the server, or remove it from the configuration";
+	return "the server refuses the channel; its subscriptions end";
+}
+
+void server_log_channel(struct server_log *l, const struct session_event *event, bool kept)
 {
 	char text[SERVER_LOG_WORDS_MAX];
 	struct slice why = event->text;
@@ -97,9 +107,7 @@ void server_log_channel(struct server_log *l, const struct session_event *event)
 	why = masked(l, why, text);
 	log_msg(LOG_L_WARNING,
 		LOG_FIELDS({"server", slice_of(l->name)}, {"channel", event->channel}),
-		"%s: %.*s", refused ? "the server refuses the channel; its subscriptions end"
-				    : "the channel is not subscribed yet; trying again",
-		SLICE_ARG(why));
+		"%s: %.*s", refusal_text(refused, kept), SLICE_ARG(why));
 }
 
 const struct session_failure *server_log_mask(const struct server_log *l,

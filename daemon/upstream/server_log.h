@@ -45,8 +45,8 @@ void server_log_note(struct server_log *l, uint64_t now, struct slice note);
 void server_log_lost(struct server_log *l, const struct session_event *event);
 
 /* A channel that the server refuses, once for all its subscribers, and once for a refusal that
-   lasts: SESSION_EVENT_CHANNEL. */
-void server_log_channel(struct server_log *l, const struct session_event *event);
+   lasts: SESSION_EVENT_CHANNEL. `kept`: by the option subscribe. */
+void server_log_channel(struct server_log *l, const struct session_event *event, bool kept);
 
 /* a failure whose reason shows no secret */
 struct server_failure {

@@ -132,6 +132,16 @@ static void reserve_position(struct upstream *u)
 	hub_handle_event(u->hub, u->server, &state, loop_now(u->loop), clock_unix_ms());
 }
 
+static void log_channel(struct upstream *u, const struct session_event *event)
+{
+	bool refused = false;
+	bool kept = hub_is_kept(u->server, event->channel, &refused);
+
+	/* a kept one is asked in each session, and may be refused in each */
+	if (event->status != SESSION_CHANNEL_REFUSED || !refused)
+		server_log_channel(&u->log, event, kept);
+}
+
 static void take_event(struct upstream *u, const struct session_event *event)
 {
 	if (event->kind == SESSION_EVENT_ABORT) {
@@ -155,7 +165,7 @@ static void take_event(struct upstream *u, const struct session_event *event)
 	if (event->kind == SESSION_EVENT_STATE)
 		note_state(u);
 	if (event->kind == SESSION_EVENT_CHANNEL)
-		server_log_channel(&u->log, event);
+		log_channel(u, event);
 	if (event->kind == SESSION_EVENT_MESSAGE || event->kind == SESSION_EVENT_LOST)
 		reserve_position(u);
 	hub_handle_event(u->hub, u->server, event, loop_now(u->loop), clock_unix_ms());
@@ -515,11 +525,12 @@ static int make(struct upstream *u, const struct upstream_options *o, struct fau
 				   &u->server);
 	if (r)
 		return fault_fail(why, r, "server %s: %s", o->name, strerror(-r));
+	pace_init(&u->pace, u->server);
 	hub_set_grace(u->server, o->grace);
 	hub_set_history(u->server, &o->history, loop_now(u->loop));
 	position_init(&u->position, o->store, u->server);
-	pace_init(&u->pace, u->server);
-	return 0;
+	r = hub_set_kept(u->server, &o->subscribe);
+	return r ? fault_fail(why, r, "server %s: %s", o->name, strerror(-r)) : 0;
 }
 
 int upstream_new(struct loop *loop, struct curl_loop *curl, struct hub *hub,
@@ -576,6 +587,11 @@ void upstream_set_history(struct upstream *u, const struct hub_log_limits *limit
 	hub_set_history(u->server, limits, loop_now(u->loop));
 	/* for another deadline */
 	come_round(u);
+}
+
+int upstream_set_subscribe(struct upstream *u, const struct strings *patterns)
+{
+	return hub_set_kept(u->server, patterns);
 }
 
 int upstream_exchange(struct upstream *u, const struct upstream_options *o,

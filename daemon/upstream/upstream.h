@@ -40,6 +40,7 @@ struct upstream_options {
 	/* how long a lost link is kept from local programs, as hub_set_grace() has it */
 	uint64_t grace;
 	struct hub_log_limits history;  /* what is kept of its messages, as hub_set_history() has it */
+	struct strings subscribe;       /* patterns to keep subscribed, as hub_set_kept() has it */
 	struct wake changed;            /* the state of the session changed */
 	/* must outlive the upstream; NULL: nothing is kept */
 	struct store *store;
@@ -75,6 +76,8 @@ void upstream_free(struct upstream *u);
 void upstream_set_default(struct upstream *u, bool is_default);
 void upstream_set_grace(struct upstream *u, uint64_t ms);
 void upstream_set_history(struct upstream *u, const struct hub_log_limits *limits);
+/* 0; -ENOMEM: what was kept stays. */
+int upstream_set_subscribe(struct upstream *u, const struct strings *patterns);
 
 /*
  * Exchanges the options, except name and `changed`, which stay. The present session ends with a disconnect, within 2

@@ -359,6 +359,22 @@ static int print_disabled(void *user, const struct cometd_json *name)
 	return 0;
 }
 
+/* "keeps /chat/room subscribed", with the server's reason if it does not accept it */
+static int print_kept(void *user, const struct cometd_json *row)
+{
+	char channel[TEXT_MAX], reason[TEXT_MAX], text[3 * TEXT_MAX];
+	const char *but = is_true(row, "refused") ? ", but the server refuses it" :
+			  is_true(row, "pending") ? ", not accepted by the server yet" : "";
+
+	text_of(row, "channel", channel, sizeof(channel));
+	text_of(row, "reason", reason, sizeof(reason));
+	bool explained = *but && strcmp(reason, "-");
+	snprintf(text, sizeof(text), "keeps %s subscribed%s%s%s", channel, but, explained ? ": " : "",
+		 explained ? reason : "");
+	print_detail(user, text);
+	return 0;
+}
+
 /* `trying`: the last try is under way, so that only those before it were without success */
 static void print_next_try(const struct status_view *view, const struct cometd_json *row, bool trying)
 {
@@ -403,6 +419,8 @@ static void print_server_details(const struct status_view *view, const struct co
 	if (!cometd_json_get(row, "paused", &list) && list.kind == COMETD_JSON_ARRAY)
 		print_detail(view, "paused: the queue of a program that receives from it is more than half "
 			     "full");
+	if (!cometd_json_get(row, "kept", &list))
+		cometd_json_each(&list, print_kept, (void *)view);
 	if (!cometd_json_get(row, "disabled_extensions", &list))
 		cometd_json_each(&list, print_disabled, (void *)view);
 }

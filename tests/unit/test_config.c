@@ -82,6 +82,9 @@ static void test_every_option(void **state)
 				     "[ server  one ]\n"
 				     "url = ws://one.example/cometd\n"
 				     "url = ws://three.example/\n"
+				     "subscribe = /data/ChangeEvents\n"
+				     "subscribe = /topic/X?a=b c\n"
+				     "subscribe = /a/**\n"
 				     "url-return = break 1h\n"
 				     "url-shared = yes\n"
 				     "connection-timeout = unlimited\n"
@@ -160,6 +163,8 @@ static void test_every_option(void **state)
 	assert_string_equal(s->name, "one");
 	assert_int_equal(s->upstream.urls.n, 2);
 	assert_string_equal(s->upstream.urls.v[1], "ws://three.example/");
+	assert_int_equal(s->upstream.subscribe.n, 3);
+	assert_string_equal(s->upstream.subscribe.v[1], "/topic/X?a=b c");
 	assert_int_equal(s->upstream.session.url_retry, 3600000);
 	assert_int_equal(s->upstream.session.url_return, SESSION_URL_BREAK);
 	assert_true(s->upstream.session.url_shared);

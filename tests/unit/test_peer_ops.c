@@ -332,6 +332,27 @@ static void test_status_is_complete(void **state)
 	world_close(&w);
 }
 
+static void test_status_shows_what_is_kept(void **state)
+{
+	const char *const patterns[] = {"/k/1", "/k/2", "/k/3"};
+	const struct session_event refused = {
+		.kind = SESSION_EVENT_CHANNEL, .channel = SLICE("/k/3"), .status = SESSION_CHANNEL_REFUSED,
+		.text = SLICE("no"),
+	};
+	struct world w;
+
+	(void)state;
+	greet(&w);
+	assert_int_equal(hub_set_kept(w.server, &(struct strings){patterns, 3}), 0);
+	session_double_set(&w.session, "/k/1", SESSION_CHANNEL_ACTIVE);
+	session_double_set(&w.session, "/k/3", SESSION_CHANNEL_REFUSED);
+	hub_handle_event(w.hub, w.server, &refused, 0, 0);
+	say(&w, "{'op':'status','id':5}");
+	assert_non_null(strstr(hear(&w), "'kept':[{'channel':'/k/1'},{'channel':'/k/2','pending':true},"
+				"{'channel':'/k/3','refused':true,'reason':'no'}]"));
+	world_close(&w);
+}
+
 /* Each request is answered, or the connection is closed: without memory no peer waits forever. */
 static void test_no_memory(void **state)
 {
@@ -595,6 +616,7 @@ int main(void)
 		cmocka_unit_test(test_unreadable_requests),
 		cmocka_unit_test(test_each_op_arrives),
 		cmocka_unit_test(test_status_is_complete),
+		cmocka_unit_test(test_status_shows_what_is_kept),
 		cmocka_unit_test(test_status_is_shared),
 		cmocka_unit_test(test_rejected_peers_are_listed),
 		cmocka_unit_test(test_slow_process_is_logged),

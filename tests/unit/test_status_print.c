@@ -184,6 +184,18 @@ static void test_little(void **state)
 	assert_screen("{}", &view, "cometd-bridged -, process -\n");
 	assert_screen("{'servers':7,'peers':[],'departed':[]}", &view, "cometd-bridged -, process -\n\n"
 		      "PROGRAM  USER  PID  SINCE  CHANNELS  QUEUED  DELIVERED  MISSED\nno other program is connected\n");
+	assert_screen("{'servers':[{'server':'s','kept':[{'channel':'/a'},{'channel':'/b','pending':true},"
+		      "{'channel':'/c','pending':true,'reason':'busy'},7,{'channel':'/d','refused':true,"
+		      "'reason':'403::no'},{'channel':'/e','reason':'earlier'}]}]}", &view,
+		      "cometd-bridged -, process -\n\n"
+		      "SERVER  STATE  SINCE  CHANNELS  RECEIVED  PUBLISHED  OUTAGES\n"
+		      "s       -          -         -         -          -        -\n"
+		      "  keeps /a subscribed\n"
+		      "  keeps /b subscribed, not accepted by the server yet\n"
+		      "  keeps /c subscribed, not accepted by the server yet: busy\n"
+		      "  keeps - subscribed\n"
+		      "  keeps /d subscribed, but the server refuses it: 403::no\n"
+		      "  keeps /e subscribed\n");
 	assert_screen("{'servers':[7,{'timesync':7,'disabled_extensions':[8],'paused':['receivers']}]}", &view,
 		      "cometd-bridged -, process -\n\n"
 		      "SERVER  STATE  SINCE  CHANNELS  RECEIVED  PUBLISHED  OUTAGES\n"
