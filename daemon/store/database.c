@@ -228,7 +228,7 @@ static int open_prepared(const char *directory, struct fault *why, struct databa
 		return r;
 	sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
 	*ret = TAKE(db);
-	return r;
+	return 0;
 }
 
 /* 0; UNUSABLE: the file was moved aside; a negative errno. */

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -129,26 +130,32 @@ static int prepare_file(int directory, const char *path, struct fault *why)
 	return check_file(fd, path, why);
 }
 
+/* What is left of a database that was removed is renamed first. */
+static int prepare(int directory, const char *path, uint64_t unix_ms, struct fault *moved, struct fault *why)
+{
+	struct fault reason;
+
+	if (has_leftovers(directory)) {
+		fault_set(&reason, "%s was removed or emptied, but not what belongs to it", path);
+		int r = database_file_move_aside(directory, unix_ms, reason.text, moved, why);
+
+		if (r)
+			return r;
+	}
+	return prepare_file(directory, path, why);
+}
+
 int database_file_prepare(const char *directory, uint64_t unix_ms, struct fault *moved, struct fault *why)
 {
-	CLEANUP(close_fdp) int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	char path[4096 + 32];
-	int r = 0;
+	int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char path[PATH_MAX + sizeof(DATABASE_FILE)];
 
 	if (fd < 0)
 		return fault_fail(why, -errno, "the state directory %s: %s", directory, strerror(errno));
 	snprintf(path, sizeof(path), "%s/" DATABASE_FILE, directory);
-	if (has_leftovers(fd)) {
-		struct fault reason;
-
-		fault_set(&reason, "%s was removed or emptied, but not what belongs to it", path);
-		r = database_file_move_aside(fd, unix_ms, reason.text, moved, why);
-	}
+	int r = prepare(fd, path, unix_ms, moved, why);
 	if (r == 0)
-		r = prepare_file(fd, path, why);
-	if (r)
-		return r;
-	r = fd;
-	fd = -1;
+		return fd;
+	close(fd);
 	return r;
 }

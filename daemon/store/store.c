@@ -148,14 +148,13 @@ static void note_moved(struct store *s, const struct fault *moved)
 	wake_up(&s->changed);
 }
 
-/* The next attempt closes the database, if it is open, and opens it again. */
+/* The next attempt closes the database, if it is open, and opens it again; then all values are written. */
 static void fail(struct store *s, const char *why)
 {
 	bool is_new = s->state != STORE_FAILING || strcmp(s->why.text, why) != 0;
 
 	s->is_open = false;
 	store_records_free(&s->job->records);
-	mark_all(s);
 	s->retry_waits = true;
 	loop_timer_at(s->retry, loop_now(s->loop) + backoff_next(&s->backoff, &s->jitter));
 	s->state = STORE_FAILING;

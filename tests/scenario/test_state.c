@@ -30,14 +30,14 @@ static uint64_t position(struct wire *a, char ret_epoch[17])
 /* Receives `n` messages; the seq of the last one. */
 static uint64_t receive(struct wire *a, unsigned n)
 {
-	const struct message *m = NULL;
+	uint64_t seq = 0;
 
 	wire_ok(a, "subscribe", ",\"channel\":\"/a\"");
 	for (unsigned i = 0; i < n; i++) {
 		wire_ok(a, "publish", ",\"channel\":\"/a\",\"data\":%u", i);
-		m = wire_expect(a, PROTOCOL_OP_MESSAGE);
+		seq = wire_expect(a, PROTOCOL_OP_MESSAGE)->seq;
 	}
-	return m->seq;
+	return seq;
 }
 
 static void restart(struct world *w, bool killed)

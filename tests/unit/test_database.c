@@ -490,6 +490,27 @@ static void cut_files_give_no_wrong_value(void **state)
 	assert_true(opened > 100 && renamed > 10);
 }
 
+/* What a log that lost its end would be applied to is never newer than its beginning. */
+static void the_log_is_emptied(void **state)
+{
+	size_t largest = 0, n = 1;
+	struct database *db;
+
+	(void)state;
+	must_open(&db);
+	for (unsigned k = 0; k < 3 && n; k++)
+		for (unsigned i = 0; i < 256; i++) {
+			assert_int_equal(write_commit(db, i % COMMITS), 0);
+			free(state_read("state.db-wal", &n));
+			largest = n > largest ? n : largest;
+			if (n == 0)
+				break;
+		}
+	assert_int_equal(n, 0);
+	assert_true(largest > 256 * 4096);
+	database_close(db);
+}
+
 /* ---- a disk that fails ---- */
 
 /* Opens and commits from `from` on until something fails; the last commit that was reported. */
@@ -642,7 +663,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(values_survive), T(a_second_process_is_kept_out), T(unusable_files_are_renamed),
 		T(renamed_files_are_not_replaced), T(a_log_alone_is_not_applied), T(places_that_cannot_be_used),
-		T(a_read_only_directory), T(a_file_removed_meanwhile), T(cut_files_give_no_wrong_value),
+		T(a_read_only_directory), T(a_file_removed_meanwhile), T(cut_files_give_no_wrong_value), T(the_log_is_emptied),
 		T(a_full_disk), T(a_broken_disk), T(short_of_memory),
 	};
 	sqlite3_mem_methods memory = {

@@ -178,6 +178,36 @@ static void a_disk_that_is_late(void **state)
 	stop_it();
 }
 
+static void hold_again(void *ctx)
+{
+	store_unlisten(ctx);
+	disk_hold();
+}
+
+/* A commit of something else reserves nothing. */
+static void another_commit(void **state)
+{
+	struct store_listener listener;
+	uint64_t write;
+
+	(void)state;
+	begin(state_dir);
+	assert_true(store_flush(store, 60000));
+	store_listen(store, &listener, hold_again, &listener);
+	disk_hold();
+	assert_int_equal(store_put_position(store, SLICE("other"), &(struct store_position){1, 1}, &write), 0);
+	assert_int_equal(loop_turn(loop, false), 0);
+	assert_false(receive(POSITION_STEP / 2));
+	assert_false(receive(1));
+	disk_release();
+	while (store_committed(store) < write)
+		assert_int_equal(loop_turn(loop, true), 0);
+	assert_false(receive(POSITION_STEP / 2 - 1));
+	assert_true(receive(1));
+	disk_release();
+	stop_it();
+}
+
 /* ---- at random ---- */
 
 /* ranges of positions that were used */
@@ -266,7 +296,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(a_stop_keeps_the_exact_position), T(a_kill_skips_numbers),
-		T(without_a_directory_each_run_has_its_epoch), T(no_store), T(a_disk_that_is_late), T(random_runs),
+		T(without_a_directory_each_run_has_its_epoch), T(no_store), T(a_disk_that_is_late), T(another_commit), T(random_runs),
 		T(short_of_memory),
 	};
 
