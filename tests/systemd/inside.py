@@ -210,11 +210,17 @@ def watchdog():
 
 @test
 def crash():
-    """A daemon that dies is started again; who connects meanwhile waits and is served."""
+    """A daemon that dies is started again, and its positions go on; who connects meanwhile waits and is served."""
+    with Peer(PATH) as peer:
+        before = peer.wait_state("connected")
     pid = show("MainPID")
     os.kill(int(pid), signal.SIGKILL)
-    Peer(PATH).close()
+    with Peer(PATH) as peer:
+        after = peer.wait_state("connected")
     until(lambda: replaced(pid), 20, lambda: "not restarted\n" + journal())
+    assert after["epoch"] == before["epoch"] and after["seq"] > before["seq"], (before, after)
+    of = os.stat("/var/lib/cometd-bridge/state.db")
+    assert stat.S_IMODE(of.st_mode) == 0o600 and of.st_uid != 0, of
 
 
 @test
