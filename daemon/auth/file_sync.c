@@ -1,29 +1,30 @@
 /*
- * Starts a thread that calls fsync() and writes the result to a pipe. The thread owns
- * its job and calls only fsync(), write(), close() and free(), so nothing needs a
- * lock, and the struct file_sync may be freed before the thread ends.
+ * Calls fsync() in a thread (base/worker). The thread uses only its job, which it frees if the struct file_sync is
+ * freed before.
  */
 #include "auth/file_sync.h"
 
 #include "base/errors.h"
+#include "base/worker.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-/* owned by the thread */
 struct job {
-	int file, directory, result_out;
+	struct worker_job base;
+	struct file_sync *sync;         /* not used by the thread */
+	int file, directory;
+	int error;
 };
 
 struct file_sync {
-	int result_in;
-	struct loop_watch *watch;
+	struct worker *worker;
+	struct job *job;
+	struct loop_hook hook;          /* reports the result if there is no thread */
 	void (*done)(void *ctx, int error);
 	void *ctx;
 };
@@ -34,46 +35,35 @@ static void close_if(int fd)
 		close(fd);
 }
 
-static void free_job(struct job *j)
+static void free_job(struct worker_job *base)
 {
+	struct job *j = LIST_OF(base, struct job, base);
+
 	close_if(j->file);
 	close_if(j->directory);
-	close_if(j->result_out);
 	free(j);
 }
 
-static void *run(void *ctx)
+static void run(struct worker_job *base)
 {
-	struct job *j = ctx;
-	/* without syncing the directory, a rename may be undone by a crash */
-	int error = fsync(j->file) || fsync(j->directory) ? -errno : 0;
+	struct job *j = LIST_OF(base, struct job, base);
 
-	/* fails if the reading end was closed; SIGPIPE is blocked */
-	ssize_t ignored = write(j->result_out, &error, sizeof(error));
-	(void)ignored;
-	free_job(j);
-	return NULL;
+	/* without syncing the directory, a rename may be undone by a crash */
+	j->error = fsync(j->file) || fsync(j->directory) ? -errno : 0;
 }
 
-/* Signals are blocked in the thread, because the loop handles them. If no thread can be created, fsync() is
-   called here. */
-static void start(struct job *j)
+static void on_done(struct worker_job *base)
 {
-	pthread_attr_t attributes;
-	sigset_t all, before;
-	pthread_t thread;
+	struct job *j = LIST_OF(base, struct job, base);
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	int r = pthread_attr_init(&attributes);
-	if (!r) {
-		pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-		r = pthread_create(&thread, &attributes, run, j);
-		pthread_attr_destroy(&attributes);
-	}
-	if (r)
-		run(j);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	j->sync->done(j->sync->ctx, j->error);
+}
+
+static void on_hook(void *ctx)
+{
+	struct file_sync *s = ctx;
+
+	on_done(&s->job->base);
 }
 
 static int open_directory(const char *path)
@@ -85,61 +75,45 @@ static int open_directory(const char *path)
 	return fd;
 }
 
-static int open_job(const char *path, int *ret_result_in, struct job **ret)
+static int open_job(struct file_sync *s, const char *path)
 {
-	struct job *j = malloc(sizeof(*j));
-	int ends[2] = {-1, -1};
+	struct job *j = s->job = calloc(1, sizeof(*j));
 
 	if (!j)
 		return -ENOMEM;
-	*j = (struct job){open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), open_directory(path), -1};
-	if (j->file < 0 || j->directory < 0 || pipe2(ends, O_CLOEXEC | O_NONBLOCK)) {
-		int r = errno ? -errno : -EIO;
-
-		free_job(j);
-		return r;
-	}
-	*ret_result_in = ends[0];
-	j->result_out = ends[1];
-	*ret = j;
-	return 0;
-}
-
-static void on_result(void *ctx, unsigned events)
-{
-	struct file_sync *s = ctx;
-	int error = -EIO;
-
-	(void)events;
-	if (read(s->result_in, &error, sizeof(error)) < 0)
-		error = -errno;
-	loop_watch_set(s->watch, 0);
-	s->done(s->ctx, error);
+	j->base = (struct worker_job){run, on_done, free_job};
+	j->sync = s;
+	j->directory = -1;
+	j->file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (j->file < 0)
+		return -errno;
+	j->directory = open_directory(path);
+	return j->directory < 0 ? -errno : 0;
 }
 
 int file_sync_new(struct loop *loop, const char *path, void (*done)(void *ctx, int error), void *ctx,
 		  struct file_sync **ret)
 {
 	struct file_sync *s = calloc(1, sizeof(*s));
-	struct job *j = NULL;
-	int r;
 
 	if (!s)
 		return -ENOMEM;
-	s->result_in = -1;
 	s->done = done;
 	s->ctx = ctx;
-	r = open_job(path, &s->result_in, &j);
+	loop_hook_init(&s->hook, on_hook, s);
+	int r = open_job(s, path);
 	if (!r)
-		r = loop_watch_new(loop, s->result_in, LOOP_READ, on_result, s, &s->watch);
+		r = worker_new(loop, &s->worker);
 	if (r) {
-		if (j)
-			free_job(j);
 		file_sync_free(s);
 		return r;
 	}
 	*ret = s;
-	start(j);
+	/* without a thread, fsync() is called here */
+	if (worker_start(s->worker, &s->job->base)) {
+		run(&s->job->base);
+		loop_at_end(loop, &s->hook);
+	}
 	return 0;
 }
 
@@ -147,7 +121,10 @@ void file_sync_free(struct file_sync *s)
 {
 	if (!s)
 		return;
-	loop_watch_free(s->watch);
-	close_if(s->result_in);
+	loop_hook_cancel(&s->hook);
+	/* otherwise the thread frees its job */
+	if (s->job && (!s->worker || worker_is_idle(s->worker)))
+		free_job(&s->job->base);
+	worker_free(s->worker);
 	free(s);
 }
