@@ -94,6 +94,13 @@ static const struct config_row table[] = {
 	  "server refuses it, the daemon logs that and asks again in its next session",
 	  "/data/ChangeEvents", true, NULL, NULL, NULL},
 	 &config_kind_subscribe, SERVER(upstream.subscribe), 0, CONFIG_LIVE},
+	{{"server", "linger", "duration", "10s",
+	  "How long a channel stays subscribed after the connection of the last program that had it "
+	  "ended, so that a program that connects again misses nothing. At most 4096 channels of a "
+	  "server stay so. A program that unsubscribes does not need the channel any longer: it ends "
+	  "at once",
+	  "1m", false, "100ms", "1h", "off"},
+	 &config_kind_duration, SERVER(upstream.linger), 0, CONFIG_LIVE},
 	{{"server", "transports", "list of transports", "websocket, long-polling",
 	  "The transports to use, in order of preference, separated by commas",
 	  "long-polling", false, NULL, NULL, NULL},

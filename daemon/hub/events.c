@@ -9,6 +9,7 @@
 
 #include "hub/history.h"
 #include "hub/internal.h"
+#include "hub/kept.h"
 #include "hub/request.h"
 #include "hub/send.h"
 #include "hub/subscription.h"
@@ -127,7 +128,7 @@ static void collect_all(struct hub *h, const struct hub_server *server, struct h
 		LIST_EACH(s, &m->subscriptions, struct subscription, of_member)
 			if (s->server == server)
 				note_hit(hits, s);
-	hits->kept = !list_empty(&server->kept);
+	hits->kept = !list_empty(&server->kept) || !list_empty(&server->lingering);
 }
 
 /* A message that the session could not read still uses a sequence number; without its channel it may have
@@ -268,14 +269,21 @@ static void end_rejected(struct hub *h, struct hub_server *server, struct intere
 	const struct hub_outcome refused = refusal(event, HUB_FAILED);
 
 	notify_holders(h, server, interest, SESSION_CHANNEL_REFUSED, &refused);
-	if (interest->kept) {
+	struct subscription *kept = interest->kept;
+
+	if (kept && kept->lingers) {
+		/* it is the only holder */
+		kept_end(kept);
+		return;
+	}
+	if (kept) {
 		interest_interrupted(server, interest);
-		interest->kept->refused = true;
+		kept->refused = true;
 		outcome_forget(&interest->refusal);
 		outcome_keep(&refused, POSTPONED_MAX, &interest->refusal);
 	}
 	/* the last holder frees the interest */
-	for (size_t n = interest->n_holders - (interest->kept != NULL); n > 0; n--) {
+	for (size_t n = interest->n_holders - (kept != NULL); n > 0; n--) {
 		struct subscription *s = first_of_member(interest);
 
 		request_answer_all(s, &refused);
@@ -353,14 +361,18 @@ static void state_changed(struct hub *h, struct hub_server *server, uint64_t now
 
 uint64_t hub_deadline(const struct hub_server *server)
 {
-	uint64_t grace = grace_deadline(&server->grace), log = hub_log_deadline(&server->log);
+	uint64_t at = grace_deadline(&server->grace), log = hub_log_deadline(&server->log);
+	uint64_t linger = kept_deadline(server);
 
-	return grace < log ? grace : log;
+	if (log < at)
+		at = log;
+	return linger < at ? linger : at;
 }
 
 void hub_tick(struct hub *h, struct hub_server *server, uint64_t now, uint64_t unix_ms)
 {
 	history_trim(server, now);
+	kept_tick(server, now);
 	if (grace_is_over(&server->grace, now))
 		send_state(h, server, 0, server->grace.last_member, now, unix_ms);
 }

@@ -88,6 +88,7 @@ static int server_new(struct hub *h, struct slice name, struct hub_server **ret)
 	list_init(&s->requests);
 	list_init(&s->crowd);
 	list_init(&s->kept);
+	list_init(&s->lingering);
 	strmap_init(&s->interests);
 	chunk_init(&s->chunk);
 	hub_log_init(&s->log);
@@ -344,17 +345,31 @@ int hub_add_member(struct hub *h, struct member *m)
 	return 0;
 }
 
-void hub_remove_member(struct hub *h, struct member *m)
+static void free_requests(struct member *m)
 {
 	struct strmap_node *node, *next;
 
-	if (m->id == 0)
-		return;
-	/* requests first: they wait for subscriptions */
 	for (node = strmap_first(&m->requests); node; node = next) {
 		next = strmap_after(&m->requests, node);
 		request_free(STRMAP_OF(node, struct request, by_id));
 	}
+}
+
+void hub_member_left(struct hub *h, struct member *m, uint64_t now)
+{
+	if (m->id == 0)
+		return;
+	free_requests(m);
+	kept_linger(m, now);
+	hub_remove_member(h, m);
+}
+
+void hub_remove_member(struct hub *h, struct member *m)
+{
+	if (m->id == 0)
+		return;
+	/* requests first: they wait for subscriptions */
+	free_requests(m);
 	LIST_EACH_SAFE(s, &m->subscriptions, struct subscription, of_member)
 		subscription_free(s);
 	LIST_EACH(server, &h->server_list, struct hub_server, link)

@@ -86,6 +86,11 @@ void hub_remove_server(struct hub *h, struct hub_server *server);
 int hub_set_kept(struct hub_server *server, const struct strings *patterns);
 /* Whether the pattern is one of them; *ret_refused: the server refused it, and has not accepted it since. */
 bool hub_is_kept(const struct hub_server *server, struct slice pattern, bool *ret_refused);
+/* For how long (ms) a pattern stays subscribed when the last member that holds it leaves; 0: not at all. One that stays
+   already follows the new value: look at hub_deadline() again. */
+void hub_set_linger(struct hub_server *server, uint64_t ms);
+/* how many patterns stay so */
+size_t hub_server_lingering(const struct hub_server *server);
 /* By name; an absent (NULL) name means the default server. NULL when there is none. */
 struct hub_server *hub_find_server(struct hub *h, struct slice name);
 struct hub_server *hub_next_server(struct hub *h, struct hub_server *after);  /* NULL: first */
@@ -136,6 +141,9 @@ int hub_add_member(struct hub *h, struct member *m);
 /* Ends its subscriptions, drops pending replies, and notifies the sessions. Does not
    touch the outbox. */
 void hub_remove_member(struct hub *h, struct member *m);
+/* The same for a member that may return: the patterns that no other member holds stay subscribed for a time
+   (hub_set_linger()). */
+void hub_member_left(struct hub *h, struct member *m, uint64_t now);
 /* For an immediate stop: answers all pending requests, a publish or call by unknown-outcome with this
    text, a subscribe as pending. Stop the sessions and handle their events first, because they may have
    more exact answers. */

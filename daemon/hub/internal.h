@@ -44,6 +44,9 @@ struct hub_server {
 	struct trie *trie;              /* subscription::entry */
 	struct strmap interests;        /* interest::by_pattern */
 	struct list kept;               /* subscription::of_member, by configuration */
+	struct list lingering;          /* the same of members that left, the first to leave first */
+	size_t n_lingering;
+	uint64_t linger;                /* ms */
 	uint64_t generation;            /* of the session, when it last reported its state */
 	/* the first position after the last interruption of any interest; 0: there was none */
 	uint64_t uninterrupted_from;

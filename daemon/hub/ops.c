@@ -7,6 +7,7 @@
 
 #include "bayeux/channel.h"
 #include "hub/internal.h"
+#include "hub/kept.h"
 #include "hub/request.h"
 #include "hub/send.h"
 #include "hub/subscription.h"
@@ -205,6 +206,8 @@ static void settle(const struct hub_subscribe *s, struct subscription *sub,
 	struct session *session = sub->server->session;
 
 	sub->overflow = s->overflow;
+	if (sub->interest)
+		kept_taken_over(sub->interest);
 	if (!asks_upstream(s, sub->pattern)) {
 		/* earlier requests for this subscription get no answer of the server any more */
 		request_answer_all(sub, &ok);

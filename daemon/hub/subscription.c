@@ -95,7 +95,16 @@ static void leave_member(struct subscription *s)
 		return;
 	s->member->n_subscriptions--;
 	strmap_remove(&s->member->by_pattern, &s->by_pattern);
+	list_remove(&s->of_member);
 	s->member = NULL;
+}
+
+void subscription_leave_member(struct subscription *s)
+{
+	assert(list_empty(&s->waiting) && s->interest && !s->interest->kept);
+	leave_member(s);
+	s->pending = s->postponed = false;
+	s->interest->kept = s;
 }
 
 int subscription_new(struct hub_server *server, struct member *member, struct slice pattern,

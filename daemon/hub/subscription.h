@@ -20,7 +20,7 @@ struct hub_server;
 
 struct subscription {
 	struct trie_entry entry;        /* hub_server::trie */
-	struct list of_member;          /* member::subscriptions, or hub_server::kept */
+	struct list of_member;          /* member::subscriptions, or hub_server::kept or lingering */
 	struct strmap_node by_pattern;  /* member::by_pattern; of a kept one unused */
 	struct list of_interest;        /* interest::holders */
 	struct trie_entry by_channel;   /* hub_server::filtered, by the channel without filter, if it has one */
@@ -34,6 +34,8 @@ struct subscription {
 	/* of a kept one */
 	bool listed;                    /* while the list is replaced: it is in the new one */
 	bool refused;                   /* the server refused it, and has not accepted it since */
+	bool lingers;                   /* its member left, at `left_at` */
+	uint64_t left_at;
 	struct slice pattern;           /* view of the key */
 	char key[];                     /* the server's address, then the pattern */
 };
@@ -42,6 +44,8 @@ struct subscription {
    has it in a list. 0 or -ENOMEM. */
 int subscription_new(struct hub_server *server, struct member *member, struct slice pattern,
 		     struct subscription **ret);
+/* It is kept from now on: its member is gone, and the caller has it in a list. No request may wait for it. */
+void subscription_leave_member(struct subscription *s);
 /* Removes it from all lists; no request may wait for it any more. The last holder ends the interest. */
 void subscription_free(struct subscription *s);
 /* This member's subscription of the pattern, or NULL. */

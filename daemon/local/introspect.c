@@ -120,6 +120,8 @@ static void put_server(struct json_write *w, struct hub_server *server, uint64_t
 	put_u64(w, "deleted", info.counts.deleted);
 	put_u64(w, "late_answers", info.counts.late_answers);
 	put_kept(w, server);
+	if (hub_server_lingering(server))
+		put_u64(w, "lingering", hub_server_lingering(server));
 	put_paused(w, server);
 	put_disabled(w, hub_server_session(server));
 	json_object_end(w);

@@ -343,7 +343,7 @@ static void on_gone(void *ctx, struct peer *p)
 	struct peer_ops *ops = ctx;
 
 	peer_log_end(&ops->departures, p, loop_now(ops->loop), clock_unix_ms());
-	hub_remove_member(ops->hub, peer_member(p));
+	hub_member_left(ops->hub, peer_member(p), loop_now(ops->loop));
 }
 
 static void on_loss(void *ctx, struct peer *p)

@@ -529,6 +529,7 @@ static int make(struct upstream *u, const struct upstream_options *o, struct fau
 	hub_set_grace(u->server, o->grace);
 	hub_set_history(u->server, &o->history, loop_now(u->loop));
 	position_init(&u->position, o->store, u->server);
+	hub_set_linger(u->server, o->linger);
 	r = hub_set_kept(u->server, &o->subscribe);
 	return r ? fault_fail(why, r, "server %s: %s", o->name, strerror(-r)) : 0;
 }
@@ -586,6 +587,13 @@ void upstream_set_history(struct upstream *u, const struct hub_log_limits *limit
 {
 	hub_set_history(u->server, limits, loop_now(u->loop));
 	/* for another deadline */
+	come_round(u);
+}
+
+void upstream_set_linger(struct upstream *u, uint64_t ms)
+{
+	hub_set_linger(u->server, ms);
+	/* what stays may end now */
 	come_round(u);
 }
 

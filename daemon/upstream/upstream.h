@@ -41,6 +41,7 @@ struct upstream_options {
 	uint64_t grace;
 	struct hub_log_limits history;  /* what is kept of its messages, as hub_set_history() has it */
 	struct strings subscribe;       /* patterns to keep subscribed, as hub_set_kept() has it */
+	uint64_t linger;                /* ms, as hub_set_linger() has it */
 	struct wake changed;            /* the state of the session changed */
 	/* must outlive the upstream; NULL: nothing is kept */
 	struct store *store;
@@ -76,6 +77,7 @@ void upstream_free(struct upstream *u);
 void upstream_set_default(struct upstream *u, bool is_default);
 void upstream_set_grace(struct upstream *u, uint64_t ms);
 void upstream_set_history(struct upstream *u, const struct hub_log_limits *limits);
+void upstream_set_linger(struct upstream *u, uint64_t ms);
 /* 0; -ENOMEM: what was kept stays. */
 int upstream_set_subscribe(struct upstream *u, const struct strings *patterns);
 

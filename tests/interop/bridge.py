@@ -35,6 +35,8 @@ class Bridge:
         lines += ["", "[server real]", f"url = {url}", f"transports = {', '.join(transports)}"]
         lines += [f"{name} = {value}" for name, values in upstream.items()
                   for value in (values if isinstance(values, list) else [values])]
+        if "linger" not in upstream:   # a channel ends with the last program that has it
+            lines.append("linger = off")
         with open(self.config, "w", encoding="utf-8") as file:
             file.write("\n".join(lines) + "\n")
 

@@ -1,6 +1,6 @@
 /*
  * Channels that stay subscribed at the server without a local program: those of the
- * option `subscribe`.
+ * option `subscribe`, and for a time (`linger`) those of a program that left.
  */
 #include "tests/scenario/world.h"
 
@@ -170,6 +170,57 @@ static void refused(void **state)
 	world_free(w);
 }
 
+/* ---- for a time, after a program left ---- */
+
+/* The channel stays subscribed while no program is there, and another takes it over. */
+static void a_program_returns(void **state)
+{
+	struct world *w = up(*state, "linger = 1h\n");
+	struct wire *a = world_peer(w, "a");
+
+	wire_ok(a, "subscribe", ",\"channel\":\"/x\"");
+	wire_close(a);
+	struct wire *b = world_peer(w, "b");
+	await_status(b, "\"lingering\":1");
+	fake_command(w->fake, "publish /x 1");
+	wire_ok(b, "subscribe", ",\"channel\":\"/x\"");
+	fake_command(w->fake, "publish /x 2");
+	while (!slice_starts(wire_expect(b, PROTOCOL_OP_MESSAGE)->message, SLICE("{\"data\":2,")))
+		;
+	assert_int_equal(fake_count(w->fake, "subscribe", "/x"), 1);
+	assert_int_equal(fake_count(w->fake, "unsubscribe", NULL), 0);
+	/* it is not needed any more */
+	wire_ok(b, "unsubscribe", ",\"channel\":\"/x\"");
+	fake_await(w->fake, "unsubscribe", "/x", 1);
+	wire_close(b);
+	assert_int_equal(world_stop(w), 0);
+	world_free(w);
+}
+
+/* No program comes: the subscription ends. A reload without the option ends others at once. */
+static void none_returns(void **state)
+{
+	struct world *w = up(*state, "linger = 100ms\n");
+	struct wire *a = world_peer(w, "a");
+
+	wire_ok(a, "subscribe", ",\"channel\":\"/x\"");
+	wire_close(a);
+	fake_await(w->fake, "unsubscribe", "/x", 1);
+	configure(w, *state, "linger = 1h\n");
+	reload(w, "demo: linger");
+	a = world_peer(w, "a");
+	wire_ok(a, "subscribe", ",\"channel\":\"/y\"");
+	wire_close(a);
+	a = world_peer(w, "a");
+	await_status(a, "\"lingering\":1");
+	assert_int_equal(fake_count(w->fake, "unsubscribe", "/y"), 0);
+	configure(w, *state, "linger = off\n");
+	reload(w, "demo: linger");
+	fake_await(w->fake, "unsubscribe", "/y", 1);
+	wire_close(a);
+	world_free(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -177,6 +228,8 @@ int main(void)
 		ON_BOTH(subscribed_in_each_session),
 		ON_BOTH(a_reload_adds_and_removes),
 		ON_BOTH(refused),
+		ON_BOTH(a_program_returns),
+		ON_BOTH(none_returns),
 	};
 
 	return scenario_run("kept", tests, NULL, NULL);

@@ -310,7 +310,7 @@ static const struct choice server_options[] = {
 	{"network-delay", {"9m", "10m", "600s"}}, {"max-sent", {"64K", "unlimited", "32K"}},
 	{"fields", {"connect {\"a\":1}", "handshake {\"a\":1}\nfields = connect {\"b\":2}", "publish {}"}},
 	{"transports", {"long-polling", "websocket", "websocket, long-polling"}},
-	{"subscribe", {"/k/1", "/k/1\nsubscribe = /k/2", "/k/**"}},
+	{"linger", {"off", "10s", "1m"}}, {"subscribe", {"/k/1", "/k/1\nsubscribe = /k/2", "/k/**"}},
 	{"connection-timeout", {"0s", "5s", "unlimited"}}, {"cookie", {"a=b", "c=d", "e=f; Path=/x"}},
 	{"overlap", {"exact", "covering", "auto"}}, {"url-for", {"publish p", "connect /c", "subscribe s"}},
 };

@@ -136,6 +136,9 @@ static void put_deadlines(FILE *f, const char *server)
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (!strstr(server, names[i]))
 			fprintf(f, "%s = 10m\n", names[i]);
+	/* a channel ends with the last program that has it */
+	if (!strstr(server, "linger"))
+		fprintf(f, "linger = off\n");
 }
 
 void world_configure(struct world *w, const char *bridge, const char *server, const char *rest)

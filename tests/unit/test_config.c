@@ -61,6 +61,7 @@ static void test_defaults(void **state)
 	assert_int_equal(s->upstream.http.body_max, 16 << 20);
 	assert_int_equal(s->upstream.http.connect_timeout, 10000);
 	assert_int_equal(s->upstream.websocket_ping, 30000);
+	assert_int_equal(s->upstream.linger, 10000);
 	assert_null(s->upstream.websocket_protocol);
 	config_free(c);
 }
@@ -85,6 +86,7 @@ static void test_every_option(void **state)
 				     "subscribe = /data/ChangeEvents\n"
 				     "subscribe = /topic/X?a=b c\n"
 				     "subscribe = /a/**\n"
+				     "linger = off\n"
 				     "url-return = break 1h\n"
 				     "url-shared = yes\n"
 				     "connection-timeout = unlimited\n"
@@ -163,6 +165,7 @@ static void test_every_option(void **state)
 	assert_string_equal(s->name, "one");
 	assert_int_equal(s->upstream.urls.n, 2);
 	assert_string_equal(s->upstream.urls.v[1], "ws://three.example/");
+	assert_int_equal(s->upstream.linger, 0);
 	assert_int_equal(s->upstream.subscribe.n, 3);
 	assert_string_equal(s->upstream.subscribe.v[1], "/topic/X?a=b c");
 	assert_int_equal(s->upstream.session.url_retry, 3600000);

@@ -40,6 +40,7 @@ static void test_bad_values(void **state)
 		{"server x", "subscribe = /a/*/b", "\"/a/*/b\" is not a channel or pattern"},
 		{"server x", "subscribe = /meta/connect", "is not a channel or pattern"},
 		{"server x", "subscribe = /service/a", "below /service/ has no subscribers"},
+		{"server x", "linger = 0s", "100ms to 1h, or off"},
 		{"server x", "url-return = soon", "never, or wait or break and a duration; for example: break 1h"},
 		{"server x", "url-return = wait", "a duration"},
 		{"server x", "url-return = never 1s", "it must be never"},

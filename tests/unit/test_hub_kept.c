@@ -1,9 +1,11 @@
 /*
- * Channels that are kept subscribed without a member: what the session is asked, what
- * members get, what a refusal and another session change.
+ * Channels that are kept subscribed without a member, by the configuration or for a time
+ * after a member left: what the session is asked, what members get, what a refusal and
+ * another session change.
  */
 #include "base/strings.h"
 #include "hub/interest.h"
+#include "hub/kept.h"
 #include "tests/unit/hub_talk.h"
 
 #include <errno.h>
@@ -222,6 +224,165 @@ static void they_end_with_the_server(void **state)
 	assert_kept(w, "");
 }
 
+/* ---- for a time ---- */
+
+#define LINGER 5000u
+
+/* Member 0, which has only /a at the server, leaves at WORLD_NOW + `at`; and is there again at once. */
+static void leave_with_a(struct world *w, uint64_t at)
+{
+	hub_set_linger(w->servers[0], LINGER);
+	assert_int_equal(ask(w, 0, "{'op':'subscribe','id':1,'channel':'/a'}"), 0);
+	confirm(w, "/a");
+	heard(w, 0);
+	hub_member_left(w->hub, &w->members[0], WORLD_NOW + at);
+	assert_int_equal(hub_add_member(w->hub, &w->members[0]), 0);
+}
+
+static void tick(struct world *w, uint64_t at)
+{
+	hub_tick(w->hub, w->servers[0], WORLD_NOW + at, WORLD_UNIX_MS + at);
+}
+
+static void it_stays_for_a_time(void **state)
+{
+	struct world *w = *state;
+
+	assert_true(hub_deadline(w->servers[0]) == UINT64_MAX);
+	leave_with_a(w, 10);
+	assert_int_equal(hub_server_lingering(w->servers[0]), 1);
+	assert_true(hub_deadline(w->servers[0]) == WORLD_NOW + 10 + LINGER);
+	tick(w, 10 + LINGER - 1);
+	assert_session(w, "+/a ");
+	/* its messages are logged, and none is missing */
+	hub_set_history(w->servers[0], &(struct hub_log_limits){1 << 20, 1, UINT64_MAX}, WORLD_NOW);
+	say_message(w, 0, "/a", "{}");
+	say_message(w, 0, "/a", "{}");
+	assert_int_equal(hub_server_seq(w->servers[0]), 2);
+	assert_true(interest_covers(w->servers[0], SLICE("/a"), 0));
+	struct hub_position position;
+	hub_server_position(w->servers[0], &position);
+	assert_int_equal(position.first, 2);
+	/* it is not of the configuration */
+	assert_kept(w, "");
+	bool refused;
+	assert_false(hub_is_kept(w->servers[0], SLICE("/a"), &refused));
+	tick(w, 10 + LINGER);
+	assert_session(w, "-/a ");
+	assert_int_equal(hub_server_lingering(w->servers[0]), 0);
+	assert_true(hub_deadline(w->servers[0]) == UINT64_MAX);
+	assert_false(interest_covers(w->servers[0], SLICE("/a"), 2));
+}
+
+static void another_member_takes_it_over(void **state)
+{
+	struct world *w = *state;
+
+	leave_with_a(w, 0);
+	/* one that only listens does not */
+	assert_asked(w, 2, "{'op':'subscribe','id':1,'channel':'/a','upstream':false}",
+		     CHANNELS(1, "{'channel':'/a','ok':true}"));
+	assert_int_equal(hub_server_lingering(w->servers[0]), 1);
+	assert_asked(w, 1, "{'op':'subscribe','id':1,'channel':'/a'}", CHANNELS(1, "{'channel':'/a','ok':true}"));
+	assert_int_equal(hub_server_lingering(w->servers[0]), 0);
+	assert_true(hub_deadline(w->servers[0]) == UINT64_MAX);
+	tick(w, 2 * LINGER);
+	assert_session(w, "+/a ");
+	assert_true(interest_covers(w->servers[0], SLICE("/a"), 0));
+	/* unsubscribed, it is not needed any longer */
+	assert_asked(w, 1, "{'op':'unsubscribe','id':2,'channel':'/a'}", DONE(2));
+	assert_session(w, "-/a ");
+	assert_int_equal(hub_server_lingering(w->servers[0]), 0);
+}
+
+/* Only what no other holds stays, once, also while the server has not answered. */
+static void what_stays(void **state)
+{
+	struct world *w = *state;
+
+	hub_set_linger(w->servers[0], LINGER);
+	assert_int_equal(keep(w, "/kept", NULL, NULL), 0);
+	for (unsigned m = 0; m < 2; m++) {
+		ask(w, m, "{'op':'subscribe','id':1,'channels':['/a','/b','/kept']}");
+		ask(w, m, "{'op':'subscribe','id':2,'channel':'/l','upstream':false}");
+	}
+	ask(w, 0, "{'op':'subscribe','id':3,'channels':['/c','/d?x=1']}");
+	ask(w, 0, "{'op':'subscribe','id':4,'channel':'/two','server':'two'}");
+	hub_member_left(w->hub, &w->members[0], WORLD_NOW);
+	assert_int_equal(hub_server_lingering(w->servers[0]), 2);
+	assert_int_equal(hub_server_lingering(w->servers[1]), 0);
+	hub_member_left(w->hub, &w->members[1], WORLD_NOW + 1);
+	assert_int_equal(hub_server_lingering(w->servers[0]), 4);
+	assert_session(w, "+/kept +/a +/b +/c +/d?x=1 ");
+	/* the configuration keeps one of them, and takes it back; a final refusal ends one */
+	assert_int_equal(keep(w, "/kept", "/a", NULL), 0);
+	assert_int_equal(hub_server_lingering(w->servers[0]), 3);
+	refuse_a(w);
+	assert_kept(w, "/kept pending \n/a refused 403:/a:no\n");
+	say_channel(w, 0, "/b", SESSION_CHANNEL_REFUSED, NULL, "no");
+	assert_session(w, "-/b ");
+	assert_int_equal(hub_server_lingering(w->servers[0]), 2);
+	assert_int_equal(keep(w, NULL, NULL, NULL), 0);
+	assert_session(w, "-/kept -/a ");
+	/* without the option, all end at once */
+	hub_set_linger(w->servers[0], 0);
+	assert_true(hub_deadline(w->servers[0]) <= WORLD_NOW);
+	tick(w, 0);
+	assert_session(w, "-/c -/d?x=1 ");
+	for (unsigned m = 0; m < 2; m++)
+		assert_int_equal(hub_add_member(w->hub, &w->members[m]), 0);
+	leave_with_a(w, 0);
+	hub_set_linger(w->servers[0], 0);
+	tick(w, 0);
+	ask(w, 0, "{'op':'subscribe','id':1,'channel':'/z'}");
+	hub_member_left(w->hub, &w->members[0], WORLD_NOW);
+	assert_session(w, "+/a -/a +/z -/z ");
+	assert_int_equal(hub_add_member(w->hub, &w->members[0]), 0);
+}
+
+/* Another session wants them, and with the server they end. */
+static void with_another_session(void **state)
+{
+	struct world *w = *state;
+	struct session other;
+
+	session_double_init(&other);
+	leave_with_a(w, 0);
+	assert_int_equal(hub_set_session(w->hub, w->servers[0], &other), 0);
+	assert_true(session_double_wants(&other, "/a"));
+	hub_remove_server(w->hub, w->servers[0]);
+	assert_false(session_double_wants(&other, "/a"));
+	session_double_fini(&other);
+	session_double_drop(&w->sessions[0]);
+	assert_int_equal(hub_add_server(w->hub, SLICE("one"), true, &w->sessions[0], &w->servers[0]), 0);
+	assert_int_equal(hub_server_lingering(w->servers[0]), 0);
+}
+
+/* The first to leave ends first. */
+static void too_many(void **state)
+{
+	const struct hub_options options = {.subscriptions_max = 100, .requests_max = 4, .message_max = 1000};
+	struct world *w = *state;
+	char json[128];
+
+	hub_set_options(w->hub, &options);
+	hub_set_linger(w->servers[0], LINGER);
+	for (unsigned i = 0; i < KEPT_LINGERING_MAX + 2; i++) {
+		snprintf(json, sizeof(json), "{'op':'subscribe','id':1,'channel':'/%u'}", i);
+		assert_int_equal(ask(w, 0, json), 0);
+		hub_member_left(w->hub, &w->members[0], WORLD_NOW + i);
+		assert_int_equal(hub_add_member(w->hub, &w->members[0]), 0);
+	}
+	assert_int_equal(hub_server_lingering(w->servers[0]), KEPT_LINGERING_MAX);
+	assert_false(session_double_wants(&w->sessions[0], "/1"));
+	assert_true(session_double_wants(&w->sessions[0], "/2"));
+	assert_true(hub_deadline(w->servers[0]) == WORLD_NOW + 2 + LINGER);
+	tick(w, LINGER + 3);
+	assert_int_equal(hub_server_lingering(w->servers[0]), KEPT_LINGERING_MAX - 2);
+	tick(w, 2 * LINGER + KEPT_LINGERING_MAX);
+	assert_int_equal(hub_server_lingering(w->servers[0]), 0);
+}
+
 #define HUB_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -235,6 +396,11 @@ int main(void)
 		HUB_TEST(another_session_wants_them),
 		HUB_TEST(no_memory_to_keep),
 		HUB_TEST(they_end_with_the_server),
+		HUB_TEST(it_stays_for_a_time),
+		HUB_TEST(another_member_takes_it_over),
+		HUB_TEST(what_stays),
+		HUB_TEST(with_another_session),
+		HUB_TEST(too_many),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
