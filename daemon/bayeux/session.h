@@ -297,7 +297,8 @@ enum session_lane {
 	SESSION_LANE_COMMAND,
 	/* on long-polling: calls, and the later publishes of their peer, because a service may answer
 	   late. A batch belongs to one peer, which sends nothing else meanwhile. Where the batch of
-	   commands is answered late, also what waits for that: publishes of one peer, or channels */
+	   commands is answered late, also what waits for that: publishes of one peer, or channels; if
+	   that batch has channels, those of one peer that has none in it */
 	SESSION_LANE_CALL,
 	SESSION_LANES = SESSION_LANE_CALL + 4,
 };

@@ -18,6 +18,8 @@
 #define REQUESTS_MAX 512u
 /* a batch that takes longer delays no other peer: what waits goes on the lanes of calls */
 #define SLOW_MS 1000u
+/* on so many lanes of calls there may be channels at a time, so that calls keep the others */
+#define CHANNEL_LANES 2u
 /* so many times in_flight_max may be in flight when light publishes are counted: one of each local process */
 #define LIGHT_TIMES 4u
 /* a batch below twice this size that the server finds too large is sent again message by message, because
@@ -321,11 +323,38 @@ static bool may_plan(const struct plan *plan, const struct buf *out)
 	       (plan->channels == 0 || buf_len(out) - plan->start < plan->channel_bytes);
 }
 
-/* whether the batch of commands under way, if any, has no channels: one with channels is the only one */
+/* not the one in the making */
+static bool has_channels(const struct exchange *x)
+{
+	return x && x->bytes > 0 && exchange_of_commands(x) && x->batch.kind != SESSION_BATCH_PUBLISH;
+}
+
+/* Whether channels may go beside the batch of commands under way: the other lanes are for calls, too. */
 static bool may_overtake(const struct session *s)
 {
-	const struct exchange *x = exchange_on_lane(&s->exchanges, SESSION_LANE_COMMAND);
-	return !x || x->batch.kind == SESSION_BATCH_PUBLISH;
+	unsigned n = 0;
+	if (!exchange_on_lane(&s->exchanges, SESSION_LANE_COMMAND))
+		return true;
+	for (unsigned lane = SESSION_LANE_CALL; lane < SESSION_LANES; lane++)
+		n += has_channels(exchange_on_lane(&s->exchanges, (enum session_lane)lane));
+	return n < CHANNEL_LANES;
+}
+
+/* whether the batch of commands under way has channels; they may be those that the server answers late */
+static bool has_channels_under_way(const struct session *s)
+{
+	return has_channels(exchange_on_lane(&s->exchanges, SESSION_LANE_COMMAND));
+}
+
+/* Beside others, a batch has the channels of one peer: if the server answers them late, only that peer waits. */
+static struct wanted *next_channel(const struct session *s, const struct plan *plan,
+				   const struct buf *out)
+{
+	struct wanted *last = list_empty(&plan->batch) ? NULL
+						       : LIST_OF(plan->batch.prev, struct wanted, link);
+	if (plan->lane == SESSION_LANE_COMMAND || !has_channels_under_way(s))
+		return wanted_next(&s->wanted, !may_plan(plan, out));
+	return may_plan(plan, out) ? wanted_next_beside(&s->wanted, &s->exchanges, last) : NULL;
 }
 
 /* While requests go one by one, those of channels and publishes alternate. */
@@ -342,7 +371,7 @@ static int plan_channels(struct session *s, uint64_t now, struct plan *plan, str
 {
 	if (!has_turn(s, now, plan))
 		return 0;
-	for (struct wanted *w; (w = wanted_next(&s->wanted, !may_plan(plan, out)));) {
+	for (struct wanted *w; (w = next_channel(s, plan, out));) {
 		/* decided once, so that the recorded request is the one that is sent */
 		w->request.kind = wanted_subscribes(&s->wanted, w) ? REQUEST_SUBSCRIBE
 								   : REQUEST_UNSUBSCRIBE;
@@ -519,8 +548,11 @@ static enum session_lane free_call_lane(const struct session *s)
 /* of a new session at once, before all publishes */
 static uint64_t channels_at(const struct session *s)
 {
-	bool renewed = wanted_next(&s->wanted, true);
+	bool beside = has_channels_under_way(s);
+	bool renewed = !beside && wanted_next(&s->wanted, true);
 	if (!wanted_waits(&s->wanted) || (!renewed && channel_room(s) == 0))
+		return SESSION_NEVER;
+	if (beside && !wanted_next_beside(&s->wanted, &s->exchanges, NULL))
 		return SESSION_NEVER;
 	return later_of(s->commands.channels_at,
 			 renewed ? 0 : bulk_pace_at(&s->commands.channel_pace));

@@ -104,6 +104,17 @@ struct wanted *wanted_next(const struct wanted_table *t, bool renewed)
 	return NULL;
 }
 
+struct wanted *wanted_next_beside(const struct wanted_table *t, const struct exchanges *all,
+				  const struct wanted *last)
+{
+	if (last)
+		return LIST_FIRST(&last->asker->waiting, struct wanted, link);
+	LIST_EACH(a, &t->turns, struct asker, turn)
+		if (!exchange_find(all, a->batch))
+			return LIST_FIRST(&a->waiting, struct wanted, link);
+	return NULL;
+}
+
 void wanted_take(struct wanted_table *t, struct wanted *w, struct list *batch)
 {
 	list_remove(&w->link);
@@ -445,6 +456,7 @@ void wanted_sent(struct wanted *w, struct exchange *x)
 	list_remove(&w->link);
 	w->upstream = subscribe ? WANTED_SUBSCRIBING : WANTED_UNSUBSCRIBING;
 	w->renewed = false;
+	w->asker->batch = x->batch.id;
 	request_enter(&w->request, x);
 }
 

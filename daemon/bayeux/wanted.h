@@ -37,6 +37,7 @@ struct asker {
 	size_t n;                       /* channels of it */
 	struct list waiting;            /* wanted::link: to be asked now */
 	struct list turn;               /* wanted_table::turns, while any is */
+	uint64_t batch;                 /* the last one with channels of it */
 };
 
 struct wanted {
@@ -113,6 +114,12 @@ static inline bool wanted_waits(const struct wanted_table *t)
 }
 /* The one to ask next, of those that are `renewed` if only these may be asked; or NULL. */
 struct wanted *wanted_next(const struct wanted_table *t, bool renewed);
+/*
+ * The next one for a batch that does not wait for those in `all`: of the asker of `last`, or, if that is NULL, of
+ * the next asker that has no channels in any of them; or NULL.
+ */
+struct wanted *wanted_next_beside(const struct wanted_table *t, const struct exchanges *all,
+				  const struct wanted *last);
 /* whether `w`, which waits, is to be subscribed; else unsubscribed */
 bool wanted_subscribes(const struct wanted_table *t, const struct wanted *w);
 /* It becomes the last of `batch`, and its asker has had its turn. */

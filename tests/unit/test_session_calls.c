@@ -115,10 +115,23 @@ static void a_slow_publish_delays_its_peer(void **state)
 	     SUBSCRIBED("call1", "/c"),
 	     "> reply commands [{'channel':'/slow','successful':true}]", "< outcome 1 ok",
 	     "< commands %'data':2}]");
-	/* one with channels is the only one */
+	/* channels wait for earlier ones of the same peer */
 	PLAY(&options, UP, "> want /c", "< commands %'/c'}]", "> want /d", "> peer 2",
 	     "> publish 3 /a 9000 3", "> sleep 9000", "< +1000..1000", "< commands %'data':3}]",
 	     SUBSCRIBED("commands", "/c"), "> sleep 9000", "< +%", "< commands %'/d'}]");
+}
+
+/* The server may answer a subscribe late: after a second, the channels of others go beside it, those of each peer in
+   a batch of their own. They leave lanes to calls. */
+static void slow_channels_delay_their_peer(void **state)
+{
+	(void)state;
+	PLAY(&options, UP, "> peer 1", "> want /slow", "< commands %'/slow'}]", "> want /slow2",
+	     "> peer 2", "> want /a", "> want /b", "> peer 3", "> want /c", "> sleep 9000",
+	     "< +1000..1000", "< commands %'/a'}%'/b'}]", "< commands %'/c'}]",
+	     "> peer 4", "> want /d", "> call 4 /service/x 9000 4", "< commands %'data':4}]",
+	     SUBSCRIBED("call2", "/c"), "< commands %'/d'}]",
+	     SUBSCRIBED("commands", "/slow"), "< commands %'/slow2'}]");
 }
 
 /* Over long-polling the service holds the HTTP response: its caller waits, and keeps its order; other peers
@@ -312,6 +325,7 @@ int main(void)
 		cmocka_unit_test_setup(calls_are_answered, setup),
 		cmocka_unit_test_setup(a_service_may_fail, setup),
 		cmocka_unit_test_setup(a_slow_publish_delays_its_peer, setup),
+		cmocka_unit_test_setup(slow_channels_delay_their_peer, setup),
 		cmocka_unit_test_setup(a_slow_call_delays_its_caller, setup),
 		cmocka_unit_test_setup(ids_are_exact, setup),
 		cmocka_unit_test_setup(late_answers_are_left_out, setup),
