@@ -5,6 +5,7 @@
 #include "store/database.h"
 
 #include "base/errors.h"
+#include "base/wiped.h"
 #include "store/database_file.h"
 #include "store/record.h"
 
@@ -211,6 +212,49 @@ static int set_up(struct database *db, struct fault *why)
 
 DEFINE_FREEP(database, database_close)
 
+/* ---- memory ---- */
+
+static void *allocate(int n)
+{
+	return wiped_malloc((size_t)n);
+}
+
+static void *reallocate(void *p, int n)
+{
+	return wiped_realloc(p, (size_t)n);
+}
+
+static int size_of(void *p)
+{
+	return (int)wiped_size(p);
+}
+
+static int round_up(int n)
+{
+	return n;
+}
+
+static int begin(void *ctx)
+{
+	(void)ctx;
+	return SQLITE_OK;
+}
+
+static void end(void *ctx)
+{
+	(void)ctx;
+}
+
+/* Has no effect if SQLite is in use already: it was called before, or a test has its own allocator. */
+static void use_wiped_memory(void)
+{
+	static const sqlite3_mem_methods methods = {
+		allocate, wiped_free, reallocate, size_of, round_up, begin, end, NULL,
+	};
+
+	sqlite3_config(SQLITE_CONFIG_MALLOC, &methods);
+}
+
 /* 0, UNUSABLE, or a negative errno. */
 static int open_prepared(const char *directory, struct fault *why, struct database **ret)
 {
@@ -218,6 +262,7 @@ static int open_prepared(const char *directory, struct fault *why, struct databa
 
 	if (!db || asprintf(&db->path, "%s/" DATABASE_FILE, directory) < 0)
 		return fault_fail(why, -ENOMEM, "%s", strerror(ENOMEM));
+	use_wiped_memory();
 	int code = sqlite3_open_v2(db->path, &db->sqlite, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
 	if (!db->sqlite)
 		return fault_fail(why, -ENOMEM, "%s: %s", db->path, strerror(ENOMEM));
