@@ -146,7 +146,7 @@ static void print_field(FILE *to, enum field field, const struct cometd_event *e
 void format_print(FILE *to, const char *format, const struct cometd_event *e)
 {
 	for (const char *p = format; *p; p++) {
-		size_t n;
+		size_t n = 1;
 
 		if (*p == '\\') {
 			p++;
