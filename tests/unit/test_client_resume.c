@@ -232,6 +232,14 @@ static const struct step overlapping[] = {
 	{END, 0, 0},
 };
 
+/* only after an interruption can the past bring a message again; before it, what comes is new */
+static const struct step first_reading[] = {
+	BEGIN("e1", 40), SUBSCRIBED(2, "/x/a"), GIVEN(101, "/x/a"),
+	{DO, "since /x/* e1 20", 0}, SINCE(3, "/x/*", "e1", 20), GIVEN(60, "/x/a"), GIVEN(61, "/x/b"),
+	SUB_OK(3, "/x/*"), {TELL, "since /x/* e1 20 = ok" NO, 0}, {IDLE, 0, 0},
+	{END, 0, 0},
+};
+
 /* the daemon answers late: pending, and the past follows all the same */
 static const struct step late_past[] = {
 	BEGIN("e1", 100), {DO, "last /a 5", 0}, LAST(2, "/a", 5), GIVEN(60, "/a"),
@@ -362,7 +370,8 @@ int main(void)
 		CONVERSATION(resumption), CONVERSATION(no_message_yet), CONVERSATION(unsubscribed),
 		CONVERSATION(gaps), CONVERSATION(restarted_twice), CONVERSATION(other_daemons),
 		CONVERSATION(one_of_many_refused), CONVERSATION(two_servers), CONVERSATION(history),
-		CONVERSATION(pasts_together), CONVERSATION(overlapping), CONVERSATION(late_past),
+		CONVERSATION(pasts_together), CONVERSATION(overlapping),
+		CONVERSATION(first_reading), CONVERSATION(late_past),
 		CONVERSATION(narrow), cmocka_unit_test(test_many_channels),
 	};
 
