@@ -164,15 +164,11 @@ static void print_subscription(const struct wanted *w, bool pending)
 	fprintf(to, ",\"ok\":true%s}\n", pending ? ",\"pending\":true" : "");
 }
 
-/* The past of one pattern is printed; or the daemon did not reply in time. */
-static void end_of_past(struct sub *s, const struct cometd_result *result)
+/* The past of one pattern is printed. */
+static void end_of_past(struct sub *s)
 {
-	if (result->pending) {
-		report("timed out", NULL);
-		finish(s, EXIT_TIMEOUT);
-	} else if (++s->n_answered == s->n_wanted) {
+	if (++s->n_answered == s->n_wanted)
 		finish(s, EXIT_OK);
-	}
 }
 
 static void on_subscribed(struct cometd *c, const struct cometd_result *result, void *user)
@@ -190,7 +186,9 @@ static void on_subscribed(struct cometd *c, const struct cometd_result *result, 
 	if (result->gap)
 		report_with_server(w, ": messages after the position may be missing", "");
 	if (w->sub->only_past) {
-		end_of_past(w->sub, result);
+		/* where standard output was blocked for long, an event reports the end */
+		if (!result->pending)
+			end_of_past(w->sub);
 		return;
 	}
 	if (w->sub->ctl->json)
@@ -223,6 +221,8 @@ static void handle_subscription(struct sub *s, const struct cometd_event *e)
 			continue;
 		if (e->error)
 			finish(s, exit_code_of(e->error));
+		else if (s->only_past)
+			end_of_past(s);
 		else
 			report_established(&s->wanted[i]);
 	}
@@ -386,18 +386,16 @@ static int subscribe(struct wanted *w)
 {
 	const struct ctl *ctl = w->sub->ctl;
 	struct cometd_subscription s = {.size = sizeof(s), .history = ctl->history};
-	int timeout = COMETD_TIMEOUT_DEFAULT;
 
 	if (*ctl->since.epoch)
 		s.epoch = ctl->since.epoch, s.seq = ctl->since.seq;
 	if (w->sub->only_past) {
 		s.flags = COMETD_LISTEN_ONLY;
-		timeout = ctl_left(ctl, 1);
 		if (!s.epoch)
 			s.history = ctl->count ? ctl->count : COMETD_HISTORY_ALL;
 	}
-	int error = cometd_subscribe_with_async(ctl->c, w->server->name, w->channel, &s, timeout,
-						on_subscribed, w);
+	int error = cometd_subscribe_with_async(ctl->c, w->server->name, w->channel, &s,
+						COMETD_TIMEOUT_DEFAULT, on_subscribed, w);
 
 	return error ? complain_about(w->server, w->channel, error, NULL) : EXIT_OK;
 }

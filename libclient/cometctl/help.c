@@ -62,7 +62,7 @@ static const struct {
 	 "server is asked nothing: the log has channels that programs were subscribed to.\n"
 	 "  -n, --count COUNT    only the last ones; with --since, only the first ones\n"
 	 "  --since POSITION     only what came after this %{position} of an earlier run\n"
-	 "  --timeout SEC        time to wait for the daemon (30)\n"
+	 "  --timeout SEC        end after this time, with exit status 6\n"
 	 "  --format FORMAT      as for sub\n"
 	 "  --data-only          the same as --format '%{data}'\n"
 	 "  --json               print each event of the daemon\n"

@@ -86,7 +86,7 @@ static const struct verb {
 	{"reload", cmd_reload, 0, 0, OPT_TIMEOUT, true, false},
 	{"config", cmd_config, 0, 0, OPT_TIMEOUT, true, false},
 	{"history", cmd_history, 1, INT_MAX, OPT_COUNT | OPT_TIMEOUT | OPT_FORMAT | OPT_DATA_ONLY | OPT_SINCE,
-	 true, false},
+	 false, false},
 	{"help", cmd_help, 0, 1, 0, false, false},
 };
 #define N_VERBS (int)(sizeof(verbs) / sizeof(*verbs))
