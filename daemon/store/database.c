@@ -31,6 +31,12 @@ static const char *const migrations[] = {
 	/* no message has a higher one; exact after an orderly stop. JSON numbers have 53 bits */
 	" seq INTEGER NOT NULL CHECK (seq BETWEEN 0 AND 9007199254740992)"
 	") STRICT",
+	"CREATE TABLE session ("
+	" server TEXT NOT NULL PRIMARY KEY,"
+	/* ms since 1970 */
+	" until INTEGER NOT NULL,"
+	" snapshot BLOB NOT NULL"
+	") STRICT",
 };
 #define FORMAT ((int)(sizeof(migrations) / sizeof(migrations[0])))
 
@@ -44,13 +50,18 @@ static const char settings[] =
 	/* see checkpoint_if_due() */
 	"PRAGMA wal_autocheckpoint = 0;"
 	"PRAGMA secure_delete = ON";
-static const char read_all[] = "SELECT name, epoch, seq FROM server";
+static const char read_all[] = "SELECT name, epoch, seq, until, snapshot FROM server LEFT JOIN session"
+			       " ON server = name";
 static const char write_one[] = "INSERT INTO server (name, epoch, seq) VALUES (?1, ?2, ?3)"
 				" ON CONFLICT (name) DO UPDATE SET epoch = ?2, seq = ?3";
 
+static const char write_session_of_one[] = "INSERT INTO session (server, until, snapshot) VALUES (?1, ?2, ?3)"
+					   " ON CONFLICT (server) DO UPDATE SET until = ?2, snapshot = ?3";
+static const char end_session_of_one[] = "DELETE FROM session WHERE server = ?1";
+
 struct database {
 	sqlite3 *sqlite;
-	sqlite3_stmt *write;
+	sqlite3_stmt *write, *write_session, *end_session;
 	unsigned commits;               /* since the last checkpoint */
 	char *path;
 };
@@ -207,6 +218,10 @@ static int set_up(struct database *db, struct fault *why)
 		r = migrate(db, format, why);
 	if (r == 0)
 		r = prepare(db, write_one, why, &db->write);
+	if (r == 0)
+		r = prepare(db, write_session_of_one, why, &db->write_session);
+	if (r == 0)
+		r = prepare(db, end_session_of_one, why, &db->end_session);
 	return r == -EBADMSG ? UNUSABLE : r;
 }
 
@@ -313,12 +328,31 @@ void database_close(struct database *db)
 	if (!db)
 		return;
 	sqlite3_finalize(db->write);
+	sqlite3_finalize(db->write_session);
+	sqlite3_finalize(db->end_session);
 	sqlite3_close(db->sqlite);
 	free(db->path);
 	free(db);
 }
 
 /* ---- reading and writing ---- */
+
+int database_expire(struct database *db, uint64_t unix_ms, struct fault *why)
+{
+	char sql[80];
+
+	snprintf(sql, sizeof(sql), "DELETE FROM session WHERE until < %lld", (long long)unix_ms);
+	return run(db, sql, why);
+}
+
+static int read_session(sqlite3_stmt *row, struct store_record *record)
+{
+	const void *blob = sqlite3_column_blob(row, 4);
+	const struct store_session session = {slice_make(blob, (size_t)sqlite3_column_bytes(row, 4)),
+					      (uint64_t)sqlite3_column_int64(row, 3)};
+
+	return blob ? store_record_set_session(record, &session) : 0;
+}
 
 static int read_row(sqlite3_stmt *row, struct list *records)
 {
@@ -331,7 +365,7 @@ static int read_row(sqlite3_stmt *row, struct list *records)
 	record->position.epoch = (uint64_t)sqlite3_column_int64(row, 1);
 	record->position.seq = (uint64_t)sqlite3_column_int64(row, 2);
 	list_append(records, &record->link);
-	return 0;
+	return read_session(row, record);
 }
 
 int database_read(struct database *db, struct list *records, struct fault *why)
@@ -350,14 +384,36 @@ int database_read(struct database *db, struct list *records, struct fault *why)
 	return r;
 }
 
+static int finish(struct database *db, sqlite3_stmt *statement, struct fault *why)
+{
+	sqlite3_step(statement);
+	int code = sqlite3_reset(statement);
+
+	/* the snapshot is a secret, and not ours after this */
+	sqlite3_clear_bindings(statement);
+	return code ? sqlite_failed(db, code, why) : 0;
+}
+
+static int write_session(struct database *db, const struct store_record *record, struct fault *why)
+{
+	const struct store_session *session = &record->session;
+	sqlite3_stmt *statement = session->snapshot.p ? db->write_session : db->end_session;
+
+	sqlite3_bind_text(statement, 1, record->server, -1, SQLITE_STATIC);
+	if (session->snapshot.p) {
+		sqlite3_bind_int64(statement, 2, (sqlite3_int64)session->until);
+		sqlite3_bind_blob64(statement, 3, session->snapshot.p, session->snapshot.n, SQLITE_STATIC);
+	}
+	return finish(db, statement, why);
+}
+
 static int write_record(struct database *db, const struct store_record *record, struct fault *why)
 {
 	sqlite3_bind_text(db->write, 1, record->server, -1, SQLITE_STATIC);
 	sqlite3_bind_int64(db->write, 2, (sqlite3_int64)record->position.epoch);
 	sqlite3_bind_int64(db->write, 3, (sqlite3_int64)record->position.seq);
-	sqlite3_step(db->write);
-	int code = sqlite3_reset(db->write);
-	return code ? sqlite_failed(db, code, why) : 0;
+	int r = finish(db, db->write, why);
+	return r || !record->session_changed ? r : write_session(db, record, why);
 }
 
 /* Otherwise everything would be written to a file that has no name any more. */

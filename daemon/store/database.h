@@ -19,6 +19,8 @@ struct database;
  */
 int database_open(const char *directory, uint64_t unix_ms, struct fault *moved, struct fault *why,
 		  struct database **ret);
+/* Deletes the sessions that their servers have given up: they are secrets. 0, or a negative errno with `why`. */
+int database_expire(struct database *db, uint64_t unix_ms, struct fault *why);
 /* Appends a struct store_record for each server in the file. 0, or a negative errno with `why`. */
 int database_read(struct database *db, struct list *records, struct fault *why);
 /*

@@ -17,10 +17,33 @@ int store_record_new(struct slice server, struct store_record **ret)
 	return 0;
 }
 
+static void free_session(struct store_record *r)
+{
+	if (r->session.snapshot.p)
+		explicit_bzero((char *)r->session.snapshot.p, r->session.snapshot.n);
+	free((char *)r->session.snapshot.p);
+	r->session = (struct store_session){SLICE_NULL, 0};
+}
+
 void store_record_free(struct store_record *r)
 {
 	list_remove(&r->link);
+	free_session(r);
 	free(r);
+}
+
+int store_record_set_session(struct store_record *r, const struct store_session *session)
+{
+	char *copy = session ? malloc(session->snapshot.n + 1) : NULL;
+
+	if (session && !copy)
+		return -ENOMEM;
+	free_session(r);
+	if (!session)
+		return 0;
+	memcpy(copy, session->snapshot.p, session->snapshot.n);
+	r->session = (struct store_session){slice_make(copy, session->snapshot.n), session->until};
+	return 0;
 }
 
 int store_record_copy(const struct store_record *r, struct list *to)
@@ -31,6 +54,13 @@ int store_record_copy(const struct store_record *r, struct list *to)
 	if (error)
 		return error;
 	copy->position = r->position;
+	copy->session_changed = r->session_changed;
+	if (r->session_changed && r->session.snapshot.p)
+		error = store_record_set_session(copy, &r->session);
+	if (error) {
+		store_record_free(copy);
+		return error;
+	}
 	list_append(to, &copy->link);
 	return 0;
 }

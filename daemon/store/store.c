@@ -76,6 +76,8 @@ static void run_open(struct job *j)
 	database_close(TAKE(j->database));
 	j->error = database_open(j->directory, j->unix_ms, &j->moved, &j->why, &j->database);
 	if (j->error == 0)
+		j->error = database_expire(j->database, j->unix_ms, &j->why);
+	if (j->error == 0)
 		j->error = database_read(j->database, &j->records, &j->why);
 }
 
@@ -136,7 +138,7 @@ static int adopt(struct store *s, struct list *loaded)
 static void mark_all(struct store *s)
 {
 	LIST_EACH(record, &s->records, struct store_record, link)
-		record->changed = true;
+		record->changed = record->session_changed = true;
 }
 
 static void note_moved(struct store *s, const struct fault *moved)
@@ -195,7 +197,7 @@ static int collect(struct store *s)
 
 		if (r)
 			return r;
-		record->changed = false;
+		record->changed = record->session_changed = false;
 	}
 	return 0;
 }
@@ -357,6 +359,11 @@ void store_free(struct store *s)
 	free(s);
 }
 
+bool store_is_volatile(const struct store *s)
+{
+	return s->state != STORE_READY;
+}
+
 void store_info(const struct store *s, struct store_info *ret)
 {
 	*ret = (struct store_info){
@@ -412,6 +419,31 @@ int store_put_position(struct store *s, struct slice server, const struct store_
 		return r;
 	record->position = *p;
 	record->changed = true;
+	*ret_write = ++s->last;
+	loop_at_end(s->loop, &s->hook);
+	return 0;
+}
+
+bool store_session(const struct store *s, struct slice server, uint64_t unix_ms, struct store_session *ret)
+{
+	const struct store_record *record = find(s, server);
+
+	if (!record || !record->session.snapshot.p || record->session.until < unix_ms)
+		return false;
+	*ret = record->session;
+	return true;
+}
+
+int store_put_session(struct store *s, struct slice server, const struct store_session *session, uint64_t *ret_write)
+{
+	struct store_record *record;
+	int r = find_or_add(s, server, &record);
+
+	if (r == 0)
+		r = store_record_set_session(record, session);
+	if (r)
+		return r;
+	record->changed = record->session_changed = true;
 	*ret_write = ++s->last;
 	loop_at_end(s->loop, &s->hook);
 	return 0;

@@ -1,5 +1,5 @@
 /*
- * What survives a restart: the position of each server. It is kept in the database STATE-DIRECTORY/state.db, or,
+ * What survives a restart: the position and the session of each server. It is kept in the database STATE-DIRECTORY/state.db, or,
  * without a state directory, only in memory.
  *
  * The values in memory are the valid ones; the database follows them. A thread writes all changes of a turn in one
@@ -48,6 +48,8 @@ int store_new(struct loop *loop, const char *directory, struct wake changed, str
 bool store_flush(struct store *s, unsigned ms);
 /* Does not wait for changes: call store_flush() before. Accepts NULL. */
 void store_free(struct store *s);
+/* Whether its values do not survive the process: there is no state directory, or it cannot be written now. */
+bool store_is_volatile(const struct store *s);
 /* The strings are valid until the next turn. */
 void store_info(const struct store *s, struct store_info *ret);
 
@@ -56,6 +58,10 @@ void store_info(const struct store *s, struct store_info *ret);
 bool store_position(const struct store *s, struct slice server, struct store_position *ret);
 /* `ret_write`: the number of this change, for store_committed(). 0 or -ENOMEM. */
 int store_put_position(struct store *s, struct slice server, const struct store_position *p, uint64_t *ret_write);
+/* The snapshot is valid until the next change of it. False: there is none, or the server has given it up. */
+bool store_session(const struct store *s, struct slice server, uint64_t unix_ms, struct store_session *ret);
+/* `session` is copied; NULL: there is none any more, and it is overwritten on the disk. 0 or -ENOMEM. */
+int store_put_session(struct store *s, struct slice server, const struct store_session *session, uint64_t *ret_write);
 
 /* ---- commits ---- */
 /*

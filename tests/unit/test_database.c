@@ -188,8 +188,8 @@ static void unusable_files_are_renamed(void **state)
 	state_write("state.db", "xy", 2);
 	expect_moved("file is not a database");
 	make_file();
-	run_sql("PRAGMA user_version = 2");
-	expect_moved("was written by a newer version of cometd-bridge, in format 2; this version knows formats up to 1");
+	run_sql("PRAGMA user_version = 3");
+	expect_moved("was written by a newer version of cometd-bridge, in format 3; this version knows formats up to 2");
 	make_file();
 	run_sql("PRAGMA user_version = -1");
 	expect_moved("is damaged");
@@ -204,6 +204,20 @@ static void unusable_files_are_renamed(void **state)
 	make_file();
 	run_sql("PRAGMA ignore_check_constraints = ON; UPDATE server SET seq = -1");
 	expect_moved("is damaged: CHECK constraint failed");
+}
+
+static void an_older_format_is_migrated(void **state)
+{
+	struct database *db;
+
+	(void)state;
+	make_file();
+	run_sql("DROP TABLE session; PRAGMA user_version = 1");
+	must_open(&db);
+	assert_int_equal(write_one(db, "b", 2, 3), 0);
+	assert_one(db, "b", 2, 3);
+	database_close(db);
+	assert_false(fault_is_set(&moved));
 }
 
 static void renamed_files_are_not_replaced(void **state)
@@ -661,7 +675,7 @@ static void short_of_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(values_survive), T(a_second_process_is_kept_out), T(unusable_files_are_renamed),
+		T(values_survive), T(a_second_process_is_kept_out), T(unusable_files_are_renamed), T(an_older_format_is_migrated),
 		T(renamed_files_are_not_replaced), T(a_log_alone_is_not_applied), T(places_that_cannot_be_used),
 		T(a_read_only_directory), T(a_file_removed_meanwhile), T(cut_files_give_no_wrong_value), T(the_log_is_emptied),
 		T(a_full_disk), T(a_broken_disk), T(short_of_memory),

@@ -267,6 +267,94 @@ static void values_survive_a_restart(void **state)
 	assert_position("b", 5, 7);
 }
 
+static void put_session(const char *server, const char *snapshot, uint64_t until)
+{
+	const struct store_session session = {slice_of(snapshot), until};
+	uint64_t write;
+
+	assert_int_equal(store_put_session(store, slice_of(server), snapshot ? &session : NULL, &write), 0);
+}
+
+/* NULL: there is none. */
+static void assert_session(const char *server, const char *snapshot)
+{
+	struct store_session session;
+	bool found = store_session(store, slice_of(server), clock_unix_ms(), &session);
+
+	assert_int_equal(found, snapshot != NULL);
+	if (found && !slice_eq(session.snapshot, slice_of(snapshot)))
+		fail_msg("%.*s", SLICE_ARG(session.snapshot));
+}
+
+static void sessions(void **state)
+{
+	uint64_t now = clock_unix_ms();
+
+	(void)state;
+	open_store();
+	assert_true(store_flush(store, 60000));
+	assert_session("a", NULL);
+	put_session("a", NULL, 0);
+	assert_session("a", NULL);
+	put_session("a", "one", now + 1000);
+	put("a", 1, 2);
+	put_session("b", "two", now + 1000);
+	put_session("b", "three", now + 2000);
+	assert_session("a", "one");
+	assert_session("b", "three");
+	put_session("a", NULL, 0);
+	assert_session("a", NULL);
+	assert_position("a", 1, 2);
+	/* the server has given it up */
+	put_session("a", "one", now - 1);
+	assert_session("a", NULL);
+}
+
+static void sessions_survive_a_restart(void **state)
+{
+	uint64_t now = clock_unix_ms();
+	struct store_session session;
+
+	(void)state;
+	open_store();
+	assert_true(store_flush(store, 60000));
+	put_session("a", "one", now + 5000);
+	put_session("b", "two", now + 90000);
+	put_session("c", "three", now + 90000);
+	assert_true(store_flush(store, 60000));
+	/* another change leaves it as it is */
+	put("a", 1, 2);
+	put_session("c", NULL, 0);
+	assert_true(store_flush(store, 60000));
+	restart();
+	assert_session("a", "one");
+	assert_session("b", "two");
+	assert_session("c", NULL);
+	assert_position("a", 1, 2);
+	/* the first one is deleted, because its server has given it up */
+	clock_fake(now + 6000, clock_boot_ms() + 6000);
+	restart();
+	assert_false(store_session(store, SLICE("a"), 0, &session));
+	assert_session("b", "two");
+	assert_position("a", 1, 2);
+}
+
+static void a_session_without_memory(void **state)
+{
+	const struct store_session session = {SLICE("one"), UINT64_MAX};
+	uint64_t write;
+
+	(void)state;
+	open_store();
+	FAIL_EACH_ALLOCATION {
+		int r = store_put_session(store, SLICE("a"), &session, &write);
+
+		if (r)
+			assert_int_equal(r, -ENOMEM);
+	}
+	assert_session("a", "one");
+}
+
 /* The loop turns, and values change, while a sync takes long; then all of that is one commit. */
 static void a_slow_disk(void **state)
 {
@@ -479,7 +567,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		BOTH(values_are_there_at_once), BOTH(commits_are_reported_in_order), BOTH(listeners_may_change_values),
-		BOTH(short_of_memory), MEMORY(memory_is_not_kept), SQLITE(values_survive_a_restart),
+		BOTH(short_of_memory), MEMORY(memory_is_not_kept), BOTH(sessions),
+		SQLITE(sessions_survive_a_restart), MEMORY(a_session_without_memory), SQLITE(values_survive_a_restart),
 		SQLITE(a_slow_disk), SQLITE(values_put_meanwhile_are_valid), SQLITE(a_failing_disk_recovers),
 		SQLITE(each_operation_fails_once), SQLITE(a_removed_file_is_written_again),
 		SQLITE(an_unusable_file_is_reported), SQLITE(a_place_that_is_repaired), SQLITE(without_threads),
