@@ -59,6 +59,36 @@ void config_diff_server(const struct config_server *old, const struct config_ser
 		     &(struct side){now->oauth, now->oauth->sources}, changed, ctx);
 }
 
+/* FNV-1a, each text with its end. It is no secret, and nothing depends on two texts with one number. */
+static uint64_t mix(uint64_t hash, const char *text)
+{
+	do
+		hash = (hash ^ (unsigned char)*text) * 0x100000001b3u;
+	while (*text++);
+	return hash;
+}
+
+static uint64_t mix_section(uint64_t hash, const char *section, const struct config_source *sources)
+{
+	const struct config_row *row;
+
+	for (size_t i = 0; (row = config_row(i)); i++) {
+		if (strcmp(row->option.section, section) != 0 || row->change != CONFIG_NEW_SESSION || !sources[i].texts.n)
+			continue;
+		hash = mix(hash, row->option.name);
+		for (size_t k = 0; k < sources[i].texts.n; k++)
+			hash = mix(hash, sources[i].texts.v[k]);
+	}
+	return hash;
+}
+
+uint64_t config_fingerprint(const struct config_server *c)
+{
+	uint64_t hash = mix_section(0xcbf29ce484222325u, "server", c->sources);
+
+	return c->oauth ? mix_section(mix(hash, c->oauth_name), "oauth", c->oauth->sources) : hash;
+}
+
 struct config_server *config_find_server(const struct config *c, const char *name)
 {
 	LIST_EACH(s, &c->servers, struct config_server, link)

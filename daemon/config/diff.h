@@ -26,6 +26,10 @@ void config_diff_bridge(const struct config *old, const struct config *now,
 void config_diff_server(const struct config_server *old, const struct config_server *now,
 			void (*changed)(void *ctx, const struct config_difference *d), void *ctx);
 
+/* A number for all options whose change needs a new session: the same in every process for the same texts. A session
+   is not continued with other options by a later process. */
+uint64_t config_fingerprint(const struct config_server *c);
+
 /* The server of this name, or NULL. */
 struct config_server *config_find_server(const struct config *c, const char *name);
 

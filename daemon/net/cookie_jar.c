@@ -77,12 +77,19 @@ static int each_line(struct cookie_jar *j, struct buf *text,
 
 /* --- the cookie file --- */
 
+/* `line` was added to the cookies of the client. */
+static int hide_cookie(struct cookie_jar *j, const char *line)
+{
+	const char *value = strrchr(line, '\t');
+
+	return value ? mask_add_cookie(http_client_mask(j->client), slice_of(value + 1)) : 0;
+}
+
 static int load_cookie(struct cookie_jar *j, const char *line)
 {
 	int r = cookies_read(j->easy, j->urls, j->n_urls, line, clock_unix_ms());
-	const char *value = strrchr(line, '\t');
 
-	return r || !value ? r : mask_add_cookie(http_client_mask(j->client), slice_of(value + 1));
+	return r ? r : hide_cookie(j, line);
 }
 
 /* Remembers what the file contains, so that the same lines are not written again. */
@@ -162,6 +169,34 @@ void cookie_jar_touch(struct cookie_jar *j)
 		return;
 	j->touched = true;
 	loop_timer_at(j->timer, loop_now(j->loop) + TOUCH_MS);
+}
+
+/* --- over a restart --- */
+
+int cookie_jar_export(struct cookie_jar *j, struct buf *out)
+{
+	return j ? cookies_write_all(j->easy, clock_unix_ms(), out) : 0;
+}
+
+static int import_cookie(struct cookie_jar *j, const char *line)
+{
+	int r = cookies_read_all(j->easy, j->urls, j->n_urls, line, clock_unix_ms());
+
+	return r ? r : hide_cookie(j, line);
+}
+
+int cookie_jar_import(struct cookie_jar *j, struct slice text)
+{
+	CLEANUP(buf_fini) struct buf copy;
+	unsigned bad = 0;
+
+	buf_init_secret(&copy, text.n + 1);
+	if (!j)
+		return 0;
+	int r = buf_put(&copy, text);
+	if (r == 0)
+		r = each_line(j, &copy, import_cookie, &bad);
+	return r ? r : http_client_limit_cookies(j->client, j->easy);
 }
 
 /* --- presets --- */

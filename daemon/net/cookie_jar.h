@@ -8,7 +8,8 @@
  * Session cookies (those without an expiry date) are not saved. CometD binds a
  * session to one of them (BAYEUX_BROWSER): a new session with the cookie of an older
  * session that still exists would count as a second one of the same browser
- * (bayeux.md 0, 14), and the server would not hold its connects.
+ * (bayeux.md 0, 14), and the server would not hold its connects. They are part of the snapshot of a session that goes
+ * on in another process.
  */
 #ifndef NET_COOKIE_JAR_H
 #define NET_COOKIE_JAR_H
@@ -38,6 +39,10 @@ void cookie_jar_free(struct cookie_jar *j);
 /* Call it before each handshake. Sets the preset cookies the first time, and again only when their file
    has changed, so that a value the server has replaced since is kept. */
 void cookie_jar_preset(struct cookie_jar *j);
+/* Appends all cookies, also session cookies, as lines of text: a secret. 0, -ENOMEM, -EMSGSIZE. */
+int cookie_jar_export(struct cookie_jar *j, struct buf *out);
+/* Adds the cookies of such a text that match one of the URLs; lines that are none are left out. 0 or -ENOMEM. */
+int cookie_jar_import(struct cookie_jar *j, struct slice text);
 /* Call it when cookies may have changed: they are compared soon, and saved if they differ. */
 void cookie_jar_touch(struct cookie_jar *j);
 

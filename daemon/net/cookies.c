@@ -366,13 +366,15 @@ static bool is_sound(const struct cookie *c)
 	       !c->expires[strspn(c->expires, "0123456789")];
 }
 
-/* Whether the cookie is persistent and has not expired. */
-static bool lasts(const struct cookie *c, uint64_t unix_ms)
+/* Whether the cookie has not expired, and is persistent or belongs to a session that goes on. */
+static bool lasts(const struct cookie *c, uint64_t unix_ms, bool session)
 {
-	return strtoull(c->expires, NULL, 10) > unix_ms / 1000;
+	uint64_t expires = strtoull(c->expires, NULL, 10);
+
+	return expires > unix_ms / 1000 || (session && expires == 0);
 }
 
-int cookies_write(CURL *easy, uint64_t unix_ms, struct buf *out)
+static int write_lines(CURL *easy, uint64_t unix_ms, bool session, struct buf *out)
 {
 	CLEANUP(slist_freep) struct curl_slist *lines = NULL;
 	int r = 0;
@@ -385,14 +387,24 @@ int cookies_write(CURL *easy, uint64_t unix_ms, struct buf *out)
 
 		/* copied first: parse_line() changes the line */
 		r = buf_printf(out, "%s\n", l->data);
-		if (!r && (!parse_line(l->data, &c) || !lasts(&c, unix_ms)))
+		if (!r && (!parse_line(l->data, &c) || !lasts(&c, unix_ms, session)))
 			buf_truncate(out, before);
 	}
 	return r;
 }
 
-int cookies_read(CURL *easy, const struct url *const *urls, size_t n_urls, const char *line,
-		 uint64_t unix_ms)
+int cookies_write(CURL *easy, uint64_t unix_ms, struct buf *out)
+{
+	return write_lines(easy, unix_ms, false, out);
+}
+
+int cookies_write_all(CURL *easy, uint64_t unix_ms, struct buf *out)
+{
+	return write_lines(easy, unix_ms, true, out);
+}
+
+static int read_line(CURL *easy, const struct url *const *urls, size_t n_urls, const char *line, uint64_t unix_ms,
+		     bool session)
 {
 	char copy[2 * COOKIE_MAX];
 	struct cookie c;
@@ -402,10 +414,21 @@ int cookies_read(CURL *easy, const struct url *const *urls, size_t n_urls, const
 	strcpy(copy, line);
 	if (!parse_line(copy, &c) || !is_sound(&c))
 		return COOKIES_E_NONE;
-	if (!lasts(&c, unix_ms))
+	if (!lasts(&c, unix_ms, session))
 		return 0;
 	for (size_t i = 0; i < n_urls; i++)
 		if (domain_matches(&c, urls[i]->host))
 			return curl_easy_setopt(easy, CURLOPT_COOKIELIST, line) ? -ENOMEM : 0;
 	return 0;
+}
+
+int cookies_read(CURL *easy, const struct url *const *urls, size_t n_urls, const char *line,
+		 uint64_t unix_ms)
+{
+	return read_line(easy, urls, n_urls, line, unix_ms, false);
+}
+
+int cookies_read_all(CURL *easy, const struct url *const *urls, size_t n_urls, const char *line, uint64_t unix_ms)
+{
+	return read_line(easy, urls, n_urls, line, unix_ms, true);
 }

@@ -55,10 +55,14 @@ int cookies_preset(CURL *easy, const struct url *url, const char *text, uint64_t
  * format. Session cookies are left out. 0, -ENOMEM, -EMSGSIZE.
  */
 int cookies_write(CURL *easy, uint64_t unix_ms, struct buf *out);
+/* The same with session cookies, for a session that goes on in another process. */
+int cookies_write_all(CURL *easy, uint64_t unix_ms, struct buf *out);
 /* Stores the cookie of a line in that format if it matches the host of one of these URLs and has not
    expired. 0; COOKIES_E_NONE if the line is not in that format; -ENOMEM. */
 enum { COOKIES_E_NONE = 1 };
 int cookies_read(CURL *easy, const struct url *const *urls, size_t n_urls, const char *line,
 		 uint64_t unix_ms);
+/* The same, session cookies included. */
+int cookies_read_all(CURL *easy, const struct url *const *urls, size_t n_urls, const char *line, uint64_t unix_ms);
 
 #endif

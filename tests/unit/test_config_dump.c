@@ -124,6 +124,30 @@ static void what_differs(void **state)
 		"b.history-count live; b.history-age live; b.ext session; a.url session; ");
 }
 
+static uint64_t fingerprint(const char *text)
+{
+	struct config *c = load_text(text);
+	uint64_t n = config_fingerprint(server(c));
+
+	config_free(c);
+	return n;
+}
+
+/* It is the same for the same options, but for those that are changed in a running session. */
+static void fingerprints(void **state)
+{
+	uint64_t one = fingerprint(MINIMAL);
+
+	(void)state;
+	assert_true(one == fingerprint("# a comment\n" MINIMAL));
+	assert_true(one == fingerprint(MINIMAL "connection-timeout = 5s\n"));
+	assert_true(one != fingerprint(MINIMAL "url = http://127.0.0.1:8081/cometd\n"));
+	assert_true(one != fingerprint(MINIMAL "header = X: 1\n"));
+	assert_true(fingerprint(MINIMAL "header = X: 1\n") != fingerprint(MINIMAL "header = X: 2\n"));
+	/* this number is stored: it must not depend on the process */
+	assert_true(one == 0xc18114a10bf054acu);
+}
+
 static void failed_allocations(void **state)
 {
 	struct config *c = load_text(FULL);
@@ -145,7 +169,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CONFIG_TEST(origins_and_defaults),
 		CONFIG_TEST(may_be_read_again),
-		CONFIG_TEST(what_differs),
+		CONFIG_TEST(what_differs), CONFIG_TEST(fingerprints),
 		CONFIG_TEST(failed_allocations),
 	};
 

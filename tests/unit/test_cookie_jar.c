@@ -179,7 +179,7 @@ static void test_kept(void **state)
 
 	w->options.path = w->path;
 	start(w);
-	take(w, "BAYEUX_BROWSER=s3cret1; Path=/; HttpOnly");
+	take(w, "BAYEUX_BROWSER=s3cret1-and-more; Path=/; HttpOnly");
 	take(w, "sticky=s3cret2; Max-Age=1000; Path=/; HttpOnly; Secure");
 	take(w, "odd=x; Expires=Sun, 24-Sep-2034 19:55:37 GMT; Path=/");
 	take(w, "domain=x; Max-Age=1000; Path=/; Domain=example");
@@ -477,6 +477,51 @@ static void test_each_allocation(void **state)
 	}
 }
 
+/* A session that goes on in another process needs its session cookies; those of other hosts, damaged and expired
+   ones are left out. */
+static void test_export(void **state)
+{
+	struct world *w = *state;
+	struct buf text;
+
+	start(w);
+	take(w, "BAYEUX_BROWSER=s3cret1-and-more; Path=/; HttpOnly");
+	take(w, "kept=s3cret2; Max-Age=100");
+	take(w, "gone=s3cret3; Max-Age=1");
+	clock_fake(clock_unix_ms() + 2000, clock_boot_ms() + 2000);
+	buf_init(&text, 10000);
+	assert_int_equal(cookie_jar_export(w->jar, &text), 0);
+	restart(w);
+	assert_sent(w, "");
+	assert_int_equal(buf_put_str(&text, "other.example\tFALSE\t/\tFALSE\t0\tx\ts3cret4\nno cookie\n"), 0);
+	assert_int_equal(cookie_jar_import(w->jar, buf_slice(&text)), 0);
+	assert_sent(w, "BAYEUX_BROWSER=s3cret1-and-more; kept=s3cret2");
+	/* they are masked, as those that the server sets */
+	char line[] = "your cookie is s3cret1-and-more";
+	mask_text(http_client_mask(w->client), line, strlen(line));
+	assert_null(strstr(line, "s3cret1"));
+	buf_fini(&text);
+}
+
+static void test_export_without_memory(void **state)
+{
+	struct world *w = *state;
+	struct buf text;
+
+	start(w);
+	take(w, "BAYEUX_BROWSER=s3cret1-and-more; Path=/; HttpOnly");
+	FAIL_EACH_ALLOCATION {
+		buf_init(&text, 10000);
+		int r = cookie_jar_export(w->jar, &text);
+
+		if (r == 0)
+			r = cookie_jar_import(w->jar, buf_slice(&text));
+		assert_true(r == 0 || r == -ENOMEM);
+		buf_fini(&text);
+	}
+	assert_sent(w, "BAYEUX_BROWSER=s3cret1-and-more");
+}
+
 /* All functions accept NULL. */
 static void test_null(void **state)
 {
@@ -485,6 +530,8 @@ static void test_null(void **state)
 	cookie_jar_load(NULL);
 	cookie_jar_preset(NULL);
 	cookie_jar_touch(NULL);
+	assert_int_equal(cookie_jar_export(NULL, NULL), 0);
+	assert_int_equal(cookie_jar_import(NULL, SLICE("x")), 0);
 	cookie_jar_free(NULL);
 }
 
@@ -494,7 +541,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 		T(kept), T(written_when_changed), T(foreign_lines), T(broken_lines), T(no_jar),
 		T(no_directory), T(full), T(presets), T(bad_preset_file), T(preset_and_kept),
-		T(each_allocation), T(null),
+		T(each_allocation), T(export), T(export_without_memory), T(null),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
