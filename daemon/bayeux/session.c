@@ -147,6 +147,15 @@ void session_stop(struct session *s, uint64_t now)
 	wake_up(&s->wake);
 }
 
+void session_leave(struct session *s, uint64_t now)
+{
+	if (report_state(&s->report) == SESSION_OFF)
+		return;
+	giveup_waiting(s, stopped);
+	course_off(s, now);
+	wake_up(&s->wake);
+}
+
 void session_stop_because(struct session *s, uint64_t now, struct slice why)
 {
 	if (report_state(&s->report) != SESSION_OFF)

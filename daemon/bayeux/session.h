@@ -220,10 +220,18 @@ uint64_t session_changes(const struct session *s);
  * at most. Without acknowledgements a gap is reported, because what was on the way to the process that is gone is
  * lost.
  *
+ * `exact`: nothing has happened since it was saved. Otherwise every wanted channel is subscribed once more, because it
+ * may have been unsubscribed meanwhile.
+ *
  * The options must be those of the session that was saved. 0; SESSION_E_NOT_RESUMABLE for anything that session_save()
  * did not write for this server; -ENOMEM. Then the session is as it was.
  */
-int session_restore(struct session *s, uint64_t now, struct slice snapshot);
+int session_restore(struct session *s, uint64_t now, struct slice snapshot, bool exact);
+/* The reason of the state meanwhile. */
+#define SESSION_RESUMES "going on with the session of before the restart"
+/* Ends it here, but not at the server: another process goes on with what session_save() just wrote. OFF, without a
+   disconnect; queued publishes end as not sent. */
+void session_leave(struct session *s, uint64_t now);
 
 /* The link may be broken (after suspend, or by command): checks it with a timeout-0 connect at once. */
 void session_probe(struct session *s, uint64_t now);

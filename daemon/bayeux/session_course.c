@@ -853,8 +853,7 @@ static void resume_restored(struct session *s, uint64_t now)
 	/* not so long that the server gives it up meanwhile */
 	if (wanted_unclaimed(&s->wanted) && age < window)
 		c->resume_at = now + (window - age < 4 * CLAIM_MS ? (window - age) / 4 : CLAIM_MS);
-	report_set_reason(&s->report, age > window ? "the session of before the restart is too old"
-						   : "going on with the session of before the restart");
+	report_set_reason(&s->report, age > window ? "the session of before the restart is too old" : SESSION_RESUMES);
 	if (!s->o.credentials) {
 		set_resume(s, now, claim_pause(s, now), NULL);
 		return;

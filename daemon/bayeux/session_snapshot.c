@@ -35,8 +35,10 @@ static const char *const names[] = {
 uint64_t session_changes(const struct session *s)
 {
 	uint64_t events = s->exts.replay ? s->counts.received : 0;
-	return report_generation(&s->report) + s->counts.handshakes + s->counts.connects + s->counts.failures + events +
-	       wanted_changes(&s->wanted);
+	uint64_t changes = report_generation(&s->report) + s->counts.handshakes + s->counts.connects +
+			   s->counts.failures + events + wanted_changes(&s->wanted);
+	/* it may end without another change */
+	return changes << 3 | report_state(&s->report);
 }
 
 int session_save(const struct session *s, uint64_t now, struct buf *out, uint64_t *ret_until)
@@ -84,9 +86,9 @@ static int restore_client_id(struct session *s, const struct json_value *v)
 	return r;
 }
 
-static int restore_channels(struct session *s, uint64_t now, const struct json_value *v)
+static int restore_channels(struct session *s, uint64_t now, const struct json_value *v, bool exact)
 {
-	int r = wanted_restore(&s->wanted, v, now + UNCLAIMED_MS);
+	int r = wanted_restore(&s->wanted, v, exact, now + UNCLAIMED_MS);
 	if (r)
 		return r;
 	LIST_EACH(w, &s->wanted.unclaimed, struct wanted, unclaimed)
@@ -95,7 +97,7 @@ static int restore_channels(struct session *s, uint64_t now, const struct json_v
 	return r;
 }
 
-static int restore(struct session *s, uint64_t now, const struct json_field *f)
+static int restore(struct session *s, uint64_t now, const struct json_field *f, bool exact)
 {
 	uint64_t version, id, generation;
 	bool gap;
@@ -116,7 +118,7 @@ static int restore(struct session *s, uint64_t now, const struct json_field *f)
 	if (r == 0)
 		r = ext_replay_restore(s->exts.replay, &f[FIELD_REPLAY].value);
 	if (r == 0)
-		r = restore_channels(s, now, &f[FIELD_WANTED].value);
+		r = restore_channels(s, now, &f[FIELD_WANTED].value, exact);
 	if (r == 0)
 		r = ext_ack_restore(s->exts.ack, &f[FIELD_ACK].value);
 	if (r)
@@ -135,7 +137,7 @@ static void undo(struct session *s)
 	course_init(s);
 }
 
-int session_restore(struct session *s, uint64_t now, struct slice snapshot)
+int session_restore(struct session *s, uint64_t now, struct slice snapshot, bool exact)
 {
 	struct json_field f[FIELDS] = {{.name = NULL}};
 	for (int i = 0; i < FIELDS; i++)
@@ -143,7 +145,7 @@ int session_restore(struct session *s, uint64_t now, struct slice snapshot)
 	const struct json_value all = {JSON_OBJECT, snapshot};
 	int r = saved_object(&all, f, FIELDS);
 	if (r == 0)
-		r = restore(s, now, f);
+		r = restore(s, now, f, exact);
 	if (r)
 		undo(s);
 	return r > 0 ? SESSION_E_NOT_RESUMABLE : r;

@@ -630,6 +630,7 @@ void wanted_save(const struct wanted_table *t, struct json_write *out)
 struct restoring {
 	struct wanted_table *t;
 	enum saved kind;
+	bool exact;
 };
 
 static int restore_channel(void *ctx, struct slice channel)
@@ -644,7 +645,7 @@ static int restore_channel(void *ctx, struct slice channel)
 	if (r)
 		return r;
 	w->wanted = kind != SAVED_LEFT;
-	w->doubt = kind == SAVED_UNSURE || kind == SAVED_LEFT;
+	w->doubt = kind == SAVED_UNSURE || kind == SAVED_LEFT || (kind == SAVED_ON && !restoring->exact);
 	w->upstream = kind == SAVED_WAITS ? WANTED_NONE : WANTED_RESTORED;
 	t->restored |= w->upstream == WANTED_RESTORED;
 	t->n += w->wanted;
@@ -653,7 +654,7 @@ static int restore_channel(void *ctx, struct slice channel)
 	return 0;
 }
 
-int wanted_restore(struct wanted_table *t, const struct json_value *v, uint64_t unclaimed_until)
+int wanted_restore(struct wanted_table *t, const struct json_value *v, bool exact, uint64_t unclaimed_until)
 {
 	struct json_field f[1 + SAVED_KINDS] = {{.name = "covering"}};
 	for (int kind = 0; kind < SAVED_KINDS; kind++)
@@ -662,7 +663,7 @@ int wanted_restore(struct wanted_table *t, const struct json_value *v, uint64_t 
 	if (r == 0)
 		r = saved_bool(&f[0].value, &t->covering);
 	for (int kind = 0; r == 0 && kind < SAVED_KINDS; kind++) {
-		struct restoring restoring = {t, (enum saved)kind};
+		struct restoring restoring = {t, (enum saved)kind, exact};
 		r = saved_channels(&f[1 + kind].value, restore_channel, &restoring);
 	}
 	if (r)

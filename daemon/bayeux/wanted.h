@@ -171,9 +171,9 @@ void wanted_save(const struct wanted_table *t, struct json_write *w);
 /*
  * The table, which is empty, goes on with them. They stay wanted until unclaimed_until, so that a peer that comes
  * back gets its channel without a break; wanted_want() by a peer claims one. What was subscribed is pending until
- * wanted_proven(). 0, SAVED_E_INVALID, -ENOMEM: after that wanted_restore_undo().
+ * wanted_proven(), and subscribed again after that unless the state is `exact`. 0, SAVED_E_INVALID, -ENOMEM: after that wanted_restore_undo().
  */
-int wanted_restore(struct wanted_table *t, const struct json_value *v, uint64_t unclaimed_until);
+int wanted_restore(struct wanted_table *t, const struct json_value *v, bool exact, uint64_t unclaimed_until);
 void wanted_restore_undo(struct wanted_table *t);
 /* Grows when what is saved changes. */
 static inline uint64_t wanted_changes(const struct wanted_table *t) { return t->changes; }

@@ -89,7 +89,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	struct session *s = make(how), *again;
 	struct session_info info;
 	struct buf first, second;
-	int r = session_restore(s, NOW, slice_drop(slice_make(data, n), 1));
+	int r = session_restore(s, NOW, slice_drop(slice_make(data, n), 1), true);
 
 	session_info(s, &info);
 	FUZZ_CHECK(r == 0 || r == SESSION_E_NOT_RESUMABLE);
@@ -98,7 +98,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	} else {
 		save(s, &first);
 		again = make(how);
-		FUZZ_CHECK(session_restore(again, NOW, buf_slice(&first)) == 0);
+		FUZZ_CHECK(session_restore(again, NOW, buf_slice(&first), true) == 0);
 		save(again, &second);
 		compare(buf_slice(&first), buf_slice(&second));
 		session_free(again);

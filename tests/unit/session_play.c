@@ -350,7 +350,7 @@ static void succeed(struct player *p, const char *line)
 }
 
 /* Another session goes on with what this one saved, after `ms`. */
-static void restart(struct player *p, uint64_t ms)
+static void restart(struct player *p, uint64_t ms, bool exact)
 {
 	struct buf saved;
 	uint64_t until;
@@ -365,7 +365,7 @@ static void restart(struct player *p, uint64_t ms)
 	session_wall_clock(p->s, p->now, p->now + p->unix_ahead);
 	if (r)
 		push(p, "nothing to go on with");
-	else if (session_restore(p->s, p->now, buf_slice(&saved)))
+	else if (session_restore(p->s, p->now, buf_slice(&saved), exact))
 		push(p, "not resumable");
 	buf_fini(&saved);
 }
@@ -402,8 +402,10 @@ static void act(struct player *p, const char *line)
 	} else if (slice_eq(verb, SLICE("want"))) {
 		assert_int_equal(session_want(p->s, text(p, rest), p->peer), 0);
 		restart_wants(&p->wants, text(p, rest));
-	} else if (slice_eq(verb, SLICE("restart"))) {
-		restart(p, number(&rest));
+	} else if (slice_eq(verb, SLICE("restart")) || slice_eq(verb, SLICE("killed"))) {
+		restart(p, number(&rest), verb.p[0] == 'r');
+	} else if (slice_eq(verb, SLICE("leave"))) {
+		session_leave(p->s, p->now);
 	} else if (slice_eq(verb, SLICE("succeed"))) {
 		succeed(p, rest);
 	} else if (slice_eq(verb, SLICE("again"))) {

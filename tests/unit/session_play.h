@@ -25,6 +25,8 @@
  *     > sleep MS                 lets time pass until something comes out, MS at most
  *     > restart MS               another session goes on with what this one saved, MS later; "not
  *                                resumable" or "nothing to go on with" if it cannot
+ *     > killed MS                the same, and the first one may have gone on after that
+ *     > leave                    ends for another session, without a disconnect
  *     > clock MS                 sets the time of day to MS since 1970
  *     > period                   since when it is connected, lost or stopped, as a line below
  *

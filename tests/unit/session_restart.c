@@ -224,7 +224,7 @@ static void begin(struct other *t, struct slice saved, uint64_t unix_ms, const s
 	buf_init(&t->subscribed, 1 << 20);
 	t->now = NOW;
 	session_wall_clock(t->s, t->now, unix_ms);
-	CHECK(t, session_restore(t->s, t->now, saved) == 0, "%.*s\n", SLICE_ARG(saved));
+	CHECK(t, session_restore(t->s, t->now, saved, true) == 0, "%.*s\n", SLICE_ARG(saved));
 	for (size_t i = 0; i < wants->n; i++)
 		assert_int_equal(session_want(t->s, slice_of(wants->channels[i]), 1), 0);
 	session_start(t->s, t->now);

@@ -75,6 +75,26 @@ static void what_was_not_confirmed_is_subscribed(void **state)
 	     SUBSCRIBE("/a"), SUBSCRIBED("/a"));
 }
 
+/* An unsubscribe may have followed. */
+static void of_a_killed_process_all_is_subscribed_again(void **state)
+{
+	(void)state;
+	PLAY(&options, UP_WITH_A, "> killed 100", "> want /a", "> start", RESUMING, PROBE, CONNECT_OK,
+	     "< state connected gap", CONNECT, SUBSCRIBE("/a"), SUBSCRIBED("/a"));
+	/* what is not wanted again is unsubscribed later, if it was subscribed */
+	PLAY(&options, UP_WITH_A, "> killed 100", "> start", RESUMING, "> sleep 9000", "< +2000..2000", PROBE, CONNECT_OK,
+	     "< state connected gap", CONNECT, SUBSCRIBE("/a"), SUBSCRIBED("/a"), "> sleep 29000", "< +28000..28000",
+	     "< commands long-polling [{'channel':'/meta/unsubscribe',%'/a'}]");
+}
+
+static void it_is_left_without_a_disconnect(void **state)
+{
+	(void)state;
+	PLAY(&options, UP, "> publish 1 /p 9000 1", "< commands %", "> publish 2 /q 9000 2", "> leave", "< abort all",
+	     "< state off gap%", "< outcome 2 not-sent%", "< outcome 1 unknown%");
+	PLAY(&options, "> leave", "> start", "< state handshaking", HANDSHAKE, "> leave", "< abort all", "< state off");
+}
+
 static void a_lost_session_is_made_again(void **state)
 {
 	(void)state;
@@ -258,7 +278,7 @@ static void expect_refused(struct slice snapshot)
 	struct session_event e;
 	struct session *s;
 	assert_int_equal(session_new(&options, (struct wake){0}, &s), 0);
-	if (session_restore(s, 1000000, snapshot) != SESSION_E_NOT_RESUMABLE)
+	if (session_restore(s, 1000000, snapshot, true) != SESSION_E_NOT_RESUMABLE)
 		fail_msg("restored: %.*s", SLICE_ARG(snapshot));
 	session_start(s, 1000000);
 	assert_int_equal(session_next(s, 1000000, &e), 0);
@@ -297,7 +317,7 @@ static void garbage_is_refused(void **state)
 	make_snapshot(&good);
 	struct slice text = buf_slice(&good);
 	assert_int_equal(session_new(&options, (struct wake){0}, &s), 0);
-	assert_int_equal(session_restore(s, 1000000, text), 0);
+	assert_int_equal(session_restore(s, 1000000, text, true), 0);
 	session_free(s);
 	for (size_t i = 0; i < sizeof(edits) / sizeof(edits[0]); i++) {
 		size_t n = strlen(edits[i].was);
@@ -332,7 +352,7 @@ static void odd_bytes_do_no_damage(void **state)
 		memcpy(copy, text.p, text.n);
 		copy[i / sizeof(odd)] = odd[i % sizeof(odd)];
 		assert_int_equal(session_new(&options, (struct wake){0}, &s), 0);
-		session_restore(s, 1000000, slice_make(copy, text.n));
+		session_restore(s, 1000000, slice_make(copy, text.n), true);
 		session_start(s, 1000000);
 		while (session_next(s, 1000000, &e) == 0)
 			;
@@ -380,13 +400,13 @@ static void memory_may_run_out(void **state)
 		uint64_t until;
 		if (session_new(&options, (struct wake){0}, &s))
 			continue;
-		int r = session_restore(s, 1000000, buf_slice(&good));
+		int r = session_restore(s, 1000000, buf_slice(&good), true);
 		if (r) {
 			assert_int_equal(r, -ENOMEM);
 			session_info(s, &info);
 			assert_int_equal(info.wanted, 0);
 			assert_int_equal(info.client_id.n, 0);
-			r = session_restore(s, 1000000, buf_slice(&good));
+			r = session_restore(s, 1000000, buf_slice(&good), true);
 		}
 		assert_int_equal(r, 0);
 		session_info(s, &info);
@@ -408,7 +428,7 @@ static void memory_may_run_out(void **state)
 	struct buf small;
 	uint64_t until;
 	assert_int_equal(session_new(&options, (struct wake){0}, &s), 0);
-	assert_int_equal(session_restore(s, 1000000, buf_slice(&good)), 0);
+	assert_int_equal(session_restore(s, 1000000, buf_slice(&good), true), 0);
 	buf_init(&small, 100);
 	assert_int_equal(session_save(s, 1000000, &small, &until), -EMSGSIZE);
 	assert_int_equal(buf_len(&small), 0);
@@ -430,7 +450,7 @@ static void ids_are_others(void **state)
 	for (unsigned i = 0; i < 2; i++) {
 		options.seed = 100 + i;
 		assert_int_equal(session_new(&options, (struct wake){0}, &s[i]), 0);
-		assert_int_equal(session_restore(s[i], 1000000, buf_slice(&good)), 0);
+		assert_int_equal(session_restore(s[i], 1000000, buf_slice(&good), true), 0);
 		session_start(s[i], 1000000);
 		while (session_next(s[i], 1000000, &e) == 0)
 			;
@@ -454,6 +474,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(it_waits_for_its_peers_and_resumes),
 		TEST(what_was_not_confirmed_is_subscribed),
+		TEST(of_a_killed_process_all_is_subscribed_again),
+		TEST(it_is_left_without_a_disconnect),
 		TEST(a_lost_session_is_made_again),
 		TEST(without_a_session_there_is_nothing),
 		cmocka_unit_test_setup(with_acknowledgements_nothing_is_lost, setup_ack),
