@@ -210,10 +210,12 @@ static void on_stop_signal(void *ctx, int signo)
 	if (d->stopping)
 		return;
 	d->stopping = true;
-	log_msg(LOG_L_NOTICE, LOG_FIELDS({"signal", slice_of(strsignal(signo))}), "stopping");
+	bool restart = signo == SIGTERM && systemd_restarts();
+	log_msg(LOG_L_NOTICE, LOG_FIELDS({"signal", slice_of(strsignal(signo))}),
+		restart ? "stopping for a restart" : "stopping");
 	systemd_stopping();
 	close_listeners(d);
-	servers_stop(d->servers);
+	servers_stop(d->servers, restart);
 	loop_at_end(d->loop, &d->closing);
 	loop_timer_at(d->stop_timer, loop_now(d->loop) + STOP_TIMEOUT_MS);
 }

@@ -17,7 +17,10 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <systemd/sd-bus.h>
 #include <systemd/sd-daemon.h>
+#include <systemd/sd-login.h>
+#include <time.h>
 #include <unistd.h>
 
 #define JOURNAL_SOCKET "/run/systemd/journal/socket"
@@ -89,6 +92,80 @@ uint64_t systemd_watchdog_interval(void)
 	if (sd_watchdog_enabled(0, &usec) <= 0)
 		return 0;
 	return usec / 2000 ? usec / 2000 : 1;
+}
+
+/* ---- the job of our unit ---- */
+
+#define MANAGER "org.freedesktop.systemd1"
+/* for connecting, and for each of two calls */
+#define BUS_USEC 150000u
+
+static uint64_t now_usec(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+/* sd_bus_call() would wait without a limit for a bus that does not answer. */
+static bool connect_bus(sd_bus *bus)
+{
+	uint64_t end = now_usec() + BUS_USEC;
+
+	while (sd_bus_is_ready(bus) == 0) {
+		uint64_t now = now_usec();
+		int r = now < end ? sd_bus_process(bus, NULL) : -ETIMEDOUT;
+
+		if (r == 0)
+			r = sd_bus_wait(bus, end - now);
+		if (r < 0)
+			return false;
+	}
+	return sd_bus_is_ready(bus) > 0 && sd_bus_set_method_call_timeout(bus, BUS_USEC) >= 0;
+}
+
+/* The object of the job that systemd runs for the unit; "" if there is none. */
+static bool find_job(sd_bus *bus, const char *unit, char *ret, size_t size)
+{
+	sd_bus_message *reply = NULL;
+	const char *job = "";
+	char *path = NULL;
+	uint32_t id = 0;
+	bool found = sd_bus_path_encode("/org/freedesktop/systemd1/unit", unit, &path) >= 0 &&
+		     sd_bus_get_property(bus, MANAGER, path, MANAGER ".Unit", "Job", NULL, &reply, "(uo)") >= 0 &&
+		     sd_bus_message_read(reply, "(uo)", &id, &job) >= 0 && id;
+
+	if (found)
+		snprintf(ret, size, "%s", job);
+	sd_bus_message_unref(reply);
+	free(path);
+	return found;
+}
+
+static bool job_is_restart(sd_bus *bus, const char *unit)
+{
+	char job[256], *type = NULL;
+	bool restart = connect_bus(bus) && find_job(bus, unit, job, sizeof(job)) &&
+		       sd_bus_get_property_string(bus, MANAGER, job, MANAGER ".Job", "JobType", NULL, &type) >= 0 &&
+		       strcmp(type, "restart") == 0;
+
+	free(type);
+	return restart;
+}
+
+bool systemd_restarts(void)
+{
+	char *unit = NULL;
+	sd_bus *bus = NULL;
+	/* of a service manager of a user, or of the system */
+	bool of_user = sd_pid_get_user_unit(0, &unit) >= 0;
+	bool restarts = getenv("NOTIFY_SOCKET") && (of_user || sd_pid_get_unit(0, &unit) >= 0) &&
+			(of_user ? sd_bus_open_user(&bus) : sd_bus_open_system(&bus)) >= 0 && job_is_restart(bus, unit);
+
+	sd_bus_close_unref(bus);
+	free(unit);
+	return restarts;
 }
 
 /* ---- socket activation ---- */

@@ -8,6 +8,7 @@
 
 #include "base/fault.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +17,9 @@ void systemd_ready(const char *status);
 /* Sends a status line, which `systemctl status` shows. */
 void systemd_status(const char *status);
 void systemd_stopping(void);
+/* Whether the service manager stops the unit of this process to start it again (systemctl restart): asks it by D-Bus,
+   for half a second at most. False when there is no answer. */
+bool systemd_restarts(void);
 /* Reports that the loop makes progress. */
 void systemd_watchdog(void);
 /* The interval for systemd_watchdog() in milliseconds: half of the watchdog timeout. 0 if there is no

@@ -88,6 +88,7 @@ static int make_options(struct server *s, const struct config_server *c, struct 
 	o->name = c->name;
 	o->changed = (struct wake){on_changed, s};
 	o->store = s->all->parts.store;
+	o->fingerprint = config_fingerprint(c);
 	int r = extensions_make(s->all->parts.loop, c, why, plugins);
 	if (r == 0)
 		r = extensions_credential(*plugins, c, why, &source);
@@ -331,12 +332,12 @@ static void on_stopped(void *ctx)
 		wake_up(&s->all->parts.stopped);
 }
 
-void servers_stop(struct servers *all)
+void servers_stop(struct servers *all, bool restart)
 {
 	all->stopping = true;
 	LIST_EACH(s, &all->list, struct server, link)
 		if (!s->leaving)
-			upstream_stop(s->upstream, on_stopped, s);
+			(restart ? upstream_leave : upstream_stop)(s->upstream, on_stopped, s);
 }
 
 void servers_free(struct servers *all)

@@ -41,8 +41,9 @@ void servers_start(struct servers *s);
 void servers_apply(struct servers *s, const struct config *now,
 		   void (*changed)(void *ctx, const struct config_difference *d), void *ctx);
 
-/* Disconnects all servers, of which there is at least one; then parts.stopped is called, not within this call. */
-void servers_stop(struct servers *s);
+/* Disconnects all servers, of which there is at least one; then parts.stopped is called, not within this call. With
+   `restart`, sessions stay at their servers for the process that follows, where that is possible. */
+void servers_stop(struct servers *s, bool restart);
 /* Frees all servers without disconnecting them. Accepts NULL. */
 void servers_free(struct servers *s);
 

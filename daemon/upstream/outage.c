@@ -194,12 +194,13 @@ static bool look_up(struct outage *o, uint64_t now, const struct session_info *i
 	return true;
 }
 
-/* A try that goes on is no failure yet. Neither is a credential that takes its time, nor one that
+/* A try that goes on is no failure yet, nor is a session that is resumed. Neither is a credential that takes its time, nor one that
    cannot be had: its source is logged by itself, and becomes the reason. */
 static bool is_failure(const struct session_info *info)
 {
 	return (info->state == SESSION_UNCONNECTED || info->state == SESSION_HALTED) &&
-	       !slice_eq(info->reason, SLICE("waiting for credentials"));
+	       !slice_eq(info->reason, SLICE("waiting for credentials")) &&
+	       !slice_eq(info->reason, SLICE(SESSION_RESUMES));
 }
 
 static bool look_down(struct outage *o, uint64_t now, const struct session_info *info,

@@ -70,11 +70,7 @@ static int add_url(void *ctx, const struct url *url)
 static int make_cookies(struct parts *p, const struct parts_users *users,
 			const struct cookie_jar_options *o)
 {
-	int r;
-
-	if (!o->path && !o->preset_file && !o->presets.n)
-		return 0;
-	r = cookie_jar_new(users->loop, p->client, users->name, o, &p->cookies);
+	int r = cookie_jar_new(users->loop, p->client, users->name, o, &p->cookies);
 	return r ? r : sites_each_url(p->sites, add_url, p->cookies);
 }
 
@@ -118,6 +114,7 @@ int parts_new(const struct parts_users *users, const struct upstream_options *o,
 		return -ENOMEM;
 	}
 	p->auth = o->auth;
+	p->fingerprint = o->fingerprint;
 	r = make(p, users, o, why);
 	if (r)
 		return r;

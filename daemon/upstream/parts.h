@@ -15,11 +15,12 @@ struct upstream_options;
 struct parts {
 	struct session *session;
 	struct http_client *client;
-	struct cookie_jar *cookies;     /* NULL: none but the session's */
+	struct cookie_jar *cookies;
 	struct auth *auth;              /* NULL: none */
 	struct sites *sites;
 	struct ext_files ext_files;
 	char *subprotocol;              /* or NULL */
+	uint64_t fingerprint;           /* of the options */
 };
 
 /* Those who use the parts; all must outlive them. */

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "upstream/pace.h"
 #include "upstream/parts.h"
+#include "upstream/resume.h"
 #include "upstream/position.h"
 #include "upstream/server_log.h"
 
@@ -70,6 +71,8 @@ struct upstream {
 	struct buf out;
 	struct server_log log;
 	struct position position;
+	struct resume resume;
+	uint64_t save_at;               /* when resume_save() is to be called again */
 	struct wake changed;
 	void (*exchanged)(void *ctx);   /* due when the next parts are in use */
 	void *exchanged_ctx;
@@ -333,6 +336,7 @@ static int exchange(struct upstream *u)
 	session_succeed(u->next->session, old->session);
 	auth_cancel(&u->waiter);
 	u->parts = TAKE(u->next);
+	resume_exchanged(&u->resume);
 	server_log_set_mask(&u->log, http_client_mask(u->parts->client));
 	parts_free(old);
 	cookie_jar_load(u->parts->cookies);
@@ -371,6 +375,8 @@ static void set_timer(struct upstream *u, uint64_t least, uint64_t most)
 		at = hub_deadline(u->server);
 	if (server_log_due(&u->log) < at)
 		at = server_log_due(&u->log);
+	if (u->save_at < at)
+		at = u->save_at;
 	if (at != UINT64_MAX && at > now + TICK_MS)
 		at = now + TICK_MS;
 	if (at > now && at - now > most)
@@ -466,6 +472,7 @@ static void on_turn_end(void *ctx)
 	log_when_due(u);
 	if (r == 0 && u->next && is_off(u))
 		r = exchange(u);
+	u->save_at = resume_save(&u->resume, u->parts, loop_now(u->loop));
 	set_timer(u, r < 0 ? SHORTAGE_MS : 0,
 		  r == PULL_SPENT ? 0 : r < 0 ? SHORTAGE_MS : u->pace.paused ? PAUSE_TICK : UINT64_MAX);
 	report_exchanged(u);
@@ -518,6 +525,9 @@ static int make(struct upstream *u, const struct upstream_options *o, struct fau
 	if (r)
 		return r;
 	cookie_jar_load(u->parts->cookies);
+	/* before the hub wants channels */
+	resume_init(&u->resume, o->store, u->name);
+	resume_restore(&u->resume, u->parts, loop_now(u->loop));
 	server_log_init(&u->log, u->name, http_client_mask(u->parts->client));
 	r = loop_timer_new(u->loop, on_timer, u, &u->timer);
 	if (r == 0)
@@ -622,17 +632,31 @@ int upstream_exchange(struct upstream *u, const struct upstream_options *o,
 	return 0;
 }
 
-void upstream_stop(struct upstream *u, void (*stopped)(void *ctx), void *ctx)
+static void begin_stop(struct upstream *u, void (*stopped)(void *ctx), void *ctx)
 {
 	parts_free(TAKE(u->next));
 	u->exchanged = NULL;
 	u->started = false;
 	u->stopped = stopped;
 	u->stopped_ctx = ctx;
-	session_stop(u->parts->session, loop_now(u->loop));
 	/* before the hooks of the caller, which ends what has no outcome then; so not as one with much to do */
 	loop_hook_cancel(&u->hook);
 	loop_at_end(u->loop, &u->hook);
+}
+
+void upstream_stop(struct upstream *u, void (*stopped)(void *ctx), void *ctx)
+{
+	begin_stop(u, stopped, ctx);
+	session_stop(u->parts->session, loop_now(u->loop));
+}
+
+void upstream_leave(struct upstream *u, void (*stopped)(void *ctx), void *ctx)
+{
+	begin_stop(u, stopped, ctx);
+	if (resume_leave(&u->resume, u->parts, loop_now(u->loop)))
+		session_leave(u->parts->session, loop_now(u->loop));
+	else
+		session_stop(u->parts->session, loop_now(u->loop));
 }
 
 void upstream_remove(struct upstream *u, void (*stopped)(void *ctx), void *ctx)

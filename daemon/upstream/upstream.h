@@ -42,6 +42,7 @@ struct upstream_options {
 	struct hub_log_limits history;  /* what is kept of its messages, as hub_set_history() has it */
 	struct strings subscribe;       /* patterns to keep subscribed, as hub_set_kept() has it */
 	uint64_t linger;                /* ms, as hub_set_linger() has it */
+	uint64_t fingerprint;           /* of these options: a session goes on in a later process with the same one */
 	struct wake changed;            /* the state of the session changed */
 	/* must outlive the upstream; NULL: nothing is kept */
 	struct store *store;
@@ -64,6 +65,9 @@ void upstream_start(struct upstream *u);
  * callback is not called.
  */
 void upstream_stop(struct upstream *u, void (*stopped)(void *ctx), void *ctx);
+/* The same, but the session stays at the server, without a disconnect, for the next process, which goes on with what
+   is in the store. If that is not possible, it ends with a disconnect. */
+void upstream_leave(struct upstream *u, void (*stopped)(void *ctx), void *ctx);
 /* The same for a server that is taken out of the configuration: peers see that as the reason of its last states.
    upstream_free() follows, and ends their subscriptions (unknown-server). */
 void upstream_remove(struct upstream *u, void (*stopped)(void *ctx), void *ctx);

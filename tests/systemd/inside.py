@@ -223,6 +223,34 @@ def crash():
     assert stat.S_IMODE(of.st_mode) == 0o600 and of.st_uid != 0, of
 
 
+def sessions():
+    """How many sessions the server has made."""
+    command("journalctl", "--sync")
+    return command("journalctl", "-u", "fake-bayeux.service", "-o", "cat").count("a session began")
+
+
+@test
+def restart_keeps_the_session():
+    """systemctl restart and a crash keep the session at the server; systemctl stop ends it."""
+    with Peer(PATH) as peer:
+        peer.wait_state("connected")
+        peer.subscribe("/box")
+    began = sessions()
+    for ways in range(3):
+        command("systemctl", "restart", SERVICE)
+        with Peer(PATH) as peer:
+            peer.subscribe("/box")
+            assert not peer.wait_state("connected")["gap"], journal()
+            peer.publish("/box", {"way": ways})
+            assert peer.take(1)[0].data == {"way": ways}
+    assert "stopping for a restart" in journal(), journal()
+    assert sessions() == began, journal()
+    command("systemctl", "stop", SERVICE)
+    with Peer(PATH) as peer:
+        peer.wait_state("connected")
+    assert sessions() == began + 1, journal()
+
+
 @test
 def journal_is_structured():
     """What is logged carries a priority and the name of the program."""

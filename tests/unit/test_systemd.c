@@ -263,6 +263,28 @@ static void a_line_in_the_journal(void **state)
 	close(fd);
 }
 
+/* Where no manager answers it is no restart; a bus that is there but does not answer does not delay the end. */
+static void a_restart_needs_an_answer(void **state)
+{
+	int fd = bound(SOCK_STREAM, "bus");
+	char bus[160];
+
+	(void)state;
+	unsetenv("NOTIFY_SOCKET");
+	assert_false(systemd_restarts());
+	assert_int_equal(listen(fd, 5), 0);
+	snprintf(bus, sizeof(bus), "unix:path=%s", address("bus").sun_path);
+	setenv("NOTIFY_SOCKET", "@none", 1);
+	setenv("DBUS_SYSTEM_BUS_ADDRESS", bus, 1);
+	setenv("DBUS_SESSION_BUS_ADDRESS", bus, 1);
+	alarm(20);
+	assert_false(systemd_restarts());
+	alarm(0);
+	close(fd);
+	assert_false(systemd_restarts());
+	unsetenv("NOTIFY_SOCKET");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -273,6 +295,7 @@ int main(void)
 		cmocka_unit_test(nothing_handed_over_is_nothing),
 		cmocka_unit_test(stderr_that_is_no_journal_stays),
 		cmocka_unit_test(a_line_in_the_journal),
+		cmocka_unit_test(a_restart_needs_an_answer),
 	};
 
 	return cmocka_run_group_tests_name("systemd", tests, setup, teardown);
