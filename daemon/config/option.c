@@ -240,7 +240,7 @@ static const struct config_row table[] = {
 	{{"server", "history-bytes", "size", "4M",
 	  "Memory for recent messages of the server, which programs can ask for: the last ones of a "
 	  "channel, or those since a position, after a reconnect for example. Only messages that a "
-	  "program receives are kept. Beyond it, the oldest are dropped",
+	  "program receives, or whose channel stays subscribed (subscribe, linger), are kept. Beyond it, the oldest are dropped",
 	  "64M", false, "64K", "1G", "off"},
 	 &config_kind_size, SERVER(upstream.history.bytes), 0, CONFIG_LIVE},
 	{{"server", "history-count", "number", "100000",

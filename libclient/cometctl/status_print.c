@@ -375,6 +375,18 @@ static int print_kept(void *user, const struct cometd_json *row)
 	return 0;
 }
 
+static void print_lingering(const struct status_view *view, const struct cometd_json *row)
+{
+	char text[128];
+	uint64_t n;
+
+	if (!number_of(row, "lingering", &n) || n == 0)
+		return;
+	snprintf(text, sizeof(text), "%llu channel%s for a while: the last program that had %s left",
+		 (unsigned long long)n, n == 1 ? " stays subscribed" : "s stay subscribed", n == 1 ? "it" : "them");
+	print_detail(view, text);
+}
+
 /* `trying`: the last try is under way, so that only those before it were without success */
 static void print_next_try(const struct status_view *view, const struct cometd_json *row, bool trying)
 {
@@ -421,6 +433,7 @@ static void print_server_details(const struct status_view *view, const struct co
 			     "full");
 	if (!cometd_json_get(row, "kept", &list))
 		cometd_json_each(&list, print_kept, (void *)view);
+	print_lingering(view, row);
 	if (!cometd_json_get(row, "disabled_extensions", &list))
 		cometd_json_each(&list, print_disabled, (void *)view);
 }

@@ -173,6 +173,24 @@ def overlap(s):
          {"deep": [], "flat": [0], "exact": [1]})
 
 
+@case(upstream={"subscribe": ["/k/one", "/j/**"], "linger": "1h"})
+def kept(s):
+    """Channels without a process: those of the configuration, and one whose process left and returns."""
+    s.server.wait_for("subscribes", 2)
+    first = s.peer("first")
+    first.subscribe("/k/one", "/left")
+    first.close()
+    second = s.peer("second")
+    second.subscribe("/left", "/j/two")
+    s.server.publish("/left", '"left"')
+    s.server.publish("/j/two", '"two"')
+    same(sorted(data_of(second.take(2))), ["left", "two"])
+    stats = s.server.stats()
+    assert stats["subscribes"]["/left"] == stats["subscribes"]["/k/one"] == 1 and not stats["unsubscribes"], stats
+    second.request("unsubscribe", channel="/left")
+    s.server.wait_for("unsubscribes", 1)
+
+
 @case()
 def call(s):
     """A service answers its caller alone; plain deliveries reach who listens; silence times out."""

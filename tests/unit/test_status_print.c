@@ -186,7 +186,8 @@ static void test_little(void **state)
 		      "PROGRAM  USER  PID  SINCE  CHANNELS  QUEUED  DELIVERED  MISSED\nno other program is connected\n");
 	assert_screen("{'servers':[{'server':'s','kept':[{'channel':'/a'},{'channel':'/b','pending':true},"
 		      "{'channel':'/c','pending':true,'reason':'busy'},7,{'channel':'/d','refused':true,"
-		      "'reason':'403::no'},{'channel':'/e','reason':'earlier'}]}]}", &view,
+		      "'reason':'403::no'},{'channel':'/e','reason':'earlier'}],'lingering':1},"
+		      "{'server':'t','lingering':20}]}", &view,
 		      "cometd-bridged -, process -\n\n"
 		      "SERVER  STATE  SINCE  CHANNELS  RECEIVED  PUBLISHED  OUTAGES\n"
 		      "s       -          -         -         -          -        -\n"
@@ -195,7 +196,10 @@ static void test_little(void **state)
 		      "  keeps /c subscribed, not accepted by the server yet: busy\n"
 		      "  keeps - subscribed\n"
 		      "  keeps /d subscribed, but the server refuses it: 403::no\n"
-		      "  keeps /e subscribed\n");
+		      "  keeps /e subscribed\n"
+		      "  1 channel stays subscribed for a while: the last program that had it left\n"
+		      "t       -          -         -         -          -        -\n"
+		      "  20 channels stay subscribed for a while: the last program that had them left\n");
 	assert_screen("{'servers':[7,{'timesync':7,'disabled_extensions':[8],'paused':['receivers']}]}", &view,
 		      "cometd-bridged -, process -\n\n"
 		      "SERVER  STATE  SINCE  CHANNELS  RECEIVED  PUBLISHED  OUTAGES\n"
