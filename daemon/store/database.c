@@ -47,7 +47,7 @@ static const char settings[] =
 	"PRAGMA trusted_schema = OFF;"
 	"PRAGMA cell_size_check = ON;"
 	"PRAGMA synchronous = FULL;"
-	/* see checkpoint_if_due() */
+	/* see empty_log() */
 	"PRAGMA wal_autocheckpoint = 0;"
 	"PRAGMA secure_delete = ON";
 static const char read_all[] = "SELECT name, epoch, seq, until, snapshot FROM server LEFT JOIN session"
@@ -337,12 +337,23 @@ void database_close(struct database *db)
 
 /* ---- reading and writing ---- */
 
+/*
+ * Moves the commits from the log of SQLite to the file, and empties the log. An automatic checkpoint would not empty
+ * it: if the log lost its end then, its rest would be applied to pages that are newer.
+ */
+static int empty_log(struct database *db, struct fault *why)
+{
+	db->commits = 0;
+	return run(db, "PRAGMA wal_checkpoint(TRUNCATE)", why);
+}
+
 int database_expire(struct database *db, uint64_t unix_ms, struct fault *why)
 {
 	char sql[80];
 
 	snprintf(sql, sizeof(sql), "DELETE FROM session WHERE until < %lld", (long long)unix_ms);
-	return run(db, sql, why);
+	int r = run(db, sql, why);
+	return r ? r : empty_log(db, why);
 }
 
 static int read_session(sqlite3_stmt *row, struct store_record *record)
@@ -426,30 +437,24 @@ static int check_same_file(struct database *db, struct fault *why)
 	return 0;
 }
 
-/*
- * Moves the commits from the log of SQLite to the file, and empties the log. An automatic checkpoint would not empty
- * it: if the log lost its end then, its rest would be applied to pages that are newer.
- */
-static int checkpoint_if_due(struct database *db, struct fault *why)
-{
-	if (++db->commits < COMMITS_PER_CHECKPOINT)
-		return 0;
-	db->commits = 0;
-	return run(db, "PRAGMA wal_checkpoint(TRUNCATE)", why);
-}
-
 int database_write(struct database *db, const struct list *records, struct fault *why)
 {
+	bool sessions_change = false;
 	int r = check_same_file(db, why);
 
 	if (r == 0)
 		r = run(db, "BEGIN IMMEDIATE", why);
 	if (r)
 		return r;
-	LIST_EACH(record, records, struct store_record, link)
+	LIST_EACH(record, records, struct store_record, link) {
+		sessions_change |= record->session_changed;
 		if (r == 0)
 			r = write_record(db, record, why);
+	}
 	if (r == 0)
 		r = run(db, "COMMIT", why);
-	return r ? r : checkpoint_if_due(db, why);
+	if (r)
+		return r;
+	/* the log still has the session that was replaced or has ended, a secret */
+	return sessions_change || ++db->commits >= COMMITS_PER_CHECKPOINT ? empty_log(db, why) : 0;
 }

@@ -20,6 +20,8 @@
 /* after a failure */
 #define RETRY_MIN_MS 1000
 #define RETRY_MAX_MS 60000
+/* how often to look for sessions that their servers have given up */
+#define EXPIRY_MS 60000
 /* for closing the database when the daemon stops */
 #define CLOSE_MS 2000
 
@@ -50,6 +52,8 @@ struct store {
 	struct loop_hook hook;          /* gives the changes of the turn to the thread */
 	struct loop_timer *retry;       /* after a failure */
 	bool retry_waits;
+	struct loop_timer *expiry;      /* while there are sessions */
+	bool expiry_waits;
 	struct backoff backoff;
 	struct jitter jitter;
 	enum store_state state;
@@ -227,6 +231,43 @@ static void advance(struct store *s)
 		write_changes(s);
 }
 
+/* `session`: it has changed, too, not only the position. */
+static void note_change(struct store *s, struct store_record *record, bool session)
+{
+	record->changed = true;
+	record->session_changed |= session;
+	s->last++;
+	loop_at_end(s->loop, &s->hook);
+}
+
+static void await_expiry(struct store *s)
+{
+	if (!s->worker || s->expiry_waits)
+		return;
+	s->expiry_waits = true;
+	loop_timer_at(s->expiry, loop_now(s->loop) + EXPIRY_MS);
+}
+
+/* A secret is kept only as long as it is of use. */
+static void on_expiry(void *ctx)
+{
+	struct store *s = ctx;
+	uint64_t unix_ms = clock_unix_ms();
+	bool any = false;
+
+	s->expiry_waits = false;
+	LIST_EACH(record, &s->records, struct store_record, link) {
+		if (!record->session.snapshot.p || record->session.until >= unix_ms) {
+			any |= record->session.snapshot.p != NULL;
+			continue;
+		}
+		store_record_set_session(record, NULL);
+		note_change(s, record, true);
+	}
+	if (any)
+		await_expiry(s);
+}
+
 static void done(struct worker_job *base)
 {
 	struct job *j = LIST_OF(base, struct job, base);
@@ -245,6 +286,7 @@ static void done(struct worker_job *base)
 	if (j->kind == JOB_OPEN) {
 		s->is_open = true;
 		mark_all(s);
+		await_expiry(s);
 	} else {
 		set_ready(s);
 		commit(s, j->last);
@@ -310,6 +352,8 @@ static int make_writer(struct store *s, const char *directory)
 	if (!j->directory)
 		return -ENOMEM;
 	int r = loop_timer_new(s->loop, on_retry, s, &s->retry);
+	if (r == 0)
+		r = loop_timer_new(s->loop, on_expiry, s, &s->expiry);
 	return r ? r : worker_new(s->loop, &s->worker);
 }
 
@@ -346,6 +390,7 @@ void store_free(struct store *s)
 	assert(list_empty(&s->listeners));
 	loop_hook_cancel(&s->hook);
 	loop_timer_free(s->retry);
+	loop_timer_free(s->expiry);
 	if (s->worker)
 		close_database(s);
 	/* the thread frees its job if it is busy */
@@ -418,9 +463,8 @@ int store_put_position(struct store *s, struct slice server, const struct store_
 	if (r)
 		return r;
 	record->position = *p;
-	record->changed = true;
-	*ret_write = ++s->last;
-	loop_at_end(s->loop, &s->hook);
+	note_change(s, record, false);
+	*ret_write = s->last;
 	return 0;
 }
 
@@ -443,9 +487,9 @@ int store_put_session(struct store *s, struct slice server, const struct store_s
 		r = store_record_set_session(record, session);
 	if (r)
 		return r;
-	record->changed = record->session_changed = true;
-	*ret_write = ++s->last;
-	loop_at_end(s->loop, &s->hook);
+	note_change(s, record, true);
+	await_expiry(s);
+	*ret_write = s->last;
 	return 0;
 }
 

@@ -1,6 +1,6 @@
 /*
- * What survives a restart: the position and the session of each server. It is kept in the database STATE-DIRECTORY/state.db, or,
- * without a state directory, only in memory.
+ * What survives a restart: the position and the session of each server. It is kept in the database
+ * STATE-DIRECTORY/state.db, or, without a state directory, only in memory.
  *
  * The values in memory are the valid ones; the database follows them. A thread writes all changes of a turn in one
  * transaction, so the loop never waits for a disk. While the disk is full, read-only or failing, the daemon goes on

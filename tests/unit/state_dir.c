@@ -88,3 +88,20 @@ unsigned state_count(const char *prefix)
 	closedir(d);
 	return n;
 }
+
+unsigned state_files_with(const char *text)
+{
+	DIR *d = opendir(state_dir);
+	unsigned n = 0;
+
+	assert_non_null(d);
+	for (struct dirent *e; (e = readdir(d));) {
+		size_t size = 0;
+		char *content = is_file(e) ? state_read(e->d_name, &size) : NULL;
+
+		n += content && memmem(content, size, text, strlen(text));
+		free(content);
+	}
+	closedir(d);
+	return n;
+}

@@ -19,6 +19,8 @@ const char *state_path(const char *name);
 char *state_read(const char *name, size_t *ret_size);
 /* NULL: removes it. */
 void state_write(const char *name, const char *content, size_t size);
+/* How many files have this text in them. */
+unsigned state_files_with(const char *text);
 /* How many files have names that begin like this. */
 unsigned state_count(const char *prefix);
 

@@ -339,6 +339,61 @@ static void sessions_survive_a_restart(void **state)
 	assert_position("a", 1, 2);
 }
 
+/* Neither in the database nor in what SQLite keeps beside it. */
+static void an_ended_session_leaves_no_trace(void **state)
+{
+	static char large[50000];
+	uint64_t until = clock_unix_ms() + 600000;
+
+	(void)state;
+	open_store();
+	assert_true(store_flush(store, 60000));
+	put_session("a", "secret-1", until);
+	put_session("b", "secret-other", until);
+	assert_true(store_flush(store, 60000));
+	assert_true(state_files_with("secret-1") > 0);
+	put_session("a", "secret-2", until);
+	assert_true(store_flush(store, 60000));
+	assert_int_equal(state_files_with("secret-1"), 0);
+	/* one of several pages */
+	memset(large, 'x', sizeof(large) - 1);
+	memcpy(large + 40000, "secret-3", 8);
+	put_session("a", large, until);
+	assert_true(store_flush(store, 60000));
+	assert_int_equal(state_files_with("secret-2"), 0);
+	assert_true(state_files_with("secret-3") > 0);
+	put_session("a", NULL, 0);
+	assert_true(store_flush(store, 60000));
+	assert_int_equal(state_files_with("secret-3"), 0);
+	assert_true(state_files_with("secret-other") > 0);
+}
+
+/* Also if no server of this name is configured any more. */
+static void sessions_expire_meanwhile(void **state)
+{
+	uint64_t now = clock_unix_ms();
+
+	(void)state;
+	open_store();
+	put_session("a", "secret-1", now + 90000);
+	put_session("b", "secret-2", now + 400000);
+	assert_true(store_flush(store, 60000));
+	restart();
+	/* changes of others do not postpone it */
+	for (int i = 0; i < 20; i++) {
+		put_session("c", "secret-3", now + 900000);
+		pass(10000);
+	}
+	assert_session("a", NULL);
+	assert_session("b", "secret-2");
+	assert_int_equal(state_files_with("secret-1"), 0);
+	assert_true(state_files_with("secret-2") > 0);
+	for (int i = 0; i < 30; i++)
+		pass(10000);
+	assert_int_equal(state_files_with("secret-2"), 0);
+	assert_session("c", "secret-3");
+}
+
 static void a_session_without_memory(void **state)
 {
 	const struct store_session session = {SLICE("one"), UINT64_MAX};
@@ -568,7 +623,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		BOTH(values_are_there_at_once), BOTH(commits_are_reported_in_order), BOTH(listeners_may_change_values),
 		BOTH(short_of_memory), MEMORY(memory_is_not_kept), BOTH(sessions),
-		SQLITE(sessions_survive_a_restart), MEMORY(a_session_without_memory), SQLITE(values_survive_a_restart),
+		SQLITE(sessions_survive_a_restart), SQLITE(an_ended_session_leaves_no_trace),
+		SQLITE(sessions_expire_meanwhile), MEMORY(a_session_without_memory), SQLITE(values_survive_a_restart),
 		SQLITE(a_slow_disk), SQLITE(values_put_meanwhile_are_valid), SQLITE(a_failing_disk_recovers),
 		SQLITE(each_operation_fails_once), SQLITE(a_removed_file_is_written_again),
 		SQLITE(an_unusable_file_is_reported), SQLITE(a_place_that_is_repaired), SQLITE(without_threads),
