@@ -97,7 +97,8 @@
 	  "first frame; the reply has versions, limits, your identity, the servers")               \
 	X(SUBSCRIBE, "subscribe", PROTOCOL_FROM_PEER, PROTOCOL_F(ID),                              \
 	  PROTOCOL_F(SERVER) | PROTOCOL_F(CHANNEL) | PROTOCOL_F(CHANNELS) |                        \
-		  PROTOCOL_F(UPSTREAM) | PROTOCOL_F(OVERFLOW),                                     \
+		  PROTOCOL_F(UPSTREAM) | PROTOCOL_F(OVERFLOW) | PROTOCOL_F(HISTORY) |              \
+		  PROTOCOL_F(EPOCH) | PROTOCOL_F(SEQ) | PROTOCOL_F(MORE),                          \
 	  "receive channels; replied when the server answered, or at once while it is away")       \
 	X(UNSUBSCRIBE, "unsubscribe", PROTOCOL_FROM_PEER, PROTOCOL_F(ID),                          \
 	  PROTOCOL_F(SERVER) | PROTOCOL_F(CHANNEL) | PROTOCOL_F(CHANNELS),                         \

@@ -40,6 +40,7 @@ void outcome_forget(struct hub_outcome *kept);
 struct hub_channel_outcome {
 	struct slice channel;
 	struct hub_outcome outcome;
+	bool gap;                       /* of the past asked for, an unknown number of messages may be missing */
 };
 
 /* The answer to a request. */
@@ -62,6 +63,7 @@ struct hub_position {
 /* Messages that do not reach a member. */
 struct hub_loss {
 	uint64_t count, first, last;    /* seq */
+	bool expired;                   /* all of them were dropped from the log; otherwise by the outbox */
 };
 
 /*

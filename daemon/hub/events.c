@@ -10,6 +10,7 @@
 #include "hub/history.h"
 #include "hub/internal.h"
 #include "hub/kept.h"
+#include "hub/reader.h"
 #include "hub/request.h"
 #include "hub/send.h"
 #include "hub/subscription.h"
@@ -23,20 +24,24 @@
 
 /* Where a message goes. */
 struct hits {
-	struct list members;            /* member::hit */
-	bool kept;                      /* into the log, also if there is no member */
+	struct list members;            /* member::hit: at once */
+	bool logged;                    /* into the log, also if there is no such member */
+	bool filtered;                  /* subscriptions to the channel with a filter match */
 };
 
+#define HITS_INIT(hits) {.members = LIST_INIT((hits).members)}
+
 /* Whether the message is to be encoded: not for a log alone that keeps nothing, from which it is missing then. */
-static bool is_hit(struct hub_server *server, const struct hits *hits)
+static bool is_hit(struct hub_server *server, struct slice channel, const struct hits *hits, uint64_t now)
 {
 	if (!list_empty(&hits->members))
 		return true;
-	if (!hits->kept)
+	if (!hits->logged)
 		return false;
-	if (hub_log_is_off(&server->log))
-		history_clear(server);
-	return !hub_log_is_off(&server->log);
+	if (!hub_log_is_off(&server->log))
+		return true;
+	history_append(server, channel, hits->filtered, NULL, now);
+	return false;
 }
 
 /* Notes the member of a matching subscription, once. */
@@ -44,8 +49,8 @@ static void note_hit(struct hits *hits, const struct subscription *s)
 {
 	struct member *m = s->member;
 
-	if (!m) {
-		hits->kept = true;
+	if (!m || (!list_empty(&m->readers) && reader_find(m, s->server))) {
+		hits->logged = true;
 	} else if (!list_linked(&m->hit)) {
 		m->hit_overflow = s->overflow;
 		list_append(&hits->members, &m->hit);
@@ -71,8 +76,15 @@ static void collect_by_channel(void *ctx, struct trie_entry *e)
 static void collect_filtered(const struct hub_server *server, struct slice channel,
 			     struct hits *hits)
 {
-	if (!trie_empty(server->filtered) && !interest_find(server, channel))
+	hits->filtered = !trie_empty(server->filtered) && !interest_find(server, channel);
+	if (hits->filtered)
 		trie_collect(server->filtered, channel, collect_by_channel, hits);
+}
+
+static void collect_channel(struct hub_server *server, struct slice channel, struct hits *hits)
+{
+	trie_collect(server->trie, channel, collect, hits);
+	collect_filtered(server, channel, hits);
 }
 
 /* Logs the frame and queues it in place of the message; `failed`: it could not be made. */
@@ -81,7 +93,7 @@ static void push(struct hub *h, struct hub_server *server, struct slice channel,
 {
 	struct slice name = server->by_name.key;
 
-	history_append(server, channel, failed ? NULL : frame, now);
+	history_append(server, channel, hits->filtered, failed ? NULL : frame, now);
 	LIST_EACH_SAFE(m, &hits->members, struct member, hit) {
 		list_remove(&m->hit);
 		if (failed) {
@@ -95,24 +107,18 @@ static void push(struct hub *h, struct hub_server *server, struct slice channel,
 	}
 }
 
-static void collect_channel(struct hub_server *server, struct slice channel, struct hits *hits)
-{
-	trie_collect(server->trie, channel, collect, hits);
-	collect_filtered(server, channel, hits);
-}
-
 static void deliver(struct hub *h, struct hub_server *server, const struct session_event *event,
 		    uint64_t now)
 {
 	struct slice channel = event->envelope->channel;
-	struct hits hits = {.members = LIST_INIT(hits.members)};
+	struct hits hits = HITS_INIT(hits);
 	struct chunk_frame frame;
 	int r;
 
 	server->seq++;
 	h->stats.received++;
 	collect_channel(server, channel, &hits);
-	if (!is_hit(server, &hits))
+	if (!is_hit(server, channel, &hits, now))
 		return;
 	h->stats.matched++;
 	r = send_encode_event(h, server, event, &frame);
@@ -128,7 +134,7 @@ static void collect_all(struct hub *h, const struct hub_server *server, struct h
 		LIST_EACH(s, &m->subscriptions, struct subscription, of_member)
 			if (s->server == server)
 				note_hit(hits, s);
-	hits->kept = !list_empty(&server->kept) || !list_empty(&server->lingering);
+	hits->logged |= !list_empty(&server->kept) || !list_empty(&server->lingering);
 }
 
 /* A message that the session could not read still uses a sequence number; without its channel it may have
@@ -138,7 +144,7 @@ static void report_lost(struct hub *h, struct hub_server *server,
 {
 	enum protocol_error code = event->loss == SESSION_LOSS_TOO_LARGE ? PROTOCOL_E_TOO_LARGE
 									  : PROTOCOL_E_UNREADABLE;
-	struct hits hits = {.members = LIST_INIT(hits.members)};
+	struct hits hits = HITS_INIT(hits);
 	struct chunk_frame frame;
 	int r;
 
@@ -148,7 +154,7 @@ static void report_lost(struct hub *h, struct hub_server *server,
 		collect_channel(server, event->channel, &hits);
 	else
 		collect_all(h, server, &hits);
-	if (!is_hit(server, &hits))
+	if (!is_hit(server, event->channel, &hits, now))
 		return;
 	r = send_encode_lost(h, server, event->channel, code, &frame);
 	push(h, server, event->channel, &hits, r, &frame, now);
@@ -287,6 +293,7 @@ static void end_rejected(struct hub *h, struct hub_server *server, struct intere
 		struct subscription *s = first_of_member(interest);
 
 		request_answer_all(s, &refused);
+		reader_fail(s, &refused);
 		subscription_free(s);
 	}
 }

@@ -8,6 +8,7 @@
 #include "hub/history.h"
 #include "hub/internal.h"
 #include "hub/kept.h"
+#include "hub/reader.h"
 #include "hub/request.h"
 #include "hub/send.h"
 #include "hub/subscription.h"
@@ -92,6 +93,7 @@ static int server_new(struct hub *h, struct slice name, struct hub_server **ret)
 	strmap_init(&s->interests);
 	chunk_init(&s->chunk);
 	hub_log_init(&s->log);
+	list_init(&s->readers);
 	memcpy(s->name, name.p, name.n);
 	r = trie_new(&s->trie);
 	if (!r)
@@ -141,6 +143,7 @@ static void end_request(struct request *r, struct slice why)
 	uint64_t id = r->id;
 
 	if (r->n_items > 0) {
+		request_release(r);
 		request_postpone(r);
 		return;
 	}
@@ -220,6 +223,7 @@ static void end_subscription(struct hub *h, struct subscription *s, const struct
 		send_frame(s->member, r, &frame);
 	}
 	request_answer_all(s, why);
+	reader_fail(s, why);
 	subscription_free(s);
 }
 
@@ -248,6 +252,8 @@ void hub_remove_server(struct hub *h, struct hub_server *server)
 	/* a member in its crowd would count for no other server */
 	hub_crowd_dismiss(server);
 	hub_set_paused(server, false, 0);
+	LIST_EACH_SAFE(reader, &server->readers, struct reader, of_server)
+		reader_free(reader);
 	history_clear(server);
 	list_remove(&server->link);
 	server->session = NULL;
@@ -305,7 +311,7 @@ void hub_set_position(struct hub_server *s, uint64_t epoch, uint64_t seq)
 {
 	s->epoch = epoch;
 	if (seq != s->seq) {
-		s->seq = seq;
+		s->seq = s->begin = seq;
 		history_clear(s);
 	}
 	interest_position_changed(s);
@@ -328,6 +334,7 @@ int hub_add_member(struct hub *h, struct member *m)
 	int r;
 
 	list_init(&m->subscriptions);
+	list_init(&m->readers);
 	list_init(&m->hit);
 	list_init(&m->crowded);
 	m->dismissed_at = UINT64_MAX;
@@ -372,6 +379,8 @@ void hub_remove_member(struct hub *h, struct member *m)
 	free_requests(m);
 	LIST_EACH_SAFE(s, &m->subscriptions, struct subscription, of_member)
 		subscription_free(s);
+	LIST_EACH_SAFE(r, &m->readers, struct reader, of_member)
+		reader_free(r);
 	LIST_EACH(server, &h->server_list, struct hub_server, link)
 		session_peer_left(server->session, m->id);
 	strmap_fini(&m->requests);

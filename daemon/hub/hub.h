@@ -42,6 +42,7 @@ struct member {
 	struct list crowded;            /* hub_server::crowd */
 	uint64_t written_seen;          /* outbox.written at the last check, while crowded */
 	uint64_t dismissed_at;          /* … when reading stopped waiting for it */
+	struct list readers;            /* reader::of_member: it reads the past of these servers */
 	struct list hit;                /* collected for the current message */
 	enum outbox_overflow hit_overflow;
 };
@@ -168,6 +169,12 @@ struct hub_subscribe {
 	struct hub_channels channels;
 	bool local_only;                /* receive what arrives anyway, ask the server for nothing */
 	enum outbox_overflow overflow;
+	/* messages of the log that come first: none, the last `n` of each channel, or those after a position */
+	enum { HUB_PAST_NONE, HUB_PAST_HISTORY, HUB_PAST_POSITION } past;
+	uint64_t n;
+	bool epoch_known;               /* false: it is none of this daemon */
+	uint64_t epoch, seq;
+	bool more;                      /* reading them waits for the next subscribe without it */
 };
 
 struct hub_publish {
@@ -185,6 +192,18 @@ int hub_unsubscribe(struct hub *h, struct member *member, uint64_t tag, struct s
 int hub_publish(struct hub *h, struct member *member, const struct hub_publish *p, uint64_t now);
 /* Whether a request with this tag still waits for its answer: no other may have the tag till then. */
 bool hub_tag_in_use(const struct member *member, uint64_t tag);
+
+/*
+ * Past messages. While a member has some to get, it gets no live messages of that server: all wait in the log of the
+ * server, until it has caught up. A subscribe that asks for the past is answered after that.
+ */
+/* Whether past messages can be put into its outbox now; to be asked again after its outbox was written or it
+   sent a request. False for one that is in no hub. */
+bool hub_can_read(const struct member *m);
+/* Puts some of them into its outbox. */
+void hub_read(struct member *m);
+/* How many messages wait for it in logs, at most. */
+uint64_t hub_behind(const struct member *m);
 
 /* ---- replies, also to requests that did not concern the hub ---- */
 /* The one reply to a request. What cannot be encoded becomes an error. */
@@ -213,6 +232,7 @@ const struct subscription *hub_next_kept(const struct hub_server *server, const 
 
 struct hub_stats {
 	uint64_t received, matched, delivered_frames, encoded_bytes;
+	uint64_t read_entries;          /* of logs, for members that asked for the past */
 	size_t members, requests, subscriptions;
 };
 void hub_stats(const struct hub *h, struct hub_stats *ret);

@@ -40,6 +40,8 @@ struct hub_server {
 	uint64_t seq;                   /* of the newest message */
 	struct chunk chunk;             /* its messages: the blobs of the log have nothing else in them */
 	struct hub_log log;
+	uint64_t begin;                 /* the seq before which nothing is known of this epoch */
+	struct list readers;            /* reader::of_server */
 	uint64_t left_out;              /* messages that were unreadable or too large */
 	struct trie *trie;              /* subscription::entry */
 	struct strmap interests;        /* interest::by_pattern */

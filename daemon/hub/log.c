@@ -194,10 +194,13 @@ int hub_log_append(struct hub_log *log, const struct hub_log_item *item, uint64_
 	e = hub_log_at(log, log->next);
 	*e = (struct hub_log_entry){
 		.seq = item->seq, .time = now, .blob = item->blob, .channel = c,
-		.offset = (uint32_t)item->offset, .n = (uint32_t)item->n,
+		.offset = (uint32_t)item->offset, .n = (uint32_t)item->n & 0x7fffffff,
+		.filtered = item->filtered,
 	};
 	if (c)
 		link_newest(log, c, e);
+	else
+		log->unknown++;
 	log->bytes += sizeof(*e);
 	log->next++;
 	return 0;
@@ -211,6 +214,8 @@ void hub_log_drop_oldest(struct hub_log *log)
 	release_blob(log, e->blob);
 	if (e->channel)
 		unlink_oldest(log, e);
+	else
+		log->unknown--;
 	log->first = e->seq + 1;
 	log->bytes -= sizeof(*e);
 	log->oldest++;

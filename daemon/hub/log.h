@@ -38,10 +38,7 @@ struct hub_log_channel {
 	uint64_t oldest, newest;        /* numbers of its entries */
 	size_t n;
 	size_t recent;                  /* its slot of hub_log::recent */
-	/* what a walk over the entries found out about the channel */
-	uint64_t walk;                  /* which walk, see hub_log_walk() */
-	uint64_t from;
-	int policy;
+	uint64_t walk;                  /* the walk over entries that found it of no use, see hub_log_walk() */
 	char name[];                    /* the key of by_name */
 };
 
@@ -51,7 +48,9 @@ struct hub_log_entry {
 	uint64_t time;
 	struct blob *blob;              /* NULL: the message could not be encoded */
 	struct hub_log_channel *channel;        /* NULL: unknown */
-	uint32_t offset, n;             /* the frame in the blob */
+	uint32_t offset;                /* of the frame in the blob */
+	uint32_t n : 31;                /* its bytes */
+	uint32_t filtered : 1;          /* subscriptions to the channel with a filter match */
 	/* how many numbers before and after this one its channel has another entry; 0: none */
 	uint32_t previous, next;
 };
@@ -62,6 +61,7 @@ struct hub_log {
 	struct hub_log_entry *ring;     /* by number modulo room */
 	size_t room;                    /* a power of two, or 0 */
 	uint64_t oldest, next;          /* numbers: of the oldest entry, of the one to come */
+	size_t unknown;                 /* entries without a channel */
 	size_t bytes;
 	size_t newest_cap;              /* counted for the blob of the newest entry */
 	uint64_t first;                 /* see hub_log_first() */
@@ -83,6 +83,7 @@ struct hub_log_item {
 	struct slice channel;
 	struct blob *blob;
 	size_t offset, n;
+	bool filtered;                  /* subscriptions to the channel with a filter match */
 };
 /* 0 or -ENOMEM. `now`: loop time. */
 int hub_log_append(struct hub_log *log, const struct hub_log_item *item, uint64_t now);
@@ -106,6 +107,13 @@ static inline struct hub_log_entry *hub_log_at(const struct hub_log *log, uint64
 }
 /* The number of the first entry with this seq or a higher one; hub_log_end() when there is none. */
 uint64_t hub_log_find(const struct hub_log *log, uint64_t seq);
+/* Whether the channel of an entry is unknown. */
+static inline bool hub_log_has_unknown(const struct hub_log *log) { return log->unknown > 0; }
+/* Empty if it is unknown. */
+static inline struct slice hub_log_channel_of(const struct hub_log_entry *e)
+{
+	return e->channel ? e->channel->by_name.key : slice_make(NULL, 0);
+}
 /* NULL when it has no entry. */
 struct hub_log_channel *hub_log_channel(const struct hub_log *log, struct slice name);
 /* For hub_log_channel::walk: a number that no channel has yet. */

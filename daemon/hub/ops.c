@@ -8,6 +8,8 @@
 #include "bayeux/channel.h"
 #include "hub/internal.h"
 #include "hub/kept.h"
+#include "hub/past.h"
+#include "hub/reader.h"
 #include "hub/request.h"
 #include "hub/send.h"
 #include "hub/subscription.h"
@@ -240,27 +242,88 @@ static void explain_pending(struct hub *h, struct subscription *s)
 	s->postponed = true;
 }
 
+/* ---- the past ---- */
+
+/* Of a position: where to begin, and whether what the log dropped of it can be counted. */
+static uint64_t begin_of_position(const struct hub_server *server, const struct hub_subscribe *s, bool *counted)
+{
+	bool known = s->epoch_known && s->epoch == server->epoch;
+
+	*counted = known && s->seq <= server->seq && s->seq >= server->begin;
+	if (*counted)
+		return s->seq + 1;
+	/* of an earlier run: all is after it */
+	return known && s->seq > server->seq ? server->seq + 1 : hub_log_first(&server->log);
+}
+
+/* The reader is to serve the subscriptions from where the request asks for. */
+static void cover_past(struct hub *h, struct hub_server *server, const struct hub_subscribe *s,
+		       const struct joined *joined, struct reader *reader, struct request *request)
+{
+	uint64_t begin[PROTOCOL_CHANNELS_MAX];
+	bool counted = false;
+
+	if (s->past == HUB_PAST_HISTORY)
+		past_of_history(h, server, &s->channels, s->n, begin);
+	else
+		begin[0] = begin_of_position(server, s, &counted);
+	for (size_t i = 0; i < s->channels.n; i++) {
+		if (s->past == HUB_PAST_POSITION) {
+			begin[i] = begin[0];
+			request->channels[i].gap =
+				!counted || !interest_covers(server, s->channels.names[i], s->seq);
+		}
+		reader_cover(reader, joined[i].subscription, begin[i], joined[i].created, counted);
+	}
+	reader_delay_answer(reader, request);
+}
+
+/* ---- the request ---- */
+
+/* What can fail. */
+static int begin_subscribe(struct hub *h, struct member *member, struct hub_server *server,
+			   const struct hub_subscribe *s, struct joined *joined, struct reader **ret_reader,
+			   struct request **ret)
+{
+	bool reads = reader_find(member, server);
+	int r = request_new(h, member, server, s->tag, s->channels.names, s->channels.n, ret);
+
+	if (r)
+		return r;
+	*ret_reader = reader_find(member, server);
+	if (s->past)
+		r = reader_get(h, member, server, ret_reader);
+	if (!r)
+		r = join_all(s, server, member, joined);
+	if (!r)
+		return 0;
+	if (!reads)
+		reader_free(*ret_reader);
+	request_free(*ret);
+	return r;
+}
+
 static int subscribe_checked(struct hub *h, struct member *member, struct hub_server *server,
 			     const struct hub_subscribe *s)
 {
 	struct joined joined[PROTOCOL_CHANNELS_MAX];
 	struct request *request;
-	int r = request_new(h, member, server, s->tag, s->channels.names, s->channels.n, &request);
+	struct reader *reader;
+	int r = begin_subscribe(h, member, server, s, joined, &reader, &request);
 
 	if (r)
 		return r;
-	r = join_all(s, server, member, joined);
-	if (r) {
-		request_free(request);
-		return r;
-	}
+	if (s->past)
+		cover_past(h, server, s, joined, reader, request);
 	for (size_t i = 0; i < s->channels.n; i++)
 		settle(s, joined[i].subscription, &request->items[i]);
 	/* the reason comes after the reply, and with the next refusal where the reply waits */
-	bool replies = request->n_waiting == 0;
+	bool replies = request->n_waiting == 0 && !s->past;
 	request_finish(request);
 	for (size_t i = 0; i < s->channels.n && replies; i++)
 		explain_pending(h, joined[i].subscription);
+	if (reader)
+		reader_hold(reader, s->more);
 	return 0;
 }
 
@@ -309,6 +372,7 @@ static void end_all(struct member *member, struct hub_server *server,
 		if (!s)
 			continue;
 		request_answer_all(s, &ended);
+		reader_fail(s, &ended);
 		subscription_free(s);
 	}
 }

@@ -37,6 +37,7 @@ static void loss_move(struct hub_loss *to, struct hub_loss *from)
 		to->first = from->first;
 	if (to->count == 0 || from->last > to->last)
 		to->last = from->last;
+	to->expired = from->expired && (to->count == 0 || to->expired);
 	to->count += from->count;
 	*from = (struct hub_loss){0};
 }
@@ -167,7 +168,7 @@ static size_t begun_bytes(const struct outbox *o)
 
 static void lose_span(struct outbox *o, struct outbox_span *s)
 {
-	struct hub_loss frames = {s->frames, s->first, s->last};
+	struct hub_loss frames = {s->frames, s->first, s->last, false};
 
 	loss_move(&s->lane->front, &s->loss);
 	count_lost(o, &s->lane->front, frames);
@@ -401,7 +402,7 @@ static struct outbox_span *put(struct outbox *o, struct outbox_lane *lane, struc
 
 static void lose_at_tail(struct outbox *o, struct outbox_lane *lane, uint64_t seq)
 {
-	count_lost(o, &lane->tail, (struct hub_loss){1, seq, seq});
+	count_lost(o, &lane->tail, (struct hub_loss){1, seq, seq, false});
 }
 
 /* The lane, ready for a message at the end; without memory for it the peer is overrun. */
@@ -461,6 +462,31 @@ void outbox_push_lost(struct outbox *o, struct slice server, uint64_t seq)
 	wake_up(&o->wake);
 }
 
+void outbox_push_expired(struct outbox *o, struct slice server, const struct hub_loss *loss)
+{
+	struct outbox_lane *lane = open_lane(o, server);
+	struct hub_loss expired = *loss;
+	struct outbox_span *s;
+
+	expired.expired = true;
+	if (lane) {
+		count_lost(o, &lane->tail, expired);
+		/* it stays before what follows, also before a reply; without memory, before the next message */
+		s = append(o, lane);
+		if (s)
+			loss_move(&s->loss, &lane->tail);
+	}
+	wake_up(&o->wake);
+}
+
+bool outbox_has_room(const struct outbox *o, size_t n)
+{
+	if (o->overrun)
+		return false;
+	return o->bytes == 0 ||
+		(o->n_spans < o->n_spans_max / 2 && n <= o->bytes_max && o->bytes + n <= o->bytes_max / 2);
+}
+
 /* One answer may be larger than the ceiling, but then nothing may be queued after it; bytes that are
    partly written do not count. */
 static struct outbox_span *keep_control(struct outbox *o, struct blob *blob, size_t offset,
@@ -513,7 +539,8 @@ static int put_loss(const struct outbox *o, struct outbox_span *s)
 
 	if (r)
 		return r;
-	r = o->encode_lost(&notice->buf, s->lane->server, &s->loss, PROTOCOL_E_OVERFLOW, SLICE_NULL);
+	r = o->encode_lost(&notice->buf, s->lane->server, &s->loss,
+			   s->loss.expired ? PROTOCOL_E_EXPIRED : PROTOCOL_E_OVERFLOW, SLICE_NULL);
 	if (r) {
 		blob_unref(notice);
 		return r;

@@ -98,6 +98,11 @@ void outbox_push_message(struct outbox *o, struct blob *blob, size_t offset, siz
 			 struct slice server, uint64_t seq, enum outbox_overflow policy);
 /* A message that never became a frame (too large, no memory): reported as lost in its place. */
 void outbox_push_lost(struct outbox *o, struct slice server, uint64_t seq);
+/* Messages that the log had dropped before they could be pushed: reported as lost in their place. */
+void outbox_push_expired(struct outbox *o, struct slice server, const struct hub_loss *loss);
+/* Whether a message of `n` bytes can be pushed without dropping another one, and the outbox is not half full then.
+   An empty outbox has room for any message. */
+bool outbox_has_room(const struct outbox *o, size_t n);
 /* Queues a control frame (reply, state, …). On failure the peer is overrun. */
 void outbox_push_control(struct outbox *o, struct blob *blob, size_t offset, size_t n);
 /* The same for a frame made of `head` and then `rest`, which many peers share: queued and written as one

@@ -24,7 +24,7 @@ static void make_items(struct request *r, const struct slice *channels, size_t n
 	for (size_t i = 0; i < n; i++) {
 		struct request_item *item = &r->items[i];
 
-		r->channels[i] = (struct hub_channel_outcome){slice_make(text, channels[i].n), {0}};
+		r->channels[i] = (struct hub_channel_outcome){.channel = slice_make(text, channels[i].n)};
 		*item = (struct request_item){.request = r, .answer = &r->channels[i]};
 		memcpy(text, channels[i].p, channels[i].n);
 		text += channels[i].n;
@@ -53,6 +53,7 @@ int request_new(struct hub *h, struct member *member, struct hub_server *server,
 		free(r);
 		return e;
 	}
+	list_init(&r->of_reader);
 	list_append(&server->requests, &r->of_server);
 	h->stats.requests++;
 	*ret = r;
@@ -71,6 +72,7 @@ void request_free(struct request *r)
 		strmap_remove(&r->hub->cookies, &r->by_cookie);
 	strmap_remove(&r->member->requests, &r->by_id);
 	list_remove(&r->of_server);
+	list_remove(&r->of_reader);
 	r->hub->stats.requests--;
 	free(r);
 }
@@ -129,7 +131,7 @@ void request_finish(struct request *r)
 {
 	struct hub_answer answer = {.channels = r->channels, .n_channels = r->n_items};
 
-	if (r->n_waiting > 0)
+	if (r->n_waiting > 0 || list_linked(&r->of_reader))
 		return;
 	for (size_t i = 0; i < r->n_items && answer.outcome.result != HUB_FAILED; i++)
 		if (r->channels[i].outcome.result == HUB_FAILED)
@@ -145,6 +147,30 @@ void request_answer_all(struct subscription *s, const struct hub_outcome *outcom
 
 		request_answer(item, outcome);
 		request_finish(item->request);
+	}
+}
+
+void request_delay(struct request *r, struct list *requests, uint64_t target)
+{
+	r->target = target;
+	list_append(requests, &r->of_reader);
+}
+
+void request_release(struct request *r)
+{
+	list_remove(&r->of_reader);
+}
+
+void request_replace(struct request *r, struct slice channel, const struct hub_outcome *outcome)
+{
+	for (size_t i = 0; i < r->n_items; i++) {
+		struct hub_outcome *o = &r->channels[i].outcome;
+
+		if (r->items[i].subscription || o->result == HUB_FAILED ||
+		    !slice_eq(r->channels[i].channel, channel))
+			continue;
+		outcome_forget(o);
+		(void)outcome_keep(outcome, SIZE_MAX, o);
 	}
 }
 

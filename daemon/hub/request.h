@@ -38,6 +38,8 @@ struct request {
 	uint64_t id;
 	uint64_t cookie;                /* 0: a subscribe */
 	bool call;
+	struct list of_reader;          /* reader::requests: the answer waits until it has passed the target */
+	uint64_t target;
 	size_t n_items, n_waiting;
 	struct hub_channel_outcome *channels;   /* of the items, in the memory of the request */
 	struct request_item items[];
@@ -58,10 +60,16 @@ void request_reply(struct request *r, const struct hub_answer *answer);
 void request_wait(struct request_item *item, struct subscription *s);
 /* The item is answered; the outcome is copied. */
 void request_answer(struct request_item *item, const struct hub_outcome *outcome);
-/* Replies to a subscribe and frees it, if no item waits any more. */
+/* Replies to a subscribe and frees it, if no item waits any more, nor it for a reader. */
 void request_finish(struct request *r);
 /* Answers all who wait for this subscription, and finishes their requests where it can. */
 void request_answer_all(struct subscription *s, const struct hub_outcome *outcome);
+/* The reply waits, in this list of a reader, until the reader has passed the target. */
+void request_delay(struct request *r, struct list *requests, uint64_t target);
+/* It does not wait for the reader any more; request_finish() follows. */
+void request_release(struct request *r);
+/* Replaces the outcome of this channel, if it is known and no failure. */
+void request_replace(struct request *r, struct slice channel, const struct hub_outcome *outcome);
 /* There is no session: items without an answer become pending, and the subscribe is replied. */
 void request_postpone(struct request *r);
 

@@ -45,7 +45,7 @@ int send_encode_event(struct hub *h, struct hub_server *server,
 int send_encode_lost(struct hub *h, struct hub_server *server, struct slice channel,
 		     enum protocol_error code, struct chunk_frame *ret)
 {
-	const struct hub_loss loss = {1, server->seq, server->seq};
+	const struct hub_loss loss = {1, server->seq, server->seq, false};
 	struct buf *out;
 	int r = chunk_begin(&server->chunk, FRAME_EXTRA, &out);
 

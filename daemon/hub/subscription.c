@@ -121,6 +121,8 @@ int subscription_new(struct hub_server *server, struct member *member, struct sl
 	trie_entry_init(&s->by_channel);
 	list_init(&s->waiting);
 	list_init(&s->of_member);
+	list_init(&s->of_reader);
+	s->from = server->seq + 1;
 	s->pattern = slice_drop(make_key(s->key, server, pattern), sizeof(server));
 	r = member ? enter_member(s) : 0;
 	if (r) {
@@ -144,11 +146,49 @@ void subscription_free(struct subscription *s)
 		return;
 	assert(list_empty(&s->waiting));
 	subscription_unwant(s);
+	list_remove(&s->of_reader);
 	trie_remove(&s->entry);
 	trie_remove(&s->by_channel);
 	list_remove(&s->of_member);
 	leave_member(s);
 	free(s);
+}
+
+/* The member's subscription of the pattern `dir` + `tail`. */
+static void call_matching(const struct member *member, const struct hub_server *server, struct slice dir,
+			  struct slice tail, void (*each)(void *ctx, struct subscription *s), void *ctx)
+{
+	char text[PROTOCOL_CHANNEL_MAX];
+	struct subscription *s;
+
+	if (dir.n + tail.n > sizeof(text))
+		return;
+	memcpy(text, dir.p, dir.n);
+	memcpy(text + dir.n, tail.p, tail.n);
+	s = subscription_find(member, server, slice_make(text, dir.n + tail.n));
+	if (s)
+		each(ctx, s);
+}
+
+void subscription_each_match(const struct member *member, const struct hub_server *server, struct slice channel,
+			     void (*each)(void *ctx, struct subscription *s), void *ctx)
+{
+	struct slice dir = channel_parent(channel);
+	size_t depth = 0;
+
+	if (channel.n == 0 || channel.p[0] != '/')
+		return;
+	call_matching(member, server, channel, SLICE(""), each, ctx);
+	call_matching(member, server, dir, SLICE("/*"), each, ctx);
+	for (size_t i = 0; i < dir.n; i++)
+		depth += dir.p[i] == '/';
+	for (;; dir = channel_parent(dir), depth--) {
+		/* no pattern has more segments */
+		if (depth < PROTOCOL_SEGMENTS_MAX)
+			call_matching(member, server, dir, SLICE("/**"), each, ctx);
+		if (dir.n == 0)
+			return;
+	}
 }
 
 const struct subscription *hub_next_subscription(const struct member *m, const struct subscription *after,

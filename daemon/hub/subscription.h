@@ -36,6 +36,10 @@ struct subscription {
 	bool refused;                   /* the server refused it, and has not accepted it since */
 	bool lingers;                   /* its member left, at `left_at` */
 	uint64_t left_at;
+	uint64_t from;                  /* it receives messages from this seq on */
+	uint64_t read_to;               /* … and has received those before this one, though a reader comes to them again */
+	struct list of_reader;          /* reader::behind */
+	uint64_t at;                    /* number of its next message in the log, while in that list */
 	struct slice pattern;           /* view of the key */
 	char key[];                     /* the server's address, then the pattern */
 };
@@ -51,6 +55,11 @@ void subscription_free(struct subscription *s);
 /* This member's subscription of the pattern, or NULL. */
 struct subscription *subscription_find(const struct member *member, const struct hub_server *server,
 				       struct slice pattern);
+
+/* Calls each(ctx, s) for the member's subscriptions whose pattern matches the channel, for one possibly twice. The
+   cost depends on the length of the channel, not on the number of subscriptions. */
+void subscription_each_match(const struct member *member, const struct hub_server *server, struct slice channel,
+			     void (*each)(void *ctx, struct subscription *s), void *ctx);
 
 /* Asks for the pattern from upstream, which it does not yet. 0 or -ENOMEM. */
 int subscription_want(struct subscription *s);

@@ -197,6 +197,7 @@ static void put_peer(struct json_write *w, struct member *m, bool detail, uint64
 	put_u64(w, "requests", m->requests.n);
 	put_u64(w, "queued_bytes", m->outbox.bytes);
 	put_u64(w, "queued_peak", m->outbox.bytes_peak);
+	put_u64(w, "behind", hub_behind(m));
 	put_u64(w, "delivered", m->outbox.delivered);
 	put_u64(w, "lost", m->outbox.lost);
 	put_counters(w, peer_counter_table, peer_counters(p));

@@ -51,7 +51,9 @@ struct peer {
 	struct list link;               /* the keeper's, see peer_link() */
 	struct loop *loop;
 	struct work_queue *queue;
-	struct work_item work;          /* handles the frames that were read, and the end of input */
+	struct work_item work;          /* handles the frames that were read, and the end of input; and past messages */
+	bool input_waits;               /* it has frames, or the end of input, to handle */
+	bool read_past;                 /* its last step was for past messages: the next one is for a frame */
 	int fd;
 	enum peer_state state;
 	struct peer_handler handler;
@@ -118,7 +120,7 @@ static void update_watch(struct peer *p)
 	if (p->blocked)
 		events |= LOOP_WRITE;
 	/* frames that wait are handled before the end of input */
-	if (p->suspended == PEER_SUSPEND_END && !events && !work_item_busy(&p->work))
+	if (p->suspended == PEER_SUSPEND_END && !events && !p->input_waits)
 		events = LOOP_HANGUP;
 	if (loop_watch_set(p->watch, events))
 		peer_abort(p);
@@ -131,7 +133,7 @@ static uint64_t deadline(const struct peer *p)
 	if (p->state == PEER_CLOSING)
 		return p->closing_since + p->options.drain_timeout;
 	/* a hello that arrived in time may still wait to be handled */
-	if (p->state == PEER_GREETING && !work_item_busy(&p->work))
+	if (p->state == PEER_GREETING && !p->input_waits)
 		when = p->since + p->options.hello_timeout;
 	if (p->blocked && p->moved + p->options.progress_timeout < when)
 		when = p->moved + p->options.progress_timeout;
@@ -304,10 +306,9 @@ static bool handle_frame(struct peer *p, struct slice body, size_t *bytes)
 	return p->state < PEER_CLOSING && !must_pause(p) && !is_all_handled(p);
 }
 
-/* One step of the work queue: handles a frame, or the end of the input; false when it was the last. */
-static bool on_step(void *ctx, size_t *bytes)
+/* Handles a frame, or the end of the input; false when it was the last. */
+static bool handle_input(struct peer *p, size_t *bytes)
 {
-	struct peer *p = ctx;
 	struct slice body;
 
 	switch (frame_next(&p->reader, &body)) {
@@ -331,11 +332,32 @@ static bool on_step(void *ctx, size_t *bytes)
 	return false;
 }
 
+static void read_past(struct peer *p, size_t *bytes)
+{
+	uint64_t before = p->member.outbox.bytes_pushed;
+
+	hub_read(&p->member);
+	*bytes = (size_t)(p->member.outbox.bytes_pushed - before);
+}
+
+/* One step of the work queue: a frame and a portion of past messages in turn; false when nothing is left. */
+static bool on_step(void *ctx, size_t *bytes)
+{
+	struct peer *p = ctx;
+
+	p->read_past = hub_can_read(&p->member) && !(p->read_past && p->input_waits);
+	if (p->read_past)
+		read_past(p, bytes);
+	else if (p->input_waits)
+		p->input_waits = handle_input(p, bytes);
+	return p->state < PEER_CLOSING && (p->input_waits || hub_can_read(&p->member));
+}
+
 static void on_rest(void *ctx)
 {
 	struct peer *p = ctx;
 
-	if (!work_item_busy(&p->work))
+	if (!p->input_waits)
 		p->suspended &= ~(unsigned)PEER_SUSPEND_BACKLOG;
 	update(p);
 }
@@ -348,6 +370,7 @@ static void add_work(struct peer *p)
 {
 	if (p->state >= PEER_CLOSING || must_pause(p))
 		return;
+	p->input_waits = true;
 	if (p->state == PEER_GREETING || (p->suspended & PEER_SUSPEND_END) ||
 	    frame_pending(&p->reader) > SMALL_INPUT)
 		work_queue_resume(p->queue, &p->work);
@@ -380,7 +403,7 @@ static void read_in(struct peer *p)
 	char *to;
 	ssize_t n;
 
-	if (work_item_busy(&p->work)) {
+	if (p->input_waits) {
 		suspend(p, PEER_SUSPEND_BACKLOG);
 		return;
 	}
@@ -502,8 +525,10 @@ static void resume_reading(struct peer *p)
 		p->suspended &= ~(unsigned)PEER_SUSPEND_REPLY;
 	/* frames that were read already come first */
 	if (p->suspended != before && !(p->suspended & (PEER_SUSPEND_OUTBOX | PEER_SUSPEND_REPLY)) &&
-	    p->state < PEER_CLOSING && !must_pause(p))
+	    p->state < PEER_CLOSING && !must_pause(p)) {
+		p->input_waits = true;
 		work_queue_resume(p->queue, &p->work);
+	}
 }
 
 void peer_retry(struct peer *p)
@@ -544,10 +569,13 @@ static void on_flush(void *ctx)
 		peer_close(p, PROTOCOL_E_OVERFLOW, SLICE("the peer reads too slowly"), 0);
 	if (!p->deaf && !p->blocked)
 		write_out(p);
-	if (p->state < PEER_CLOSING)
+	if (p->state < PEER_CLOSING) {
 		resume_reading(p);
-	else if (p->state == PEER_CLOSING && outbox_empty(outbox))
+		if (hub_can_read(&p->member))
+			work_queue_resume(p->queue, &p->work);
+	} else if (p->state == PEER_CLOSING && outbox_empty(outbox)) {
 		finish_closing(p);
+	}
 	update(p);
 }
 
@@ -712,7 +740,7 @@ uint64_t peer_since(const struct peer *p)
 
 unsigned peer_suspended(const struct peer *p)
 {
-	return p->suspended | (work_queue_delays(p->queue, &p->work) ? PEER_SUSPEND_BACKLOG : 0);
+	return p->suspended | (p->input_waits && work_queue_delays(p->queue, &p->work) ? PEER_SUSPEND_BACKLOG : 0);
 }
 
 const struct peer_counters *peer_counters(const struct peer *p)

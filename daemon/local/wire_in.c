@@ -40,6 +40,47 @@ static struct slice server_of(const struct message *m)
 
 /* ---- subscribe and unsubscribe ---- */
 
+/* False: not 16 hexadecimal digits, so no epoch of a daemon. */
+static bool parse_epoch(struct slice text, uint64_t *ret)
+{
+	static const char digits[] = "0123456789abcdef";
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < text.n; i++) {
+		const char *digit = memchr(digits, text.p[i], 16);
+
+		if (!digit)
+			return false;
+		n = n << 4 | (uint64_t)(digit - digits);
+	}
+	*ret = n;
+	return text.n == 16;
+}
+
+/* The past that the request asks for. NULL, or what is wrong. */
+static const char *read_past(const struct message *m, struct hub_subscribe *s)
+{
+	bool history = message_has(m, PROTOCOL_FIELD_HISTORY);
+	bool epoch = message_has(m, PROTOCOL_FIELD_EPOCH), seq = message_has(m, PROTOCOL_FIELD_SEQ);
+
+	if (epoch != seq)
+		return "a position has both \"epoch\" and \"seq\"";
+	if (history && epoch)
+		return "either \"history\" or a position (\"epoch\" and \"seq\")";
+	s->more = message_has(m, PROTOCOL_FIELD_MORE) && m->more;
+	if (s->more && !history && !epoch)
+		return "\"more\" needs \"history\" or a position (\"epoch\" and \"seq\")";
+	s->n = m->history;
+	s->seq = m->seq;
+	if (history)
+		s->past = HUB_PAST_HISTORY;
+	if (epoch) {
+		s->past = HUB_PAST_POSITION;
+		s->epoch_known = parse_epoch(m->epoch, &s->epoch);
+	}
+	return NULL;
+}
+
 static int subscribe(struct hub *h, struct member *member, const struct message *m,
 		     struct hub_channels channels)
 {
@@ -54,7 +95,9 @@ static int subscribe(struct hub *h, struct member *member, const struct message 
 		else if (!slice_eq(m->overflow, SLICE("drop-oldest")))
 			return refuse(h, member, m, "\"overflow\" must be drop-oldest or disconnect");
 	}
-	return hub_subscribe(h, member, &s);
+	const char *fault = read_past(m, &s);
+
+	return fault ? refuse(h, member, m, "%s", fault) : hub_subscribe(h, member, &s);
 }
 
 /* One channel, or the texts of an array; those that had escapes are in `scratch`. */

@@ -150,6 +150,8 @@ static int put_channel(struct json_write *w, const struct hub_channel_outcome *c
 		json_put_bool(w, true);
 		if (!r && bayeux.n)
 			json_key(w, "bayeux"), json_put_raw(w, bayeux);
+		if (c->gap)
+			json_key(w, protocol_field_name(PROTOCOL_FIELD_GAP)), json_put_bool(w, true);
 	}
 	json_object_end(w);
 	buf_fini(&text);
