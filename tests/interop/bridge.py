@@ -26,6 +26,7 @@ class Bridge:
         self.config = os.path.join(directory, "bridge.conf")
         self.log = os.path.join(directory, "daemon.log")
         self.process = None
+        self.state = None
         self.configure(url, transports, dict(settings), dict(upstream))
         self.start()
 
@@ -49,8 +50,25 @@ class Bridge:
             ready.bind(notify)
             self.process = subprocess.Popen(
                 self.prefix + [os.path.join(self.builddir, "cometd-bridged"), "--config", self.config],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=dict(os.environ, NOTIFY_SOCKET=notify))
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment(notify))
             self.wait_ready(ready, Deadline(START_PATIENCE))
+
+    def environment(self, notify):
+        """Without the state directory of another process; with one of its own after keep_state()."""
+        env = dict(os.environ, NOTIFY_SOCKET=notify)
+        env.pop("STATE_DIRECTORY", None)
+        return dict(env, STATE_DIRECTORY=self.state) if self.state else env
+
+    def keep_state(self):
+        """From the next start on it has a state directory."""
+        self.state = os.path.join(self.directory, "state")
+        os.mkdir(self.state, 0o700)
+
+    def kept(self):
+        """The content of each file in it."""
+        for name in os.listdir(self.state):
+            with open(os.path.join(self.state, name), "rb") as file:
+                yield file.read()
 
     def wait_ready(self, ready, deadline):
         ready.settimeout(0.1)

@@ -6,6 +6,7 @@ last: every lost, duplicate or misplaced message would be before it.
 import base64
 import json
 import os
+import signal
 import socket
 import sys
 
@@ -471,6 +472,53 @@ def restart(s):
         stats = s.server.stats()
         assert stats["handshakes"] == 1, stats
         same(stats["subscribes"], {"/t/one": 1, "/t/two": 1})
+
+
+def saved(s, peer, channel):
+    """Subscribes, and waits until the state directory knows that."""
+    peer.subscribe(channel)
+    deadline = Deadline(30)
+    while not any(f'"{channel}"'.encode() in text for text in s.bridge.kept()):
+        assert not deadline.passed(), f"{channel} is not saved"
+        peer.request("ping")
+
+
+@case(only=("cometd-java",), max_interval=60_000, ack=True)
+def killed(s):
+    """kill -9 in a stream, five times: the session goes on, and the server sends all that was not acknowledged."""
+    s.bridge.stop()
+    s.bridge.keep_state()
+    s.bridge.start()
+    made = s.server.stats()["handshakes"]
+    peer = s.peer()
+    saved(s, peer, "/k")
+    # when the next transaction has begun, that one is complete
+    saved(s, peer, "/barrier")
+    sent = 0
+    for _ in range(5):
+        for _ in range(50):
+            s.server.publish("/k", str(sent))
+            sent += 1
+        same(data_of(peer.take(50, 30)), list(range(sent - 50, sent)))
+        # the next ones are on the way to a process that does not read them any more
+        s.bridge.process.send_signal(signal.SIGSTOP)
+        first = sent
+        for _ in range(50):
+            s.server.publish("/k", str(sent))
+            sent += 1
+        s.bridge.close()
+        for _ in range(50):
+            s.server.publish("/k", str(sent))
+            sent += 1
+        s.bridge.start()
+        peer = s.bridge.peer()
+        s.closing.callback(peer.close)
+        peer.subscribe("/k")
+        found = data_of(peer.take_until(sent - 1, 30))
+        # those that were delivered and not acknowledged come again first
+        same([n for n in found if n >= first], list(range(first, sent - 1)))
+        assert not s.connected(peer)["gap"], peer.states
+    same(s.server.stats()["handshakes"], made + 1)
 
 
 @case()
