@@ -31,7 +31,7 @@
 #define TURN_EVENTS 4096
 /* the share while the loop is interactive: a request for the server waits for two turns of the others, its
    reply included */
-#define TURN_SHORT_US 100
+#define TURN_SHORT_US 60
 #define TURN_SHORT_MAX_US 500
 /* while reading is paused, how often to look whether it may go on, in ms */
 #define PAUSE_TICK 2
@@ -182,14 +182,15 @@ static bool is_spent(const struct upstream *u)
 }
 
 /*
- * How many microseconds of this turn the server may use. While the loop is interactive, twice as many as all
- * others used since its last turn, which includes what writing its messages to many receivers costs.
+ * How many microseconds of this turn the server may use. While the loop is interactive, as many as all others used
+ * since its last turn, which includes what writing its messages to many receivers costs: so the others keep half
+ * of their rate.
  */
 static uint64_t share_of_turn(const struct upstream *u)
 {
 	if (!loop_is_interactive(u->loop))
 		return TURN_US;
-	uint64_t share = u->turn.spent ? 2 * (clock_work_us() - u->turn.worked) : 0;
+	uint64_t share = u->turn.spent ? clock_work_us() - u->turn.worked : 0;
 	if (share < TURN_SHORT_US)
 		return TURN_SHORT_US;
 	return share < TURN_SHORT_MAX_US ? share : TURN_SHORT_MAX_US;

@@ -157,7 +157,7 @@ static void on_timer(void *ctx)
 }
 
 /*
- * While local peers make small requests, the turns of a server with much to report are a fiftieth as long, and
+ * While local peers make small requests, the turns of a server with much to report are an eightieth as long, and
  * what others have ready at the end of a turn does not wait for them.
  */
 static void short_turns(struct world *w, enum session_transport transport)
@@ -181,11 +181,11 @@ static void short_turns(struct world *w, enum session_transport transport)
 		loop_note_small_request(w->loop);
 		loop_timer_at(timer, loop_now(w->loop));
 		assert_int_equal(loop_turn(w->loop, true), 0);
-		assert_in_range(received(w) - before, 0, 81);
+		assert_in_range(received(w) - before, 0, 49);
 		/* from the second full turn on it is known to have much to report */
 		if (full >= 2)
 			assert_int_equal(e.received, before);
-		full = received(w) - before > 70 ? full + 1 : 0;
+		full = received(w) - before > 40 ? full + 1 : 0;
 	} while (received(w) < 20000);
 	loop_timer_free(timer);
 	hear(w, "\"m-20000\"");
@@ -211,7 +211,7 @@ static void test_stop_comes_first(void **state)
 		before = received(w);
 		loop_note_small_request(w->loop);
 		assert_int_equal(loop_turn(w->loop, true), 0);
-	} while (received(w) - before < 70);
+	} while (received(w) - before < 40);
 	before = received(w);
 	upstream_stop(w->u, on_stopped, w);
 	loop_at_end(w->loop, &e.hook);
