@@ -34,8 +34,8 @@ int state_open(struct loop *loop, struct wake changed, struct store **ret)
 		return r;
 	if (!found)
 		log_msg(LOG_L_NOTICE, LOG_NO_FIELDS,
-			"there is no state directory ($STATE_DIRECTORY): after a restart, local programs cannot continue "
-			"where they stopped");
+			"there is no state directory ($STATE_DIRECTORY): a restart ends the sessions, and local programs "
+			"cannot continue after their last message");
 	store_flush(*ret, OPEN_MS);
 	return 0;
 }
@@ -50,7 +50,7 @@ void state_log_changes(struct state_log *log, const struct store *store)
 			"the state file cannot be used, and a new one was created: %s", info.moved);
 	if (info.state == STORE_FAILING)
 		log_msg(LOG_L_ERROR, LOG_FIELDS({"directory", slice_of(info.directory)}),
-			"the state cannot be written, it is tried again; a restart now would lose positions: %s",
+			"the state cannot be written, it is tried again; a restart now would lose positions and sessions: %s",
 			info.reason);
 	else if (info.state == STORE_READY && log->state == STORE_FAILING)
 		log_msg(LOG_L_NOTICE, LOG_FIELDS({"directory", slice_of(info.directory)}),

@@ -511,7 +511,7 @@ static void print_store(const struct status_view *view, const struct cometd_json
 	if (cometd_json_get(status, "store", &store) || store.kind != COMETD_JSON_OBJECT)
 		return;
 	text_of(&store, "reason", words, sizeof(words));
-	snprintf(text, sizeof(text), "the state cannot be written, and a restart would lose positions: %s", words);
+	snprintf(text, sizeof(text), "the state cannot be written, and a restart would lose positions and sessions: %s", words);
 	if (strcmp(words, "-"))
 		print_detail(view, text);
 	text_of(&store, "moved", words, sizeof(words));

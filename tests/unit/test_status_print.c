@@ -97,8 +97,8 @@ static void test_store(void **state)
 	assert_screen("{'version':'1','pid':7,'store':{'state':'failing','directory':'/s','reason':'/s/state.db: database "
 		      "or disk is full','moved':'/s/state.db is damaged; it is kept as state.db.x'}}", &view,
 		      "cometd-bridged 1, process 7\n"
-		      "  the state cannot be written, and a restart would lose positions: /s/state.db:\n"
-		      "    database or disk is full\n"
+		      "  the state cannot be written, and a restart would lose positions and sessions:\n"
+		      "    /s/state.db: database or disk is full\n"
 		      "  /s/state.db is damaged; it is kept as state.db.x\n");
 }
 
