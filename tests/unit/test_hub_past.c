@@ -400,6 +400,21 @@ static void test_expired_in_its_place(void **state)
 	world_drop(w);
 }
 
+/* Of a channel whose next message is dropped, and overwritten in the ring, the later ones are still found. */
+static void test_dropped_while_it_waits(void **state)
+{
+	struct world *w = past_new();
+
+	(void)state;
+	hub_set_history(w->servers[0], &(struct hub_log_limits){1 << 20, 60, 3600000}, WORLD_NOW);
+	talk(w, "/a", 1), talk(w, "/x", 49), talk(w, "/a", 1), talk(w, "/x", 9);
+	subscribe(w, 0, "'channel':'/a'," EPOCH ",'seq':0,'more':true");
+	talk(w, "/x", 4), talk(w, "/z", 1);
+	assert_int_equal(ask(w, 0, "{'op':'subscribe','id':8,'upstream':false,'channel':'/c'}"), 0);
+	assert_got(w, 0, "reply8 expired1:1-1 /a51 reply9 ");
+	world_drop(w);
+}
+
 /* Without a log each message is gone at once. */
 static void test_no_log(void **state)
 {
@@ -695,7 +710,7 @@ int main(void)
 		cmocka_unit_test(test_what_was_received_is_left_out), cmocka_unit_test(test_further_back),
 		cmocka_unit_test(test_a_live_one_while_reading), cmocka_unit_test(test_more),
 		cmocka_unit_test(test_expired_in_its_place),
-		cmocka_unit_test(test_no_log), cmocka_unit_test(test_expired_disconnects),
+		cmocka_unit_test(test_dropped_while_it_waits), cmocka_unit_test(test_no_log), cmocka_unit_test(test_expired_disconnects),
 		cmocka_unit_test(test_unsubscribe_while_reading), cmocka_unit_test(test_refused_while_reading),
 		cmocka_unit_test(test_the_server_goes), cmocka_unit_test(test_the_member_goes),
 		cmocka_unit_test(test_immediate_stop), cmocka_unit_test(test_another_session),
