@@ -223,10 +223,13 @@ static struct cometd *handle(const char *path, cometd_event_fn fn, void *user)
 	return c;
 }
 
-/* `n` messages on so many channels; the publisher holds them, too, so that the server goes on sending */
-static void interrupted_stream(unsigned channels, const char *pattern, unsigned n, uint64_t seed)
+/*
+ * `n` messages on so many channels. What keeps the daemon subscribed meanwhile: the publisher, who holds them,
+ * too, or, `alone`, the option linger.
+ */
+static void interrupted_stream(unsigned channels, const char *pattern, unsigned n, uint64_t seed, bool alone)
 {
-	struct world *w = world_up(NULL, QUICK);
+	struct world *w = world_up(NULL, alone ? QUICK "linger = 1h\n" : QUICK);
 	struct stream s = {.channels = channels, .wanted = n};
 	int64_t deadline = wire_now() + DEADLINE;
 
@@ -235,7 +238,8 @@ static void interrupted_stream(unsigned channels, const char *pattern, unsigned 
 	s.receiver = handle(s.relay.path, on_event, &s);
 	assert_int_equal(cometd_connect(s.publisher, DEADLINE), 0);
 	assert_int_equal(cometd_wait_state(s.publisher, NULL, COMETD_STATE_CONNECTED, DEADLINE), 0);
-	subscribe_all(&s, s.publisher, pattern);
+	if (!alone)
+		subscribe_all(&s, s.publisher, pattern);
 	subscribe_all(&s, s.receiver, pattern);
 	s.relay.left = 1000;
 	while (s.received < n && wire_now() < deadline) {
@@ -256,15 +260,21 @@ static void each_message_once(void **state)
 {
 	(void)state;
 	/* what matches twice is received once */
-	interrupted_stream(3, "/n/*", 2000, 88172645463325252);
-	interrupted_stream(1, NULL, 2000, 4101842887655102017);
+	interrupted_stream(3, "/n/*", 2000, 88172645463325252, false);
+	interrupted_stream(1, NULL, 2000, 4101842887655102017, false);
 }
 
 /* more than one request names, and than half of the requests that the daemon allows */
 static void with_many_channels(void **state)
 {
 	(void)state;
-	interrupted_stream(700, NULL, 1000, 2685821657736338717);
+	interrupted_stream(700, NULL, 1000, 2685821657736338717, false);
+}
+
+static void alone_while_channels_linger(void **state)
+{
+	(void)state;
+	interrupted_stream(3, "/n/*", 2000, 7046029254386353131, true);
 }
 
 /* ---- the next run, and the command line ---------------------------------- */
@@ -426,6 +436,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_message_once),
 		cmocka_unit_test(with_many_channels),
+		cmocka_unit_test(alone_while_channels_linger),
 		cmocka_unit_test(the_next_run_continues),
 		cmocka_unit_test(a_restarted_daemon_is_a_gap),
 		cmocka_unit_test(history_on_the_command_line),
