@@ -44,19 +44,34 @@ static bool is_hit(struct hub_server *server, struct slice channel, const struct
 	return false;
 }
 
+static inline void note_member(struct hits *hits, struct member *m, enum outbox_overflow overflow)
+{
+	if (!list_linked(&m->hit)) {
+		m->hit_overflow = overflow;
+		list_append(&hits->members, &m->hit);
+	} else if (overflow > m->hit_overflow) {
+		m->hit_overflow = overflow;
+	}
+}
+
+/* A subscription without a member, or of one that reads the past of some server. These are rare: not inline, so
+   that each receiver of a message costs less. */
+__attribute__((noinline))
+static void note_apart(struct hits *hits, const struct subscription *s)
+{
+	if (!s->member || reader_find(s->member, s->server))
+		hits->logged = true;
+	else
+		note_member(hits, s->member, s->overflow);
+}
+
 /* Notes the member of a matching subscription, once. */
 static void note_hit(struct hits *hits, const struct subscription *s)
 {
-	struct member *m = s->member;
-
-	if (!m || (!list_empty(&m->readers) && reader_find(m, s->server))) {
-		hits->logged = true;
-	} else if (!list_linked(&m->hit)) {
-		m->hit_overflow = s->overflow;
-		list_append(&hits->members, &m->hit);
-	} else if (s->overflow > m->hit_overflow) {
-		m->hit_overflow = s->overflow;
-	}
+	if (s->member && list_empty(&s->member->readers))
+		note_member(hits, s->member, s->overflow);
+	else
+		note_apart(hits, s);
 }
 
 static void collect(void *ctx, struct trie_entry *e)
