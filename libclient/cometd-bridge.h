@@ -285,6 +285,7 @@ struct cometd_result {
 	const char *binary_meta;
 	size_t binary_meta_len;
 	int gap;                    /* subscribed since a position: messages may be missing after it */
+	uint64_t seq;               /* subscribed: the position from which on nothing is missing; 0: not known */
 };
 
 /* Receives each event while cometd_process() or a blocking call runs. */

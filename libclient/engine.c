@@ -390,6 +390,7 @@ static int on_result(struct engine *e, struct request *r, struct engine_item *re
 	ret->sends = !request_repeatable(r);
 	ret->fn = r->fn;
 	ret->user = r->user;
+	servers_reach(servers_find(&e->servers, r->server), ret->result.seq);
 	if (r->op == PROTOCOL_OP_SUBSCRIBE)
 		outgoing_confirmed(&e->outgoing, r->server, false, r->channel, !ret->result.pending);
 	outgoing_end(&e->outgoing, &e->outgoing.flight, r, ret->result.error);
@@ -451,6 +452,7 @@ static void note_subscription(struct engine *e, const struct cometd_event *event
 	struct slice server = slice_of(event->server ? event->server : ""), channel = slice_of(event->channel);
 	bool is_default = servers_is_default(&e->servers, event->server);
 
+	servers_reach(servers_find(&e->servers, server), event->error ? 0 : event->seq);
 	outgoing_confirmed(&e->outgoing, server, is_default, channel, !event->error);
 	if (event->error && !event->pending)
 		outgoing_refused(&e->outgoing, server, is_default, channel, event->error);

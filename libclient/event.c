@@ -240,18 +240,19 @@ static int read_row(void *ctx, const struct json_element *element, const struct 
 	(void)element;
 	row->result->pending = f[0].value.kind == JSON_TRUE;
 	row->result->gap = f[2].value.kind == JSON_TRUE;
+	json_u64(&f[3].value, &row->result->seq);
 	return set_reply(row->result, &f[1], row->scratch);
 }
 
 static int fill_subscribed(struct slice result, struct buf *scratch, struct cometd_result *res)
 {
 	struct json_field channels = {.name = "channels"};
-	struct json_field f[] = {{.name = "pending"}, {.name = "bayeux"}, {.name = "gap"}};
+	struct json_field f[] = {{.name = "pending"}, {.name = "bayeux"}, {.name = "gap"}, {.name = "seq"}};
 	struct row row = {res, scratch};
 	int r = json_read_object(result, &channels, 1, false, NULL);
 
 	if (!r && channels.value.kind == JSON_ARRAY)
-		r = json_read_objects(channels.value.raw, f, 3, read_row, &row);
+		r = json_read_objects(channels.value.raw, f, 4, read_row, &row);
 	return r < 0 ? -ENOMEM : 0;
 }
 
@@ -265,18 +266,20 @@ static int read_outcome(void *ctx, const struct json_element *element, const str
 {
 	struct rows *rows = ctx;
 	struct slice channel;
+	uint64_t seq = 0;
 	struct buf scratch;
 
 	(void)element;
 	buf_init(&scratch, PROTOCOL_FRAME_MAX);
 	int r = json_text(&f[0].value, &scratch, &channel);
+	json_u64(&f[4].value, &seq);
 	for (size_t i = 0; !r && i < rows->n; i++)
 		if (slice_eq(rows->channels[i], channel))
 			rows->outcomes[i] = (struct event_outcome){
 				.ok = f[3].value.kind == JSON_ABSENT,
 				.pending = f[1].value.kind == JSON_TRUE,
 				.gap = f[2].value.kind == JSON_TRUE,
-				.error = f[3].value.raw};
+				.seq = seq, .error = f[3].value.raw};
 	buf_fini(&scratch);
 	return r < 0 ? r : 0;
 }
@@ -285,7 +288,7 @@ int event_outcomes(const struct message *m, const struct slice *channels, size_t
 		   struct event_outcome *ret)
 {
 	struct json_field f[] = {{.name = "channel"}, {.name = "pending"}, {.name = "gap"},
-				 {.name = "error"}};
+				 {.name = "error"}, {.name = "seq"}};
 	struct rows rows = {channels, n, ret};
 	struct json_value v;
 
@@ -294,7 +297,7 @@ int event_outcomes(const struct message *m, const struct slice *channels, size_t
 		ret[i] = (struct event_outcome){.ok = m->ok, .error = m->error};
 	int r = json_read_member(m->result, "channels", &v);
 	if (!r && v.kind == JSON_ARRAY)
-		r = json_read_objects(v.raw, f, 4, read_outcome, &rows);
+		r = json_read_objects(v.raw, f, 5, read_outcome, &rows);
 	return r < 0 ? -ENOMEM : 0;
 }
 

@@ -26,6 +26,7 @@ int event_result_of_reply(const struct message *m, enum protocol_op op, struct b
 /* What the reply to a subscribe reports about one of its channels; `error`: raw, or SLICE_NULL. */
 struct event_outcome {
 	bool ok, pending, gap;
+	uint64_t seq;           /* of a confirmed channel, or 0 */
 	struct slice error;
 };
 /* The outcomes of these `n` channels. 0 or -ENOMEM. */

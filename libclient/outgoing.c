@@ -79,6 +79,11 @@ static void end_wanted(struct outgoing *o, struct slice server, struct slice cha
 		wanted_remove(&o->wanted, server, channel, wanted->serial);
 }
 
+void outgoing_accepted(struct outgoing *o, struct wanted_channel *wanted)
+{
+	resume_accepted(&o->wanted, wanted, servers_find(o->servers, wanted->server));
+}
+
 void outgoing_confirmed(struct outgoing *o, struct slice server, bool is_default, struct slice channel,
 			bool confirmed)
 {
@@ -86,8 +91,12 @@ void outgoing_confirmed(struct outgoing *o, struct slice server, bool is_default
 
 	if (!wanted && is_default)
 		wanted = wanted_find(&o->wanted, SLICE_NULL, channel);
-	if (wanted)
-		wanted->unconfirmed = !confirmed;
+	if (!wanted)
+		return;
+	wanted->unconfirmed = !confirmed;
+	/* it is complete from now on */
+	if (confirmed && wanted->held && !wanted->asked && wanted->past.kind == PAST_NONE)
+		outgoing_accepted(o, wanted);
 }
 
 void outgoing_refused(struct outgoing *o, struct slice server, bool is_default,
@@ -98,11 +107,6 @@ void outgoing_refused(struct outgoing *o, struct slice server, bool is_default,
 	end_wanted(o, server, channel);
 	if (is_default)
 		end_wanted(o, SLICE_NULL, channel);
-}
-
-void outgoing_accepted(struct outgoing *o, struct wanted_channel *wanted)
-{
-	resume_accepted(&o->wanted, wanted, servers_find(o->servers, wanted->server));
 }
 
 /* Its past was given; for a channel that was wanted before, another request waits for that. */

@@ -144,6 +144,7 @@ static void apply_outcome(const struct repeated *rep, size_t i, int error)
 		wanted->unconfirmed = false;
 	if (rep->outcomes[i].gap)
 		set_gap(rep, wanted);
+	servers_reach(servers_find(rep->outgoing->servers, wanted->server), rep->outcomes[i].seq);
 	if (error)
 		outgoing_refused(rep->outgoing, wanted->server, false, wanted->channel, error);
 	else

@@ -45,6 +45,12 @@ static int add(struct servers *s, struct slice name, struct server **ret)
 	return 0;
 }
 
+void servers_reach(struct server *server, uint64_t seq)
+{
+	if (server && position_known(&server->newest) && server->newest.seq < seq)
+		server->newest.seq = seq;
+}
+
 int servers_note(struct servers *s, const char *name, enum cometd_state state,
 		 const struct position *newest)
 {

@@ -42,6 +42,8 @@ void servers_fini(struct servers *s);
 int servers_replace(struct servers *s, struct slice rows, struct buf *own_frames);
 /* The server of this name, SLICE_NULL: the default one; or NULL. Valid until the table changes. */
 struct server *servers_find(const struct servers *s, struct slice name);
+/* The daemon named a position: `seq` of the present run. `server` may be NULL. */
+void servers_reach(struct server *server, uint64_t seq);
 /* Stores the state and, where it is known, the newest position from an event. 0 or -ENOMEM. */
 int servers_note(struct servers *s, const char *name, enum cometd_state state,
 		 const struct position *newest);

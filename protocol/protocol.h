@@ -132,7 +132,7 @@
 	  "the session with a server changed")                                                     \
 	X(SUBSCRIPTION, "subscription", PROTOCOL_FROM_DAEMON | PROTOCOL_OPEN,                      \
 	  PROTOCOL_F(SERVER) | PROTOCOL_F(CHANNEL) | PROTOCOL_F(OK),                               \
-	  PROTOCOL_F(ERROR) | PROTOCOL_F(PENDING),                                                 \
+	  PROTOCOL_F(ERROR) | PROTOCOL_F(PENDING) | PROTOCOL_F(SEQ),                               \
 	  "the server's answer for a channel after the reply to subscribe")                        \
 	X(LOST, "lost", PROTOCOL_FROM_DAEMON | PROTOCOL_OPEN,                                      \
 	  PROTOCOL_F(SERVER) | PROTOCOL_F(COUNT) | PROTOCOL_F(FIRST) | PROTOCOL_F(LAST) |          \

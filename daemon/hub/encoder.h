@@ -27,6 +27,7 @@ struct hub_outcome {
 	enum protocol_error code;       /* unless HUB_OK */
 	struct slice text;              /* … and why, for people; may be empty */
 	struct slice bayeux[2];         /* the server's own message, raw, in one or two pieces; or empty */
+	uint64_t seq;                   /* HUB_OK of a channel: the position from which on it is complete */
 };
 
 /*

@@ -260,13 +260,17 @@ static void notify_holders(struct hub *h, const struct hub_server *server, struc
 	}
 }
 
-static void confirm(struct hub *h, const struct hub_server *server, struct interest *interest,
+static void confirm(struct hub *h, struct hub_server *server, struct interest *interest,
 		    const struct session_event *event)
 {
-	const struct hub_outcome ok = outcome_of(event, HUB_OK, 0, SLICE_NULL);
+	struct hub_outcome ok = outcome_of(event, HUB_OK, 0, SLICE_NULL);
+	bool waited = false;
 
 	outcome_forget(&interest->refusal);
-	interest_confirmed(server, interest);
+	LIST_EACH(s, &interest->holders, struct subscription, of_interest)
+		waited |= s->pending;
+	interest_confirmed(server, interest, waited);
+	ok.seq = server->seq;
 	notify_holders(h, server, interest, SESSION_CHANNEL_ACTIVE, &ok);
 	LIST_EACH(s, &interest->holders, struct subscription, of_interest) {
 		s->pending = s->postponed = s->refused = false;

@@ -53,12 +53,13 @@ void interest_free(struct hub_server *server, struct interest *w)
 
 /* ---- coverage ---- */
 
-void interest_confirmed(const struct hub_server *server, struct interest *w)
+void interest_confirmed(struct hub_server *server, struct interest *w, bool waited)
 {
-	bool interrupted = server->uninterrupted_from > server->seq;
-
-	if (w->complete_from == INTEREST_INACTIVE)
-		w->complete_from = interrupted ? server->uninterrupted_from : server->seq;
+	if (w->complete_from != INTEREST_INACTIVE)
+		return;
+	if (waited || server->uninterrupted_from > server->seq)
+		server->seq++;
+	w->complete_from = server->seq;
 }
 
 /* A member at the newest position may miss something, one at a later position does not. */

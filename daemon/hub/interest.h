@@ -41,8 +41,11 @@ int interest_new(struct hub_server *server, struct slice pattern, uint64_t membe
 /* It has no holder. */
 void interest_free(struct hub_server *server, struct interest *interest);
 
-/* The server confirmed it; again, if it is active already. */
-void interest_confirmed(const struct hub_server *server, struct interest *interest);
+/*
+ * The server confirmed it; again, if it is active already. `waited`: members were told that it is pending. They may
+ * have the position of now since before, so the first complete one is made another: server->seq skips a number.
+ */
+void interest_confirmed(struct hub_server *server, struct interest *interest, bool waited);
 /* The server refused it, or does not answer. */
 void interest_interrupted(struct hub_server *server, struct interest *interest);
 /* To be called for each state of the session: a new session, or a gap, interrupts all. */

@@ -204,7 +204,8 @@ static int join_all(const struct hub_subscribe *s, struct hub_server *server,
 static void settle(const struct hub_subscribe *s, struct subscription *sub,
 		   struct request_item *item)
 {
-	const struct hub_outcome ok = {.result = HUB_OK}, pending = {.result = HUB_PENDING};
+	const struct hub_outcome ok = {.result = HUB_OK, .seq = sub->server->seq};
+	const struct hub_outcome pending = {.result = HUB_PENDING};
 	struct session *session = sub->server->session;
 
 	sub->overflow = s->overflow;

@@ -21,7 +21,7 @@ bool outcome_keep(const struct hub_outcome *from, size_t max, struct hub_outcome
 	size_t n = from->text.n + from->bayeux[0].n + from->bayeux[1].n;
 	char *at = n > 0 && n <= max ? malloc(n) : NULL;
 
-	*ret = (struct hub_outcome){.result = from->result, .code = from->code};
+	*ret = (struct hub_outcome){.result = from->result, .code = from->code, .seq = from->seq};
 	if (!at)
 		return n == 0;
 	ret->text = append(&at, from->text);

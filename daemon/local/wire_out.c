@@ -116,9 +116,11 @@ static int encode_subscription(struct buf *out, struct slice server, struct slic
 	m.channel = pattern;
 	m.ok = outcome->result != HUB_FAILED;
 	m.pending = outcome->result == HUB_PENDING;
+	m.seq = outcome->seq;
 	m.error = buf_slice(&error);
 	m.has = PROTOCOL_F(SERVER) | PROTOCOL_F(CHANNEL) | PROTOCOL_F(OK) |
-		(m.error.n ? PROTOCOL_F(ERROR) : 0) | (m.pending ? PROTOCOL_F(PENDING) : 0);
+		(m.error.n ? PROTOCOL_F(ERROR) : 0) | (m.pending ? PROTOCOL_F(PENDING) : 0) |
+		(outcome->result == HUB_OK ? PROTOCOL_F(SEQ) : 0);
 	if (!r)
 		r = message_encode(&m, out);
 	message_fini(&m);
@@ -148,6 +150,8 @@ static int put_channel(struct json_write *w, const struct hub_channel_outcome *c
 		r = whole(o, &text, &bayeux);
 		json_key(w, o->result == HUB_OK ? "ok" : "pending");
 		json_put_bool(w, true);
+		if (o->result == HUB_OK)
+			json_key(w, "seq"), json_put_u64(w, o->seq);
 		if (!r && bayeux.n)
 			json_key(w, "bayeux"), json_put_raw(w, bayeux);
 		if (c->gap)

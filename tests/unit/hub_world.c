@@ -76,14 +76,18 @@ int ask(struct world *w, unsigned m, const char *json)
 	return r;
 }
 
+bool heard_positions;
+
 static size_t put_line(char *out, size_t size, struct slice body)
 {
 	assert_true(body.n + 2 <= size);
 	for (size_t i = 0; i < body.n; i++)
 		out[i] = body.p[i] == '"' ? '\'' : body.p[i];
-	out[body.n] = '\n';
-	out[body.n + 1] = '\0';
-	return body.n + 1;
+	out[body.n] = '\0';
+	if (!heard_positions)
+		leave_out_positions(out);
+	strcat(out, "\n");
+	return strlen(out);
 }
 
 const char *heard(struct world *w, unsigned m)

@@ -26,6 +26,8 @@ void world_fini(struct world *w);
 /* Sends one request of member m to the hub and returns its result. */
 int ask(struct world *w, unsigned m, const char *json);
 /* All frames in the member's outbox, one a line, taken out. */
+/* Whether it is with the positions of confirmed channels. */
+extern bool heard_positions;
 const char *heard(struct world *w, unsigned m);
 /* The member sent this request, and got exactly that since. */
 #define assert_asked(w, m, json, reply)                                                            \

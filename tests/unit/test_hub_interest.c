@@ -118,7 +118,7 @@ static void one_that_ended_is_missing_until_the_next_message(void **state)
 	unsubscribe(w, 0, "/b");
 	subscribe(w, 0, "/c");
 	confirm(w, "/c");
-	assert_covered_from(w, "/c", 4);
+	assert_covered_from(w, "/c", 5);
 }
 
 static void a_refusal_interrupts_it(void **state)
@@ -131,10 +131,34 @@ static void a_refusal_interrupts_it(void **state)
 	say_channel(w, 0, "/a", SESSION_CHANNEL_PENDING, NULL, "busy");
 	assert_not_covered(w, "/a");
 	receive(w, 1);
+	/* a member that was told so has position 2 from before */
 	confirm(w, "/a");
-	assert_covered_from(w, "/a", 2);
+	assert_covered_from(w, "/a", 3);
 	say_channel(w, 0, "/a", SESSION_CHANNEL_REFUSED, NULL, "no");
 	assert_not_covered(w, "/a");
+}
+
+/* Who is told that a channel is confirmed gets the position from which on it is complete, and so may continue there. */
+static void members_get_the_position(void **state)
+{
+	struct world *w = *state;
+
+	heard_positions = true;
+	receive(w, 4);
+	subscribe(w, 0, "/a");
+	confirm(w, "/a");
+	assert_non_null(strstr(heard(w, 0), "{'channel':'/a','ok':true,'seq':4}"));
+	assert_covered_from(w, "/a", 4);
+	receive(w, 2);
+	subscribe(w, 1, "/a");
+	assert_non_null(strstr(heard(w, 1), "{'channel':'/a','ok':true,'seq':6}"));
+	/* one that was told to wait has the newest position already: a new one is made */
+	say_channel(w, 0, "/a", SESSION_CHANNEL_PENDING, NULL, "busy");
+	heard(w, 0);
+	confirm(w, "/a");
+	assert_non_null(strstr(heard(w, 0), "'channel':'/a','ok':true,'seq':7}"));
+	assert_covered_from(w, "/a", 7);
+	heard_positions = false;
 }
 
 static void a_new_session_interrupts_all(void **state)
@@ -250,6 +274,7 @@ int main(void)
 		HUB_TEST(it_counts_from_the_confirmation),
 		HUB_TEST(one_that_ended_is_missing_until_the_next_message),
 		HUB_TEST(a_refusal_interrupts_it),
+		HUB_TEST(members_get_the_position),
 		HUB_TEST(a_new_session_interrupts_all),
 		HUB_TEST(a_gap_within_a_session_interrupts_what_is_active),
 		HUB_TEST(another_position_interrupts_all),

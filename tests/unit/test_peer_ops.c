@@ -177,6 +177,7 @@ static const char *hear(struct world *w)
 	text[n] = '\0';
 	for (char *c = text; *c; c++)
 		*c = *c == '"' ? '\'' : *c;
+	leave_out_positions(text);
 	return text;
 }
 

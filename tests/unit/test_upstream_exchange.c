@@ -113,8 +113,11 @@ static void exchange_connected(struct world *w, enum session_transport first,
 	text = strstr(text, "\"state\":\"connected\"");
 	assert_non_null(text);
 	assert_non_null(strstr(text, "\"gap\":true"));
-	/* messages are counted on, and counters, too */
-	assert_non_null(strstr(text, "\"seq\":101,"));
+	/* messages are counted on, and counters, too; a confirmation after a wait takes a number */
+	text = strstr(text, "\"op\":\"message\"");
+	assert_non_null(text);
+	text = strstr(text, "\"seq\":");
+	assert_true(text && strtoull(text + strlen("\"seq\":"), NULL, 10) > 100);
 	assert_int_equal(info_of(w).counts.received, 101);
 	assert_int_equal(info_of(w).counts.handshakes, 2);
 }
@@ -468,15 +471,16 @@ static void test_come_and_go(void **state)
 	/* a member that knows nothing of it yet */
 	hear(w, "\"seq\":0,\"state\":\"handshaking\"");
 	ask(w, "{\"op\":\"subscribe\",\"id\":2,\"server\":\"two\",\"channel\":\"/b\"}");
-	hear(w, "\"seq\":0,\"state\":\"connected\"");
+	hear(w, "\"state\":\"connected\"");
 	UNTIL(is_subscribed(w, ":/b"));
 	fake_command(w->fake, "publish /b \"both\"");
-	hear(w, "{\"op\":\"message\",\"server\":\"two\",\"seq\":1,");
+	/* the first number is that of the confirmation, if that came after a wait */
+	hear(w, "{\"op\":\"message\",\"server\":\"two\",\"seq\":");
 	upstream_remove(two, free_when_stopped, &two);
 	hear(w, "{\"op\":\"subscription\",\"server\":\"two\",\"channel\":\"/b\",\"ok\":false,\"error\":"
 		"{\"code\":\"unknown-server\"");
 	assert_null(two);
-	assert_true(has(&w->heard, "\"seq\":1,\"state\":\"off\""));
+	assert_true(has(&w->heard, "\"state\":\"off\""));
 	assert_true(has(&w->heard, "\"reason\":\"taken out of the configuration\""));
 	assert_null(hub_find_server(w->hub, SLICE("two")));
 	assert_true(is_in(w, SESSION_CONNECTED));

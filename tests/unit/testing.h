@@ -41,6 +41,9 @@ void testing_fail_allocation(unsigned n);
 /* No allocation fails from now on; true when the failing one was reached. */
 bool testing_allocation_failed(void);
 
+/* Takes `seq` out of each confirmed channel in a reply, or event, whose " are ': only test_hub_interest looks at it. */
+void leave_out_positions(char *text);
+
 /* Runs its body with allocation 0, 1, 2, … failing, until one run met no failure. */
 #define FAIL_EACH_ALLOCATION                                                             \
 	for (unsigned fail_at_ = 0, more_ = 1;                                           \
