@@ -26,6 +26,9 @@
 #define NEVER UINT64_MAX
 /* a missing message is reported this long after a later one was received, at the latest (ms) */
 #define PATIENCE 20000
+/* Once connected, a program renews its subscriptions, and the daemon those at the server: a gap that is reported at
+   the beginning counts that much longer (ms). */
+#define RENEWAL 2000
 #define ALL_BYTES SIZE_MAX
 /* some messages, so that slow readers lose some */
 #define OUTBOX_BYTES 800
@@ -81,8 +84,7 @@ struct world {
 	uint64_t unix_base;
 	struct sent sent[PUBLISHES_MAX];
 	size_t n_sent;
-	size_t by_number[2];            /* the first not yet delivered to the hub: /steady, others */
-	uint64_t epoch, seq;            /* of the hub */
+	uint64_t epoch;                 /* of the daemon */
 	uint64_t uncovered[MODEL_CHANNELS];     /* since when the server does not send these; NEVER: it does */
 	struct program programs[WORLD_PROGRAMS];
 	struct ask asks[2 * WORLD_ACTIONS + 64];
@@ -102,6 +104,15 @@ static void broken(const struct world *w, const char *format, ...)
 	va_end(ap);
 	fputc('\n', stderr);
 	_Exit(1);
+}
+
+/* The order in maps is that of a random key: here always the same one. */
+ssize_t __wrap_getrandom(void *to, size_t n, unsigned flags);
+ssize_t __wrap_getrandom(void *to, size_t n, unsigned flags)
+{
+	(void)flags;
+	memset(to, 7, n);
+	return (ssize_t)n;
 }
 
 #define CHECK(w, condition)                                                                        \
@@ -132,7 +143,7 @@ static void expect(struct world *w, size_t k)
 
 		p->due[k].expected = holds(p->confirmed, w->sent[k].name);
 		/* the report of an interruption counts till its end */
-		p->due[k].excused = w->sent[k].missing_since < w->model.now && p->gap_at + 2000 >= w->sent[k].missing_since; /* XXX */
+		p->due[k].excused = w->sent[k].missing_since < w->model.now && p->gap_at + RENEWAL >= w->sent[k].missing_since;
 	}
 }
 
@@ -262,23 +273,22 @@ static void server_publishes(struct world *w, unsigned channel)
 	model_publish(&w->model, channel);
 }
 
-static void count_message(struct world *w, const struct session_event *e)
+static void note_seq(struct world *w, const struct session_event *e)
 {
 	uint64_t number = strtoull(e->envelope->data.p, NULL, 10);
 
-	w->seq++;
 	for (size_t k = 0; k < w->n_sent; k++)
 		if (w->sent[k].number == number)
-			w->sent[k].seq = w->seq;
+			w->sent[k].seq = hub_server_seq(w->server);
 }
 
 static void on_session_event(struct model *m, const struct session_event *e)
 {
 	struct world *w = m->ctx;
 
-	if (e->kind == SESSION_EVENT_MESSAGE)
-		count_message(w, e);
 	hub_handle_event(w->hub, w->server, e, m->now, unix_ms(w));
+	if (e->kind == SESSION_EVENT_MESSAGE)
+		note_seq(w, e);
 }
 
 /* ---- the daemon ---- */
@@ -300,7 +310,6 @@ static void start_daemon(struct world *w)
 	/* no other daemon has this epoch */
 	hub_set_position(w->server, ++w->epoch, 0);
 	hub_set_history(w->server, &history, w->model.now);
-	w->seq = 0;
 	session_start(w->model.s, w->model.now);
 	model_pull(&w->model);
 }
@@ -635,6 +644,10 @@ static bool turn(struct program *p)
 	if (!p->connected)
 		return moved;
 	moved |= write_some(p, SIZE_MAX);
+	if (p->connected && p->greeted && hub_can_read(&p->member)) {
+		hub_read(&p->member);
+		moved = true;
+	}
 	if (p->connected && read_some(p, p->read_max))
 		moved = true;
 	if (p->connected && p->member.outbox.overrun) {
@@ -772,7 +785,7 @@ static void settle(struct world *w)
 
 		CHECK(w, engine_state(p->engine) == ENGINE_UP);
 		for (unsigned c = 0; c < MODEL_CHANNELS; c++)
-			CHECK(w, getenv("XXX") || p->confirmed[c] == p->wants[c]);
+			CHECK(w, p->confirmed[c] == p->wants[c]);
 		check_program(&w->programs[i], true);
 		/* the last ones were sent when all was well */
 		for (size_t k = w->n_sent - MODEL_CHANNELS; k < w->n_sent; k++)
