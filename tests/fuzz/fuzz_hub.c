@@ -291,6 +291,9 @@ static void handle_event(struct play *play, const struct session_event *e)
 	else if (e->kind == SESSION_EVENT_ABORT)
 		server_forget(&play->server, e->batch);
 	hub_handle_event(play->hub, play->hub_server, e, play->now, play->now);
+	/* a confirmation after a wait takes a number, too */
+	if (e->kind == SESSION_EVENT_CHANNEL && hub_server_seq(play->hub_server) == play->seq + 1)
+		play->seq++;
 }
 
 static void handle_events(struct play *play)

@@ -36,11 +36,12 @@ struct crowd {
 static struct crowd *gather(const char *transport, const char *bridge)
 {
 	struct crowd *c = calloc(1, sizeof(*c));
-	char server[64];
+	char server[96];
 
 	assert_non_null(c);
 	assert_in_range(hostile_count, 50, HOSTILE_ROOM);
-	snprintf(server, sizeof(server), "transports = %s\n", transport);
+	/* the log is full from the beginning: memory does not grow because of it */
+	snprintf(server, sizeof(server), "transports = %s\nhistory-bytes = 64K\n", transport);
 	c->w = world_new(NULL);
 	world_configure(c->w, bridge, server, NULL);
 	world_start(c->w);
