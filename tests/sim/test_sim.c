@@ -4,7 +4,8 @@
  *
  *     SIM_SCRIPT='7 s0.1+20 p0.1+5 c0.30+9' tests/sim/test_sim
  *
- * SIM_FAULTS=n plays until n faults have happened (20,000), SIM_SEED=n begins with that seed.
+ * SIM_FAULTS=n plays until n faults have happened (20,000), SIM_SEED=n begins with that seed. SIM_SHORTEN=0 leaves
+ * the script as it is.
  */
 #include "tests/sim/world.h"
 
@@ -138,20 +139,21 @@ static void shorten(struct world_script *s, struct world_counts *counts)
 		}
 }
 
-static int report_failure(struct world_script *s, struct world_counts *counts)
-{
-	printf("the script of seed %" PRIu64 " fails; the shortest part of it that does:\n", s->seed);
-	shorten(s, counts);
-	print_script(s);
-	play(s, counts, false);
-	return 1;
-}
-
 static uint64_t environment(const char *name, uint64_t otherwise)
 {
 	const char *value = getenv(name);
 
 	return value ? strtoull(value, NULL, 10) : otherwise;
+}
+
+static int report_failure(struct world_script *s, struct world_counts *counts)
+{
+	printf("the script of seed %" PRIu64 " fails; the shortest part of it that does:\n", s->seed);
+	if (environment("SIM_SHORTEN", 1))
+		shorten(s, counts);
+	print_script(s);
+	play(s, counts, false);
+	return 1;
 }
 
 int main(void)

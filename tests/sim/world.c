@@ -29,6 +29,8 @@
 /* Once connected, a program renews its subscriptions, and the daemon those at the server: a gap that is reported at
    the beginning counts that much longer (ms). */
 #define RENEWAL 2000
+/* how long the channels of a program that left stay subscribed, where they do (ms) */
+#define LINGER 5000
 #define ALL_BYTES SIZE_MAX
 /* some messages, so that slow readers lose some */
 #define OUTBOX_BYTES 800
@@ -310,6 +312,7 @@ static void start_daemon(struct world *w)
 	/* no other daemon has this epoch */
 	hub_set_position(w->server, ++w->epoch, 0);
 	hub_set_history(w->server, &history, w->model.now);
+	hub_set_linger(w->server, w->script->seed & 4 ? LINGER : 0);
 	session_start(w->model.s, w->model.now);
 	model_pull(&w->model);
 }
@@ -391,7 +394,7 @@ static void drop(struct program *p)
 	if (!p->connected)
 		return;
 	if (p->greeted)
-		hub_remove_member(p->world->hub, &p->member);
+		hub_member_left(p->world->hub, &p->member, p->world->model.now);
 	outbox_fini(&p->member.outbox);
 	frame_reader_fini(&p->in);
 	p->connected = p->greeted = false;
