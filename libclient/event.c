@@ -87,7 +87,7 @@ static void copy_numbers(const struct message *m, struct cometd_event *e)
 	e->count = m->count;
 	e->first = m->first;
 	e->last = m->last;
-	/* nobody can count what is lost between two positions */
+	/* it is not known how many are lost between two positions */
 	if (m->op == PROTOCOL_OP_LOST && m->count == 0)
 		e->gap = 1;
 }

@@ -42,8 +42,8 @@ int interest_new(struct hub_server *server, struct slice pattern, uint64_t membe
 void interest_free(struct hub_server *server, struct interest *interest);
 
 /*
- * The server confirmed it; again, if it is active already. `waited`: members were told that it is pending. They may
- * have the position of now since before, so the first complete one is made another: server->seq skips a number.
+ * The server confirmed it; again, if it is active already. `waited`: for members it was pending. They may have
+ * had the present position before, so a new one is made, from which on it is complete: server->seq skips a number.
  */
 void interest_confirmed(struct hub_server *server, struct interest *interest, bool waited);
 /* The server refused it, or does not answer. */

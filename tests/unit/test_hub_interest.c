@@ -131,14 +131,14 @@ static void a_refusal_interrupts_it(void **state)
 	say_channel(w, 0, "/a", SESSION_CHANNEL_PENDING, NULL, "busy");
 	assert_not_covered(w, "/a");
 	receive(w, 1);
-	/* a member that was told so has position 2 from before */
+	/* a member that knows that has position 2 from before */
 	confirm(w, "/a");
 	assert_covered_from(w, "/a", 3);
 	say_channel(w, 0, "/a", SESSION_CHANNEL_REFUSED, NULL, "no");
 	assert_not_covered(w, "/a");
 }
 
-/* Who is told that a channel is confirmed gets the position from which on it is complete, and so may continue there. */
+/* Each confirmation names the position from which on the channel is complete, so that a member may continue there. */
 static void members_get_the_position(void **state)
 {
 	struct world *w = *state;
@@ -152,7 +152,7 @@ static void members_get_the_position(void **state)
 	receive(w, 2);
 	subscribe(w, 1, "/a");
 	assert_non_null(strstr(heard(w, 1), "{'channel':'/a','ok':true,'seq':6}"));
-	/* one that was told to wait has the newest position already: a new one is made */
+	/* one for which it was pending has the newest position already: a new one is made */
 	say_channel(w, 0, "/a", SESSION_CHANNEL_PENDING, NULL, "busy");
 	heard(w, 0);
 	confirm(w, "/a");
