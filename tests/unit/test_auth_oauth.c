@@ -320,7 +320,7 @@ static void refusals(void **state)
 		size_t n = strlen(cases[i].why);
 		if (cases[i].why[n - 1] == ' ' ? strncmp(w->why.text, cases[i].why, n) || !w->why.text[n]
 					       : strcmp(w->why.text, cases[i].why))
-			fail_msg("\"%s\" is not \"%s\"", w->why, cases[i].why);
+			fail_msg("\"%s\" is not \"%s\"", w->why.text, cases[i].why);
 	}
 	ask(w);
 	answer(w, HEAD("429 Slow down") "Retry-After: 7\r\n\r\n");
