@@ -168,7 +168,7 @@ static void release_blob(struct hub_log *log, struct blob *blob)
 static int grow(struct hub_log *log)
 {
 	size_t room = log->room ? log->room * 2 : ROOM_MIN;
-	struct hub_log_entry *ring = malloc(room * sizeof(*ring));
+	struct hub_log_entry *ring = calloc(room, sizeof(*ring));
 
 	if (!ring)
 		return -ENOMEM;

@@ -130,8 +130,8 @@ static const char *restore(const struct parts *parts, uint64_t now, struct slice
 {
 	const struct json_value all = {JSON_OBJECT, snapshot};
 	struct json_field f[FIELDS] = {{.name = NULL}};
-	uint64_t version, options;
-	bool exact;
+	uint64_t version = 0, options = 0;
+	bool exact = false;
 
 	for (int i = 0; i < FIELDS; i++)
 		f[i].name = names[i];
