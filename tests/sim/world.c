@@ -62,6 +62,7 @@ struct program {
 	struct frame_reader in;         /* of the daemon */
 	size_t read_max;
 	bool wants[MODEL_CHANNELS], confirmed[MODEL_CHANNELS];
+	bool wanted[MODEL_CHANNELS];    /* at some time: what is under way arrives after an unsubscribe */
 	struct due due[PUBLISHES_MAX];
 	size_t newest;                  /* received, as an index plus 1 */
 	uint64_t gap_at;                /* the last report of a gap */
@@ -191,7 +192,7 @@ static void receive(struct program *p, uint64_t number)
 
 	while (k < w->n_sent && w->sent[k].number != number)
 		k++;
-	CHECK(w, k < w->n_sent && holds(p->wants, w->sent[k].name));
+	CHECK(w, k < w->n_sent && holds(p->wanted, w->sent[k].name));
 	if (p->due[k].received)
 		broken(w, "program %u got %s %" PRIu64 " twice", p->number, w->sent[k].name, number);
 	if (k < p->newest)
@@ -570,6 +571,7 @@ static void change_subscription(struct program *p, unsigned channel)
 	struct ask *a;
 
 	p->wants[channel] = !p->wants[channel];
+	p->wanted[channel] = true;
 	a = new_ask(p, channel, p->wants[channel]);
 	a->cookie = UINT32_MAX;
 	if (!p->wants[channel]) {

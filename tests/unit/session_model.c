@@ -202,6 +202,7 @@ static void forget_session(struct model *m)
 	m->session = 0;
 	m->queued = 0;
 	m->held = false;
+	m->held_socket = 0;
 	memset(m->subscribed, 0, sizeof(m->subscribed));
 }
 
@@ -352,7 +353,8 @@ static void hear_publish(struct model *m, const struct model_item *it, const str
 		put_reply(out, e->channel, e->id, "\"successful\":true");
 }
 
-static void hear_message(struct model *m, const struct model_item *it, const struct envelope *e,
+/* Whether it is of the living session. */
+static bool hear_message(struct model *m, const struct model_item *it, const struct envelope *e,
 			 struct buf *out)
 {
 	char client[16];
@@ -365,6 +367,7 @@ static void hear_message(struct model *m, const struct model_item *it, const str
 			? "\"successful\":false,\"error\":\"402::session_unknown\","
 			  "\"advice\":{\"reconnect\":\"handshake\",\"interval\":0}"
 			: "\"successful\":false,\"error\":\"402::session_unknown\"");
+		return false;
 	} else if (connect) {
 		hear_connect(m, it, e);
 	} else if (slice_eq(e->channel, SLICE("/meta/disconnect"))) {
@@ -375,12 +378,14 @@ static void hear_message(struct model *m, const struct model_item *it, const str
 	} else {
 		hear_publish(m, it, e, out);
 	}
+	return true;
 }
 
 static void hear(struct model *m, const struct model_item *it)
 {
 	struct envelope_batch batch;
 	struct buf out, replies;
+	bool known = false;
 	uint64_t n = 0;
 	envelope_batch_init(&batch);
 	buf_init(&out, 1 << 20);
@@ -389,11 +394,11 @@ static void hear(struct model *m, const struct model_item *it)
 	buf_putc(&replies, '[');
 	assert_int_equal(envelope_parse(&batch, slice_of(it->text)), 0);
 	for (size_t i = 0; i < batch.n; i++)
-		hear_message(m, it, &batch.items[i], &replies);
+		known |= hear_message(m, it, &batch.items[i], &replies);
 	if (buf_len(&replies) > 1) {
-		/* events ride on any HTTP response, in front of the replies, unless acknowledged
-		   ones must wait for the connect */
-		if (!it->socket && !m->session_ack)
+		/* events ride on any HTTP response to the session, in front of the replies, unless
+		   acknowledged ones must wait for the connect */
+		if (known && !it->socket && !m->session_ack)
 			n = put_events(m, &out);
 		if (n)
 			buf_putc(&out, ',');
