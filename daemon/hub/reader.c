@@ -37,7 +37,7 @@ int reader_get(struct hub *h, struct member *m, struct hub_server *server, struc
 			.hub = h, .member = m, .server = server,
 			.cursor = server->seq + 1, .all_from = server->seq + 1, .gone_from = NONE,
 		};
-		list_init(&r->behind);
+		list_init(&r->catching_up);
 		list_init(&r->requests);
 		list_append(&m->readers, &r->of_member);
 		list_append(&server->readers, &r->of_server);
@@ -48,7 +48,7 @@ int reader_get(struct hub *h, struct member *m, struct hub_server *server, struc
 
 static void end_catching_up(struct reader *r)
 {
-	LIST_EACH_SAFE(s, &r->behind, struct subscription, of_reader)
+	LIST_EACH_SAFE(s, &r->catching_up, struct subscription, of_reader)
 		list_remove(&s->of_reader);
 }
 
@@ -118,7 +118,7 @@ void reader_cover(struct reader *r, struct subscription *s, uint64_t from, bool 
 	s->read_to = 0;
 	s->at = first_of_channel(log, s->pattern, from);
 	list_remove(&s->of_reader);
-	list_append(&r->behind, &s->of_reader);
+	list_append(&r->catching_up, &s->of_reader);
 }
 
 void reader_delay_answer(struct reader *r, struct request *request)
@@ -236,7 +236,7 @@ static bool can_jump(const struct reader *r)
 
 	if (hub_log_has_unknown(&r->server->log))
 		return false;
-	LIST_EACH(s, &r->behind, struct subscription, of_reader)
+	LIST_EACH(s, &r->catching_up, struct subscription, of_reader)
 		if (++n > JUMP_MAX || channel_is_wild(s->pattern) || channel_has_filter(s->pattern))
 			return false;
 	return true;
@@ -262,7 +262,7 @@ static uint64_t jump(const struct reader *r, uint64_t number)
 	const struct hub_log *log = &r->server->log;
 	uint64_t next = NONE, all = hub_log_find(log, r->all_from);
 
-	LIST_EACH(s, &r->behind, struct subscription, of_reader) {
+	LIST_EACH(s, &r->catching_up, struct subscription, of_reader) {
 		uint64_t at = next_of(log, s, number);
 
 		next = at < next ? at : next;

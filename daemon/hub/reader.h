@@ -37,9 +37,9 @@ struct reader {
 	struct hub_server *server;
 	bool held;                      /* further requests follow before it begins */
 	uint64_t cursor;                /* the seq that comes next */
-	/* from this seq on all subscriptions are served; before it, only those of `behind` */
+	/* from this seq on all subscriptions are served; before it, only those of `catching_up` */
 	uint64_t all_from;
-	struct list behind;             /* subscription::of_reader */
+	struct list catching_up;        /* subscription::of_reader */
 	struct list requests;           /* request::of_reader, in order of their target */
 	struct hub_loss dropped;        /* by the log: for this member, and not reported yet */
 	uint64_t gone_from, gone_to;    /* gone before it was asked for: an upper bound; not reported yet */

@@ -38,7 +38,7 @@ struct subscription {
 	uint64_t left_at;
 	uint64_t from;                  /* it receives messages from this seq on */
 	uint64_t read_to;               /* … and has received those before this one, though a reader comes to them again */
-	struct list of_reader;          /* reader::behind */
+	struct list of_reader;          /* reader::catching_up */
 	uint64_t at;                    /* number of its next message in the log, while in that list */
 	struct slice pattern;           /* view of the key */
 	char key[];                     /* the server's address, then the pattern */

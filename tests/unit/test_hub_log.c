@@ -87,7 +87,7 @@ static void test_entries_by_seq(void **state)
 	assert_int_equal(hub_log_find(&w.log, 0), hub_log_end(&w.log));
 	for (int i = 0; i < 1000; i++) {
 		assert_int_equal(append(&w, i % 3 ? "/a" : "/b/c", 100, 0), 0);
-		w.seq += i % 2;         /* a message that nobody receives is not logged */
+		w.seq += i % 2;         /* a message without a receiver is not logged */
 	}
 	for (uint64_t i = 0, seq = 1; i < 1000; i++) {
 		assert_frame(&w.log, i, seq);
