@@ -421,6 +421,15 @@ static int on_closing(struct engine *e)
 	return NOTHING;
 }
 
+/* An application learns once for each connection and server that messages may be missing. */
+static int note_gap(struct server *server)
+{
+	if (server->gap_reported)
+		return NOTHING;
+	server->gap_reported = true;
+	return 0;
+}
+
 /* The position of a message or loss, and with it where the channels continue. */
 static int note_position(struct engine *e, struct cometd_event *event)
 {
@@ -428,10 +437,12 @@ static int note_position(struct engine *e, struct cometd_event *event)
 
 	if (!server)
 		return 0;
+	if (event->type == COMETD_EVENT_LOST && event->count == 0)
+		return note_gap(server);
 	if (event->type == COMETD_EVENT_MESSAGE &&
 	    !resume_message(&e->outgoing.wanted, server, slice_of(event->channel), event->seq))
 		return NOTHING;
-	if (event->type == COMETD_EVENT_LOST && event->count > 0)
+	if (event->type == COMETD_EVENT_LOST)
 		resume_loss(server, event->last);
 	if (position_known(&server->newest))
 		event->epoch = server->newest.epoch;

@@ -272,14 +272,13 @@ static int read_outcome(void *ctx, const struct json_element *element, const str
 	(void)element;
 	buf_init(&scratch, PROTOCOL_FRAME_MAX);
 	int r = json_text(&f[0].value, &scratch, &channel);
-	json_u64(&f[4].value, &seq);
+	json_u64(&f[3].value, &seq);
 	for (size_t i = 0; !r && i < rows->n; i++)
 		if (slice_eq(rows->channels[i], channel))
 			rows->outcomes[i] = (struct event_outcome){
-				.ok = f[3].value.kind == JSON_ABSENT,
+				.ok = f[2].value.kind == JSON_ABSENT,
 				.pending = f[1].value.kind == JSON_TRUE,
-				.gap = f[2].value.kind == JSON_TRUE,
-				.seq = seq, .error = f[3].value.raw};
+				.seq = seq, .error = f[2].value.raw};
 	buf_fini(&scratch);
 	return r < 0 ? r : 0;
 }
@@ -287,8 +286,7 @@ static int read_outcome(void *ctx, const struct json_element *element, const str
 int event_outcomes(const struct message *m, const struct slice *channels, size_t n,
 		   struct event_outcome *ret)
 {
-	struct json_field f[] = {{.name = "channel"}, {.name = "pending"}, {.name = "gap"},
-				 {.name = "error"}, {.name = "seq"}};
+	struct json_field f[] = {{.name = "channel"}, {.name = "pending"}, {.name = "error"}, {.name = "seq"}};
 	struct rows rows = {channels, n, ret};
 	struct json_value v;
 
@@ -297,7 +295,7 @@ int event_outcomes(const struct message *m, const struct slice *channels, size_t
 		ret[i] = (struct event_outcome){.ok = m->ok, .error = m->error};
 	int r = json_read_member(m->result, "channels", &v);
 	if (!r && v.kind == JSON_ARRAY)
-		r = json_read_objects(v.raw, f, 5, read_outcome, &rows);
+		r = json_read_objects(v.raw, f, 4, read_outcome, &rows);
 	return r < 0 ? -ENOMEM : 0;
 }
 

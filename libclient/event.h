@@ -25,7 +25,7 @@ int event_result_of_reply(const struct message *m, enum protocol_op op, struct b
 			  struct cometd_result *ret);
 /* What the reply to a subscribe reports about one of its channels; `error`: raw, or SLICE_NULL. */
 struct event_outcome {
-	bool ok, pending, gap;
+	bool ok, pending;
 	uint64_t seq;           /* of a confirmed channel, or 0 */
 	struct slice error;
 };

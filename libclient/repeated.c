@@ -47,13 +47,13 @@ static int put_subscription_event(const struct repeated *rep, size_t i)
 	return r;
 }
 
-/* Messages of a server may be missing; it is not known which. Once for each connection. */
+/* Messages of a server may be missing; it is not known which. */
 static int put_gap_event(const struct repeated *rep, const struct wanted_channel *wanted)
 {
 	const struct server *server = servers_find(rep->outgoing->servers, wanted->server);
 	struct message m;
 
-	if (!server || server->gap_reported)
+	if (!server)
 		return 0;
 	message_init(&m, PROTOCOL_OP_LOST);
 	m.server = slice_of(server->name);
@@ -81,21 +81,12 @@ static bool must_ask_again(const struct repeated *rep, int error)
 	       (rep->n > 1 || error == COMETD_E_BAD_REQUEST);
 }
 
-static void set_gap(const struct repeated *rep, const struct wanted_channel *wanted)
-{
-	struct server *server = servers_find(rep->outgoing->servers, wanted->server);
-
-	if (server)
-		server->gap_reported = true;
-}
-
 static int ask_again(const struct repeated *rep)
 {
 	int r = put_gap_event(rep, rep->wanted[0]);
 
 	if (r)
 		return r;
-	set_gap(rep, rep->wanted[0]);
 	for (size_t i = 0; i < rep->n; i++) {
 		rep->wanted[i]->asked = 0;
 		resume_forget(&rep->outgoing->wanted, rep->wanted[i]);
@@ -107,18 +98,15 @@ static int ask_again(const struct repeated *rep)
 /* Changes are reported by events. On failure none is. */
 static int put_outcomes(const struct repeated *rep)
 {
-	const struct wanted_channel *gap = NULL;
 	int r = 0;
 
 	for (size_t i = 0; !r && i < rep->n; i++) {
 		const struct event_outcome *o = &rep->outcomes[i];
 
-		if (o->gap)
-			gap = rep->wanted[i];
 		if (!o->ok || (rep->wanted[i]->unconfirmed && !o->pending))
 			r = put_subscription_event(rep, i);
 	}
-	return !r && gap ? put_gap_event(rep, gap) : r;
+	return r;
 }
 
 static int error_of_outcome(const struct event_outcome *o, int *ret)
@@ -142,8 +130,6 @@ static void apply_outcome(const struct repeated *rep, size_t i, int error)
 	wanted->asked = 0;
 	if (rep->outcomes[i].ok && !rep->outcomes[i].pending)
 		wanted->unconfirmed = false;
-	if (rep->outcomes[i].gap)
-		set_gap(rep, wanted);
 	servers_reach(servers_find(rep->outgoing->servers, wanted->server), rep->outcomes[i].seq);
 	if (error)
 		outgoing_refused(rep->outgoing, wanted->server, false, wanted->channel, error);

@@ -257,12 +257,21 @@ static uint64_t begin_of_position(const struct hub_server *server, const struct 
 	return known && s->seq > server->seq ? server->seq + 1 : hub_log_first(&server->log);
 }
 
+/* Before any message of the past: with that, the member has a later position, at which there is no gap. */
+static void report_gap(struct hub *h, const struct hub_server *server, struct member *member)
+{
+	struct chunk_frame frame;
+	int r = send_encode_gap(h, server, &frame);
+
+	send_frame(member, r, &frame);
+}
+
 /* The reader is to serve the subscriptions from where the request asks for. */
 static void cover_past(struct hub *h, struct hub_server *server, const struct hub_subscribe *s,
 		       const struct joined *joined, struct reader *reader, struct request *request)
 {
 	uint64_t begin[PROTOCOL_CHANNELS_MAX];
-	bool counted = false;
+	bool counted = false, gap = false;
 
 	if (s->past == HUB_PAST_HISTORY)
 		past_of_history(h, server, &s->channels, s->n, begin);
@@ -273,9 +282,12 @@ static void cover_past(struct hub *h, struct hub_server *server, const struct hu
 			begin[i] = begin[0];
 			request->channels[i].gap =
 				!counted || !interest_covers(server, s->channels.names[i], s->seq);
+			gap |= request->channels[i].gap;
 		}
 		reader_cover(reader, joined[i].subscription, begin[i], joined[i].created, counted);
 	}
+	if (gap)
+		report_gap(h, server, request->member);
 	reader_delay_answer(reader, request);
 }
 

@@ -55,6 +55,18 @@ int send_encode_lost(struct hub *h, struct hub_server *server, struct slice chan
 	return end(h, &server->chunk, r, ret);
 }
 
+int send_encode_gap(struct hub *h, const struct hub_server *server, struct chunk_frame *ret)
+{
+	const struct hub_loss unknown = {0};
+	struct buf *out;
+	int r = chunk_begin(&h->chunk, FRAME_EXTRA, &out);
+
+	if (r)
+		return r;
+	r = h->encoder->lost(out, server->by_name.key, &unknown, PROTOCOL_E_EXPIRED, SLICE_NULL);
+	return end(h, &h->chunk, r, ret);
+}
+
 static size_t size_of(const struct hub_outcome *o)
 {
 	return o->text.n + o->bayeux[0].n + o->bayeux[1].n;

@@ -183,8 +183,6 @@ static void on_subscribed(struct cometd *c, const struct cometd_result *result, 
 		ctl_explain(w->server, result->error);
 		return;
 	}
-	if (result->gap)
-		report_with_server(w, ": messages after the position may be missing", "");
 	if (w->sub->only_past) {
 		/* where standard output was blocked for long, an event reports the end */
 		if (!result->pending)

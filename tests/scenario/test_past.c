@@ -130,6 +130,11 @@ static void after_a_reconnect(void **state)
 	/* an epoch of another daemon: all that there is, and a gap */
 	a = world_peer(p->w, "a");
 	id = wire_request(a, "subscribe", ",\"channel\":\"/b\",\"epoch\":\"00112233445566ff\",\"seq\":2");
+	/* it is reported before the past: after that, the peer has a position at which there is no gap */
+	m = wire_next(a);
+	assert_int_equal(m->op, PROTOCOL_OP_LOST);
+	assert_true(slice_eq(m->code, SLICE("expired")));
+	assert_int_equal(m->count, 0);
 	assert_message(a, 2), assert_message(a, 4);
 	m = assert_reply(a, id);
 	assert_true(has_gap(m));

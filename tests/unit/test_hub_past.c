@@ -14,6 +14,8 @@
 	"{'op':'lost','server':'one','count':" #n ",'first':" #first ",'last':" #last              \
 	",'code':'expired'}\n"
 #define OK_(channel) "{'channel':'" channel "','ok':true}"
+/* messages may be missing: before the past, because a message of that would give another position */
+#define UNKNOWN "expired0:0-0 "
 #define GAP_(channel) "{'channel':'" channel "','ok':true,'gap':true}"
 
 /* Member 3 holds all channels, so that all messages are logged, and all positions are complete. */
@@ -203,10 +205,10 @@ static void test_gaps(void **state)
 	assert_non_null(strstr(heard(w, 0), "[" OK_("/a") "," GAP_("/b") "]"));
 	/* another epoch: all of this one is after it */
 	subscribe(w, 1, "'channel':'/a','epoch':'0000000000000009','seq':2");
-	assert_got(w, 1, "/a1 /a2 reply9gap ");
+	assert_got(w, 1, UNKNOWN "/a1 /a2 reply9gap ");
 	/* the future */
 	subscribe(w, 2, "'channel':'/a'," EPOCH ",'seq':18446744073709551615");
-	assert_got(w, 2, "reply9gap ");
+	assert_got(w, 2, UNKNOWN "reply9gap ");
 	talk(w, "/a", 1);
 	assert_got(w, 2, "/a4 ");
 	world_drop(w);
@@ -226,7 +228,7 @@ static void test_odd_epochs(void **state)
 	for (size_t i = 0; i < sizeof(epochs) / sizeof(epochs[0]); i++) {
 		snprintf(text, sizeof(text), "'channel':'/a','epoch':'%s','seq':0", epochs[i] ? epochs[i] : long_one);
 		subscribe(w, 0, text);
-		assert_got(w, 0, "/a1 reply9gap ");
+		assert_got(w, 0, UNKNOWN "/a1 reply9gap ");
 		assert_int_equal(ask(w, 0, "{'op':'unsubscribe','id':2,'channel':'/a'}"), 0);
 		heard(w, 0);
 	}
@@ -242,7 +244,7 @@ static void test_before_the_beginning(void **state)
 	hub_set_position(w->servers[0], 1, 100);
 	talk(w, "/a", 2);
 	subscribe(w, 0, "'channel':'/a'," EPOCH ",'seq':50");
-	assert_got(w, 0, "/a101 /a102 reply9gap ");
+	assert_got(w, 0, UNKNOWN "/a101 /a102 reply9gap ");
 	subscribe(w, 1, "'channel':'/a'," EPOCH ",'seq':101");
 	assert_got(w, 1, "/a102 reply9 ");
 	world_drop(w);
