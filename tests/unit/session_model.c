@@ -26,10 +26,19 @@ void model_init(struct model *m, uint64_t seed)
 	m->random = seed * 2654435769u + 88172645463325252u;
 }
 
-void model_fini(struct model *m)
+void model_disconnect(struct model *m)
 {
 	for (size_t i = 0; i < m->n_items; i++)
 		free(m->items[i].text);
+	m->n_items = 0;
+	memset(m->open, 0, sizeof(m->open));
+	m->socket = m->held_socket = 0;
+	m->held = false;
+}
+
+void model_fini(struct model *m)
+{
+	model_disconnect(m);
 }
 
 uint64_t model_random(struct model *m, uint64_t below)

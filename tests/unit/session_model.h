@@ -73,6 +73,8 @@ extern const char *const model_channels[MODEL_CHANNELS];
 
 void model_init(struct model *m, uint64_t seed);
 void model_fini(struct model *m);
+/* The process of the session ends: nothing that is under way arrives. Another session may follow. */
+void model_disconnect(struct model *m);
 uint64_t model_random(struct model *m, uint64_t below);
 /* the server publishes the next event on that channel */
 void model_publish(struct model *m, unsigned channel);
