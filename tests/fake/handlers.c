@@ -376,6 +376,9 @@ static enum outcome on_subscribe(struct exchange *x, struct request *q, const st
 static enum outcome on_disconnect(struct exchange *x, struct request *q, const struct rule *rule)
 {
 	reply(x, q, rule, NULL, ADVICE_NONE);
+	/* events are repeated only to a session that goes on */
+	if (q->session->ack && q->session->batch > 0)
+		session_acknowledge(q->session, q->session->batch - 1);
 	deliver_end_session(q->session, "gone");
 	return ANSWERED;
 }
