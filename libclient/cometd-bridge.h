@@ -204,7 +204,8 @@ enum cometd_event_type {
 	 * known, else NULL. With COMETD_E_EXPIRED, count is that of all
 	 * messages of the server. If it cannot be known which or how many,
 	 * for instance because the daemon's session with the server was
-	 * interrupted, gap is 1, and count, first and last are 0.
+	 * interrupted, gap is 1, and count, first and last are 0; channel is
+	 * the pattern if only its messages may be missing.
 	 */
 	COMETD_EVENT_LOST = 4,
 	/*

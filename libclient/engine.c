@@ -438,7 +438,7 @@ static int note_position(struct engine *e, struct cometd_event *event)
 	if (!server)
 		return 0;
 	if (event->type == COMETD_EVENT_LOST && event->count == 0)
-		return note_gap(server);
+		return event->channel ? 0 : note_gap(server);
 	if (event->type == COMETD_EVENT_MESSAGE &&
 	    !resume_message(&e->outgoing.wanted, server, slice_of(event->channel), event->seq))
 		return NOTHING;

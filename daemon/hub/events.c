@@ -260,6 +260,22 @@ static void notify_holders(struct hub *h, const struct hub_server *server, struc
 	}
 }
 
+/* Other interests brought what came since the position of a member; if one has ended meanwhile, messages may be
+   missing. */
+static void check_brought(struct hub *h, const struct hub_server *server, struct interest *interest)
+{
+	LIST_EACH(s, &interest->holders, struct subscription, of_interest) {
+		struct chunk_frame frame;
+
+		if (s->member && s->brought_from && !interest_covers(server, s->pattern, s->brought_from - 1)) {
+			int r = send_encode_gap(h, server, s->pattern, &frame);
+
+			send_frame(s->member, r, &frame);
+		}
+		s->brought_from = 0;
+	}
+}
+
 static void confirm(struct hub *h, struct hub_server *server, struct interest *interest,
 		    const struct session_event *event)
 {
@@ -269,6 +285,7 @@ static void confirm(struct hub *h, struct hub_server *server, struct interest *i
 	outcome_forget(&interest->refusal);
 	LIST_EACH(s, &interest->holders, struct subscription, of_interest)
 		waited |= s->pending;
+	check_brought(h, server, interest);
 	interest_confirmed(server, interest, waited);
 	ok.seq = server->seq;
 	notify_holders(h, server, interest, SESSION_CHANNEL_ACTIVE, &ok);

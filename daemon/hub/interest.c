@@ -6,6 +6,7 @@
 
 #include "bayeux/channel.h"
 #include "hub/internal.h"
+#include "hub/subscription.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -87,6 +88,9 @@ static void interrupt_all(struct hub_server *server, bool stay_active)
 		interest_interrupted(server, w);
 		if (was_active && stay_active)
 			w->complete_from = server->uninterrupted_from;
+		/* the gap is reported to all */
+		LIST_EACH(s, &w->holders, struct subscription, of_interest)
+			s->brought_from = 0;
 	}
 }
 

@@ -261,9 +261,17 @@ static uint64_t begin_of_position(const struct hub_server *server, const struct 
 static void report_gap(struct hub *h, const struct hub_server *server, struct member *member)
 {
 	struct chunk_frame frame;
-	int r = send_encode_gap(h, server, &frame);
+	int r = send_encode_gap(h, server, SLICE_NULL, &frame);
 
 	send_frame(member, r, &frame);
+}
+
+/* Only an interest that is active covers what comes, too. */
+static void note_brought(struct subscription *s, uint64_t from)
+{
+	bool active = s->interest && s->interest->complete_from != INTEREST_INACTIVE;
+
+	s->brought_from = active ? 0 : from;
 }
 
 /* The reader is to serve the subscriptions from where the request asks for. */
@@ -280,9 +288,11 @@ static void cover_past(struct hub *h, struct hub_server *server, const struct hu
 	for (size_t i = 0; i < s->channels.n; i++) {
 		if (s->past == HUB_PAST_POSITION) {
 			begin[i] = begin[0];
-			request->channels[i].gap =
-				!counted || !interest_covers(server, s->channels.names[i], s->seq);
-			gap |= request->channels[i].gap;
+			bool covered = counted && interest_covers(server, s->channels.names[i], s->seq);
+
+			note_brought(joined[i].subscription, covered ? s->seq + 1 : 0);
+			request->channels[i].gap = !covered;
+			gap |= !covered;
 		}
 		reader_cover(reader, joined[i].subscription, begin[i], joined[i].created, counted);
 	}

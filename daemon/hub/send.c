@@ -55,7 +55,7 @@ int send_encode_lost(struct hub *h, struct hub_server *server, struct slice chan
 	return end(h, &server->chunk, r, ret);
 }
 
-int send_encode_gap(struct hub *h, const struct hub_server *server, struct chunk_frame *ret)
+int send_encode_gap(struct hub *h, const struct hub_server *server, struct slice channel, struct chunk_frame *ret)
 {
 	const struct hub_loss unknown = {0};
 	struct buf *out;
@@ -63,7 +63,7 @@ int send_encode_gap(struct hub *h, const struct hub_server *server, struct chunk
 
 	if (r)
 		return r;
-	r = h->encoder->lost(out, server->by_name.key, &unknown, PROTOCOL_E_EXPIRED, SLICE_NULL);
+	r = h->encoder->lost(out, server->by_name.key, &unknown, PROTOCOL_E_EXPIRED, channel);
 	return end(h, &h->chunk, r, ret);
 }
 

@@ -15,7 +15,7 @@ int send_encode_event(struct hub *h, struct hub_server *server,
 int send_encode_lost(struct hub *h, struct hub_server *server, struct slice channel,
 		     enum protocol_error code, struct chunk_frame *ret);
 /* Messages may be missing, it is not known how many. */
-int send_encode_gap(struct hub *h, const struct hub_server *server, struct chunk_frame *ret);
+int send_encode_gap(struct hub *h, const struct hub_server *server, struct slice channel, struct chunk_frame *ret);
 int send_encode_subscription(struct hub *h, const struct hub_server *server, struct slice pattern,
 			     const struct hub_outcome *outcome, struct chunk_frame *ret);
 int send_encode_state(struct hub *h, const struct hub_server *server, uint64_t now,

@@ -31,6 +31,9 @@ struct subscription {
 	struct list waiting;            /* request_item::of_subscription, until the server answers */
 	bool pending;                   /* reported as pending: the server's answer is sent by an event */
 	bool postponed;                 /* the reason for that was sent by an event */
+	/* Until the server accepts it, other interests bring the messages after a position, without a gap: its seq + 1;
+	   0: they do not. */
+	uint64_t brought_from;
 	/* of a kept one */
 	bool listed;                    /* while the list is replaced: it is in the new one */
 	bool refused;                   /* the server refused it, and has not accepted it since */

@@ -214,6 +214,35 @@ static void test_gaps(void **state)
 	world_drop(w);
 }
 
+/* Until the server accepts /a, another subscription brings its messages. Only if that ends before, some may be missing. */
+static void test_covered_until_accepted(void **state)
+{
+	(void)state;
+	for (int ends = 0; ends < 2; ends++) {
+		struct world *w = past_new();
+
+		talk(w, "/a", 1);
+		assert_int_equal(ask(w, 0, "{'op':'subscribe','id':9,'channel':'/a'," EPOCH ",'seq':0}"), 0);
+		assert_got(w, 0, "/a1 ");
+		if (ends)
+			assert_int_equal(ask(w, 3, "{'op':'unsubscribe','id':2,'channel':'/**'}"), 0);
+		talk(w, "/a", 1);
+		confirm(w, "/a");
+		read_all(w, 0);
+		if (ends)
+			assert_string_equal(heard(w, 0),
+				"{'op':'message','server':'one','seq':2,'message':{'channel':'/a'}}\n"
+				"{'op':'lost','server':'one','channel':'/a','count':0,'first':0,'last':0,'code':'expired'}\n"
+				"{'op':'reply','id':9,'ok':true,'result':{'channels':[" OK_("/a") "]}}\n");
+		else
+			assert_string_equal(got(w, 0), "/a2 reply9 ");
+		/* and not once more */
+		confirm(w, "/a");
+		assert_got(w, 0, "");
+		world_drop(w);
+	}
+}
+
 static void test_odd_epochs(void **state)
 {
 	static const char *const epochs[] = {"", "1", "000000000000000g", "000000000000000A", "00000000000000001",
@@ -707,7 +736,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_history), cmocka_unit_test(test_history_numbers),
 		cmocka_unit_test(test_the_reply_waits), cmocka_unit_test(test_position),
-		cmocka_unit_test(test_gaps), cmocka_unit_test(test_odd_epochs),
+		cmocka_unit_test(test_gaps), cmocka_unit_test(test_covered_until_accepted),
+		cmocka_unit_test(test_odd_epochs),
 		cmocka_unit_test(test_before_the_beginning), cmocka_unit_test(test_bad_requests),
 		cmocka_unit_test(test_what_was_received_is_left_out), cmocka_unit_test(test_further_back),
 		cmocka_unit_test(test_a_live_one_while_reading), cmocka_unit_test(test_more),
