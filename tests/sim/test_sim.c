@@ -29,7 +29,7 @@ static uint64_t draw(uint64_t *state, uint64_t below)
 	return (*state >> 11) % below;
 }
 
-/* of 1000 */
+/* of 1000; the first one is in each script */
 static const struct {
 	enum world_action_kind kind;
 	unsigned weight, n;
@@ -38,14 +38,18 @@ static const struct {
 	{WORLD_SEND, 80, 1}, {WORLD_END, 15, 1}, {WORLD_RESTART, 6, 1}, {WORLD_EXPIRE, 10, 1}, {WORLD_KICK, 5, 1},
 	{WORLD_CLOSE, 20, 1}, {WORLD_WEBSOCKET, 6, 1}, {WORLD_TROUBLE, 18, 200},
 };
+#define LOTS (sizeof(lots) / sizeof(lots[0]))
 
-static struct world_action draw_action(uint64_t *state)
+/* `kinds`: a bit for each of the lots that the script has. */
+static struct world_action draw_action(uint64_t *state, unsigned kinds)
 {
 	unsigned lot = (unsigned)draw(state, 1000), i = 0;
 	struct world_action a;
 
 	while (lot >= lots[i].weight)
 		lot -= lots[i++].weight;
+	if (!(kinds & 1u << i))
+		i = 0;
 	a = (struct world_action){
 		.kind = (char)lots[i].kind, .program = (unsigned char)draw(state, WORLD_PROGRAMS),
 		.n = (unsigned short)draw(state, lots[i].n),
@@ -63,13 +67,15 @@ static struct world_action draw_action(uint64_t *state)
 static void draw_script(uint64_t seed, struct world_script *s)
 {
 	uint64_t state = seed * 2654435769u + 88172645463325252u;
+	/* not all kinds: after an interruption of a kind that is always reported, nothing can be missing unnoticed */
+	unsigned kinds = 1 | (unsigned)draw(&state, 1u << LOTS);
 
 	s->seed = seed;
 	s->n = WORLD_ACTIONS;
 	/* each begins with something subscribed */
 	for (size_t i = 0; i < s->n; i++)
 		s->actions[i] = i < WORLD_PROGRAMS ? (struct world_action){.kind = WORLD_SUBSCRIBE,
-					.program = (unsigned char)i} : draw_action(&state);
+					.program = (unsigned char)i} : draw_action(&state, kinds);
 }
 
 static void print_script(const struct world_script *s)

@@ -32,6 +32,7 @@
 /* how long the channels of a program that left stay subscribed, where they do (ms) */
 #define LINGER 5000
 #define ALL_BYTES SIZE_MAX
+#define READ_MS 100
 /* some messages, so that slow readers lose some */
 #define OUTBOX_BYTES 1100
 /* the number of messages is what limits */
@@ -60,7 +61,9 @@ struct program {
 	struct member member;
 	bool connected, greeted;
 	struct frame_reader in;         /* of the daemon */
-	size_t read_max;
+	size_t read_max;                /* bytes, each READ_MS */
+	size_t readable;                /* of these now, until `reads_at` */
+	uint64_t reads_at;
 	bool wants[MODEL_CHANNELS], confirmed[MODEL_CHANNELS];
 	bool wanted[MODEL_CHANNELS];    /* at some time: what is under way arrives after an unsubscribe */
 	struct due due[PUBLISHES_MAX];
@@ -164,10 +167,19 @@ static void excuse_gap(struct program *p)
 {
 	const struct world *w = p->world;
 
-	w->counts->gaps++;
 	p->gap_at = w->model.now;
 	for (size_t k = 0; k < w->n_sent; k++)
 		if (!p->due[k].received)
+			p->due[k].excused = true;
+}
+
+/* What matches the pattern may be missing. */
+static void excuse_channel(struct program *p, const char *pattern)
+{
+	const struct world *w = p->world;
+
+	for (size_t k = 0; k < w->n_sent; k++)
+		if (!p->due[k].received && channel_matches(slice_of(pattern), slice_of(w->sent[k].name)))
 			p->due[k].excused = true;
 }
 
@@ -515,20 +527,25 @@ static void take_event(struct program *p, const struct cometd_event *e)
 	case COMETD_EVENT_LOST:
 		if (e->count)
 			excuse_lost(p, e->first, e->last, e->count);
+		else if (e->channel)
+			excuse_channel(p, e->channel);
 		else
 			excuse_gap(p);
+		p->world->counts->gaps += e->count == 0;
 		break;
 	case COMETD_EVENT_SUBSCRIPTION:
 		c = index_of(e->channel);
 		CHECK(p->world, c >= 0);
 		/* what was missed while the server refused it is reported by that */
-		excuse_gap(p);
+		excuse_channel(p, e->channel);
 		p->confirmed[c] = p->wants[c] && e->error == 0;
 		break;
 	case COMETD_EVENT_STATE:
 	case COMETD_EVENT_UP:
 		if (e->gap)
 			excuse_gap(p);
+		/* each state until it is connected has it */
+		p->world->counts->gaps += e->gap && (e->type == COMETD_EVENT_UP || e->state == COMETD_STATE_CONNECTED);
 		break;
 	case COMETD_EVENT_DOWN:
 		break;
@@ -630,6 +647,20 @@ static void end_program(struct program *p)
 	start_program(p);
 }
 
+/* Whether anything was read. */
+static bool read_slowly(struct program *p, uint64_t now)
+{
+	size_t n;
+
+	if (now >= p->reads_at || p->read_max == ALL_BYTES) {
+		p->readable = p->read_max;
+		p->reads_at = now + READ_MS;
+	}
+	n = read_some(p, p->readable);
+	p->readable -= n;
+	return n > 0;
+}
+
 /* Moves what there is to be moved. Whether anything was. */
 static bool turn(struct program *p)
 {
@@ -652,7 +683,7 @@ static bool turn(struct program *p)
 		hub_read(&p->member);
 		moved = true;
 	}
-	if (p->connected && read_some(p, p->read_max))
+	if (p->connected && read_slowly(p, now))
 		moved = true;
 	if (p->connected && p->member.outbox.overrun) {
 		drop(p);
@@ -693,6 +724,11 @@ static void turn_all(struct world *w)
 	note_coverage(w);
 }
 
+static bool waits_to_read(const struct program *p)
+{
+	return p->connected && p->read_max > 0 && p->read_max != ALL_BYTES && !outbox_empty(&p->member.outbox);
+}
+
 static uint64_t next_time(const struct world *w)
 {
 	uint64_t at = model_next(&w->model), hub = hub_deadline(w->server);
@@ -702,6 +738,8 @@ static uint64_t next_time(const struct world *w)
 		uint64_t engine = engine_deadline(w->programs[i].engine);
 
 		at = engine < at ? engine : at;
+		if (waits_to_read(&w->programs[i]) && w->programs[i].reads_at < at)
+			at = w->programs[i].reads_at;
 	}
 	return at;
 }
