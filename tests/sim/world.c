@@ -50,7 +50,8 @@ struct sent {
 
 /* of one program and one message */
 struct due {
-	bool expected, received, excused;
+	unsigned expected;              /* a bit for each of its subscriptions that brings the message */
+	bool received, excused;
 	uint64_t noticed;               /* when a later message was received; 0: not yet */
 };
 
@@ -134,12 +135,15 @@ static uint64_t unix_ms(const struct world *w)
 
 /* ---- what each program is entitled to ---- */
 
-static bool holds(const bool channels[MODEL_CHANNELS], const char *name)
+/* Which of the subscriptions bring the channel: a bit for each. */
+static unsigned matching(const bool channels[MODEL_CHANNELS], const char *name)
 {
+	unsigned found = 0;
+
 	for (unsigned c = 0; c < MODEL_CHANNELS; c++)
 		if (channels[c] && channel_matches(slice_of(model_channels[c]), slice_of(name)))
-			return true;
-	return false;
+			found |= 1u << c;
+	return found;
 }
 
 static void expect(struct world *w, size_t k)
@@ -147,7 +151,7 @@ static void expect(struct world *w, size_t k)
 	for (unsigned i = 0; i < WORLD_PROGRAMS; i++) {
 		struct program *p = &w->programs[i];
 
-		p->due[k].expected = holds(p->confirmed, w->sent[k].name);
+		p->due[k].expected = matching(p->confirmed, w->sent[k].name);
 		/* the report of an interruption counts till its end */
 		p->due[k].excused = w->sent[k].missing_since != NEVER &&
 			p->gap_at + RENEWAL >= w->sent[k].missing_since;
@@ -155,11 +159,11 @@ static void expect(struct world *w, size_t k)
 }
 
 /* What it no longer asks for need not arrive. */
-static void expect_less(struct program *p)
+static void expect_less(struct program *p, unsigned channel)
 {
 	for (size_t k = 0; k < p->world->n_sent; k++)
-		if (p->due[k].expected && !p->due[k].received && !holds(p->confirmed, p->world->sent[k].name))
-			p->due[k].expected = false;
+		if (!p->due[k].received)
+			p->due[k].expected &= ~(1u << channel);
 }
 
 /* Messages sent since then may be missing. */
@@ -192,7 +196,7 @@ static void excuse_lost(struct program *p, uint64_t first, uint64_t last, uint64
 	for (size_t k = 0; k < w->n_sent; k++) {
 		if (w->sent[k].seq < first || w->sent[k].seq > last || p->due[k].received)
 			continue;
-		n += p->due[k].expected;
+		n += p->due[k].expected != 0;
 		p->due[k].excused = true;
 	}
 	CHECK(w, count >= n && count <= last - first + 1);
@@ -205,7 +209,7 @@ static void receive(struct program *p, uint64_t number)
 
 	while (k < w->n_sent && w->sent[k].number != number)
 		k++;
-	CHECK(w, k < w->n_sent && holds(p->wanted, w->sent[k].name));
+	CHECK(w, k < w->n_sent && matching(p->wanted, w->sent[k].name));
 	if (p->due[k].received)
 		broken(w, "program %u got %s %" PRIu64 " twice", p->number, w->sent[k].name, number);
 	if (k < p->newest)
@@ -592,7 +596,7 @@ static void change_subscription(struct program *p, unsigned channel)
 	a->cookie = UINT32_MAX;
 	if (!p->wants[channel]) {
 		p->confirmed[channel] = false;
-		expect_less(p);
+		expect_less(p, channel);
 		/* the answer to an earlier subscribe says nothing any more */
 		for (size_t i = 0; i + 1 < p->world->n_asks; i++)
 			if (p->world->asks[i].program == p && p->world->asks[i].channel == channel &&
@@ -831,7 +835,7 @@ static void settle(struct world *w)
 		check_program(&w->programs[i], true);
 		/* the last ones were sent when all was well; the queue may still be too small for them */
 		for (size_t k = w->n_sent - MODEL_CHANNELS; k < w->n_sent; k++)
-			if (holds(p->wants, w->sent[k].name) ? !p->due[k].received && !p->due[k].excused
+			if (matching(p->wants, w->sent[k].name) ? !p->due[k].received && !p->due[k].excused
 							     : p->due[k].received)
 				broken(w, "program %u: %s %" PRIu64 " (seq %" PRIu64 "), the last one, was %sreceived",
 				       p->number, w->sent[k].name, w->sent[k].number, w->sent[k].seq,
