@@ -184,10 +184,13 @@ static int read_past(const struct cometd_subscription *s, struct past *ret)
 {
 	struct position since = position_of(slice_of(s->epoch), s->seq);
 
-	if (s->epoch && (s->history || !position_known(&since) || !utf8_valid(slice_of(s->epoch))))
+	if (s->epoch && (!position_known(&since) || !utf8_valid(slice_of(s->epoch))))
 		return COMETD_E_INVALID;
-	*ret = (struct past){.kind = s->epoch ? PAST_SINCE : s->history ? PAST_HISTORY : PAST_NONE,
-			     .history = s->history, .since = since};
+	if ((s->epoch != NULL) + (s->history != 0) + (s->since != 0) > 1)
+		return COMETD_E_INVALID;
+	*ret = (struct past){.kind = s->epoch ? PAST_SINCE : s->history ? PAST_HISTORY :
+				     s->since ? PAST_TIME : PAST_NONE,
+			     .history = s->history, .time = s->since, .since = since};
 	return 0;
 }
 

@@ -458,8 +458,8 @@ COMETD_API int cometd_subscribe_async(struct cometd *c, const char *server, cons
 
 /*
  * Where a subscription begins, for cometd_subscribe_with(). Initialise it with
- * `= {0}`, set `size`, and then the fields that you need: `history`, or `epoch` and
- * `seq`, or none of them. `epoch` is copied.
+ * `= {0}`, set `size`, and then the fields that you need: `history`, or `since`, or
+ * `epoch` and `seq`, or none of them. `epoch` is copied.
  *
  *     struct cometd_subscription s = {0};
  *
@@ -472,6 +472,8 @@ struct cometd_subscription {
 	uint64_t history;           /* first the last ones, up to so many, that the daemon's log has */
 	const char *epoch;          /* first all that came after this position of an event */
 	uint64_t seq;
+	uint64_t since;             /* first all that the daemon received at this time or later:
+				       milliseconds since 1970 (UTC) */
 };
 /* For `history`: all that the log has. */
 #define COMETD_HISTORY_ALL UINT64_MAX

@@ -42,17 +42,19 @@ enum past_kind {
 	PAST_NONE,
 	PAST_HISTORY,           /* the last `history` messages */
 	PAST_SINCE,             /* all after `since` */
+	PAST_TIME,              /* all that the daemon received at `time` or later */
 };
 
 struct past {
 	enum past_kind kind;
 	uint64_t history;
+	uint64_t time;          /* milliseconds since 1970 */
 	struct position since;
 };
 
 static inline bool same_past(const struct past *a, const struct past *b)
 {
-	return a->kind == b->kind && a->history == b->history && a->since.seq == b->since.seq &&
+	return a->kind == b->kind && a->history == b->history && a->time == b->time && a->since.seq == b->since.seq &&
 	       same_epoch(&a->since, &b->since);
 }
 

@@ -121,7 +121,7 @@ static void reach(struct wanted_set *w, struct wanted_channel *wanted, const str
 {
 	struct past past = {.kind = PAST_SINCE, .since = *at};
 
-	if (wanted->past.kind == PAST_HISTORY || !same_epoch(&wanted->past.since, at) ||
+	if (wanted->past.kind != PAST_SINCE || !same_epoch(&wanted->past.since, at) ||
 	    wanted->past.since.seq < at->seq)
 		wanted_set_past(w, wanted, &past);
 }

@@ -24,6 +24,9 @@ static void set_past(struct message *m, const struct subscribe *s)
 	if (s->past.kind == PAST_HISTORY) {
 		m->history = s->past.history;
 		m->has |= PROTOCOL_F(HISTORY);
+	} else if (s->past.kind == PAST_TIME) {
+		m->since = s->past.time;
+		m->has |= PROTOCOL_F(SINCE);
 	} else {
 		set_text(m, PROTOCOL_FIELD_EPOCH, &m->epoch, slice_of(s->past.since.epoch));
 		m->seq = s->past.since.seq;

@@ -74,7 +74,7 @@
 	X(BINARY, binary, "binary", OBJECT, "bytes: data in base64, last and meta")                \
 	X(STATE, state, "state", STRING, "state of the session with the server")                   \
 	X(REASON, reason, "reason", STRING, "why, for people to read")                             \
-	X(SINCE, since, "since", U64, "when connected, lost or stopped, in milliseconds since 1970") \
+	X(SINCE, since, "since", U64, "a time of day, in milliseconds since 1970 (UTC)")           \
 	X(RETRY_IN, retry_in, "retry_in", U64, "milliseconds until the next try")                  \
 	X(GAP, gap, "gap", BOOL, "whether messages may have been missed since last connected")     \
 	X(TRANSPORT, transport, "transport", STRING, "websocket or long-polling")                  \
@@ -98,7 +98,7 @@
 	X(SUBSCRIBE, "subscribe", PROTOCOL_FROM_PEER, PROTOCOL_F(ID),                              \
 	  PROTOCOL_F(SERVER) | PROTOCOL_F(CHANNEL) | PROTOCOL_F(CHANNELS) |                        \
 		  PROTOCOL_F(UPSTREAM) | PROTOCOL_F(OVERFLOW) | PROTOCOL_F(HISTORY) |              \
-		  PROTOCOL_F(EPOCH) | PROTOCOL_F(SEQ) | PROTOCOL_F(MORE),                          \
+		  PROTOCOL_F(EPOCH) | PROTOCOL_F(SEQ) | PROTOCOL_F(SINCE) | PROTOCOL_F(MORE),      \
 	  "receive channels; replied when the server answered, or at once while it is away")       \
 	X(UNSUBSCRIBE, "unsubscribe", PROTOCOL_FROM_PEER, PROTOCOL_F(ID),                          \
 	  PROTOCOL_F(SERVER) | PROTOCOL_F(CHANNEL) | PROTOCOL_F(CHANNELS),                         \

@@ -169,9 +169,11 @@ struct hub_subscribe {
 	struct hub_channels channels;
 	bool local_only;                /* receive what arrives anyway, ask the server for nothing */
 	enum outbox_overflow overflow;
-	/* messages of the log that come first: none, the last `n` of each channel, or those after a position */
-	enum { HUB_PAST_NONE, HUB_PAST_HISTORY, HUB_PAST_POSITION } past;
+	/* messages of the log that come first: none, the last `n` of each channel, those after a position, or
+	   those received at a time or later */
+	enum { HUB_PAST_NONE, HUB_PAST_HISTORY, HUB_PAST_POSITION, HUB_PAST_TIME } past;
 	uint64_t n;
+	uint64_t time;                  /* loop time */
 	bool epoch_known;               /* false: it is none of this daemon */
 	uint64_t epoch, seq;
 	bool more;                      /* reading them waits for the next subscribe without it */

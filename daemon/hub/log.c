@@ -267,3 +267,18 @@ uint64_t hub_log_find(const struct hub_log *log, uint64_t seq)
 	}
 	return low;
 }
+
+uint64_t hub_log_find_time(const struct hub_log *log, uint64_t time)
+{
+	uint64_t low = log->oldest, high = log->next;
+
+	while (low < high) {
+		uint64_t middle = low + (high - low) / 2;
+
+		if (hub_log_at(log, middle)->time < time)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}

@@ -107,6 +107,8 @@ static inline struct hub_log_entry *hub_log_at(const struct hub_log *log, uint64
 }
 /* The number of the first entry with this seq or a higher one; hub_log_end() when there is none. */
 uint64_t hub_log_find(const struct hub_log *log, uint64_t seq);
+/* The same for the first entry that was appended at this loop time or later. */
+uint64_t hub_log_find_time(const struct hub_log *log, uint64_t time);
 /* Whether the channel of an entry is unknown. */
 static inline bool hub_log_has_unknown(const struct hub_log *log) { return log->unknown > 0; }
 /* Empty if it is unknown. */

@@ -257,6 +257,13 @@ static uint64_t begin_of_position(const struct hub_server *server, const struct 
 	return known && s->seq > server->seq ? server->seq + 1 : hub_log_first(&server->log);
 }
 
+static uint64_t begin_of_time(const struct hub_server *server, uint64_t time)
+{
+	uint64_t at = hub_log_find_time(&server->log, time);
+
+	return at < hub_log_end(&server->log) ? hub_log_at(&server->log, at)->seq : server->seq + 1;
+}
+
 /* Before any message of the past: with that, the member has a later position, at which there is no gap. */
 static void report_gap(struct hub *h, const struct hub_server *server, struct member *member)
 {
@@ -283,11 +290,14 @@ static void cover_past(struct hub *h, struct hub_server *server, const struct hu
 
 	if (s->past == HUB_PAST_HISTORY)
 		past_of_history(h, server, &s->channels, s->n, begin);
+	else if (s->past == HUB_PAST_TIME)
+		begin[0] = begin_of_time(server, s->time);
 	else
 		begin[0] = begin_of_position(server, s, &counted);
 	for (size_t i = 0; i < s->channels.n; i++) {
-		if (s->past == HUB_PAST_POSITION) {
+		if (s->past != HUB_PAST_HISTORY)
 			begin[i] = begin[0];
+		if (s->past == HUB_PAST_POSITION) {
 			bool covered = counted && interest_covers(server, s->channels.names[i], s->seq);
 
 			note_brought(joined[i].subscription, covered ? s->seq + 1 : 0);

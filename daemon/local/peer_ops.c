@@ -137,7 +137,9 @@ static int on_hello(struct peer_ops *ops, struct peer *p, const struct message *
 
 static int on_request(struct peer_ops *ops, struct peer *p, const struct message *m)
 {
-	return wire_in_request(ops->hub, peer_member(p), m, loop_now(ops->loop));
+	const struct wire_in_time now = {loop_now(ops->loop), clock_unix_ms()};
+
+	return wire_in_request(ops->hub, peer_member(p), m, &now);
 }
 
 static int make_status(struct peer_ops *ops, bool detail)

@@ -57,23 +57,38 @@ static bool parse_epoch(struct slice text, uint64_t *ret)
 	return text.n == 16;
 }
 
-/* The past that the request asks for. NULL, or what is wrong. */
-static const char *read_past(const struct message *m, struct hub_subscribe *s)
+/* The clock of the day may have been set since: a time is as long ago as it is now. */
+static uint64_t loop_time_of(uint64_t unix_time, uint64_t now, uint64_t unix_now)
 {
-	bool history = message_has(m, PROTOCOL_FIELD_HISTORY);
+	uint64_t ago = unix_now - unix_time;
+
+	if (unix_time > unix_now)
+		return UINT64_MAX;
+	return ago < now ? now - ago : 0;
+}
+
+/* The past that the request asks for. NULL, or what is wrong. */
+static const char *read_past(const struct message *m, const struct wire_in_time *now,
+			     struct hub_subscribe *s)
+{
+	bool history = message_has(m, PROTOCOL_FIELD_HISTORY), since = message_has(m, PROTOCOL_FIELD_SINCE);
 	bool epoch = message_has(m, PROTOCOL_FIELD_EPOCH), seq = message_has(m, PROTOCOL_FIELD_SEQ);
 
 	if (epoch != seq)
 		return "a position has both \"epoch\" and \"seq\"";
-	if (history && epoch)
-		return "either \"history\" or a position (\"epoch\" and \"seq\")";
+	if (history + epoch + since > 1)
+		return "only one of \"history\", \"since\" and a position (\"epoch\" and \"seq\")";
 	s->more = message_has(m, PROTOCOL_FIELD_MORE) && m->more;
-	if (s->more && !history && !epoch)
-		return "\"more\" needs \"history\" or a position (\"epoch\" and \"seq\")";
+	if (s->more && !history && !epoch && !since)
+		return "\"more\" needs \"history\", \"since\" or a position (\"epoch\" and \"seq\")";
 	s->n = m->history;
 	s->seq = m->seq;
 	if (history)
 		s->past = HUB_PAST_HISTORY;
+	if (since) {
+		s->past = HUB_PAST_TIME;
+		s->time = loop_time_of(m->since, now->loop, now->unix_ms);
+	}
 	if (epoch) {
 		s->past = HUB_PAST_POSITION;
 		s->epoch_known = parse_epoch(m->epoch, &s->epoch);
@@ -82,7 +97,7 @@ static const char *read_past(const struct message *m, struct hub_subscribe *s)
 }
 
 static int subscribe(struct hub *h, struct member *member, const struct message *m,
-		     struct hub_channels channels)
+		     struct hub_channels channels, const struct wire_in_time *now)
 {
 	struct hub_subscribe s = {
 		.tag = m->id, .server = server_of(m), .channels = channels,
@@ -95,14 +110,14 @@ static int subscribe(struct hub *h, struct member *member, const struct message 
 		else if (!slice_eq(m->overflow, SLICE("drop-oldest")))
 			return refuse(h, member, m, "\"overflow\" must be drop-oldest or disconnect");
 	}
-	const char *fault = read_past(m, &s);
+	const char *fault = read_past(m, now, &s);
 
 	return fault ? refuse(h, member, m, "%s", fault) : hub_subscribe(h, member, &s);
 }
 
 /* One channel, or the texts of an array; those that had escapes are in `scratch`. */
 static int on_channels(struct hub *h, struct member *member, const struct message *m,
-		       struct buf *scratch)
+		       struct buf *scratch, const struct wire_in_time *now)
 {
 	struct slice names[PROTOCOL_CHANNELS_MAX] = {m->channel};
 	bool one = message_has(m, PROTOCOL_FIELD_CHANNEL);
@@ -121,7 +136,7 @@ static int on_channels(struct hub *h, struct member *member, const struct messag
 	const struct hub_channels channels = {names, n};
 
 	if (m->op == PROTOCOL_OP_SUBSCRIBE)
-		return subscribe(h, member, m, channels);
+		return subscribe(h, member, m, channels, now);
 	return hub_unsubscribe(h, member, m->id, server_of(m), &channels);
 }
 
@@ -173,7 +188,8 @@ static int on_publish(struct hub *h, struct member *member, const struct message
 	return r ? fail(h, member, m, r) : hub_publish(h, member, &p, now);
 }
 
-int wire_in_request(struct hub *h, struct member *member, const struct message *m, uint64_t now)
+int wire_in_request(struct hub *h, struct member *member, const struct message *m,
+		    const struct wire_in_time *now)
 {
 	struct buf made[2];
 	int r;
@@ -181,9 +197,9 @@ int wire_in_request(struct hub *h, struct member *member, const struct message *
 	buf_init(&made[0], PROTOCOL_REQUEST_MAX);
 	buf_init(&made[1], PROTOCOL_REQUEST_MAX);
 	if (m->op == PROTOCOL_OP_SUBSCRIBE || m->op == PROTOCOL_OP_UNSUBSCRIBE)
-		r = on_channels(h, member, m, &made[0]);
+		r = on_channels(h, member, m, &made[0], now);
 	else
-		r = on_publish(h, member, m, &made[0], &made[1], now);
+		r = on_publish(h, member, m, &made[0], &made[1], now->loop);
 	buf_fini(&made[0]);
 	buf_fini(&made[1]);
 	return r;

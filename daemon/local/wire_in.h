@@ -8,10 +8,16 @@
 #include "hub/hub.h"
 #include "protocol/message.h"
 
+struct wire_in_time {
+	uint64_t loop;
+	uint64_t unix_ms;               /* time of day */
+};
+
 /*
  * Gives a decoded subscribe, unsubscribe, publish or call to the hub. The answer goes to the member, unless a
  * publish has no id. 0, or -ENOMEM as the functions of the hub.
  */
-int wire_in_request(struct hub *h, struct member *member, const struct message *m, uint64_t now);
+int wire_in_request(struct hub *h, struct member *member, const struct message *m,
+		    const struct wire_in_time *now);
 
 #endif

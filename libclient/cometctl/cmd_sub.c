@@ -383,13 +383,13 @@ static void die_of(int signo, const sigset_t *set)
 static int subscribe(struct wanted *w)
 {
 	const struct ctl *ctl = w->sub->ctl;
-	struct cometd_subscription s = {.size = sizeof(s), .history = ctl->history};
+	struct cometd_subscription s = {.size = sizeof(s), .history = ctl->history, .since = ctl->since_ms};
 
 	if (*ctl->since.epoch)
 		s.epoch = ctl->since.epoch, s.seq = ctl->since.seq;
 	if (w->sub->only_past) {
 		s.flags = COMETD_LISTEN_ONLY;
-		if (!s.epoch)
+		if (!s.epoch && !s.since)
 			s.history = ctl->count ? ctl->count : COMETD_HISTORY_ALL;
 	}
 	int error = cometd_subscribe_with_async(ctl->c, w->server->name, w->channel, &s,
@@ -484,8 +484,9 @@ int cmd_sub(struct ctl *ctl)
 
 int cmd_history(struct ctl *ctl)
 {
-	/* without a position, the count is that of the last messages */
-	struct sub s = {.ctl = ctl, .only_past = true, .left = *ctl->since.epoch ? ctl->count : 0};
+	/* without --since, the count is that of the last messages */
+	bool since = *ctl->since.epoch || ctl->since_ms;
+	struct sub s = {.ctl = ctl, .only_past = true, .left = since ? ctl->count : 0};
 
 	return print_all(&s);
 }

@@ -56,7 +56,8 @@ struct ctl {
 	long long deadline;         /* of ctl_now(); -1: none */
 	unsigned long count;        /* 0: none given */
 	unsigned long history;      /* of --history; 0: none given */
-	struct ctl_position since;  /* of --since; epoch "": none given */
+	struct ctl_position since;  /* of --since; epoch "": no position given */
+	unsigned long long since_ms; /* of --since, a time since 1970; 0: none given */
 	enum cometd_state state;
 	const char *format;         /* of --format; NULL: none given */
 	bool text;                  /* the payload is plain text */

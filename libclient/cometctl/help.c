@@ -38,7 +38,7 @@ static const struct {
 } pages[] = {
 	{"sub",
 	 "usage: cometctl sub CHANNEL... [-s SERVER]... [-n COUNT] [--timeout SEC]\n"
-	 "                    [--history N | --since POSITION]\n"
+	 "                    [--history N | --since WHEN]\n"
 	 "                    [--format FORMAT | --data-only | --json[=pretty]] [-v]\n"
 	 "Prints each message of these channels as CHANNEL<TAB>DATA (with several -s:\n"
 	 "SERVER<TAB>CHANNEL<TAB>DATA), until it is interrupted.\n"
@@ -46,7 +46,8 @@ static const struct {
 	 "  -n, --count COUNT    end after this many messages\n"
 	 "  --timeout SEC        end after this time, with exit status 6\n"
 	 "  --history N          begin with the last N messages that the daemon's log has\n"
-	 "  --since POSITION     begin after this %{position} of an earlier run\n"
+	 "  --since WHEN         begin after this %{position} of an earlier run, or with\n"
+	 "                       those since a time: 10m, 09:30, 2026-11-30T09:30\n"
 	 "  --format FORMAT      fields of each message: %{time} %{server} %{channel}\n"
 	 "                       %{data} %{text} %{seq} %{id} %{position}; \\t is a tab,\n"
 	 "                       \\n a new line\n"
@@ -56,18 +57,20 @@ static const struct {
 	 "                       position at the end\n"
 	 "example: cometctl sub '/chat/*' --format '%{time} %{channel} %{text}'\n"},
 	{"history",
-	 "usage: cometctl history CHANNEL... [-s SERVER]... [-n COUNT] [--since POSITION]\n"
+	 "usage: cometctl history CHANNEL... [-s SERVER]... [-n COUNT] [--since WHEN]\n"
 	 "                    [--format FORMAT | --data-only | --json[=pretty]] [-v]\n"
 	 "Prints the messages of these channels that the daemon's log has, and ends. The\n"
 	 "server is asked nothing: the log has channels that programs were subscribed to.\n"
 	 "  -n, --count COUNT    only the last ones; with --since, only the first ones\n"
-	 "  --since POSITION     only what came after this %{position} of an earlier run\n"
+	 "  --since WHEN         only what came after this %{position} of an earlier run,\n"
+	 "                       or since a time: 10m, 09:30, 2026-11-30T09:30\n"
 	 "  --timeout SEC        end after this time, with exit status 6\n"
 	 "  --format FORMAT      as for sub\n"
 	 "  --data-only          the same as --format '%{data}'\n"
 	 "  --json               print each event of the daemon\n"
 	 "  -v                   report the position at the end\n"
-	 "example: cometctl history '/chat/*' -n 10\n"},
+	 "examples: cometctl history '/chat/*' -n 10\n"
+	 "          cometctl history '/chat/*' --since 10m\n"},
 	{"pub",
 	 "usage: cometctl pub CHANNEL JSON|- [--text] [OPTIONS]\n"
 	 "       cometctl pub CHANNEL --file FILE|- [--text] [OPTIONS]\n"

@@ -3,6 +3,7 @@
  * makes sense. Does not know what a verb does.
  */
 #include "cometctl.h"
+#include "since.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -11,6 +12,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 enum option {
@@ -125,20 +127,16 @@ static int parse_count(const char *words, const char *text, unsigned long *ret)
 	return EXIT_OK;
 }
 
-static int parse_position(const char *text, struct ctl_position *ret)
+static int parse_since(const char *text, struct ctl *ctl)
 {
-	const char *colon = strrchr(text, ':');
-	size_t n = colon ? (size_t)(colon - text) : 0;
-	char *end = NULL;
+	struct timespec t;
 
-	errno = 0;
-	unsigned long long seq = n ? strtoull(colon + 1, &end, 10) : 0;
-	if (n == 0 || n >= sizeof(ret->epoch) || !isdigit((unsigned char)colon[1]) || *end || errno)
-		return usage("--since: not a position EPOCH:SEQ: ", text);
-	memcpy(ret->epoch, text, n);
-	ret->epoch[n] = '\0';
-	ret->seq = seq;
-	return EXIT_OK;
+	clock_gettime(CLOCK_REALTIME, &t);
+	unsigned long long now = (unsigned long long)t.tv_sec * 1000 + (unsigned long long)t.tv_nsec / 1000000;
+	if (since_read(text, now, &ctl->since, &ctl->since_ms))
+		return EXIT_OK;
+	return usage("--since: not a position EPOCH:SEQ, an age like 10m, or a time like 09:30 or 2026-11-30T09:30: ",
+		     text);
 }
 
 static int parse_object(const char *text, const char **ret)
@@ -217,7 +215,7 @@ static int set_option(struct ctl *ctl, enum option option, const char *value)
 	case OPT_TIMEOUT: return parse_seconds(value, &ctl->timeout_ms);
 	case OPT_COUNT: return parse_count("--count: not a number from 1 on: ", value, &ctl->count);
 	case OPT_HISTORY: return parse_count("--history: not a number from 1 on: ", value, &ctl->history);
-	case OPT_SINCE: return parse_position(value, &ctl->since);
+	case OPT_SINCE: return parse_since(value, ctl);
 	case OPT_STATE:
 		ctl->state = cometd_state_of(value);
 		if (ctl->state == COMETD_STATE_UNKNOWN)
@@ -374,7 +372,7 @@ static int check(const struct ctl *ctl, const struct verb *verb, unsigned given)
 		return usage_of(verb, "--binary replaces --file and --text", NULL);
 	if (given & OPT_SINCE && given & OPT_HISTORY)
 		return usage_of(verb, "--since replaces --history", NULL);
-	if (given & OPT_SINCE && ctl->n_servers > 1)
+	if (*ctl->since.epoch && ctl->n_servers > 1)
 		return usage_of(verb, "--since is a position of one --server", NULL);
 	if (ctl->json && ctl->format)
 		return usage_of(verb, "--json replaces --format and --data-only", NULL);

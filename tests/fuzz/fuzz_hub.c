@@ -385,7 +385,7 @@ static void ask_hub(struct play *play, struct player *p, const struct message *m
 {
 	if (message_has(m, PROTOCOL_FIELD_ID))
 		p->waiting[m->id]++;
-	FUZZ_CHECK(wire_in_request(play->hub, &p->member, m, play->now) == 0);
+	FUZZ_CHECK(wire_in_request(play->hub, &p->member, m, &(struct wire_in_time){play->now, 0}) == 0);
 }
 
 /* Any request of a member, decoded as a peer does it. Of subscribes only those that must fail go to

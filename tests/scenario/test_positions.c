@@ -415,6 +415,9 @@ static void history_on_the_command_line(void **state)
 	HISTORY("2\n3\n5\n6\n", "/h/a", "/h/b", "-n", "2", "--data-only");
 	HISTORY("5\n6\n", "/h/*", "--since", position, "--data-only");
 	HISTORY("5\n", "/h/*", "--since", position, "--data-only", "-n", "1");
+	HISTORY("1\n2\n3\n4\n5\n6\n", "/h/*", "--since", "3d", "--data-only");
+	HISTORY("1\n2\n", "/h/*", "--since", "2000-01-01", "--data-only", "-n", "2");
+	HISTORY("", "/h/*", "--since", "2999-01-01T00:00Z");
 	HISTORY("", "/nothing");
 	assert_false(fake_log_has(w->fake, "/h/**"));
 	assert_false(fake_log_has(w->fake, "/nothing"));

@@ -391,7 +391,8 @@ static void handle_frame(struct program *p, struct slice body)
 	else if (m.op == PROTOCOL_OP_HELLO)
 		greet(p, &m);
 	else
-		CHECK(w, wire_in_request(w->hub, &p->member, &m, w->model.now) == 0);
+		CHECK(w, wire_in_request(w->hub, &p->member, &m,
+						    &(struct wire_in_time){w->model.now, 0}) == 0);
 	message_fini(&m);
 }
 

@@ -185,7 +185,7 @@ static enum protocol_op op_of(const char *verb)
 {
 	static const struct { const char *verb; enum protocol_op op; } ops[] = {
 		{"sub", PROTOCOL_OP_SUBSCRIBE}, {"listen", PROTOCOL_OP_SUBSCRIBE},
-		{"last", PROTOCOL_OP_SUBSCRIBE}, {"since", PROTOCOL_OP_SUBSCRIBE},
+		{"last", PROTOCOL_OP_SUBSCRIBE}, {"since", PROTOCOL_OP_SUBSCRIBE}, {"from", PROTOCOL_OP_SUBSCRIBE},
 		{"unsub", PROTOCOL_OP_UNSUBSCRIBE}, {"pub", PROTOCOL_OP_PUBLISH},
 		{"call", PROTOCOL_OP_CALL}, {"callx", PROTOCOL_OP_CALL}, {"status", PROTOCOL_OP_STATUS},
 		{"ping", PROTOCOL_OP_PING},
@@ -198,7 +198,7 @@ static enum protocol_op op_of(const char *verb)
 	return 0;
 }
 
-/* "last /a 5", "since /a EPOCH 5" */
+/* "last /a 5", "from /a 5000", "since /a EPOCH 5" */
 static struct past past_of(const char *verb, const char *data)
 {
 	unsigned long n = 0;
@@ -206,6 +206,8 @@ static struct past past_of(const char *verb, const char *data)
 
 	if (!strcmp(verb, "last") && sscanf(data, "%lu", &n) == 1)
 		return (struct past){.kind = PAST_HISTORY, .history = n};
+	if (!strcmp(verb, "from") && sscanf(data, "%lu", &n) == 1)
+		return (struct past){.kind = PAST_TIME, .time = n};
 	if (!strcmp(verb, "since") && sscanf(data, "%15s %lu", epoch, &n) == 2)
 		return (struct past){.kind = PAST_SINCE, .since = position_of(slice_of(epoch), n)};
 	return (struct past){.kind = PAST_NONE};

@@ -71,7 +71,7 @@ int ask(struct world *w, unsigned m, const char *json)
 			       sizeof(why));
 
 	if (r == 0)
-		r = wire_in_request(w->hub, member, &message, WORLD_NOW);
+		r = wire_in_request(w->hub, member, &message, &(struct wire_in_time){WORLD_NOW, WORLD_UNIX_MS});
 	message_fini(&message);
 	return r;
 }
@@ -133,7 +133,7 @@ static void say(struct world *w, unsigned s, struct session_event *event, const 
 		envelope.ext = ext.raw;
 	}
 	event->envelope = json ? &envelope : NULL;
-	hub_handle_event(w->hub, w->servers[s], event, WORLD_NOW, WORLD_UNIX_MS);
+	hub_handle_event(w->hub, w->servers[s], event, WORLD_NOW - w->ago, WORLD_UNIX_MS - w->ago);
 }
 
 void say_message(struct world *w, unsigned s, const char *channel, const char *json)

@@ -17,6 +17,7 @@ struct world {
 	struct session sessions[2];
 	struct hub_server *servers[2];  /* "one", the default, and "two" */
 	struct member members[4];
+	uint64_t ago;                   /* of the next events of sessions, in milliseconds before WORLD_NOW */
 };
 
 /* message_max 1000, 8 subscriptions and 4 requests a member; epochs 1 and 2; 1000 messages in the log */

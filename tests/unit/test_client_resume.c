@@ -183,6 +183,19 @@ static const struct step two_servers[] = {
 	{END, 0, 0},
 };
 
+#define FROM(id, channel, ms)                                                                      \
+	{HEAR, "{'op':'subscribe','id':" #id ",'channel':'" channel "','since':" #ms "}", 0}
+
+/* messages since a time: interrupted before the first one it is asked for again, then the position continues */
+static const struct step from_a_time[] = {
+	BEGIN("e1", 100), {DO, "from /a 5000", 0}, FROM(2, "/a", 5000),
+	AGAIN(3, "e1", 110, 0), FROM(4, "/a", 5000), GIVEN(60, "/a"),
+	AGAIN(5, "e1", 110, 0), SINCE(6, "/a", "e1", 60), GIVEN(90, "/a"), SUB_OK(6, "/a"),
+	{TELL, "from /a 5000 = ok" NO, 0}, GIVEN(111, "/a"),
+	AGAIN(7, "e1", 120, 0), SINCE(8, "/a", "e1", 111),
+	{END, 0, 0},
+};
+
 /* ---- the past, as the application asks for it -------------------------- */
 
 #define LAST(id, channel, n)                                                                       \
@@ -372,7 +385,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CONVERSATION(resumption), CONVERSATION(no_message_yet), CONVERSATION(unsubscribed),
 		CONVERSATION(gaps), CONVERSATION(restarted_twice), CONVERSATION(other_daemons),
-		CONVERSATION(one_of_many_refused), CONVERSATION(two_servers), CONVERSATION(history),
+		CONVERSATION(one_of_many_refused), CONVERSATION(two_servers), CONVERSATION(from_a_time), CONVERSATION(history),
 		CONVERSATION(pasts_together), CONVERSATION(overlapping),
 		CONVERSATION(first_reading), CONVERSATION(late_past),
 		CONVERSATION(narrow), cmocka_unit_test(test_many_channels),

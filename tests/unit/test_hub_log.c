@@ -101,6 +101,25 @@ static void test_entries_by_seq(void **state)
 	close_world(&w);
 }
 
+static void test_entries_by_time(void **state)
+{
+	struct world w;
+
+	(void)state;
+	open_world(&w, SIZE_MAX, HUB_LOG_COUNT_MAX, UINT64_MAX);
+	assert_int_equal(hub_log_find_time(&w.log, 0), hub_log_end(&w.log));
+	/* three at each tenth millisecond */
+	for (uint64_t i = 0; i < 300; i++)
+		assert_int_equal(append(&w, "/a", 10, 1000 + i / 3 * 10), 0);
+	assert_int_equal(hub_log_find_time(&w.log, 0), 0);
+	for (uint64_t i = 0; i < 100; i++) {
+		assert_int_equal(hub_log_find_time(&w.log, 1000 + i * 10), i * 3);
+		assert_int_equal(hub_log_find_time(&w.log, 1001 + i * 10), i * 3 + 3);
+	}
+	assert_int_equal(hub_log_find_time(&w.log, UINT64_MAX), hub_log_end(&w.log));
+	close_world(&w);
+}
+
 /* The last ones of a channel are found without a look at the others. */
 static void test_a_channel(void **state)
 {
@@ -274,6 +293,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_entries_by_seq),
+		cmocka_unit_test(test_entries_by_time),
 		cmocka_unit_test(test_a_channel),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_bytes),

@@ -146,6 +146,38 @@ static void test_history_numbers(void **state)
 	}
 }
 
+/* WORLD_UNIX_MS is now; a time before 1970 + loop time is before all, one in the future after all */
+static void test_time(void **state)
+{
+	static const struct { const char *request, *result; } rows[] = {
+		{"'channel':'/**','since':1699999997000", "/a1 /b2 /a3 /a4 reply9 "},
+		{"'channel':'/a','since':1699999997000", "/a1 /a3 /a4 reply9 "},
+		{"'channel':'/a','since':1699999997001", "/a3 /a4 reply9 "},
+		{"'channels':['/a','/b'],'since':1699999998000", "/b2 /a3 /a4 reply9 "},
+		{"'channel':'/a','since':1699999999001", "/a4 reply9 "},
+		{"'channel':'/a','since':1700000000000", "/a4 reply9 "},
+		{"'channel':'/a','since':1700000000001", "reply9 "},
+		{"'channel':'/a','since':18446744073709551615", "reply9 "},
+		{"'channel':'/a','since':0", "/a1 /a3 /a4 reply9 "},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct world *w = past_new();
+
+		w->ago = 3000, talk(w, "/a", 1);
+		w->ago = 2000, talk(w, "/b", 1);
+		w->ago = 1000, talk(w, "/a", 1);
+		w->ago = 0, talk(w, "/a", 1);
+		subscribe(w, 0, rows[i].request);
+		assert_got(w, 0, rows[i].result);
+		/* and live ones follow */
+		talk(w, "/a", 1);
+		assert_got(w, 0, "/a5 ");
+		world_drop(w);
+	}
+}
+
 /* The reply of a subscribe waits for both: the server's answer, and the past. */
 static void test_the_reply_waits(void **state)
 {
@@ -279,14 +311,16 @@ static void test_before_the_beginning(void **state)
 	world_drop(w);
 }
 
+#define ONLY_ONE                                                                                   \
+	"only one of \\\"history\\\", \\\"since\\\" and a position (\\\"epoch\\\" and \\\"seq\\\")"
 static void test_bad_requests(void **state)
 {
 	static const struct { const char *request, *text; } rows[] = {
 		{"'epoch':'0'", "a position has both \\\"epoch\\\" and \\\"seq\\\""},
 		{"'seq':1", "a position has both \\\"epoch\\\" and \\\"seq\\\""},
-		{"'history':1,'epoch':'0','seq':1",
-		 "either \\\"history\\\" or a position (\\\"epoch\\\" and \\\"seq\\\")"},
-		{"'more':true", "\\\"more\\\" needs \\\"history\\\" or a position (\\\"epoch\\\" and \\\"seq\\\")"},
+		{"'history':1,'epoch':'0','seq':1", ONLY_ONE},
+		{"'history':1,'since':1", ONLY_ONE}, {"'since':1,'epoch':'0','seq':1", ONLY_ONE},
+		{"'more':true", "\\\"more\\\" needs \\\"history\\\", \\\"since\\\" or a position (\\\"epoch\\\" and \\\"seq\\\")"},
 	};
 	struct world *w = past_new();
 	char request[200], expected[300];
@@ -735,6 +769,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_history), cmocka_unit_test(test_history_numbers),
+		cmocka_unit_test(test_history), cmocka_unit_test(test_time),
 		cmocka_unit_test(test_the_reply_waits), cmocka_unit_test(test_position),
 		cmocka_unit_test(test_gaps), cmocka_unit_test(test_covered_until_accepted),
 		cmocka_unit_test(test_odd_epochs),

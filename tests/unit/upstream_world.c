@@ -229,7 +229,7 @@ void ask(struct world *w, const char *json)
 	char why[128];
 
 	assert_int_equal(message_decode(slice_of(json), PROTOCOL_FROM_PEER, &m, why, sizeof(why)), 0);
-	assert_int_equal(wire_in_request(w->hub, &w->member, &m, loop_now(w->loop)), 0);
+	assert_int_equal(wire_in_request(w->hub, &w->member, &m, &(struct wire_in_time){loop_now(w->loop), 0}), 0);
 	message_fini(&m);
 }
 
