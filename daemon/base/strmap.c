@@ -20,16 +20,15 @@ static bool seeded;
  * Early in boot getrandom() may have no entropy, and the daemon must not block for a hash
  * seed: address, pid and time are better than a constant.
  */
-static void make_seed(void)
+void strmap_new_key(uint64_t ret[2])
 {
 	struct timespec ts;
 
-	seeded = true;
-	if (getrandom(seed, sizeof(seed), GRND_NONBLOCK) == (ssize_t)sizeof(seed))
+	if (getrandom(ret, sizeof(seed), GRND_NONBLOCK) == (ssize_t)sizeof(seed))
 		return;
 	clock_gettime(CLOCK_REALTIME, &ts);
-	seed[0] = (uint64_t)(uintptr_t)&ts ^ (uint64_t)ts.tv_nsec << 32;
-	seed[1] = (uint64_t)getpid() << 40 ^ (uint64_t)ts.tv_sec;
+	ret[0] = (uint64_t)(uintptr_t)&ts ^ (uint64_t)ts.tv_nsec << 32;
+	ret[1] = (uint64_t)getpid() << 40 ^ (uint64_t)ts.tv_sec;
 }
 
 static inline uint64_t rotate(uint64_t x, int by)
@@ -45,25 +44,23 @@ static inline void sip_round(uint64_t v[4])
 	v[2] += v[1], v[1] = rotate(v[1], 17), v[1] ^= v[2], v[2] = rotate(v[2], 32);
 }
 
-uint64_t strmap_hash(struct slice key)
+uint64_t strmap_hash_keyed(const uint64_t key[2], struct slice text)
 {
-	if (!seeded)
-		make_seed();
 	uint64_t v[4] = {
-		seed[0] ^ 0x736f6d6570736575u, seed[1] ^ 0x646f72616e646f6du,
-		seed[0] ^ 0x6c7967656e657261u, seed[1] ^ 0x7465646279746573u,
+		key[0] ^ 0x736f6d6570736575u, key[1] ^ 0x646f72616e646f6du,
+		key[0] ^ 0x6c7967656e657261u, key[1] ^ 0x7465646279746573u,
 	};
-	uint64_t word, last = (uint64_t)key.n << 56;
+	uint64_t word, last = (uint64_t)text.n << 56;
 	size_t i;
 
-	for (i = 0; i + 8 <= key.n; i += 8) {
-		memcpy(&word, key.p + i, 8);
+	for (i = 0; i + 8 <= text.n; i += 8) {
+		memcpy(&word, text.p + i, 8);
 		v[3] ^= word;
 		sip_round(v);
 		v[0] ^= word;
 	}
-	for (size_t at = i; at < key.n; at++)
-		last |= (uint64_t)(unsigned char)key.p[at] << 8 * (at - i);
+	for (size_t at = i; at < text.n; at++)
+		last |= (uint64_t)(unsigned char)text.p[at] << 8 * (at - i);
 	v[3] ^= last;
 	sip_round(v);
 	v[0] ^= last;
@@ -71,6 +68,15 @@ uint64_t strmap_hash(struct slice key)
 	for (i = 0; i < 3; i++)
 		sip_round(v);
 	return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+uint64_t strmap_hash(struct slice text)
+{
+	if (!seeded) {
+		strmap_new_key(seed);
+		seeded = true;
+	}
+	return strmap_hash_keyed(seed, text);
 }
 
 void strmap_init(struct strmap *m)

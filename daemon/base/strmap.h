@@ -28,6 +28,10 @@ struct strmap {
 
 /* The hash of a text, for callers that do not store the text itself; differs between processes. */
 uint64_t strmap_hash(struct slice text);
+/* The same with a key of the caller's, from strmap_new_key(): for hashes that another process compares, too. Without
+   the key, two texts with the same hash cannot be constructed. */
+uint64_t strmap_hash_keyed(const uint64_t key[2], struct slice text);
+void strmap_new_key(uint64_t ret[2]);
 
 /* A number as key; a view of it. */
 static inline struct slice strmap_number(const uint64_t *n)

@@ -4,12 +4,16 @@
  * that the server has sent: with a higher one the server would delete events we never
  * got. An event that the server repeats after a lost connect is not delivered twice.
  * Repeats come in the same order, but an application may have removed some from the
- * server's queue, so counting them instead would drop as many new events.
+ * server's queue, so counting them instead would drop as many new events. A mark is a
+ * hash whose key only this session and its snapshots have: a publisher cannot construct a
+ * message that is taken for a repeat.
  */
 #include "bayeux/ext_ack.h"
 
+#include "base/errors.h"
 #include "base/strmap.h"
 #include "bayeux/saved.h"
+#include "bayeux/z85.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -33,9 +37,23 @@ struct ext_ack {
 	bool coming_complete;
 	/* events that belong to the handshake's batch and are still to come */
 	uint64_t awaited;
+	uint64_t key[2];        /* of the marks */
 	struct buf marks;       /* of the events delivered since `done`, in order */
 	size_t known;           /* the first `known` of them may be repeated … */
 	size_t at;              /* … except those before `at`, which were repeated or skipped */
+	/* the first `passed` of them are acknowledged by the next connect; one on the way may still bring them */
+	size_t passed;
+	uint64_t delivered;     /* ext_ack_delivered() */
+	uint64_t safe;          /* ext_ack_hold() */
+	/* a number that waits for `safe`, with what was delivered when it came; "" for none */
+	struct held {
+		struct batch_number number;
+		uint64_t delivered;
+		size_t marks;
+	} held;
+	/* the last snapshot has marks of events that the server repeats until it is sent a number that names them */
+	bool marks_saved;
+	bool ignored;           /* a newer number came while one was held: its events come again */
 };
 
 static struct ext_ack *ack_of(struct ext *x)
@@ -56,16 +74,16 @@ static size_t marks_n(const struct ext_ack *a)
 }
 
 /* Only the beginning of a too large event is available. */
-static uint64_t mark_of(const struct envelope *e)
+static uint64_t mark_of(const struct ext_ack *a, const struct envelope *e)
 {
-	return strmap_hash(e->raw) + e->size;
+	return strmap_hash_keyed(a->key, e->raw) + e->size;
 }
 
 /* Which of the marks that may come again the event has; marks_n() for none. */
 static size_t find_repeat(const struct ext_ack *a, const struct envelope *e)
 {
 	const char *marks = buf_slice(&a->marks).p;
-	uint64_t mark = a->at < a->known ? mark_of(e) : 0, other;
+	uint64_t mark = a->at < a->known ? mark_of(a, e) : 0, other;
 	for (size_t i = a->at; i < a->known; i++) {
 		memcpy(&other, marks + i * sizeof(other), sizeof(other));
 		if (other == mark)
@@ -92,7 +110,8 @@ static void count_event(struct ext_ack *a, const struct envelope *e)
 		a->at = repeat + 1;
 		return;
 	}
-	uint64_t mark = mark_of(e);
+	uint64_t mark = mark_of(a, e);
+	a->delivered++;
 	/* beyond the ceiling it has none */
 	(void)buf_put(&a->marks, slice_make((const char *)&mark, sizeof(mark)));
 }
@@ -106,7 +125,23 @@ static void expect_repeats(struct ext_ack *a)
 static void expect_none(struct ext_ack *a)
 {
 	buf_clear(&a->marks);
-	a->known = a->at = 0;
+	a->known = a->at = a->passed = a->held.marks = 0;
+}
+
+static size_t less(size_t a, size_t b)
+{
+	return a > b ? a - b : 0;
+}
+
+/* A connect acknowledges the events of the first marks: from now on the server does not repeat them. */
+static void forget_passed(struct ext_ack *a)
+{
+	size_t n = a->passed;
+	buf_consume(&a->marks, n * sizeof(uint64_t));
+	a->known = less(a->known, n);
+	a->at = less(a->at, n);
+	a->held.marks = less(a->held.marks, n);
+	a->passed = 0;
 }
 
 /* ---- numbers ---- */
@@ -117,6 +152,8 @@ static void restart(struct ext_ack *a)
 	a->done = (struct batch_number){"0"};
 	a->coming = (struct batch_number){""};
 	a->awaited = 0;
+	a->held = (struct held){.marks = 0};
+	a->ignored = false;
 	expect_none(a);
 }
 
@@ -129,6 +166,12 @@ static int outgoing(struct ext *x, const struct ext_request *request, struct buf
 	}
 	if (request->kind != REQUEST_CONNECT || !a->on)
 		return 0;
+	forget_passed(a);
+	if (a->held.number.digits[0] || a->ignored) {
+		/* less is acknowledged than was read */
+		a->ignored = false;
+		expect_repeats(a);
+	}
 	if (a->awaited > 0) {
 		/* the handshake's events did not all come: have them again, skip those that did */
 		a->awaited = 0;
@@ -222,27 +265,136 @@ void ext_ack_lost(struct ext *x)
 	expect_repeats(a);
 }
 
-/* Events of a batch that is not acknowledged are not known to another process: it delivers them again. */
-void ext_ack_save(const struct ext *x, struct json_write *w)
+/* ---- numbers that wait ---- */
+
+uint64_t ext_ack_delivered(const struct ext *x)
 {
-	if (ext_ack_in_effect(x))
-		json_put_raw(w, slice_of(LIST_OF(x, const struct ext_ack, ext)->done.digits));
-	else
-		json_put_null(w);
+	return x ? LIST_OF(x, const struct ext_ack, ext)->delivered : 0;
+}
+
+bool ext_ack_is_held(const struct ext *x)
+{
+	return x && LIST_OF(x, const struct ext_ack, ext)->held.number.digits[0];
+}
+
+bool ext_ack_hold(struct ext *x, uint64_t safe)
+{
+	if (!x)
+		return false;
+	struct ext_ack *a = ack_of(x);
+	a->safe = safe;
+	if (!ext_ack_is_held(x) || a->held.delivered > safe)
+		return false;
+	a->done = a->held.number;
+	a->passed = a->held.marks;
+	a->held = (struct held){.marks = 0};
+	return true;
+}
+
+/*
+ * All events of the batch were delivered. If a snapshot has marks of them, the number counts as delivered, too: it
+ * waits for another snapshot, because with that one a process would take a later event that looks alike for a repeat.
+ * While an older number waits, a newer one is ignored: the older is sent
+ * sooner, and the server repeats what it does not name.
+ */
+static void batch_is_delivered(struct ext_ack *a)
+{
+	a->delivered += a->marks_saved;
+	if (a->held.number.digits[0]) {
+		a->ignored = true;
+	} else if (a->delivered > a->safe) {
+		a->held = (struct held){a->coming, a->delivered, marks_n(a)};
+		a->ignored = false;
+	} else {
+		a->done = a->coming;
+		a->ignored = false;
+		expect_none(a);
+	}
+	a->coming = (struct batch_number){""};
+}
+
+/* ---- over a restart of the process ---- */
+
+/* What waits for safe hands is in them as soon as this is. */
+static int write_saved(struct ext_ack *a, bool with_marks, struct buf *out)
+{
+	CLEANUP(buf_fini) struct buf bytes;
+	bool held = a->held.number.digits[0];
+	size_t from = held ? a->held.marks : a->passed, n = with_marks ? marks_n(a) - from : 0;
+	const char *digits = held ? a->held.number.digits : a->done.digits;
+	if (n > EXT_ACK_SAVED_MAX)
+		n = EXT_ACK_SAVED_MAX;
+	buf_init_secret(&bytes, sizeof(a->key) + n * sizeof(uint64_t));
+	a->marks_saved = n > 0;
+	if (n == 0)
+		return buf_put_str(out, digits);
+	int r = buf_put(&bytes, slice_make((const char *)a->key, sizeof(a->key)));
+	if (r == 0)
+		r = buf_put(&bytes, slice_make(buf_slice(&a->marks).p + from * sizeof(uint64_t), n * sizeof(uint64_t)));
+	if (r == 0)
+		r = buf_printf(out, "{\"batch\":%s,\"marks\":\"", digits);
+	if (r == 0)
+		r = z85_encode(buf_slice(&bytes), out);
+	return r ? r : buf_put_str(out, "\"}");
+}
+
+bool ext_ack_saved_marks(const struct ext *x)
+{
+	return x && LIST_OF(x, const struct ext_ack, ext)->marks_saved;
+}
+
+int ext_ack_save(struct ext *x, bool with_marks, struct buf *out)
+{
+	if (!ext_ack_in_effect(x))
+		return buf_put_str(out, "null");
+	return write_saved(ack_of(x), with_marks, out);
+}
+
+static int restore_marks(struct ext_ack *a, const struct json_value *v)
+{
+	CLEANUP(buf_fini) struct buf bytes;
+	buf_init_secret(&bytes, sizeof(a->key) + EXT_ACK_SAVED_MAX * sizeof(uint64_t));
+	if (v->kind != JSON_STRING)
+		return SAVED_E_INVALID;
+	int r = z85_decode(slice_make(v->raw.p + 1, v->raw.n - 2), &bytes);
+	struct slice key = slice_take(buf_slice(&bytes), sizeof(a->key));
+	struct slice marks = slice_drop(buf_slice(&bytes), key.n);
+	if (r > 0 || r == -EMSGSIZE || (r == 0 && (key.n < sizeof(a->key) || !marks.n || marks.n % sizeof(uint64_t))))
+		return SAVED_E_INVALID;
+	if (r == 0)
+		r = buf_put(&a->marks, marks);
+	if (r)
+		return r;
+	memcpy(a->key, key.p, key.n);
+	a->marks_saved = true;
+	expect_repeats(a);
+	return 0;
 }
 
 int ext_ack_restore(struct ext *x, const struct json_value *v)
 {
+	struct json_field f[] = {{.name = "batch"}, {.name = "marks"}};
 	struct batch_number done;
+	bool marks = v->kind == JSON_OBJECT;
 	if (v->kind == JSON_NULL)
 		return 0;
-	if (!x || !number_of(v, &done))
-		return SAVED_E_INVALID;
+	int r = x ? 0 : SAVED_E_INVALID;
+	if (r == 0 && marks)
+		r = saved_object(v, f, 2);
+	if (r == 0 && !number_of(marks ? &f[0].value : v, &done))
+		r = SAVED_E_INVALID;
+	if (r)
+		return r;
 	restart(ack_of(x));
+	r = marks ? restore_marks(ack_of(x), &f[1].value) : 0;
+	if (r)
+		return r;
 	ack_of(x)->done = done;
 	ack_of(x)->on = true;
 	return 0;
 }
+
+/* ---- texts ---- */
 
 static void text(struct ext *x, uint64_t number)
 {
@@ -253,11 +405,8 @@ static void settled(struct ext *x)
 {
 	struct ext_ack *a = ack_of(x);
 	a->coming_complete |= a->text == a->coming_text;
-	if (!a->coming.digits[0] || !a->coming_complete || a->awaited > 0)
-		return;
-	a->done = a->coming;
-	a->coming = (struct batch_number){""};
-	expect_none(a);
+	if (a->coming.digits[0] && a->coming_complete && a->awaited == 0)
+		batch_is_delivered(a);
 }
 
 static void ack_free(struct ext *x)
@@ -280,6 +429,8 @@ int ext_ack_new(struct ext **ret)
 	a->ext.ops = &ops;
 	list_init(&a->ext.link);
 	buf_init(&a->marks, MARKS_MAX * sizeof(uint64_t));
+	strmap_new_key(a->key);
+	a->safe = UINT64_MAX;
 	restart(a);
 	*ret = &a->ext;
 	return 0;

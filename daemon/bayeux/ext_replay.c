@@ -72,7 +72,18 @@ static const struct replay_id *start_of(const struct ext_replay *a)
 struct saving {
 	const struct ext_replay *replay;
 	struct json_write *w;
+	bool any;               /* a piece was written */
 };
+
+static void save_piece(void *ctx, const struct replay_id *first, const struct replay_id *last)
+{
+	struct saving *saving = ctx;
+	if (!saving->any)
+		json_key(saving->w, "known"), json_array_begin(saving->w);
+	saving->any = true;
+	json_put_str(saving->w, first->text);
+	json_put_str(saving->w, last->text);
+}
 
 static void save_marker(void *ctx, struct slice channel, const struct replay_id *marker)
 {
@@ -82,13 +93,17 @@ static void save_marker(void *ctx, struct slice channel, const struct replay_id 
 	json_object_begin(saving->w);
 	json_key(saving->w, "channel"), json_put_text(saving->w, channel);
 	json_key(saving->w, "after"), json_put_str(saving->w, id.text);
+	saving->any = false;
+	replay_order_save(&saving->replay->order, channel, &id, save_piece, saving);
+	if (saving->any)
+		json_array_end(saving->w);
 	json_object_end(saving->w);
 }
 
 void ext_replay_save(const struct ext *x, struct json_write *w)
 {
 	const struct ext_replay *a = x ? LIST_OF(x, const struct ext_replay, ext) : NULL;
-	struct saving saving = {a, w};
+	struct saving saving = {a, w, false};
 	if (!a) {
 		json_put_null(w);
 		return;
@@ -102,39 +117,82 @@ void ext_replay_save(const struct ext *x, struct json_write *w)
 	json_object_end(w);
 }
 
+/* Each marker is gone through three times: nothing changes unless all are valid, and channels are wanted later. */
 struct restoring {
 	struct ext_replay *replay;
-	bool only_check;
+	enum { RESTORE_CHECK, RESTORE_MARKERS, RESTORE_PIECES } step;
+	/* of the marker in hand */
+	struct slice channel;
+	struct replay_id first;         /* of a piece whose end follows; "" for none */
 };
+
+static bool is_id(const char *text)
+{
+	return *text && text[strspn(text, "0123456789")] == '\0';
+}
 
 static bool is_marker(const char *text)
 {
-	return strcmp(text, only_new.text) == 0 || strcmp(text, all_retained.text) == 0 ||
-	       (*text && text[strspn(text, "0123456789")] == '\0');
+	return strcmp(text, only_new.text) == 0 || strcmp(text, all_retained.text) == 0 || is_id(text);
+}
+
+static int restore_piece(void *ctx, const struct json_value *v)
+{
+	struct restoring *restoring = ctx;
+	struct replay_id id = {""};
+	struct slice text;
+	int r = saved_text(v, id.text, sizeof(id.text), &text);
+	if (r == 0 && !is_id(id.text))
+		r = SAVED_E_INVALID;
+	if (r)
+		return r;
+	if (!restoring->first.text[0]) {
+		restoring->first = id;
+		return 0;
+	}
+	if (restoring->step == RESTORE_PIECES)
+		replay_order_restored_piece(&restoring->replay->order, restoring->channel, &restoring->first, &id);
+	restoring->first = (struct replay_id){""};
+	return 0;
+}
+
+static int restore_pieces(struct restoring *restoring, const struct json_value *v)
+{
+	if (!v->raw.p)
+		return 0;
+	if (v->kind != JSON_ARRAY)
+		return SAVED_E_INVALID;
+	restoring->first = (struct replay_id){""};
+	int r = json_read_array(v->raw, restore_piece, restoring);
+	return r == 0 && restoring->first.text[0] ? SAVED_E_INVALID : r;
 }
 
 static int restore_marker(void *ctx, const struct json_value *v)
 {
 	struct restoring *restoring = ctx;
 	struct ext_replay *a = restoring->replay;
-	struct json_field f[] = {{.name = "channel"}, {.name = "after"}};
+	struct json_field f[] = {{.name = "channel"}, {.name = "after"}, {.name = "known"}};
 	char name[PROTOCOL_CHANNEL_MAX + 1];
-	struct slice channel, text;
+	struct slice text;
 	struct replay_id id = {""};
-	int r = saved_object(v, f, 2);
+	int r = saved_object(v, f, 3);
 	if (r == 0)
-		r = saved_channel(&f[0].value, name, &channel);
+		r = saved_channel(&f[0].value, name, &restoring->channel);
 	if (r == 0)
 		r = saved_text(&f[1].value, id.text, sizeof(id.text), &text);
 	if (r == 0 && !is_marker(id.text))
 		r = SAVED_E_INVALID;
-	return r || restoring->only_check ? r : a->store->put(a->store, channel, &id);
+	if (r == 0 && restoring->step == RESTORE_MARKERS)
+		return a->store->put(a->store, restoring->channel, &id);
+	if (r == 0 && restoring->step == RESTORE_PIECES)
+		replay_order_restored(&a->order, restoring->channel, &id);
+	return r ? r : restore_pieces(restoring, &f[2].value);
 }
 
 int ext_replay_restore(struct ext *x, const struct json_value *v)
 {
 	struct json_field f[] = {{.name = "on"}, {.name = "markers"}};
-	struct restoring restoring = {x ? replay_of(x) : NULL, true};
+	struct restoring restoring = {.replay = x ? replay_of(x) : NULL, .step = RESTORE_CHECK};
 	bool on = false;
 	if (v->kind == JSON_NULL)
 		return 0;
@@ -145,12 +203,27 @@ int ext_replay_restore(struct ext *x, const struct json_value *v)
 		r = SAVED_E_INVALID;
 	if (r == 0)
 		r = json_read_array(f[1].value.raw, restore_marker, &restoring);
-	restoring.only_check = false;
+	restoring.step = RESTORE_MARKERS;
 	if (r == 0)
 		r = json_read_array(f[1].value.raw, restore_marker, &restoring);
 	if (r == 0)
 		replay_of(x)->on = on;
 	return r > 0 ? SAVED_E_INVALID : r;
+}
+
+int ext_replay_restored(struct ext *x, const struct json_value *v)
+{
+	struct json_value markers;
+	if (!x || v->kind == JSON_NULL)
+		return 0;
+	struct restoring restoring = {.replay = replay_of(x), .step = RESTORE_PIECES};
+	int r = json_read_member(v->raw, "markers", &markers);
+	return r ? r : json_read_array(markers.raw, restore_marker, &restoring);
+}
+
+bool ext_replay_keeps(const struct ext *x)
+{
+	return x && LIST_OF(x, const struct ext_replay, ext)->order.held > 0;
 }
 
 /* ---- wanted channels ---- */

@@ -28,7 +28,13 @@ void ext_replay_move(struct ext *x, struct ext *from);
 void ext_replay_save(const struct ext *x, struct json_write *w);
 int ext_replay_restore(struct ext *x, const struct json_value *v);
 
+/* After ext_replay_restore() of `v`, when the channels are wanted: what was delivered of them before, up to the marker
+   and beyond it, is left out if it comes again. 0 or -ENOMEM. */
+int ext_replay_restored(struct ext *x, const struct json_value *v);
+
 /* ---- `x` may be NULL: it is not offered ---- */
+/* Whether events are kept that were not delivered yet. */
+bool ext_replay_keeps(const struct ext *x);
 /* The channel is wanted from now on, or no longer. 0 or -errno. */
 int ext_replay_want(struct ext *x, struct slice channel);
 void ext_replay_unwant(struct ext *x, struct slice channel);

@@ -349,17 +349,29 @@ static int take_released(struct inbox *b)
 	return 0;
 }
 
+int inbox_settle(struct inbox *b)
+{
+	int r = b->text && b->state == INBOX_DELIVERED ? ext_replay_delivered(b->exts->replay, b->message) : 0;
+	if (r == 0 && b->text && b->state == INBOX_DELIVERED)
+		b->state = INBOX_KEPT;
+	return r;
+}
+
+bool inbox_keeps(const struct inbox *b)
+{
+	return buf_len(&b->released) || ext_replay_keeps(b->exts->replay);
+}
+
 int inbox_next(struct inbox *b, uint64_t now, struct envelope **ret, struct text **ret_text)
 {
 	int r = b->text ? 0 : take_released(b);
 	if (r || !b->text)
 		return r ? r : SESSION_E_NONE;
 	/* the caller asks for the next message, so it is done with the one before */
-	if (b->state == INBOX_DELIVERED)
-		r = ext_replay_delivered(b->exts->replay, b->message);
+	r = inbox_settle(b);
 	if (r)
 		return r;
-	if (b->state >= INBOX_KEPT)
+	if (b->state == INBOX_KEPT)
 		b->state = INBOX_NEXT;
 	if (b->state != INBOX_READ)
 		r = next_element(b, now, ret_text);

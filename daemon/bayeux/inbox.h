@@ -105,6 +105,10 @@ int inbox_end(struct inbox *b, struct text *t);
 static inline void inbox_keep(struct inbox *b) { b->state = INBOX_KEPT; }
 /* The current message was handled. */
 void inbox_handled(struct inbox *b);
+/* The caller is done with the message that it got last: it counts as delivered. 0 or -ENOMEM. */
+int inbox_settle(struct inbox *b);
+/* Whether extensions keep events that were not delivered yet, or those that they released are being read. */
+bool inbox_keeps(const struct inbox *b);
 /* Why the current message cannot be read. */
 static inline enum session_loss inbox_loss(const struct inbox *b) { return b->loss; }
 /* whether an extension kept the current message until now */

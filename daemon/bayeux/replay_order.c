@@ -291,6 +291,36 @@ int replay_order_want(struct replay_order *o, struct slice channel)
 	return 0;
 }
 
+void replay_order_save(const struct replay_order *o, struct slice channel, const struct replay_id *marker,
+		       void (*fn)(void *ctx, const struct replay_id *first, const struct replay_id *last), void *ctx)
+{
+	const struct line *l = find(o, channel);
+	for (size_t i = 0; l && i < l->n_pieces; i++)
+		if (is_further(&l->pieces[i].last, marker))
+			fn(ctx, &l->pieces[i].first, &l->pieces[i].last);
+}
+
+void replay_order_restored(struct replay_order *o, struct slice channel, const struct replay_id *marker)
+{
+	struct line *l = find(o, channel);
+	if (l)
+		l->begin_after = *marker;
+}
+
+/* There may be a hole before it, so the next subscribes begin after the marker until it was passed. */
+void replay_order_restored_piece(struct replay_order *o, struct slice channel, const struct replay_id *first,
+				 const struct replay_id *last)
+{
+	struct line *l = find(o, channel);
+	if (!l)
+		return;
+	note(l, first, o->text, true);
+	if (l->n_pieces)
+		l->pieces[l->n_pieces - 1].last = *last;
+	if (is_place(&l->begin_after))
+		rewind_after(o, l, &l->begin_after);
+}
+
 /* A pattern may still want what is held. */
 bool replay_order_unwant(struct replay_order *o, struct slice channel)
 {

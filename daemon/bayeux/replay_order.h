@@ -48,6 +48,16 @@ bool replay_order_unwant(struct replay_order *o, struct slice channel);
 /* The wanted name of a channel: its own, or that with a filter; its own if neither is wanted. */
 struct slice replay_order_name(const struct replay_order *o, struct slice channel);
 
+/* ---- over a restart of the process ---- */
+/* Calls `fn` for each piece with delivered events beyond the marker, where the next subscribe begins. */
+void replay_order_save(const struct replay_order *o, struct slice channel, const struct replay_id *marker,
+		       void (*fn)(void *ctx, const struct replay_id *first, const struct replay_id *last), void *ctx);
+/* The next subscribe of a wanted channel begins after the marker: events up to it were delivered before. */
+void replay_order_restored(struct replay_order *o, struct slice channel, const struct replay_id *marker);
+/* So were the events of this piece. */
+void replay_order_restored_piece(struct replay_order *o, struct slice channel, const struct replay_id *first,
+				 const struct replay_id *last);
+
 /* ---- what is sent ---- */
 void replay_order_connect(struct replay_order *o);
 /* Commands were sent whose answer may bring events that are older than those of the connect; or

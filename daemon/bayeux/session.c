@@ -3,6 +3,7 @@
  * wanted channels and publishes, time. Nothing is sent while an event is still to be
  * reported. Reactions to replies and failures are in session_course.c.
  */
+#include "bayeux/ext_ack.h"
 #include "bayeux/ext_replay.h"
 #include "bayeux/session_core.h"
 
@@ -168,6 +169,27 @@ void session_succeed(struct session *s, struct session *before)
 	report_succeed(&s->report, &before->report);
 	s->counts = before->counts;
 	course_succeed(s, before);
+}
+
+void session_hold_ack(struct session *s, uint64_t safe)
+{
+	if (ext_ack_hold(s->exts.ack, safe))
+		wake_up(&s->wake);
+}
+
+bool session_ack_is_held(const struct session *s)
+{
+	return ext_ack_is_held(s->exts.ack);
+}
+
+bool session_snapshot_is_partial(const struct session *s)
+{
+	return ext_ack_saved_marks(s->exts.ack);
+}
+
+uint64_t session_delivered(const struct session *s)
+{
+	return ext_ack_delivered(s->exts.ack);
 }
 
 void session_probe(struct session *s, uint64_t now)

@@ -206,11 +206,11 @@ void session_succeed(struct session *s, struct session *before);
 enum { SESSION_SNAPSHOT_MAX = 64 << 20, SESSION_E_NOT_RESUMABLE = 4 };
 /*
  * Appends a JSON object with what another process needs to go on with the session at the server: a secret, because
- * of the client id. The messages delivered until now count as delivered, so everything that session_next() returned
- * must be in safe hands. *ret_until: the server keeps the session until then, ms since 1970. 0; SESSION_E_NONE: there
+ * of the client id. The messages delivered until now count as delivered, and are not delivered again if the server
+ * repeats them: everything that session_next() returned must be in safe hands as soon as the snapshot is. *ret_until: the server keeps the session until then, ms since 1970. 0; SESSION_E_NONE: there
  * is no session; -errno.
  */
-int session_save(const struct session *s, uint64_t now, struct buf *out, uint64_t *ret_until);
+int session_save(struct session *s, uint64_t now, struct buf *out, uint64_t *ret_until);
 /* Another number than before: session_save() would write something else. */
 uint64_t session_changes(const struct session *s);
 /*
@@ -232,6 +232,23 @@ int session_restore(struct session *s, uint64_t now, struct slice snapshot, bool
 /* Ends it here, but not at the server: another process goes on with what session_save() just wrote. OFF, without a
    disconnect; queued publishes end as not sent. */
 void session_leave(struct session *s, uint64_t now);
+
+/*
+ * With acknowledgements, the server keeps its messages until they are acknowledged: by the next connect, only the
+ * first `safe` of those counted by session_delivered(), repeats left out (UINT64_MAX: all). A connect that would
+ * acknowledge less than was read waits until more are safe, SESSION_HOLD_MS at most; then the server sends again what
+ * is not acknowledged, which is not delivered a second time. Without acknowledgements it has no effect.
+ *
+ * After a snapshot that is partial, `safe` must be no more than what session_delivered() was when the last snapshot in
+ * safe hands was saved, until that is one that is not partial.
+ */
+enum { SESSION_HOLD_MS = 2000 };
+void session_hold_ack(struct session *s, uint64_t safe);
+uint64_t session_delivered(const struct session *s);
+/* Whether the next connect waits, or would acknowledge less than was read. */
+bool session_ack_is_held(const struct session *s);
+/* Whether the last snapshot, saved or restored, has only a part of the messages that one number acknowledges. */
+bool session_snapshot_is_partial(const struct session *s);
 
 /* The link may be broken (after suspend, or by command): checks it with a timeout-0 connect at once. */
 void session_probe(struct session *s, uint64_t now);

@@ -60,6 +60,7 @@ struct course {
 	bool handshake_obeyed;
 	uint64_t unconnected_since;     /* first failure since the last good connect; 0 for none */
 	uint64_t alive_at;              /* the last good connect or handshake was answered */
+	uint64_t hold_until;            /* the next connect waits until then while its acknowledgement is held */
 	/* the first connect of a restored session waits until then for peers to come back; 0: not any more */
 	uint64_t resume_at;
 	struct backoff unreadable_backoff;

@@ -84,16 +84,22 @@ static bool is_blocked(const struct session *s)
 	return s->course.due == DUE_DISCONNECT && exchange_first_due(&s->exchanges, NULL);
 }
 
+static uint64_t due_at(const struct session *s)
+{
+	bool held = s->course.due == DUE_CONNECT && ext_ack_is_held(s->exts.ack);
+	return held ? later_of(s->course.due_at, s->course.hold_until) : s->course.due_at;
+}
+
 uint64_t course_deadline(const struct session *s)
 {
-	uint64_t at = s->course.due == DUE_NOTHING || is_blocked(s) ? SESSION_NEVER : s->course.due_at;
+	uint64_t at = s->course.due == DUE_NOTHING || is_blocked(s) ? SESSION_NEVER : due_at(s);
 	return report_state(&s->report) == SESSION_DISCONNECTING && s->course.stop_at < at ? s->course.stop_at : at;
 }
 
 enum session_due course_due(const struct session *s, uint64_t now)
 {
 	bool waits = s->course.due == DUE_HANDSHAKE && report_state(&s->report) != SESSION_HANDSHAKING;
-	return s->course.due_at > now || waits || is_blocked(s) ? DUE_NOTHING : s->course.due;
+	return due_at(s) > now || waits || is_blocked(s) ? DUE_NOTHING : s->course.due;
 }
 
 size_t course_transports(const struct session *s, uint64_t now, enum session_transport ret[SESSION_TRANSPORTS])
@@ -481,6 +487,7 @@ void course_handshake_done(struct session *s, uint64_t now, const struct envelop
 	report_new_session(&s->report);
 	s->course.unconnected_since = 0;
 	s->course.alive_at = now;
+	s->course.hold_until = now + SESSION_HOLD_MS;
 	link_expect_events(&s->link, 0);
 	s->course.suspect_at = 0;
 	s->course.suspected = false;
@@ -560,6 +567,7 @@ void course_connect_done(struct session *s, uint64_t now, const struct envelope 
 	login_connected(&s->login, good, proof);
 	s->course.unconnected_since = 0;
 	s->course.alive_at = now;
+	s->course.hold_until = now + SESSION_HOLD_MS;
 	link_use(&s->link, link_next_transport(&s->link));
 	urls_good(&s->course.urls);
 	wanted_proven(&s->wanted);

@@ -34,18 +34,25 @@ static const char *const names[] = {
 
 uint64_t session_changes(const struct session *s)
 {
-	uint64_t events = s->exts.replay ? s->counts.received : 0;
+	uint64_t events = s->exts.replay || s->exts.ack ? s->counts.received + ext_ack_delivered(s->exts.ack) : 0;
 	uint64_t changes = report_generation(&s->report) + s->counts.handshakes + s->counts.connects +
 			   s->counts.failures + events + wanted_changes(&s->wanted);
 	/* it may end without another change */
 	return changes << 3 | report_state(&s->report);
 }
 
-int session_save(const struct session *s, uint64_t now, struct buf *out, uint64_t *ret_until)
+int session_save(struct session *s, uint64_t now, struct buf *out, uint64_t *ret_until)
 {
+	CLEANUP(buf_fini) struct buf ack;
 	struct json_write w;
+	buf_init_secret(&ack, out->max);
 	if (!course_has_session(s) || report_state(&s->report) == SESSION_DISCONNECTING)
 		return SESSION_E_NONE;
+	int r = inbox_settle(&s->inbox);
+	if (r == 0)
+		r = ext_ack_save(s->exts.ack, !inbox_keeps(&s->inbox), &ack);
+	if (r)
+		return r;
 	json_write_init(&w, out);
 	json_object_begin(&w);
 	json_key(&w, names[FIELD_VERSION]), json_put_u64(&w, VERSION);
@@ -57,7 +64,7 @@ int session_save(const struct session *s, uint64_t now, struct buf *out, uint64_
 	*ret_until = course_save(s, now, &w);
 	json_key(&w, names[FIELD_WANTED]), wanted_save(&s->wanted, &w);
 	json_key(&w, names[FIELD_REPLAY]), ext_replay_save(s->exts.replay, &w);
-	json_key(&w, names[FIELD_ACK]), ext_ack_save(s->exts.ack, &w);
+	json_key(&w, names[FIELD_ACK]), json_put_raw(&w, buf_slice(&ack));
 	json_object_end(&w);
 	return json_write_done(&w);
 }
@@ -119,6 +126,8 @@ static int restore(struct session *s, uint64_t now, const struct json_field *f, 
 		r = ext_replay_restore(s->exts.replay, &f[FIELD_REPLAY].value);
 	if (r == 0)
 		r = restore_channels(s, now, &f[FIELD_WANTED].value, exact);
+	if (r == 0)
+		r = ext_replay_restored(s->exts.replay, &f[FIELD_REPLAY].value);
 	if (r == 0)
 		r = ext_ack_restore(s->exts.ack, &f[FIELD_ACK].value);
 	if (r)

@@ -16,6 +16,8 @@
 /* the pause between two snapshots: this, and a second more for each so many bytes of the last one */
 #define SAVE_MS 1000u
 #define SAVE_BYTES (256u << 10)
+/* the same, in ms, for one that an acknowledgement waits for: a large one must not be written all the time */
+#define HELD_BYTES (16u << 10)
 #define COOKIES_TEXT_MAX (2u << 20)
 
 enum { FIELD_VERSION, FIELD_OPTIONS, FIELD_EXACT, FIELD_COOKIES, FIELD_SESSION, FIELDS };
@@ -24,23 +26,79 @@ static const char *const names[] = {
 	[FIELD_COOKIES] = "cookies", [FIELD_SESSION] = "session",
 };
 
-void resume_init(struct resume *r, struct store *store, const char *server)
+static bool is_committed(const struct resume *r)
+{
+	return !r->write || store_committed(r->store) >= r->write;
+}
+
+static void on_commit(void *ctx)
+{
+	struct resume *r = ctx;
+
+	if (r->write && is_committed(r))
+		wake_up(&r->committed);
+}
+
+void resume_init(struct resume *r, struct store *store, const char *server, struct wake committed)
 {
 	struct store_info info = {.state = STORE_MEMORY};
 
 	if (store)
 		store_info(store, &info);
 	*r = (struct resume){.store = info.state == STORE_MEMORY ? NULL : store, .server = server,
-			     .changes = UINT64_MAX};
+			     .changes = UINT64_MAX, .committed = committed};
+	list_init(&r->listener.link);
+	if (r->store)
+		store_listen(r->store, &r->listener, on_commit, r);
+}
+
+void resume_fini(struct resume *r)
+{
+	if (r->store)
+		store_unlisten(&r->listener);
+	r->store = NULL;
 }
 
 void resume_exchanged(struct resume *r)
 {
 	r->changes = UINT64_MAX;
-	r->at = 0;
+	r->at = r->held_at = r->write = r->saved = r->safe = 0;
+	r->holds = false;
+}
+
+/* ---- what may be acknowledged ---- */
+
+void resume_hold(struct resume *r, const struct parts *parts)
+{
+	if (!r->store || r->holds || store_is_volatile(r->store))
+		return;
+	r->holds = true;
+	session_hold_ack(parts->session, r->safe);
+}
+
+void resume_settle(struct resume *r, const struct parts *parts, bool more)
+{
+	if (!r->store)
+		return;
+	if (r->write && is_committed(r)) {
+		r->safe = r->saved;
+		r->write = 0;
+		more |= session_snapshot_is_partial(parts->session);
+	} else if (!store_is_volatile(r->store)) {
+		return;
+	} else {
+		more = false;
+	}
+	r->holds &= more;
+	session_hold_ack(parts->session, r->holds ? r->safe : UINT64_MAX);
 }
 
 /* ---- saving ---- */
+
+static uint64_t later(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
 
 /* 0; SESSION_E_NONE: there is no session; -errno. */
 static int write_snapshot(const struct parts *parts, uint64_t now, bool exact, struct buf *out, uint64_t *ret_until)
@@ -75,6 +133,14 @@ static void forget(struct resume *r)
 		r->stored = false;
 }
 
+static void note_write(struct resume *r, const struct parts *parts, uint64_t write)
+{
+	r->write = write;
+	r->saved = session_delivered(parts->session);
+	if (session_snapshot_is_partial(parts->session))
+		resume_hold(r, parts);
+}
+
 static bool save(struct resume *r, const struct parts *parts, uint64_t now, bool exact)
 {
 	CLEANUP(buf_fini) struct buf text;
@@ -89,20 +155,31 @@ static bool save(struct resume *r, const struct parts *parts, uint64_t now, bool
 	r->stored |= error == 0;
 	r->changes = session_changes(parts->session);
 	r->at = now + SAVE_MS + buf_len(&text) / SAVE_BYTES * 1000;
+	r->held_at = now + buf_len(&text) / HELD_BYTES;
+	if (error == 0)
+		note_write(r, parts, write);
 	/* an old one must not be used after this one could not be written */
 	if (error)
 		forget(r);
 	return error == 0;
 }
 
-uint64_t resume_save(struct resume *r, const struct parts *parts, uint64_t now)
+uint64_t resume_due(const struct resume *r, const struct parts *parts, uint64_t now, bool urgent)
 {
-	if (!r->store || r->left || r->changes == session_changes(parts->session))
+	if (!r->store || r->left)
 		return UINT64_MAX;
-	if (now < r->at)
-		return r->at;
+	urgent |= session_ack_is_held(parts->session) && r->saved != session_delivered(parts->session);
+	if (r->changes == session_changes(parts->session) && !urgent)
+		return UINT64_MAX;
+	if (!urgent)
+		return later(now, r->at);
+	/* the commit of the one before wakes us */
+	return is_committed(r) ? later(now, r->held_at) : UINT64_MAX;
+}
+
+void resume_save(struct resume *r, const struct parts *parts, uint64_t now)
+{
 	save(r, parts, now, false);
-	return UINT64_MAX;
 }
 
 bool resume_leave(struct resume *r, const struct parts *parts, uint64_t now)
@@ -170,6 +247,8 @@ void resume_restore(struct resume *r, const struct parts *parts, uint64_t now)
 	}
 	session_wall_clock(parts->session, now, unix_ms);
 	const char *why = restore(parts, now, session.snapshot);
+	if (!why && session_snapshot_is_partial(parts->session))
+		resume_hold(r, parts);
 	if (!why) {
 		log_msg(LOG_L_NOTICE, LOG_FIELDS({"server", server}), SESSION_RESUMES);
 		return;

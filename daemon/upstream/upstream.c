@@ -72,7 +72,7 @@ struct upstream {
 	struct server_log log;
 	struct position position;
 	struct resume resume;
-	uint64_t save_at;               /* when resume_save() is to be called again */
+	uint64_t save_at;               /* when resume_save() is due */
 	struct wake changed;
 	void (*exchanged)(void *ctx);   /* due when the next parts are in use */
 	void *exchanged_ctx;
@@ -457,6 +457,18 @@ static int work(struct upstream *u)
 	}
 }
 
+/* Saves what another process needs to go on. */
+static void save(struct upstream *u)
+{
+	uint64_t now = loop_now(u->loop);
+
+	u->save_at = resume_due(&u->resume, u->parts, now, false);
+	if (u->save_at > now)
+		return;
+	resume_save(&u->resume, u->parts, now);
+	u->save_at = UINT64_MAX;
+}
+
 static void on_turn_end(void *ctx)
 {
 	struct upstream *u = ctx;
@@ -466,6 +478,7 @@ static void on_turn_end(void *ctx)
 	ext_files_refresh(&u->parts->ext_files, u->parts->session, loop_now(u->loop));
 	pace_settle(&u->pace, loop_now(u->loop));
 	begin_turn(u);
+	resume_settle(&u->resume, u->parts, false);
 	r = work(u);
 	end_turn(u, r == PULL_SPENT);
 	buf_clear(&u->out);
@@ -473,7 +486,7 @@ static void on_turn_end(void *ctx)
 	log_when_due(u);
 	if (r == 0 && u->next && is_off(u))
 		r = exchange(u);
-	u->save_at = resume_save(&u->resume, u->parts, loop_now(u->loop));
+	save(u);
 	set_timer(u, r < 0 ? SHORTAGE_MS : 0,
 		  r == PULL_SPENT ? 0 : r < 0 ? SHORTAGE_MS : u->pace.paused ? PAUSE_TICK : UINT64_MAX);
 	report_exchanged(u);
@@ -527,7 +540,7 @@ static int make(struct upstream *u, const struct upstream_options *o, struct fau
 		return r;
 	cookie_jar_load(u->parts->cookies);
 	/* before the hub wants channels */
-	resume_init(&u->resume, o->store, u->name);
+	resume_init(&u->resume, o->store, u->name, (struct wake){on_wake, u});
 	resume_restore(&u->resume, u->parts, loop_now(u->loop));
 	server_log_init(&u->log, u->name, http_client_mask(u->parts->client));
 	r = loop_timer_new(u->loop, on_timer, u, &u->timer);
@@ -675,6 +688,7 @@ void upstream_free(struct upstream *u)
 	auth_cancel(&u->waiter);
 	loop_timer_free(u->timer);
 	position_fini(&u->position);
+	resume_fini(&u->resume);
 	if (u->server)
 		hub_remove_server(u->hub, u->server);
 	parts_free(u->parts);

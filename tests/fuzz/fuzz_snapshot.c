@@ -36,7 +36,7 @@ static struct session *make(unsigned char how)
 	return s;
 }
 
-static void save(const struct session *s, struct buf *ret)
+static void save(struct session *s, struct buf *ret)
 {
 	uint64_t until;
 

@@ -136,6 +136,39 @@ static void a_killed_daemon_goes_on(void **state)
 	world_free(w);
 }
 
+/* What was delivered and not acknowledged comes again from the server: it is left out, and what looks like it is not. */
+static void repeats_are_left_out(void **state)
+{
+	struct world *w = up("websocket", NULL);
+	struct wire *a = make_session(w, "[\"/a\"]");
+
+	(void)state;
+	for (unsigned round = 0; round < 3; round++) {
+		/* the next connect is not answered, so its events are not acknowledged */
+		fake_command(w->fake, "mark");
+		fake_command(w->fake, "rule type=connect hold");
+		fake_command(w->fake, "publish /a 6");
+		assert_true(is_data(wire_expect(a, PROTOCOL_OP_MESSAGE), "6"));
+		fake_await(w->fake, "held", NULL, 1);
+		fake_command(w->fake, "publish /a 7");
+		assert_true(is_data(wire_expect(a, PROTOCOL_OP_MESSAGE), "7"));
+		await_saved(w, a, "\"marks\":");
+		world_kill(w);
+		wire_close(a);
+		world_start(w);
+		a = subscriber(w, "[\"/a\"]");
+		fake_command(w->fake, "publish /a 7");
+		fake_command(w->fake, "publish /a 8");
+		assert_true(is_data(wire_expect(a, PROTOCOL_OP_MESSAGE), "7"));
+		assert_true(is_data(wire_expect(a, PROTOCOL_OP_MESSAGE), "8"));
+		/* one was sent twice */
+		fake_await(w->fake, "event", "/a", 5);
+		fake_await(w->fake, "held", NULL, 2);
+	}
+	wire_close(a);
+	world_free(w);
+}
+
 /* It is ended at the server, and nothing of it is kept. */
 static void a_stopped_daemon_ends_it(void **state)
 {
@@ -230,6 +263,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ON_BOTH(a_killed_daemon_goes_on),
+		{"websocket: repeats_are_left_out", repeats_are_left_out, NULL, NULL, NULL},
 		ON_BOTH(a_stopped_daemon_ends_it),
 		ON_BOTH(the_state_may_be_old),
 		ON_BOTH(a_forgotten_session_is_made_again),

@@ -406,6 +406,10 @@ static void act(struct player *p, const char *line)
 		restart(p, number(&rest), verb.p[0] == 'r');
 	} else if (slice_eq(verb, SLICE("leave"))) {
 		session_leave(p->s, p->now);
+	} else if (slice_eq(verb, SLICE("hold"))) {
+		session_hold_ack(p->s, session_delivered(p->s));
+	} else if (slice_eq(verb, SLICE("release"))) {
+		session_hold_ack(p->s, UINT64_MAX);
 	} else if (slice_eq(verb, SLICE("succeed"))) {
 		succeed(p, rest);
 	} else if (slice_eq(verb, SLICE("again"))) {

@@ -26,6 +26,8 @@
  *     > restart MS               another session goes on with what this one saved, MS later; "not
  *                                resumable" or "nothing to go on with" if it cannot
  *     > killed MS                the same, and the first one may have gone on after that
+ *     > hold                   what is delivered after this is not in safe hands, until the next hold, or
+ *     > release                release; see session_hold_ack()
  *     > leave                    ends for another session, without a disconnect
  *     > clock MS                 sets the time of day to MS since 1970
  *     > period                   since when it is connected, lost or stopped, as a line below

@@ -238,7 +238,7 @@ static void end(struct other *t)
 	buf_fini(&t->subscribed);
 }
 
-void restart_try(const struct session *s, const struct session_options *o, uint64_t now, uint64_t unix_ms,
+void restart_try(struct session *s, const struct session_options *o, uint64_t now, uint64_t unix_ms,
 		 const struct restart_wants *wants, const char *where)
 {
 	struct session_options quiet = *o;

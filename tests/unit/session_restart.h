@@ -21,7 +21,7 @@ void restart_unwants(struct restart_wants *w, struct slice channel);
  * subscribes what was not confirmed and nothing else; and makes a new session with a gap where the server has
  * forgotten the old one. `where` is for messages.
  */
-void restart_try(const struct session *s, const struct session_options *o, uint64_t now, uint64_t unix_ms,
+void restart_try(struct session *s, const struct session_options *o, uint64_t now, uint64_t unix_ms,
 		 const struct restart_wants *wants, const char *where);
 
 #endif

@@ -188,6 +188,75 @@ static void handshake_events_are_waited_for(void **state)
 	     W_EVENT(2), "< message /r 2", W_BATCH(2), "< state connected", W_ACK(2));
 }
 
+/* ---- what is not in safe hands yet ---- */
+
+static void it_waits_until_all_is_safe(void **state)
+{
+	(void)state;
+	PLAY(&options, ACK_UP, "> hold", "> reply connect [{'data':1,'channel':'/r'}," BATCH(2), "< message /r 1",
+	     "> wait 1500", "> hold", ACK(2),
+	     /* with nothing new there is nothing to wait for */
+	     "> wait 200", "> reply connect [" BATCH(3), ACK(3),
+	     /* commands go meanwhile, and what needs no disk any more waits no longer */
+	     "> reply connect [{'data':2,'channel':'/r'}," BATCH(4), "< message /r 2", "> publish 1 /a 9000 1", "< commands %",
+	     "> release", ACK(4), "> reply connect [{'data':3,'channel':'/r'}," BATCH(5), "< message /r 3", ACK(5));
+}
+
+static void a_slow_disk_makes_the_server_repeat(void **state)
+{
+	(void)state;
+	PLAY(&options, ACK_UP, "> hold", "> reply connect [{'data':1,'channel':'/r'},{'data':1,'channel':'/r'}," BATCH(2),
+	     "< message /r 1", "< message /r 1", "> sleep 9000", "< +2000..2000", ACK(1),
+	     /* what looks alike and is new is delivered; the older number goes first */
+	     "> reply connect [{'data':1,'channel':'/r'},{'data':1,'channel':'/r'},{'data':1,'channel':'/r'}," BATCH(3),
+	     "< message /r 1", "> sleep 9000", "< +2000..2000", ACK(1),
+	     "> reply connect [{'data':1,'channel':'/r'},{'data':1,'channel':'/r'},{'data':1,'channel':'/r'}," BATCH(4),
+	     "> hold", ACK(2), "> reply connect [{'data':1,'channel':'/r'}," BATCH(5), "> hold", ACK(5),
+	     "> reply connect [{'data':1,'channel':'/r'}," BATCH(6), "< message /r 1", "> release", ACK(6));
+	/* it becomes safe while the server repeats */
+	PLAY(&options, ACK_UP, "> hold", "> reply connect [{'data':1,'channel':'/r'}," BATCH(2), "< message /r 1",
+	     "> sleep 9000", "< +2000..2000", ACK(1), "> hold", "> late connect [{'data':1,'channel':'/r'},",
+	     "> fail connect broken", "< state unconnected: cut", "> sleep 9000", "< +800..1200", ACK_PROBE(2),
+	     "> reply connect [{'data':1,'channel':'/r'}," BATCH(3), "< message /r 1", "< state connected", "> hold", ACK(3));
+}
+
+static void over_a_websocket_it_waits_too(void **state)
+{
+	(void)state;
+	PLAY(&options, W_UP, "> hold", W_EVENT(1), "< message /r 1", W_BATCH(2), "> wait 1000",
+	     /* it belongs to the next batch */
+	     W_EVENT(2), "< message /r 2", "> sleep 9000", "< +1000..1000", W_ACK(1), W_EVENT(1), W_EVENT(2), W_EVENT(3),
+	     "< message /r 3", W_BATCH(3), "> hold", W_ACK(2), W_EVENT(2), W_EVENT(3), W_BATCH(4), "> hold", W_ACK(4), W_EVENT(3),
+	     "< message /r 3", W_BATCH(5), "> hold", W_ACK(5));
+	PLAY(&options, W_UP, "> hold", W_EVENT(1), "< message /r 1", W_BATCH(2), "> closed broken",
+	     "< state unconnected: cut", "> sleep 9000", "< +800..2000", W_PROBE(1), W_EVENT(1), W_EVENT(2),
+	     "< message /r 2", W_BATCH(3), "< state connected", "> hold", W_ACK(2));
+}
+
+/* A snapshot in the middle of a batch: until another follows, what looks alike must not follow. */
+static void a_partial_snapshot_is_replaced_first(void **state)
+{
+	(void)state;
+	PLAY(&options, ACK_UP, "> hold", "> late connect [{'data':1,'channel':'/r'},", "< message /r 1", "> killed 100",
+	     "> hold", "> start", "< state unconnected: going on with the session of before the restart", ACK_PROBE(1),
+	     "> reply connect [{'data':1,'channel':'/r'}," BATCH(3), "< state connected", "> wait 1000", "> hold", ACK(3));
+}
+
+static void without_acknowledgements_nothing_waits(void **state)
+{
+	(void)state;
+	options.ack = false;
+	PLAY(&options, UP, "> hold", "> reply connect [{'data':1,'channel':'/r'},{'channel':'/meta/connect','successful':true}]",
+	     "< message /r 1", CONNECT);
+	options.replay = SESSION_REPLAY_NEW;
+	PLAY(&options, "> start", "< state handshaking", "< handshake long-polling [%,'ext':{'replay':true}}]",
+	     "> reply connect [{'clientId':'c1','supportedConnectionTypes':['long-polling'],"
+	     "'channel':'/meta/handshake','successful':true,'ext':{'replay':true}}]",
+	     "< state connecting", PROBE, CONNECT_OK, "< state connected", CONNECT, "> hold",
+	     "> reply connect [{'channel':'/e','data':{'event':{'replayId':1}}},{'channel':'/meta/connect','successful':true}]",
+	     "< message /e %", CONNECT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -203,6 +272,11 @@ int main(void)
 				       setup_websocket),
 		cmocka_unit_test_setup(a_probe_that_overtakes_repeats_nothing, setup_websocket),
 		cmocka_unit_test_setup(handshake_events_are_waited_for, setup_websocket),
+		cmocka_unit_test_setup(it_waits_until_all_is_safe, setup),
+		cmocka_unit_test_setup(a_slow_disk_makes_the_server_repeat, setup),
+		cmocka_unit_test_setup(over_a_websocket_it_waits_too, setup_websocket),
+		cmocka_unit_test_setup(a_partial_snapshot_is_replaced_first, setup),
+		cmocka_unit_test_setup(without_acknowledgements_nothing_waits, setup),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

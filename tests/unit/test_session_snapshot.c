@@ -139,9 +139,18 @@ static void with_acknowledgements_nothing_is_lost(void **state)
 	PLAY(&options, ACK_UP, "> reply connect [{'data':1,'channel':'/r'}," BATCH(2), "< message /r 1", ACK(2),
 	     "> restart 100", "> start", RESUMING, ACK_PROBE(2),
 	     "> reply connect [{'data':2,'channel':'/r'}," BATCH(3), "< message /r 2", "< state connected", ACK(3));
-	/* a batch that was not read whole comes again whole */
+	/* a batch that was not read whole comes again whole; what was delivered of it is known */
+	PLAY(&options, ACK_UP, "> late connect [{'data':1,'channel':'/r'},{'data':2,'chan", "< message /r 1", "> restart 100",
+	     "> start", RESUMING, ACK_PROBE(1), "> reply connect [{'data':1,'channel':'/r'},{'data':2,'channel':'/r'}," BATCH(3),
+	     "< message /r 2", "< state connected", ACK(3));
 	PLAY(&options, ACK_UP, "> late connect [{'data':1,'channel':'/r'}," BATCH(2), "< message /r 1", "> restart 100",
-	     "> start", RESUMING, ACK_PROBE(1), "> reply connect [{'data':1,'channel':'/r'}," BATCH(3),
+	     "> start", RESUMING, ACK_PROBE(1), "> reply connect [{'data':1,'channel':'/r'}," BATCH(3), "< state connected",
+	     ACK(3), "> reply connect [{'data':1,'channel':'/r'}," BATCH(4), "< message /r 1", ACK(4));
+	/* also by a third process, and each as often as it was sent */
+	PLAY(&options, ACK_UP, "> late connect [{'data':1,'channel':'/r'},{'data':1,'channel':'/r'},", "< message /r 1",
+	     "< message /r 1", "> killed 100", "> start", RESUMING, ACK_PROBE(1), "> killed 100", "> start", RESUMING, ACK_PROBE(1),
+	     "> late connect [{'data':1,'channel':'/r'},", "> killed 100", "> start", RESUMING, ACK_PROBE(1),
+	     "> reply connect [{'data':1,'channel':'/r'},{'data':1,'channel':'/r'},{'data':1,'channel':'/r'}," BATCH(3),
 	     "< message /r 1", "< state connected", ACK(3));
 	/* and a gap that was not reported yet is not forgotten */
 	PLAY(&options, ACK_UP, UNKNOWN, "< state unconnected gap%", "> sleep 9000", "< +1000..1000",
@@ -164,8 +173,8 @@ static void over_a_websocket(void **state)
 	     "< state connecting", "< connect websocket%'ack':0}}]", "> frame [" BATCH(1), "< state connected",
 	     "< connect websocket%'ack':1}}]", "> frame [{'data':1,'channel':'/r'}]", "< message /r 1", "> restart 100",
 	     "> start", RESUMING, "< connect websocket [%'c1'%'timeout':0},'ext':{'ack':1}}]",
-	     "> frame [{'data':1,'channel':'/r'}]", "< message /r 1", "> frame [" BATCH(2), "< state connected",
-	     "< connect websocket%'ack':2}}]");
+	     "> frame [{'data':1,'channel':'/r'}]", "> frame [{'data':2,'channel':'/r'}]", "< message /r 2",
+	     "> frame [" BATCH(2), "< state connected", "< connect websocket%'ack':2}}]");
 	/* on the one it fell back to, and not again at once to the one that does not work */
 	PLAY(&options, "> start", "< state handshaking", "< handshake websocket%", "> closed not-sent unsupported",
 	     "< state unconnected: cut", "< state handshaking: cut", "< handshake long-polling%", HANDSHAKE_OK,
@@ -218,6 +227,13 @@ static void markers_go_along(void **state)
 	/* in a new session, too */
 	PLAY(&options, R_UP, "> restart 100", "> want /e", "> start", RESUMING, PROBE, UNKNOWN,
 	     "< state handshaking gap%", R_OFFER, R_AGREED, "< state connecting gap%", PROBE, R_SUBSCRIBE(5));
+	/* what was delivered while an older one may still come is known, too, and the hole before it is not forgotten */
+	PLAY(&options, R_UP, "> fail connect broken", "< state unconnected gap: cut", "> sleep 9000", "< +800..1200", PROBE,
+	     "> reply connect [" EVENT(9) ",{'channel':'/meta/connect','successful':true}]", "< state connected gap%", CONNECT,
+	     R_SUBSCRIBE(5), SUBSCRIBED("/e"), "< message /e {'event':{'replayId':9}}", "> killed 100", "> want /e", "> start",
+	     RESUMING, PROBE, CONNECT_OK, "< state connected gap", CONNECT, R_SUBSCRIBE(5),
+	     "> reply connect [" EVENT(5) "," EVENT(7) "," EVENT(9) ",{'channel':'/meta/connect','successful':true}]",
+	     CONNECT, SUBSCRIBED("/e"), "< message /e {'event':{'replayId':7}}");
 	/* a channel that no peer wants again begins with new events when it is wanted later */
 	PLAY(&options, R_UP, "> restart 100", "> start", RESUMING, "> sleep 9000", "< +2000..2000", PROBE,
 	     CONNECT_OK, "< state connected gap", CONNECT, R_SUBSCRIBE(5), SUBSCRIBED("/e"), "> sleep 29000",
