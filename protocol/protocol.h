@@ -31,7 +31,7 @@
 #define PROTOCOL_CHANNEL_MAX 2048             /* a channel name or pattern */
 #define PROTOCOL_SEGMENTS_MAX 32              /* segments of a channel */
 #define PROTOCOL_CHANNELS_MAX 64              /* channels of one subscribe */
-#define PROTOCOL_NAME_MAX 64                  /* name of a peer or a server */
+#define PROTOCOL_NAME_MAX 64                  /* name of a peer, a server or a consumer */
 #define PROTOCOL_HELLO_TIMEOUT_MS 5000        /* deadline for a complete hello */
 #define PROTOCOL_TIMEOUT_DEFAULT_MS 30000     /* of a publish or call that names none */
 #define PROTOCOL_TIMEOUT_MAX_MS 3600000
@@ -61,6 +61,7 @@
 	X(EPOCH, epoch, "epoch", STRING, "which run of seq, 16 hexadecimal digits")                \
 	X(HISTORY, history, "history", U64, "begin with up to so many of the last messages")       \
 	X(MORE, more, "more", BOOL, "further subscribes follow, whose past is read together")      \
+	X(DURABLE, durable, "durable", STRING, "name of a consumer: continue after what it acknowledged") \
 	X(DATA, data, "data", ANY, "payload of a message")                                         \
 	X(EXT, ext, "ext", OBJECT, "Bayeux ext of a message")                                      \
 	X(TIMEOUT, timeout, "timeout", U64, "deadline in milliseconds from now")                   \
@@ -98,7 +99,8 @@
 	X(SUBSCRIBE, "subscribe", PROTOCOL_FROM_PEER, PROTOCOL_F(ID),                              \
 	  PROTOCOL_F(SERVER) | PROTOCOL_F(CHANNEL) | PROTOCOL_F(CHANNELS) |                        \
 		  PROTOCOL_F(UPSTREAM) | PROTOCOL_F(OVERFLOW) | PROTOCOL_F(HISTORY) |              \
-		  PROTOCOL_F(EPOCH) | PROTOCOL_F(SEQ) | PROTOCOL_F(SINCE) | PROTOCOL_F(MORE),      \
+		  PROTOCOL_F(EPOCH) | PROTOCOL_F(SEQ) | PROTOCOL_F(SINCE) | PROTOCOL_F(MORE) |    \
+		  PROTOCOL_F(DURABLE),                                                             \
 	  "receive channels; replied when the server answered, or at once while it is away")       \
 	X(UNSUBSCRIBE, "unsubscribe", PROTOCOL_FROM_PEER, PROTOCOL_F(ID),                          \
 	  PROTOCOL_F(SERVER) | PROTOCOL_F(CHANNEL) | PROTOCOL_F(CHANNELS),                         \
@@ -111,6 +113,13 @@
 	  PROTOCOL_F(DATA) | PROTOCOL_F(BINARY) | PROTOCOL_F(SERVER) | PROTOCOL_F(EXT) |           \
 		  PROTOCOL_F(TIMEOUT),                                                             \
 	  "ask a service channel; the answer goes to this peer alone")                             \
+	X(ACK, "ack", PROTOCOL_FROM_PEER, PROTOCOL_F(DURABLE) | PROTOCOL_F(SEQ),                   \
+	  PROTOCOL_F(ID) | PROTOCOL_F(SERVER),                                                     \
+	  "the consumer has processed all messages up to seq; without id there is no reply")       \
+	X(CONSUMERS, "consumers", PROTOCOL_FROM_PEER, PROTOCOL_F(ID), PROTOCOL_F(SERVER),          \
+	  "the consumers of all servers, or of one")                                               \
+	X(FORGET, "forget", PROTOCOL_FROM_PEER, PROTOCOL_F(ID) | PROTOCOL_F(DURABLE),              \
+	  PROTOCOL_F(SERVER), "removes a consumer, with the messages that wait for it")            \
 	X(STATUS, "status", PROTOCOL_FROM_PEER, PROTOCOL_F(ID), PROTOCOL_F(DETAIL),                \
 	  "a snapshot of the daemon")                                                              \
 	X(RELOAD, "reload", PROTOCOL_FROM_PEER, PROTOCOL_F(ID), 0,                                \
@@ -158,6 +167,8 @@
 	X(BAD_CHANNEL, "bad-channel", "not a channel name that this request may use")              \
 	X(UNKNOWN_SERVER, "unknown-server", "no such server, or none is the default")              \
 	X(NOT_SUBSCRIBED, "not-subscribed", "this peer holds no such subscription")                \
+	X(UNKNOWN_CONSUMER, "unknown-consumer", "no consumer has this name, or this peer does not hold it") \
+	X(IN_USE, "in-use", "another connection holds the consumer")                               \
 	X(DENIED, "denied", "access rules forbid it")                                              \
 	X(TOO_MANY, "too-many", "a limit on peers, subscriptions, requests or bytes is reached")   \
 	X(REFUSED, "refused", "the server rejected it; bayeux is its message")                     \

@@ -110,6 +110,8 @@ static int subscribe(struct hub *h, struct member *member, const struct message 
 		else if (!slice_eq(m->overflow, SLICE("drop-oldest")))
 			return refuse(h, member, m, "\"overflow\" must be drop-oldest or disconnect");
 	}
+	if (message_has(m, PROTOCOL_FIELD_DURABLE))
+		return refuse(h, member, m, "this daemon has no consumers yet");
 	const char *fault = read_past(m, now, &s);
 
 	return fault ? refuse(h, member, m, "%s", fault) : hub_subscribe(h, member, &s);
@@ -198,6 +200,8 @@ int wire_in_request(struct hub *h, struct member *member, const struct message *
 	buf_init(&made[1], PROTOCOL_REQUEST_MAX);
 	if (m->op == PROTOCOL_OP_SUBSCRIBE || m->op == PROTOCOL_OP_UNSUBSCRIBE)
 		r = on_channels(h, member, m, &made[0], now);
+	else if (m->op == PROTOCOL_OP_ACK || m->op == PROTOCOL_OP_CONSUMERS || m->op == PROTOCOL_OP_FORGET)
+		r = refuse(h, member, m, "this daemon has no consumers yet");
 	else
 		r = on_publish(h, member, m, &made[0], &made[1], now->loop);
 	buf_fini(&made[0]);
