@@ -6,6 +6,7 @@
 
 #include "base/errors.h"
 #include "base/wiped.h"
+#include "store/database_entries.h"
 #include "store/database_file.h"
 #include "store/record.h"
 
@@ -37,6 +38,7 @@ static const char *const migrations[] = {
 	" until INTEGER NOT NULL,"
 	" snapshot BLOB NOT NULL"
 	") STRICT",
+	DATABASE_ENTRIES_TABLES,
 };
 #define FORMAT ((int)(sizeof(migrations) / sizeof(migrations[0])))
 
@@ -62,6 +64,7 @@ static const char end_session_of_one[] = "DELETE FROM session WHERE server = ?1"
 struct database {
 	sqlite3 *sqlite;
 	sqlite3_stmt *write, *write_session, *end_session;
+	struct database_entries entries;
 	unsigned commits;               /* since the last checkpoint */
 	char *path;
 };
@@ -111,11 +114,14 @@ static int sqlite_failed(const struct database *db, int code, struct fault *why)
 			  has_cause ? strerror(system) : "");
 }
 
+static int check_code(const struct database *db, int code, struct fault *why)
+{
+	return code ? sqlite_failed(db, code, why) : 0;
+}
+
 static int run(struct database *db, const char *sql, struct fault *why)
 {
-	int code = sqlite3_exec(db->sqlite, sql, NULL, NULL, NULL);
-
-	return code ? sqlite_failed(db, code, why) : 0;
+	return check_code(db, sqlite3_exec(db->sqlite, sql, NULL, NULL, NULL), why);
 }
 
 static int prepare(struct database *db, const char *sql, struct fault *why, sqlite3_stmt **ret)
@@ -222,6 +228,8 @@ static int set_up(struct database *db, struct fault *why)
 		r = prepare(db, write_session_of_one, why, &db->write_session);
 	if (r == 0)
 		r = prepare(db, end_session_of_one, why, &db->end_session);
+	if (r == 0)
+		r = check_code(db, database_entries_prepare(&db->entries, db->sqlite), why);
 	return r == -EBADMSG ? UNUSABLE : r;
 }
 
@@ -330,6 +338,7 @@ void database_close(struct database *db)
 	sqlite3_finalize(db->write);
 	sqlite3_finalize(db->write_session);
 	sqlite3_finalize(db->end_session);
+	database_entries_fini(&db->entries);
 	sqlite3_close(db->sqlite);
 	free(db->path);
 	free(db);
@@ -395,6 +404,11 @@ int database_read(struct database *db, struct list *records, struct fault *why)
 	return r;
 }
 
+int database_read_entries(struct database *db, struct list *entries, struct fault *why)
+{
+	return check_code(db, database_entries_read(db->sqlite, entries), why);
+}
+
 static int finish(struct database *db, sqlite3_stmt *statement, struct fault *why)
 {
 	sqlite3_step(statement);
@@ -437,7 +451,8 @@ static int check_same_file(struct database *db, struct fault *why)
 	return 0;
 }
 
-int database_write(struct database *db, const struct list *records, struct fault *why)
+int database_write(struct database *db, const struct list *records, const struct list *entries,
+		   struct fault *why)
 {
 	bool sessions_change = false;
 	int r = check_same_file(db, why);
@@ -451,6 +466,8 @@ int database_write(struct database *db, const struct list *records, struct fault
 		if (r == 0)
 			r = write_record(db, record, why);
 	}
+	if (r == 0)
+		r = check_code(db, database_entries_write(&db->entries, entries), why);
 	if (r == 0)
 		r = run(db, "COMMIT", why);
 	if (r)

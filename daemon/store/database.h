@@ -23,11 +23,15 @@ int database_open(const char *directory, uint64_t unix_ms, struct fault *moved, 
 int database_expire(struct database *db, uint64_t unix_ms, struct fault *why);
 /* Appends a struct store_record for each server in the file. 0, or a negative errno with `why`. */
 int database_read(struct database *db, struct list *records, struct fault *why);
+/* Appends a struct store_entry for each consumer in the file, and then for each message, in their order. 0, or a
+   negative errno with `why`. */
+int database_read_entries(struct database *db, struct list *entries, struct fault *why);
 /*
- * Writes these records in one transaction. 0: it is on the disk. A negative errno with `why`: all or nothing
+ * Writes these records, and executes these struct store_entry in their order, in one transaction. 0: it is on the disk. A negative errno with `why`: all or nothing
  * was written; close the database and open it again. -ESTALE: the file was removed or replaced.
  */
-int database_write(struct database *db, const struct list *records, struct fault *why);
+int database_write(struct database *db, const struct list *records, const struct list *entries,
+		   struct fault *why);
 /* Accepts NULL. */
 void database_close(struct database *db);
 

@@ -33,6 +33,8 @@ struct job {
 	char *directory;
 	uint64_t unix_ms;
 	struct list records;            /* struct store_record: written, or read */
+	struct list entries;            /* struct store_entry: the same */
+	bool reads_entries;             /* when it opens the database */
 	uint64_t last;                  /* the last change among them */
 	struct database *database;      /* NULL: not open */
 	int error;
@@ -44,7 +46,11 @@ struct store {
 	struct wake changed;
 	struct strmap by_server;        /* store_record::by_server */
 	struct list records;            /* the same, store_record::link */
-	struct list listeners;
+	struct list entries;            /* struct store_entry: to be written */
+	struct list read;               /* the same, of the database as it was at the start */
+	bool was_read;
+	bool rewrite_due;               /* entries may be lost, and are ignored until all are put again */
+	struct list listeners, rewrite_listeners;
 	uint64_t last, committed;       /* numbers of changes */
 	struct worker *worker;          /* NULL: only in memory */
 	struct job *job;                /* also between two jobs */
@@ -83,6 +89,8 @@ static void run_open(struct job *j)
 		j->error = database_expire(j->database, j->unix_ms, &j->why);
 	if (j->error == 0)
 		j->error = database_read(j->database, &j->records, &j->why);
+	if (j->error == 0 && j->reads_entries)
+		j->error = database_read_entries(j->database, &j->entries, &j->why);
 }
 
 static void run(struct worker_job *base)
@@ -93,7 +101,7 @@ static void run(struct worker_job *base)
 	if (j->kind == JOB_OPEN)
 		run_open(j);
 	else if (j->kind == JOB_WRITE)
-		j->error = database_write(j->database, &j->records, &j->why);
+		j->error = database_write(j->database, &j->records, &j->entries, &j->why);
 	if (j->error || j->kind == JOB_CLOSE) {
 		database_close(j->database);
 		j->database = NULL;
@@ -106,6 +114,7 @@ static void abandoned(struct worker_job *base)
 
 	database_close(j->database);
 	store_records_free(&j->records);
+	store_entries_free(&j->entries);
 	free(j->directory);
 	free(j);
 }
@@ -161,6 +170,9 @@ static void fail(struct store *s, const char *why)
 
 	s->is_open = false;
 	store_records_free(&s->job->records);
+	store_entries_free(&s->job->entries);
+	store_entries_free(&s->entries);
+	s->rewrite_due = true;
 	s->retry_waits = true;
 	loop_timer_at(s->retry, loop_now(s->loop) + backoff_next(&s->backoff, &s->jitter));
 	s->state = STORE_FAILING;
@@ -186,6 +198,7 @@ static void start(struct store *s, int kind)
 	j->kind = kind;
 	j->unix_ms = clock_unix_ms();
 	j->last = s->last;
+	j->reads_entries = s->state == STORE_OPENING;
 	fault_clear(&j->why);
 	fault_clear(&j->moved);
 	int r = worker_start(s->worker, &j->base);
@@ -203,6 +216,7 @@ static int collect(struct store *s)
 			return r;
 		record->changed = record->session_changed = false;
 	}
+	list_splice(&s->job->entries, &s->entries);
 	return 0;
 }
 
@@ -212,7 +226,7 @@ static void write_changes(struct store *s)
 
 	if (r)
 		fail(s, strerror(-r));
-	else if (!list_empty(&s->job->records))
+	else if (!list_empty(&s->job->records) || !list_empty(&s->job->entries))
 		start(s, JOB_WRITE);
 	else
 		set_ready(s);
@@ -268,6 +282,16 @@ static void on_expiry(void *ctx)
 		await_expiry(s);
 }
 
+/* What was put before the failure may not be in the file. */
+static void request_rewrite(struct store *s)
+{
+	if (!s->rewrite_due)
+		return;
+	s->rewrite_due = false;
+	LIST_EACH_SAFE(l, &s->rewrite_listeners, struct store_listener, link)
+		l->fn(l->ctx);
+}
+
 static void done(struct worker_job *base)
 {
 	struct job *j = LIST_OF(base, struct job, base);
@@ -277,6 +301,9 @@ static void done(struct worker_job *base)
 	if (j->error == 0 && j->kind == JOB_OPEN)
 		j->error = adopt(s, &j->records);
 	store_records_free(&j->records);
+	if (j->error == 0 && j->kind == JOB_OPEN && j->reads_entries)
+		list_splice(&s->read, &j->entries), s->was_read = true;
+	store_entries_free(&j->entries);
 	if (j->kind == JOB_CLOSE)
 		return;
 	if (j->error) {
@@ -286,6 +313,7 @@ static void done(struct worker_job *base)
 	if (j->kind == JOB_OPEN) {
 		s->is_open = true;
 		mark_all(s);
+		request_rewrite(s);
 		await_expiry(s);
 	} else {
 		set_ready(s);
@@ -348,6 +376,7 @@ static int make_writer(struct store *s, const char *directory)
 	j->base = (struct worker_job){run, done, abandoned};
 	j->store = s;
 	list_init(&j->records);
+	list_init(&j->entries);
 	j->directory = strdup(directory);
 	if (!j->directory)
 		return -ENOMEM;
@@ -369,7 +398,10 @@ int store_new(struct loop *loop, const char *directory, struct wake changed, str
 	s->changed = changed;
 	strmap_init(&s->by_server);
 	list_init(&s->records);
+	list_init(&s->entries);
+	list_init(&s->read);
 	list_init(&s->listeners);
+	list_init(&s->rewrite_listeners);
 	loop_hook_init(&s->hook, on_turn_end, s);
 	backoff_init(&s->backoff, RETRY_MIN_MS, RETRY_MAX_MS);
 	jitter_init(&s->jitter, clock_mono_us());
@@ -387,7 +419,7 @@ void store_free(struct store *s)
 {
 	if (!s)
 		return;
-	assert(list_empty(&s->listeners));
+	assert(list_empty(&s->listeners) && list_empty(&s->rewrite_listeners));
 	loop_hook_cancel(&s->hook);
 	loop_timer_free(s->retry);
 	loop_timer_free(s->expiry);
@@ -400,6 +432,8 @@ void store_free(struct store *s)
 	LIST_EACH(record, &s->records, struct store_record, link)
 		strmap_remove(&s->by_server, &record->by_server);
 	store_records_free(&s->records);
+	store_entries_free(&s->entries);
+	store_entries_free(&s->read);
 	strmap_fini(&s->by_server);
 	free(s);
 }
@@ -493,6 +527,93 @@ int store_put_session(struct store *s, struct slice server, const struct store_s
 	return 0;
 }
 
+/* ---- consumers and their messages ---- */
+
+static int put_entry(struct store *s, const struct store_entry *e, uint64_t *ret_write)
+{
+	struct store_entry *copy;
+	int r = s->worker && !s->rewrite_due ? store_entry_copy(e, &copy) : 0;
+
+	if (r)
+		return r;
+	if (s->worker && !s->rewrite_due)
+		list_append(&s->entries, &copy->link);
+	*ret_write = ++s->last;
+	loop_at_end(s->loop, &s->hook);
+	return 0;
+}
+
+int store_put_message(struct store *s, struct slice server, const struct store_message *m, uint64_t *ret_write)
+{
+	return put_entry(s, &(struct store_entry){.kind = STORE_ENTRY_MESSAGE, .server = server, .message = *m},
+			 ret_write);
+}
+
+int store_trim_messages(struct store *s, struct slice server, uint64_t seq, uint64_t *ret_write)
+{
+	return put_entry(s, &(struct store_entry){.kind = STORE_ENTRY_TRIM, .server = server, .message.seq = seq},
+			 ret_write);
+}
+
+int store_put_consumer(struct store *s, struct slice server, const struct store_consumer *c, uint64_t *ret_write)
+{
+	return put_entry(s, &(struct store_entry){.kind = STORE_ENTRY_CONSUMER, .server = server, .consumer = *c},
+			 ret_write);
+}
+
+int store_end_consumer(struct store *s, struct slice server, struct slice name, uint64_t *ret_write)
+{
+	return put_entry(s, &(struct store_entry){.kind = STORE_ENTRY_END, .server = server, .consumer.name = name},
+			 ret_write);
+}
+
+int store_clear(struct store *s, struct slice server, uint64_t *ret_write)
+{
+	if (s->was_read)
+		return put_entry(s, &(struct store_entry){.kind = STORE_ENTRY_CLEAR, .server = server}, ret_write);
+	*ret_write = s->last;
+	return 0;
+}
+
+static bool is_read(const struct store_entry *e, struct slice server, enum store_entry_kind kind)
+{
+	return e->kind == kind && slice_eq(e->server, server);
+}
+
+int store_each_consumer(const struct store *s, struct slice server,
+			int (*fn)(void *ctx, const struct store_consumer *c), void *ctx)
+{
+	int r = 0;
+
+	LIST_EACH(e, &s->read, struct store_entry, link)
+		if (r == 0 && is_read(e, server, STORE_ENTRY_CONSUMER))
+			r = fn(ctx, &e->consumer);
+	return r;
+}
+
+int store_each_message(const struct store *s, struct slice server,
+		       int (*fn)(void *ctx, const struct store_message *m), void *ctx)
+{
+	int r = 0;
+
+	LIST_EACH(e, &s->read, struct store_entry, link)
+		if (r == 0 && is_read(e, server, STORE_ENTRY_MESSAGE))
+			r = fn(ctx, &e->message);
+	return r;
+}
+
+void store_release(struct store *s, struct slice server)
+{
+	struct list of_server = LIST_INIT(of_server);
+
+	LIST_EACH_SAFE(e, &s->read, struct store_entry, link)
+		if (slice_eq(e->server, server)) {
+			list_remove(&e->link);
+			list_append(&of_server, &e->link);
+		}
+	store_entries_free(&of_server);
+}
+
 /* ---- commits ---- */
 
 uint64_t store_committed(const struct store *s)
@@ -505,4 +626,11 @@ void store_listen(struct store *s, struct store_listener *l, void (*fn)(void *ct
 	l->fn = fn;
 	l->ctx = ctx;
 	list_append(&s->listeners, &l->link);
+}
+
+void store_listen_rewrite(struct store *s, struct store_listener *l, void (*fn)(void *ctx), void *ctx)
+{
+	l->fn = fn;
+	l->ctx = ctx;
+	list_append(&s->rewrite_listeners, &l->link);
 }

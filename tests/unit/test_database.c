@@ -57,7 +57,7 @@ static void must_open(struct database **ret)
 
 static int write_one(struct database *db, const char *server, uint64_t epoch, uint64_t seq)
 {
-	struct list records = LIST_INIT(records);
+	struct list records = LIST_INIT(records), none = LIST_INIT(none);
 	struct store_record *record;
 
 	int r = store_record_new(slice_of(server), &record);
@@ -65,7 +65,7 @@ static int write_one(struct database *db, const char *server, uint64_t epoch, ui
 		return r;
 	record->position = (struct store_position){epoch, seq};
 	list_append(&records, &record->link);
-	r = database_write(db, &records, &why);
+	r = database_write(db, &records, &none, &why);
 	store_records_free(&records);
 	return r;
 }
@@ -188,8 +188,8 @@ static void unusable_files_are_renamed(void **state)
 	state_write("state.db", "xy", 2);
 	expect_moved("file is not a database");
 	make_file();
-	run_sql("PRAGMA user_version = 3");
-	expect_moved("was written by a newer version of cometd-bridge, in format 3; this version knows formats up to 2");
+	run_sql("PRAGMA user_version = 4");
+	expect_moved("was written by a newer version of cometd-bridge, in format 4; this version knows formats up to 3");
 	make_file();
 	run_sql("PRAGMA user_version = -1");
 	expect_moved("is damaged");
@@ -212,7 +212,7 @@ static void an_older_format_is_migrated(void **state)
 
 	(void)state;
 	make_file();
-	run_sql("DROP TABLE session; PRAGMA user_version = 1");
+	run_sql("DROP TABLE session; DROP TABLE consumer; DROP TABLE message; PRAGMA user_version = 1");
 	must_open(&db);
 	assert_int_equal(write_one(db, "b", 2, 3), 0);
 	assert_one(db, "b", 2, 3);
@@ -369,7 +369,7 @@ static void servers_of(unsigned commit, unsigned ret[2])
 
 static int write_commit(struct database *db, unsigned commit)
 {
-	struct list records = LIST_INIT(records);
+	struct list records = LIST_INIT(records), none = LIST_INIT(none);
 	unsigned servers[2];
 
 	servers_of(commit, servers);
@@ -380,7 +380,7 @@ static int write_commit(struct database *db, unsigned commit)
 		record->position = (struct store_position){EPOCH, commit};
 		list_append(&records, &record->link);
 	}
-	int r = database_write(db, &records, &why);
+	int r = database_write(db, &records, &none, &why);
 	store_records_free(&records);
 	return r;
 }

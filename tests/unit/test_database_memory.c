@@ -24,7 +24,7 @@ void explicit_bzero(void *p, size_t n)
 
 static void what_is_freed(void **state)
 {
-	struct list records = LIST_INIT(records);
+	struct list records = LIST_INIT(records), none = LIST_INIT(none);
 	struct store_record *record;
 	struct fault why, moved;
 	struct database *db;
@@ -35,7 +35,7 @@ static void what_is_freed(void **state)
 	assert_int_equal(store_record_new(SLICE("secret-12345"), &record), 0);
 	list_append(&records, &record->link);
 	wiped = false;
-	assert_int_equal(database_write(db, &records, &why), 0);
+	assert_int_equal(database_write(db, &records, &none, &why), 0);
 	database_close(db);
 	assert_true(wiped);
 	store_records_free(&records);
