@@ -180,10 +180,18 @@ static int adopt(const void *given, size_t least, void *ret, size_t known)
 /* of the first header: fields that came later may be missing */
 #define SUBSCRIPTION_SIZE_MIN (offsetof(struct cometd_subscription, seq) + sizeof(uint64_t))
 
+/* A consumer has a position of its own, and what it gets waits in the daemon. */
+static bool durable_ok(const struct cometd_subscription *s)
+{
+	return !s->durable || (!s->history && !s->epoch && !s->since && !s->flags);
+}
+
 static int read_past(const struct cometd_subscription *s, struct past *ret)
 {
 	struct position since = position_of(slice_of(s->epoch), s->seq);
 
+	if (!durable_ok(s))
+		return COMETD_E_INVALID;
 	if (s->epoch && (!position_known(&since) || !utf8_valid(slice_of(s->epoch))))
 		return COMETD_E_INVALID;
 	if ((s->epoch != NULL) + (s->history != 0) + (s->since != 0) > 1)
@@ -206,7 +214,10 @@ int cometd_subscribe_with_async(struct cometd *c, const char *server, const char
 		return COMETD_E_INVALID;
 	o.flags = s.flags;
 	error = read_past(&s, &o.past);
-	return error ? error : submit_channel(c, &o, server, channel);
+	if (error || !channel)
+		return COMETD_E_INVALID;
+	return submit(c, &o, &(struct request_parts){.server = slice_of(server), .channel = slice_of(channel),
+						     .durable = slice_of(s.durable)});
 }
 
 int cometd_subscribe_async(struct cometd *c, const char *server, const char *channel,
@@ -223,6 +234,39 @@ int cometd_unsubscribe_async(struct cometd *c, const char *server, const char *c
 	const struct order o = {PROTOCOL_OP_UNSUBSCRIBE, 0, timeout_ms, fn, user, {0}};
 
 	return submit_channel(c, &o, server, channel);
+}
+
+/* ---- durable consumers ------------------------------------------------- */
+
+int cometd_ack_async(struct cometd *c, const char *server, const char *epoch, uint64_t seq, int timeout_ms,
+		     cometd_result_fn fn, void *user)
+{
+	struct slice name = engine_consumer(c->engine, server);
+	const struct order o = {PROTOCOL_OP_ACK, 0, timeout_ms, fn, user,
+				{.since = position_of(slice_of(epoch), seq)}};
+
+	if (epoch && !position_known(&o.past.since))
+		return COMETD_E_INVALID;
+	if (!name.p)
+		return COMETD_E_NOT_SUBSCRIBED;
+	return submit(c, &o, &(struct request_parts){.server = slice_of(server), .durable = name});
+}
+
+int cometd_consumers_async(struct cometd *c, int timeout_ms, cometd_result_fn fn, void *user)
+{
+	const struct order o = {PROTOCOL_OP_CONSUMERS, 0, timeout_ms, fn, user, {0}};
+
+	return submit(c, &o, &(struct request_parts){.binary = false});
+}
+
+int cometd_forget_async(struct cometd *c, const char *server, const char *durable, int timeout_ms,
+			cometd_result_fn fn, void *user)
+{
+	const struct order o = {PROTOCOL_OP_FORGET, 0, timeout_ms, fn, user, {0}};
+
+	if (!durable)
+		return COMETD_E_INVALID;
+	return submit(c, &o, &(struct request_parts){.server = slice_of(server), .durable = slice_of(durable)});
 }
 
 /* ---- messages ---------------------------------------------------------- */

@@ -60,7 +60,7 @@ static struct wanted_channel *next_link(const struct outgoing *o, struct slice s
 static void collect(struct outgoing *o, struct wanted_channel *head, struct subscribe *ret)
 {
 	*ret = (struct subscribe){.server = head->server, .flags = head->flags,
-				  .past = resume_past(head)};
+				  .durable = head->durable, .past = resume_past(head)};
 	for (struct wanted_channel *w = head; w && ret->n < PROTOCOL_CHANNELS_MAX; w = w->next) {
 		struct past past = resume_past(w);
 
@@ -122,8 +122,8 @@ static bool has_past(const struct outgoing *o, const struct request *r)
 
 int chain_write_request(struct outgoing *o, struct request *r, bool more)
 {
-	struct subscribe s = {.server = r->server, .flags = r->flags, .more = more, .n = 1,
-			      .channels = {r->channel}};
+	struct subscribe s = {.server = r->server, .flags = r->flags, .durable = r->durable,
+			      .more = more, .n = 1, .channels = {r->channel}};
 
 	if (has_past(o, r))
 		s.past = wanted_find(&o->wanted, r->server, r->channel)->past;

@@ -147,7 +147,9 @@ enum cometd_error {
 	COMETD_E_INTERNAL = -47,        /* the daemon failed */
 	COMETD_E_UNREADABLE = -48,      /* the server sent a message that cannot be read */
 	COMETD_E_BAD_CONFIG = -49,      /* the daemon's configuration has an error and is not used */
-	COMETD_E_EXPIRED = -50,         /* the daemon's log no longer has the messages */
+	COMETD_E_EXPIRED = -50,         /* the daemon no longer has the messages */
+	COMETD_E_IN_USE = -51,          /* another connection has this consumer */
+	COMETD_E_UNKNOWN_CONSUMER = -52, /* no consumer of this name */
 	/* outcomes of requests to the server */
 	COMETD_E_REFUSED = -60,         /* the server refused */
 	COMETD_E_NOT_SENT = -61,        /* not sent to the server; safe to send again */
@@ -173,7 +175,8 @@ enum cometd_event_type {
 	 * many patterns match. server, seq, channel, data, message; epoch if the
 	 * daemon has positions: epoch and seq, stored by the program, are where
 	 * cometd_subscribe_with() can continue in a later run. binary,
-	 * binary_more, binary_meta if it carries bytes.
+	 * binary_more, binary_meta if it carries bytes. redelivered, of a
+	 * durable consumer.
 	 */
 	COMETD_EVENT_MESSAGE = 1,
 	/*
@@ -261,6 +264,7 @@ struct cometd_event {
 	size_t binary_meta_len;
 	int pending;                /* refused temporarily: the daemon subscribes again */
 	const char *epoch;          /* the run of numbers that seq belongs to, or NULL */
+	int redelivered;            /* this or another process may have received it before */
 };
 
 /*
@@ -459,7 +463,7 @@ COMETD_API int cometd_subscribe_async(struct cometd *c, const char *server, cons
 /*
  * Where a subscription begins, for cometd_subscribe_with(). Initialise it with
  * `= {0}`, set `size`, and then the fields that you need: `history`, or `since`, or
- * `epoch` and `seq`, or none of them. `epoch` is copied.
+ * `epoch` and `seq`, or `durable`, or none of them. Its strings are copied.
  *
  *     struct cometd_subscription s = {0};
  *
@@ -474,6 +478,7 @@ struct cometd_subscription {
 	uint64_t seq;
 	uint64_t since;             /* first all that the daemon received at this time or later:
 				       milliseconds since 1970 (UTC) */
+	const char *durable;        /* name of a consumer: continue after what it acknowledged */
 };
 /* For `history`: all that the log has. */
 #define COMETD_HISTORY_ALL UINT64_MAX
@@ -496,6 +501,40 @@ COMETD_API int cometd_subscribe_with_async(struct cometd *c, const char *server,
 					   const char *channel,
 					   const struct cometd_subscription *subscription,
 					   int timeout_ms, cometd_result_fn fn, void *user);
+
+/*
+ * With `durable`, the channel belongs to a durable consumer of the server: the daemon stores its
+ * messages until cometd_ack(), also while no program has it, over restarts of the program and of the
+ * daemon. The name is 1 to 64 of A-Z a-z 0-9 . _ -; the consumer is created with its first channel,
+ * belongs to this user, and exists until cometd_forget(). All subscriptions of a handle at one server
+ * are of the same consumer, or of none. `flags` is 0. After a lost connection what was not acknowledged
+ * comes again, but not what this process has received already: that it may still acknowledge.
+ * redelivered of the event is 1 if another process may have received the message. What the limits
+ * of the daemon removed first is reported by COMETD_EVENT_LOST. COMETD_E_IN_USE: another connection
+ * has the consumer; COMETD_E_DENIED: it belongs to another user.
+ *
+ * cometd_ack() reports that the message `seq` of a durable consumer and all before it are processed;
+ * they are never delivered again. server, epoch and seq are those of the event: of a message, or of
+ * COMETD_EVENT_LOST its `last`; with epoch NULL it is not checked that the daemon still has the same
+ * numbers. The request is complete when the daemon has stored it. Acknowledgements without a callback
+ * (fn NULL) are combined if they wait to be sent. COMETD_E_NOT_SUBSCRIBED: this handle has no consumer
+ * at the server; COMETD_E_EXPIRED: the daemon lost its state, and the number is that of another message.
+ */
+COMETD_API int cometd_ack(struct cometd *c, const char *server, const char *epoch, uint64_t seq,
+			  int timeout_ms, const struct cometd_result **ret);
+COMETD_API int cometd_ack_async(struct cometd *c, const char *server, const char *epoch, uint64_t seq,
+				int timeout_ms, cometd_result_fn fn, void *user);
+/* The durable consumers: result->json, described in PROTOCOL.md. */
+COMETD_API int cometd_consumers(struct cometd *c, int timeout_ms, const struct cometd_result **ret);
+COMETD_API int cometd_consumers_async(struct cometd *c, int timeout_ms, cometd_result_fn fn, void *user);
+/*
+ * Removes a durable consumer with all that waits for it. Its owner and root may do that, while no other
+ * connection has it. COMETD_E_UNKNOWN_CONSUMER, COMETD_E_IN_USE, COMETD_E_DENIED.
+ */
+COMETD_API int cometd_forget(struct cometd *c, const char *server, const char *durable, int timeout_ms,
+			     const struct cometd_result **ret);
+COMETD_API int cometd_forget_async(struct cometd *c, const char *server, const char *durable,
+				   int timeout_ms, cometd_result_fn fn, void *user);
 
 /*
  * Ends the subscription at once; messages that are under way may still arrive.

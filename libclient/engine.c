@@ -5,6 +5,7 @@
  */
 #include "libclient/engine.h"
 
+#include "libclient/durable.h"
 #include "libclient/error.h"
 #include "libclient/event.h"
 #include "libclient/outgoing.h"
@@ -115,6 +116,16 @@ uint64_t engine_failures(const struct engine *e)
 int engine_server_state(const struct engine *e, const char *server)
 {
 	return e->state == ENGINE_UP ? servers_state(&e->servers, server) : COMETD_E_DISCONNECTED;
+}
+
+static struct slice consumer_of(const struct engine *e, const struct server *server)
+{
+	return durable_name(&e->outgoing.wanted, &e->servers, server);
+}
+
+struct slice engine_consumer(const struct engine *e, const char *server)
+{
+	return consumer_of(e, servers_find(&e->servers, slice_of(server)));
 }
 
 /* The connection cannot be used any more; the driver drops it. */
@@ -384,13 +395,18 @@ static int on_repeated(struct engine *e)
 
 static int on_result(struct engine *e, struct request *r, struct engine_item *ret)
 {
+	struct server *server = servers_find(&e->servers, r->server);
+
+	if (r->op == PROTOCOL_OP_SUBSCRIBE && r->durable.p && e->message.ok &&
+	    durable_attached(server, r->durable, e->message.result))
+		return -ENOMEM;
 	if (event_result_of_reply(&e->message, r->op, &e->texts, &ret->result))
 		return -ENOMEM;
 	ret->is_result = true;
 	ret->sends = !request_repeatable(r);
 	ret->fn = r->fn;
 	ret->user = r->user;
-	servers_reach(servers_find(&e->servers, r->server), ret->result.seq);
+	servers_reach(server, ret->result.seq);
 	if (r->op == PROTOCOL_OP_SUBSCRIBE)
 		outgoing_confirmed(&e->outgoing, r->server, false, r->channel, !ret->result.pending);
 	outgoing_end(&e->outgoing, &e->outgoing.flight, r, ret->result.error);
@@ -430,15 +446,31 @@ static int note_gap(struct server *server)
 	return 0;
 }
 
+/* Whether the event is new to the application: as far as the consumer concerned, all others are. */
+static bool note_durable(struct server *server, struct cometd_event *event)
+{
+	bool redelivered = false, new = true;
+
+	if (event->type == COMETD_EVENT_MESSAGE)
+		new = durable_message(server, event->seq, &redelivered);
+	else if (event->count > 0)
+		new = durable_loss(server, event->last);
+	event->redelivered = redelivered;
+	return new;
+}
+
 /* The position of a message or loss, and with it where the channels continue. */
 static int note_position(struct engine *e, struct cometd_event *event)
 {
 	struct server *server = servers_find(&e->servers, slice_of(event->server ? event->server : ""));
+	bool durable = consumer_of(e, server).p != NULL;
 
 	if (!server)
 		return 0;
-	if (event->type == COMETD_EVENT_LOST && event->count == 0)
-		return event->channel ? 0 : note_gap(server);
+	if (durable && !note_durable(server, event))
+		return NOTHING;
+	if (event->type == COMETD_EVENT_LOST && event->count == 0 && !durable)
+		return note_gap(server);
 	if (event->type == COMETD_EVENT_MESSAGE &&
 	    !resume_message(&e->outgoing.wanted, server, slice_of(event->channel), event->seq))
 		return NOTHING;

@@ -110,6 +110,9 @@ int engine_cancel(struct engine *e, cometd_result_fn fn, void *user);
 /* Ends all requests with this error; engine_next then returns their results. */
 void engine_fail_all(struct engine *e, int error);
 
+/* The consumer that receives the messages of this server; SLICE_NULL: none. Valid until the next call with e. */
+struct slice engine_consumer(const struct engine *e, const char *server);
+
 /* The state of a server as last received, or COMETD_E_UNKNOWN_SERVER, COMETD_E_DISCONNECTED. */
 int engine_server_state(const struct engine *e, const char *server);
 

@@ -38,8 +38,10 @@
 	X(COMETD_E_TOO_MANY, "too-many", "a limit is reached")                                     \
 	X(COMETD_E_UNREADABLE, "unreadable", "the server sent a message that cannot be read")      \
 	X(COMETD_E_INTERNAL, "internal", "the daemon failed")                                      \
-	X(COMETD_E_EXPIRED, "expired", "the daemon's log no longer has them")                      \
+	X(COMETD_E_EXPIRED, "expired", "the daemon no longer has them")                      \
 	X(COMETD_E_BAD_CONFIG, "bad-config", "the configuration has an error and is not used")          \
+	X(COMETD_E_IN_USE, "in-use", "another connection has this consumer")                       \
+	X(COMETD_E_UNKNOWN_CONSUMER, "unknown-consumer", "no such consumer")                       \
 	X(COMETD_E_REFUSED, "refused", "refused by the server")                                    \
 	X(COMETD_E_NOT_SENT, "not-sent", "not sent to the server")                                 \
 	X(COMETD_E_UNKNOWN_OUTCOME, "unknown-outcome", "sent, but not answered")                   \
@@ -106,8 +108,6 @@ int error_of_protocol(enum protocol_error e)
 	case PROTOCOL_E_BAD_CHANNEL: return COMETD_E_BAD_CHANNEL;
 	case PROTOCOL_E_UNKNOWN_SERVER: return COMETD_E_UNKNOWN_SERVER;
 	case PROTOCOL_E_NOT_SUBSCRIBED: return COMETD_E_NOT_SUBSCRIBED;
-	case PROTOCOL_E_UNKNOWN_CONSUMER: return COMETD_E_NOT_SUBSCRIBED;
-	case PROTOCOL_E_IN_USE: return COMETD_E_DENIED;
 	case PROTOCOL_E_DENIED: return COMETD_E_DENIED;
 	case PROTOCOL_E_TOO_MANY: return COMETD_E_TOO_MANY;
 	case PROTOCOL_E_REFUSED: return COMETD_E_REFUSED;
@@ -118,6 +118,8 @@ int error_of_protocol(enum protocol_error e)
 	case PROTOCOL_E_EXPIRED: return COMETD_E_EXPIRED;
 	case PROTOCOL_E_UNREADABLE: return COMETD_E_UNREADABLE;
 	case PROTOCOL_E_BAD_CONFIG: return COMETD_E_BAD_CONFIG;
+	case PROTOCOL_E_IN_USE: return COMETD_E_IN_USE;
+	case PROTOCOL_E_UNKNOWN_CONSUMER: return COMETD_E_UNKNOWN_CONSUMER;
 	case PROTOCOL_E_SHUTDOWN: return COMETD_E_SHUTDOWN;
 	case PROTOCOL_E_INTERNAL: return COMETD_E_INTERNAL;
 	case PROTOCOL_ERRORS_END: break;

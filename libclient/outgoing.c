@@ -184,13 +184,15 @@ static int add_wanted(struct outgoing *o, struct request *r)
 	struct wanted_channel *wanted = wanted_find(&o->wanted, r->server, r->channel);
 
 	if (wanted) {
+		/* the daemon decides whether it can become that of another consumer */
 		wanted->flags = r->flags;
 		return 0;
 	}
 	if (o->wanted.n >= COMETD_MAX_SUBSCRIPTIONS)
 		return COMETD_E_TOO_MANY;
-	if (wanted_add(&o->wanted, r->server, r->channel, r->flags, &wanted))
+	if (wanted_add(&o->wanted, r->server, r->channel, r->durable, &wanted))
 		return COMETD_E_NOMEM;
+	wanted->flags = r->flags;
 	r->serial = wanted->serial;
 	wanted_set_past(&o->wanted, wanted, &r->past);
 	return 0;
@@ -214,10 +216,32 @@ static int drop_wanted(struct outgoing *o, struct request *r)
 	return 0;
 }
 
+/*
+ * An acknowledgement includes all earlier ones, so one that is not written yet can become that of the next
+ * message. The program must not wait for either of them.
+ */
+static bool join_ack(struct outgoing *o, const struct request *r)
+{
+	struct request *last = o->queue.last;
+
+	if (!last || last->op != PROTOCOL_OP_ACK || r->op != PROTOCOL_OP_ACK || last->fn || r->fn ||
+	    !last->server.p != !r->server.p || !slice_eq(last->server, r->server) ||
+	    !slice_eq(last->durable, r->durable) || !same_epoch(&last->past.since, &r->past.since))
+		return false;
+	if (r->past.since.seq > last->past.since.seq)
+		last->past.since.seq = r->past.since.seq;
+	last->deadline = r->deadline;
+	return true;
+}
+
 int outgoing_add(struct outgoing *o, struct request *r, bool up)
 {
 	int error = 0;
 
+	if (join_ack(o, r)) {
+		request_free(r);
+		return 0;
+	}
 	if (o->queue.n + o->flight.n + o->done.n >= COMETD_MAX_REQUESTS ||
 	    o->bytes + r->size > COMETD_MAX_REQUEST_BYTES)
 		error = COMETD_E_TOO_MANY;
@@ -275,6 +299,14 @@ int outgoing_hello(struct outgoing *o, struct slice name, uint64_t *ret_id)
 	return 0;
 }
 
+/* Since the daemon was restarted without its state, the numbers are those of other messages. */
+static bool is_outdated(const struct outgoing *o, const struct request *r)
+{
+	const struct server *server = r->op == PROTOCOL_OP_ACK ? servers_find(o->servers, r->server) : NULL;
+
+	return server && position_known(&r->past.since) && !same_epoch(&r->past.since, &server->newest);
+}
+
 static int write_request(struct outgoing *o, struct request *r, uint64_t now)
 {
 	struct message m;
@@ -288,6 +320,11 @@ static int write_request(struct outgoing *o, struct request *r, uint64_t now)
 	else
 		set_text(&m, PROTOCOL_FIELD_DATA, &m.data, r->data);
 	set_text(&m, PROTOCOL_FIELD_EXT, &m.ext, r->ext);
+	set_text(&m, PROTOCOL_FIELD_DURABLE, &m.durable, r->durable);
+	if (r->op == PROTOCOL_OP_ACK) {
+		m.seq = r->past.since.seq;
+		m.has |= PROTOCOL_F(SEQ);
+	}
 	if (r->flags & REQUEST_DETAIL) {
 		m.detail = true;
 		m.has |= PROTOCOL_F(DETAIL);
@@ -365,6 +402,10 @@ static int write_first(struct outgoing *o, uint64_t now)
 	struct request *r = o->queue.first;
 	bool more;
 
+	if (is_outdated(o, r)) {
+		finish(o, &o->queue, r, COMETD_E_EXPIRED);
+		return 0;
+	}
 	for (;; r = r->next) {
 		more = chain_continues(o, r);
 		int error = r->op == PROTOCOL_OP_SUBSCRIBE ? chain_write_request(o, r, more) :

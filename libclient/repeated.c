@@ -5,6 +5,7 @@
  */
 #include "libclient/repeated.h"
 
+#include "libclient/durable.h"
 #include "libclient/error.h"
 #include "libclient/event.h"
 #include "libclient/resume.h"
@@ -149,6 +150,9 @@ static int on_outcomes(const struct repeated *rep)
 	if (must_ask_again(rep, errors[0]))
 		return ask_again(rep);
 	r = put_outcomes(rep);
+	if (!r && rep->m->ok && rep->wanted[0]->durable.p)
+		r = durable_attached(servers_find(rep->outgoing->servers, rep->wanted[0]->server),
+				     rep->wanted[0]->durable, rep->m->result);
 	for (size_t i = 0; !r && i < rep->n; i++)
 		apply_outcome(rep, i, errors[i]);
 	return r;

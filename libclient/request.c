@@ -19,6 +19,17 @@ static bool name_ok(struct slice name, size_t max)
 	return !name.p || (name.n > 0 && name.n <= max && utf8_valid(name));
 }
 
+/* 1 to 64 of [A-Za-z0-9._-], as the daemon has it */
+static bool consumer_ok(struct slice name)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+
+	for (size_t i = 0; i < name.n; i++)
+		if (!memchr(allowed, name.p[i], sizeof(allowed) - 1))
+			return false;
+	return !name.p || (name.n > 0 && name.n <= PROTOCOL_NAME_MAX);
+}
+
 static struct slice keep(char **p, struct slice s)
 {
 	struct slice kept = slice_make(*p, s.n);
@@ -69,6 +80,7 @@ static int fill(struct request *r, const struct request_parts *parts)
 
 	r->server = keep(&p, parts->server);
 	r->channel = keep(&p, parts->channel);
+	r->durable = keep(&p, parts->durable);
 	r->binary = parts->binary;
 	int error = keep_json(&p, parts->data, false, &r->data);
 	return error ? error : keep_json(&p, parts->ext, true, &r->ext);
@@ -80,10 +92,12 @@ int request_new(enum protocol_op op, const struct request_parts *q, struct reque
 		return COMETD_E_UNKNOWN_SERVER;
 	if (!name_ok(q->channel, PROTOCOL_CHANNEL_MAX))
 		return COMETD_E_BAD_CHANNEL;
+	if (!consumer_ok(q->durable))
+		return COMETD_E_INVALID;
 	if (q->data.n > JSON_MAX || q->ext.n > JSON_MAX - q->data.n)
 		return COMETD_E_TOO_LARGE;
 
-	size_t size = sizeof(struct request) + q->server.n + q->channel.n + json_size(q->data) +
+	size_t size = sizeof(struct request) + q->server.n + q->channel.n + q->durable.n + json_size(q->data) +
 		      json_size(q->ext);
 	struct request *r = malloc(size);
 	if (!r)

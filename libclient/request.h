@@ -25,13 +25,14 @@ struct request {
 	uint64_t end;              /* where its frame ends in the connection's bytes */
 	uint64_t serial;           /* subscribe: of the wanted channel it added */
 	unsigned flags;            /* subscribe: COMETD_LISTEN_ONLY, …; status: REQUEST_DETAIL */
-	struct past past;          /* subscribe: for a channel that is not wanted yet */
+	struct past past;          /* subscribe: for a channel that is not wanted yet; ack: `since`, up to there */
 	int error;                 /* why it ended without a reply */
 	bool pending;              /* subscribe: ended, but is wanted and will be asked for */
 	cometd_result_fn fn;
 	void *user;
 	struct slice server;       /* SLICE_NULL: the default */
 	struct slice channel;
+	struct slice durable;      /* subscribe, ack, forget: a consumer */
 	struct slice data;         /* raw JSON */
 	bool binary;               /* data is the object of bytes, and goes out as that */
 	struct slice ext;          /* raw JSON */
@@ -46,14 +47,14 @@ struct request_list {
 
 /* What a request is made of; SLICE_NULL where there is none. */
 struct request_parts {
-	struct slice server, channel, data, ext;
+	struct slice server, channel, durable, data, ext;
 	bool binary;
 };
 
 /*
  * Makes a request of copies of the parts. 0, or COMETD_E_NOMEM, COMETD_E_UNKNOWN_SERVER
- * and COMETD_E_BAD_CHANNEL (a name that is empty, too long or not UTF-8), COMETD_E_JSON,
- * COMETD_E_TOO_LARGE.
+ * and COMETD_E_BAD_CHANNEL (a name that is empty, too long or not UTF-8), COMETD_E_INVALID (not the
+ * name of a consumer), COMETD_E_JSON, COMETD_E_TOO_LARGE.
  */
 int request_new(enum protocol_op op, const struct request_parts *parts, struct request **ret);
 void request_free(struct request *r);

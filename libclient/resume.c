@@ -7,7 +7,7 @@
 
 struct past resume_past(const struct wanted_channel *wanted)
 {
-	if (wanted->past.kind != PAST_NONE || !wanted->held || !position_known(&wanted->from))
+	if (wanted->past.kind != PAST_NONE || !wanted->held || wanted->durable.p || !position_known(&wanted->from))
 		return wanted->past;
 	return (struct past){.kind = PAST_SINCE, .since = wanted->from};
 }

@@ -12,7 +12,7 @@
 
 #include <stdbool.h>
 
-/* What the next subscribe of this channel has to ask for. */
+/* What the next subscribe of this channel has to ask for; nothing if a consumer has the position of it. */
 struct past resume_past(const struct wanted_channel *wanted);
 
 /* The daemon replied to hello. Whether a channel cannot continue where it stopped: gap. */

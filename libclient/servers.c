@@ -122,8 +122,11 @@ static int add_server(struct greeting *g, const struct json_field *f)
 	if (!r && server) {
 		server->is_default = f[1].value.kind == JSON_TRUE;
 		before = servers_find(g->old, name);
-		if (before)
+		if (before) {
 			server->given = before->given;
+			server->consumed = before->consumed;
+			memcpy(server->consumer, before->consumer, sizeof(server->consumer));
+		}
 		r = json_text(&f[2].value, &scratch, &epoch);
 		if (r >= 0 && json_u64(&f[3].value, &newest) == 0)
 			server->newest = position_of(epoch, newest);

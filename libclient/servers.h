@@ -25,6 +25,10 @@ struct server {
 	struct position newest;     /* as the daemon reported it last; unknown: it has no positions */
 	struct position given;      /* of the last message or loss given to the application */
 	bool gap_reported;          /* on this connection */
+	/* of a durable consumer */
+	char consumer[PROTOCOL_NAME_MAX + 1];   /* its name, when it was subscribed last */
+	struct position consumed;   /* of its last message or loss given to the application by this process */
+	uint64_t redelivered;       /* messages up to here may have been delivered before this connection */
 };
 
 struct servers {

@@ -66,6 +66,7 @@ int subscribe_encode(const struct subscribe *s, struct buf *out)
 	}
 	if (s->flags & COMETD_DISCONNECT_IF_SLOW)
 		set_text(&m, PROTOCOL_FIELD_OVERFLOW, &m.overflow, SLICE("disconnect"));
+	set_text(&m, PROTOCOL_FIELD_DURABLE, &m.durable, s->durable);
 	set_past(&m, s);
 	int r = s->n == 1 ? 0 : put_channels(s, &names);
 	if (s->n == 1)

@@ -18,6 +18,7 @@ struct subscribe {
 	uint64_t id;
 	struct slice server;       /* SLICE_NULL: the default */
 	unsigned flags;            /* COMETD_LISTEN_ONLY, … */
+	struct slice durable;      /* SLICE_NULL: none */
 	struct past past;
 	bool more;                 /* further subscribes with a past follow at once */
 	size_t n;

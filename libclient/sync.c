@@ -233,6 +233,38 @@ int cometd_unsubscribe(struct cometd *c, const char *server, const char *channel
 	return finish(c, r, &a, ret);
 }
 
+int cometd_ack(struct cometd *c, const char *server, const char *epoch, uint64_t seq, int timeout_ms,
+	       const struct cometd_result **ret)
+{
+	struct answer a = {0};
+	int r = begin(c, ret);
+
+	if (!r)
+		r = cometd_ack_async(c, server, epoch, seq, timeout_ms, on_result, &a);
+	return finish(c, r, &a, ret);
+}
+
+int cometd_consumers(struct cometd *c, int timeout_ms, const struct cometd_result **ret)
+{
+	struct answer a = {0};
+	int r = begin(c, ret);
+
+	if (!r)
+		r = cometd_consumers_async(c, timeout_ms, on_result, &a);
+	return finish(c, r, &a, ret);
+}
+
+int cometd_forget(struct cometd *c, const char *server, const char *durable, int timeout_ms,
+		  const struct cometd_result **ret)
+{
+	struct answer a = {0};
+	int r = begin(c, ret);
+
+	if (!r)
+		r = cometd_forget_async(c, server, durable, timeout_ms, on_result, &a);
+	return finish(c, r, &a, ret);
+}
+
 int cometd_publish(struct cometd *c, const char *server, const char *channel, const char *data,
 		   size_t len, int timeout_ms, const struct cometd_result **ret)
 {

@@ -37,27 +37,33 @@ struct wanted_channel *wanted_find(const struct wanted_set *w, struct slice serv
 	return NULL;
 }
 
-int wanted_add(struct wanted_set *w, struct slice server, struct slice channel, unsigned flags,
+static struct slice keep(char **p, struct slice s)
+{
+	struct slice kept = slice_make(*p, s.n);
+
+	if (!s.p)
+		return SLICE_NULL;
+	memcpy(*p, s.p, s.n);
+	*p += s.n;
+	return kept;
+}
+
+int wanted_add(struct wanted_set *w, struct slice server, struct slice channel, struct slice durable,
 	       struct wanted_channel **ret)
 {
-	struct wanted_channel *wanted = wanted_find(w, server, channel);
+	struct wanted_channel *wanted = malloc(sizeof(*wanted) + server.n + channel.n + durable.n);
 
-	if (!wanted) {
-		wanted = malloc(sizeof(*wanted) + server.n + channel.n);
-		if (!wanted)
-			return -ENOMEM;
-		*wanted = (struct wanted_channel){.serial = ++w->serial};
-		memcpy(wanted->mem, channel.p, channel.n);
-		wanted->channel = slice_make(wanted->mem, channel.n);
-		if (server.p) {
-			memcpy(wanted->mem + channel.n, server.p, server.n);
-			wanted->server = slice_make(wanted->mem + channel.n, server.n);
-		}
-		*w->last = wanted;
-		w->last = &wanted->next;
-		w->n++;
-	}
-	wanted->flags = flags;
+	if (!wanted)
+		return -ENOMEM;
+	*wanted = (struct wanted_channel){.serial = ++w->serial};
+	char *p = wanted->mem;
+	wanted->server = keep(&p, server);
+	wanted->channel = keep(&p, channel);
+	wanted->durable = keep(&p, durable);
+	*w->last = wanted;
+	w->last = &wanted->next;
+	w->n++;
+	w->n_durable += durable.p != NULL;
 	*ret = wanted;
 	return 0;
 }
@@ -85,6 +91,7 @@ void wanted_remove(struct wanted_set *w, struct slice server, struct slice chann
 		w->cursor = gone->next;
 	w->n--;
 	w->n_past -= gone->past.kind != PAST_NONE;
+	w->n_durable -= gone->durable.p != NULL;
 	free(gone);
 }
 

@@ -26,6 +26,7 @@ struct wanted_channel {
 	unsigned flags;
 	struct slice server;      /* SLICE_NULL: the default */
 	struct slice channel;
+	struct slice durable;     /* the consumer that it belongs to; SLICE_NULL: none */
 	char mem[];
 };
 
@@ -33,14 +34,16 @@ struct wanted_set {
 	struct wanted_channel *first, **last;
 	size_t n;
 	size_t n_past;                   /* channels whose past is not given completely */
+	size_t n_durable;                /* channels of a consumer */
 	uint64_t serial;
 	struct wanted_channel *cursor;   /* none before it has `replay` set; NULL: none at all */
 };
 
 void wanted_init(struct wanted_set *w);
 void wanted_fini(struct wanted_set *w);
-/* Adds the channel, or sets the flags of the one that is there. 0 or -ENOMEM. */
-int wanted_add(struct wanted_set *w, struct slice server, struct slice channel, unsigned flags,
+/* Adds the channel, of the consumer `durable` if that is not SLICE_NULL. There must be none of this name. 0 or
+   -ENOMEM. */
+int wanted_add(struct wanted_set *w, struct slice server, struct slice channel, struct slice durable,
 	       struct wanted_channel **ret);
 /* or NULL */
 struct wanted_channel *wanted_find(const struct wanted_set *w, struct slice server,

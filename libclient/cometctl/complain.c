@@ -15,6 +15,7 @@ int exit_code_of(int error)
 	case COMETD_E_TOO_LARGE:
 	case COMETD_E_BAD_CHANNEL:
 	case COMETD_E_UNKNOWN_SERVER:
+	case COMETD_E_UNKNOWN_CONSUMER:
 		return EXIT_USAGE;
 	case COMETD_E_NO_DAEMON:
 	case COMETD_E_DISCONNECTED:
@@ -50,6 +51,7 @@ int exit_code_of(int error)
 	case COMETD_E_INTERNAL:
 	case COMETD_E_UNREADABLE:
 	case COMETD_E_EXPIRED:
+	case COMETD_E_IN_USE:
 		break;
 	}
 	return EXIT_OTHER;

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void on_result(struct cometd *c, const struct cometd_result *result, void *user)
@@ -27,9 +28,9 @@ static void describe_event(const struct cometd_event *e, char *out, size_t size)
 {
 	switch (e->type) {
 	case COMETD_EVENT_MESSAGE:
-		snprintf(out, size, "message %s %llu %s %.*s", e->server,
+		snprintf(out, size, "message %s %llu %s %.*s%s", e->server,
 			 (unsigned long long)e->seq,
-			 e->channel, ARG(e->data, e->data_len));
+			 e->channel, ARG(e->data, e->data_len), e->redelivered ? " again" : "");
 		return;
 	case COMETD_EVENT_STATE:
 		snprintf(out, size, "state %s %s/%s gap=%d default=%d reason=%s retry=%lld",
@@ -188,7 +189,8 @@ static enum protocol_op op_of(const char *verb)
 		{"last", PROTOCOL_OP_SUBSCRIBE}, {"since", PROTOCOL_OP_SUBSCRIBE}, {"from", PROTOCOL_OP_SUBSCRIBE},
 		{"unsub", PROTOCOL_OP_UNSUBSCRIBE}, {"pub", PROTOCOL_OP_PUBLISH},
 		{"call", PROTOCOL_OP_CALL}, {"callx", PROTOCOL_OP_CALL}, {"status", PROTOCOL_OP_STATUS},
-		{"ping", PROTOCOL_OP_PING},
+		{"ping", PROTOCOL_OP_PING}, {"durable", PROTOCOL_OP_SUBSCRIBE}, {"ack", PROTOCOL_OP_ACK},
+		{"ackx", PROTOCOL_OP_ACK},
 	};
 
 	for (size_t i = 0; i < sizeof(ops) / sizeof(*ops); i++)
@@ -213,24 +215,39 @@ static struct past past_of(const char *verb, const char *data)
 	return (struct past){.kind = PAST_NONE};
 }
 
+/* "durable /a NAME"; "ack EPOCH SEQ", with the name of the consumer that receives its messages */
+static struct slice consumer_of(const struct play *p, const char *verb, const char *data)
+{
+	if (!strcmp(verb, "durable"))
+		return slice_of(data);
+	return op_of(verb) == PROTOCOL_OP_ACK ? engine_consumer(p->engine, NULL) : SLICE_NULL;
+}
+
 static int do_request(struct play *p, const char *text)
 {
 	char verb[16] = "", channel[64] = "", data[256] = "";
 	struct request *r;
 	int n = sscanf(text, "%15s %63s %255[^\n]", verb, channel, data);
 	struct past past = past_of(verb, data);
-	bool has_data = n > 2 && past.kind == PAST_NONE;
-	const struct request_parts parts = {.channel = slice_of(n > 1 ? channel : NULL),
+	enum protocol_op op = op_of(verb);
+	struct slice consumer = consumer_of(p, verb, data);
+	bool has_data = n > 2 && past.kind == PAST_NONE && !consumer.p && op != PROTOCOL_OP_ACK;
+	const struct request_parts parts = {.channel = slice_of(n > 1 && op != PROTOCOL_OP_ACK ? channel : NULL),
+					    .durable = consumer,
 					    .data = slice_of(has_data ? data : NULL),
 					    .ext = slice_of(strcmp(verb, "callx") ? NULL : "{}")};
-	int error = request_new(op_of(verb), &parts, &r);
+	if (op == PROTOCOL_OP_ACK && !consumer.p)
+		return COMETD_E_NOT_SUBSCRIBED;
+	int error = request_new(op, &parts, &r);
 
 	if (error)
 		return error;
 	r->flags = !strcmp(verb, "listen") ? COMETD_LISTEN_ONLY | COMETD_DISCONNECT_IF_SLOW : 0;
 	r->past = past;
+	if (op == PROTOCOL_OP_ACK)
+		r->past.since = position_of(slice_of(channel), strtoull(data, NULL, 10));
 	r->deadline = p->now + 30000;
-	r->fn = on_result;
+	r->fn = strcmp(verb, "ackx") ? on_result : NULL;
 	r->user = (void *)text;
 	return engine_request(p->engine, r);
 }

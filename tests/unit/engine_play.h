@@ -25,7 +25,8 @@ enum what {
 	BROKEN,        /* the engine wants the connection dropped */
 	AT,            /* the clock shows n */
 	DO,            /* a request: "verb channel [data]"; the text is also its name. "last /a 5",
-			  "from /a 5000" and "since /a EPOCH 5" subscribe with a past */
+			  "from /a 5000" and "since /a EPOCH 5" subscribe with a past;
+			  "durable /a NAME" with a consumer; "ack EPOCH 5" acknowledges, "ackx" without a callback */
 	DO_FAILS,      /* the same, but it fails at once with error n */
 	CANCEL,        /* cancel the callback of this request */
 	FAIL_ALL,      /* end all requests with error n */

@@ -332,10 +332,83 @@ static void test_no_memory(void **state)
 	}
 }
 
+/* ---- durable consumers ------------------------------------------------- */
+
+static void subscribe_durable(struct cometd *c)
+{
+	struct cometd_subscription s = {.size = sizeof(s), .durable = "jobs"};
+	const char *const wrong[] = {"", "a/b", "a b", "\xc3\xa4",
+		"0123456789012345678901234567890123456789012345678901234567890123x"};
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+		struct cometd_subscription w = {.size = sizeof(w), .durable = wrong[i]};
+
+		assert_int_equal(cometd_subscribe_with(c, NULL, "/a", &w, DEFAULT, NULL), COMETD_E_INVALID);
+	}
+	s.history = 1;
+	assert_int_equal(cometd_subscribe_with(c, NULL, "/a", &s, DEFAULT, NULL), COMETD_E_INVALID);
+	s.history = 0, s.since = 1;
+	assert_int_equal(cometd_subscribe_with(c, NULL, "/a", &s, DEFAULT, NULL), COMETD_E_INVALID);
+	s.since = 0, s.epoch = "e1";
+	assert_int_equal(cometd_subscribe_with(c, NULL, "/a", &s, DEFAULT, NULL), COMETD_E_INVALID);
+	s.epoch = NULL, s.flags = COMETD_LISTEN_ONLY;
+	assert_int_equal(cometd_subscribe_with(c, NULL, "/a", &s, DEFAULT, NULL), COMETD_E_INVALID);
+	s.flags = 0;
+	assert_int_equal(cometd_subscribe_with(c, NULL, "/a", &s, DEFAULT, NULL), 0);
+}
+
+static void test_durable(void **state)
+{
+	static const struct daemon_step script[] = {
+		D_GREET(1, "{'server':'demo','default':true,'state':'connected','since':1,'gap':false,'epoch':'e1','seq':9}"),
+		{D_HEAR, "{'op':'subscribe','id':2,'channel':'/a','durable':'jobs'}", 0},
+		{D_SAY, "{'op':'reply','id':2,'ok':true,'result':{'channels':[{'channel':'/a','ok':true}],'acked':4,"
+			"'redelivered':5}}", 0},
+		D_MESSAGE(5, "/a", "1"), D_MESSAGE(6, "/a", "2"),
+		{D_HEAR, "{'op':'ack','id':3,'server':'demo','durable':'jobs','seq':6}", 0},
+		D_REFUSE(3, "internal", "the disk is full"),
+		{D_HEAR, "{'op':'ack','id':4,'durable':'jobs','seq':6}", 0}, D_OK(4),
+		{D_HEAR, "{'op':'consumers','id':5}", 0},
+		{D_SAY, "{'op':'reply','id':5,'ok':true,'result':{'consumers':[]}}", 0},
+		{D_HEAR, "{'op':'forget','id':6,'server':'demo','durable':'x'}", 0},
+		D_REFUSE(6, "unknown-consumer", "no consumer x"),
+		{D_HEAR, "{'op':'forget','id':7,'durable':'jobs'}", 0}, D_REFUSE(7, "in-use", "pid 7 has it"),
+		{D_HEAR_END, 0, 0}, {D_END, 0, 0}};
+	struct daemon *d = daemon_start(script);
+	struct cometd *c = new_client(d);
+	const struct cometd_result *r;
+	const struct cometd_event *e;
+
+	(void)state;
+	assert_int_equal(cometd_connect(c, 20 * SEC), 0);
+	assert_int_equal(cometd_ack(c, NULL, NULL, 6, DEFAULT, NULL), COMETD_E_NOT_SUBSCRIBED);
+	subscribe_durable(c);
+	next(c, COMETD_EVENT_UP), next(c, COMETD_EVENT_STATE);
+	assert_int_equal(next(c, COMETD_EVENT_MESSAGE)->redelivered, 1);
+	e = next(c, COMETD_EVENT_MESSAGE);
+	assert_int_equal(e->redelivered, 0);
+	/* the event is an argument, and is freed by the call */
+	assert_int_equal(cometd_ack(c, e->server, e->epoch, e->seq, DEFAULT, &r), COMETD_E_INTERNAL);
+	assert_string_equal(r->text, "the disk is full");
+	assert_int_equal(cometd_ack(c, NULL, "", 6, DEFAULT, NULL), COMETD_E_INVALID);
+	assert_int_equal(cometd_ack(c, "other", NULL, 6, DEFAULT, NULL), COMETD_E_NOT_SUBSCRIBED);
+	assert_int_equal(cometd_ack(c, NULL, "e0", 6, DEFAULT, NULL), COMETD_E_EXPIRED);
+	assert_int_equal(cometd_ack(c, NULL, NULL, 6, DEFAULT, NULL), 0);
+	assert_int_equal(cometd_consumers(c, DEFAULT, &r), 0);
+	assert_text(r->json, r->json_len, "{\"consumers\":[]}");
+	assert_int_equal(cometd_forget(c, "demo", "x", DEFAULT, &r), COMETD_E_UNKNOWN_CONSUMER);
+	assert_int_equal(cometd_forget(c, NULL, "jobs", DEFAULT, &r), COMETD_E_IN_USE);
+	assert_string_equal(r->text, "pid 7 has it");
+	assert_int_equal(cometd_forget(c, NULL, "no/name", DEFAULT, &r), COMETD_E_INVALID);
+	assert_int_equal(cometd_forget(c, NULL, NULL, DEFAULT, &r), COMETD_E_INVALID);
+	cometd_free(c);
+	daemon_end(d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_blocking), TEST(test_flush), TEST(test_bytes), TEST(test_given_socket_is_used), TEST(test_bad_arguments),
+		TEST(test_blocking), TEST(test_durable), TEST(test_flush), TEST(test_bytes), TEST(test_given_socket_is_used), TEST(test_bad_arguments),
 		TEST(test_bad_messages), TEST(test_newer_message), TEST(test_no_memory),
 	};
 

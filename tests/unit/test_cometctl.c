@@ -407,7 +407,7 @@ static const struct example examples[] = {
 	    "{'op':'subscription','server':'demo','channel':'/a','ok':true}\n"
 	    "{'op':'lost','server':'demo','count':2,'first':3,'last':5,'code':'expired','epoch':'e1'}\n"
 	    "{'op':'message','server':'demo','seq':6,'message':{'channel':'/a','data':{}} ,'epoch':'e1'}\n",
-	 "cometctl: demo: up to 2 messages lost (3 to 5): the daemon's log no longer has them\n"},
+	 "cometctl: demo: up to 2 messages lost (3 to 5): the daemon no longer has them\n"},
 	{"sub /a --format %{position} -n 1", "", SCRIPT(SUBSCRIBED, END), 0, "-\n", ""},
 	/* the past alone: it ends with the last of the replies, and subscribes to nothing */
 	{"history /a /b", "", SCRIPT(D_GREET(1, LOGGED),
