@@ -51,6 +51,8 @@ struct hub_answer {
 	const struct envelope *binary;  /* of a call: look for binary data in it; or NULL */
 	const struct hub_channel_outcome *channels;     /* of a subscribe */
 	size_t n_channels;
+	bool durable;                   /* … for a consumer: what it has acknowledged, and may get again */
+	uint64_t acked, redelivered;    /* seq */
 	struct slice result;            /* of a request that did not concern the hub: raw object, or empty */
 };
 

@@ -5,6 +5,7 @@
  * that cannot be encoded is reported as lost.
  */
 #include "hub/crowd.h"
+#include "hub/consumer.h"
 #include "hub/hub.h"
 
 #include "hub/history.h"
@@ -26,6 +27,7 @@
 struct hits {
 	struct list members;            /* member::hit: at once */
 	bool logged;                    /* into the log, also if there is no such member */
+	bool durable;                   /* it is for consumers */
 	bool filtered;                  /* subscriptions to the channel with a filter match */
 };
 
@@ -35,6 +37,8 @@ struct hits {
 static bool is_hit(struct hub_server *server, struct slice channel, const struct hits *hits, uint64_t now)
 {
 	if (!list_empty(&hits->members))
+		return true;
+	if (hits->durable)
 		return true;
 	if (!hits->logged)
 		return false;
@@ -59,7 +63,9 @@ static inline void note_member(struct hits *hits, struct member *m, enum outbox_
 __attribute__((noinline))
 static void note_apart(struct hits *hits, const struct subscription *s)
 {
-	if (!s->member || reader_find(s->member, s->server))
+	if (s->member && s->member->consumer)
+		hits->durable = true;
+	else if (!s->member || reader_find(s->member, s->server))
 		hits->logged = true;
 	else
 		note_member(hits, s->member, s->overflow);
@@ -68,7 +74,7 @@ static void note_apart(struct hits *hits, const struct subscription *s)
 /* Notes the member of a matching subscription, once. */
 static void note_hit(struct hits *hits, const struct subscription *s)
 {
-	if (s->member && list_empty(&s->member->readers))
+	if (s->member && !s->member->is_apart)
 		note_member(hits, s->member, s->overflow);
 	else
 		note_apart(hits, s);
@@ -109,6 +115,8 @@ static void push(struct hub *h, struct hub_server *server, struct slice channel,
 	struct slice name = server->by_name.key;
 
 	history_append(server, channel, hits->filtered, failed ? NULL : frame, now);
+	if (hits->durable)
+		consumers_append(server, channel, hits->filtered, failed ? NULL : frame, now);
 	LIST_EACH_SAFE(m, &hits->members, struct member, hit) {
 		list_remove(&m->hit);
 		if (failed) {
@@ -150,6 +158,7 @@ static void collect_all(struct hub *h, const struct hub_server *server, struct h
 			if (s->server == server)
 				note_hit(hits, s);
 	hits->logged |= !list_empty(&server->kept) || !list_empty(&server->lingering);
+	hits->durable |= !list_empty(&server->consumers);
 }
 
 /* A message that the session could not read still uses a sequence number; without its channel it may have
@@ -394,6 +403,8 @@ static void state_changed(struct hub *h, struct hub_server *server, uint64_t now
 
 	session_info(server->session, &info);
 	interest_state_changed(server, &info);
+	if (info.state == SESSION_CONNECTED && info.gap)
+		consumers_note_gap(h, server, now);
 	bool kept = grace_defers(p, &info, now, h->last_member);
 	send_state(h, server, kept ? p->last_member + 1 : 0, UINT64_MAX, now, unix_ms);
 	if (session_is_up(server->session))
@@ -409,12 +420,16 @@ uint64_t hub_deadline(const struct hub_server *server)
 
 	if (log < at)
 		at = log;
+	log = hub_log_deadline(&server->durable);
+	if (log < at)
+		at = log;
 	return linger < at ? linger : at;
 }
 
 void hub_tick(struct hub *h, struct hub_server *server, uint64_t now, uint64_t unix_ms)
 {
 	history_trim(server, now);
+	consumers_trim(server, now);
 	kept_tick(server, now);
 	if (grace_is_over(&server->grace, now))
 		send_state(h, server, 0, server->grace.last_member, now, unix_ms);

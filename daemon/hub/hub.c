@@ -5,6 +5,7 @@
  */
 #include "hub/hub.h"
 
+#include "hub/consumer.h"
 #include "hub/history.h"
 #include "hub/internal.h"
 #include "hub/kept.h"
@@ -40,6 +41,8 @@ static void server_free(struct hub *h, struct hub_server *s)
 	strmap_remove(&h->servers, &s->by_name);
 	strmap_fini(&s->interests);
 	hub_log_fini(&s->log);
+	hub_log_fini(&s->durable);
+	chunk_fini(&s->durable_chunk);
 	chunk_fini(&s->chunk);
 	trie_free(s->filtered);
 	trie_free(s->trie);
@@ -93,6 +96,10 @@ static int server_new(struct hub *h, struct slice name, struct hub_server **ret)
 	strmap_init(&s->interests);
 	chunk_init(&s->chunk);
 	hub_log_init(&s->log);
+	list_init(&s->consumers);
+	hub_log_init(&s->durable);
+	hub_log_set_limits(&s->durable, &(struct hub_log_limits){HUB_DURABLE_BYTES, HUB_LOG_COUNT_MAX, UINT64_MAX});
+	chunk_init(&s->durable_chunk);
 	list_init(&s->readers);
 	memcpy(s->name, name.p, name.n);
 	r = trie_new(&s->trie);
@@ -157,11 +164,13 @@ static bool is_first_holder(const struct subscription *s)
 	return s->interest && s->interest->holders.next == &s->of_interest;
 }
 
-/* First what is kept, then in the order in which the members came and subscribed. */
+/* First what is kept, then what consumers want, then in the order in which the members came and subscribed. */
 static int want_all(struct hub *h, const struct hub_server *server, struct session *session)
 {
 	int r = kept_want_all(server, session);
 
+	if (!r)
+		r = consumers_want_all(server, session);
 	if (r)
 		return r;
 	LIST_EACH(m, &h->member_list, struct member, link)
@@ -245,6 +254,10 @@ void hub_remove_server(struct hub *h, struct hub_server *server)
 		LIST_EACH_SAFE(s, &m->subscriptions, struct subscription, of_member)
 			if (s->server == server)
 				end_subscription(h, s, &gone);
+	LIST_EACH(c, &server->consumers, struct consumer, of_server)
+		LIST_EACH_SAFE(s, &c->self.subscriptions, struct subscription, of_member)
+			end_subscription(h, s, &gone);
+	consumers_end_all(server);
 	kept_end_all(server);
 	LIST_EACH_SAFE(r, &server->requests, struct request, of_server)
 		end_request(r, SLICE("the server was taken out of the configuration"));
@@ -335,12 +348,15 @@ int hub_add_member(struct hub *h, struct member *m)
 
 	list_init(&m->subscriptions);
 	list_init(&m->readers);
+	list_init(&m->consumers);
 	list_init(&m->hit);
 	list_init(&m->crowded);
 	m->dismissed_at = UINT64_MAX;
 	strmap_init(&m->by_pattern);
 	strmap_init(&m->requests);
 	m->n_subscriptions = 0;
+	m->consumer = NULL;
+	m->is_apart = false;
 	m->id = h->last_member + 1;
 	r = strmap_put(&h->members, strmap_number(&m->id), &m->by_id);
 	if (r) {
@@ -377,6 +393,8 @@ void hub_remove_member(struct hub *h, struct member *m)
 		return;
 	/* requests first: they wait for subscriptions */
 	free_requests(m);
+	LIST_EACH_SAFE(c, &m->consumers, struct consumer, of_holder)
+		consumer_detach(c);
 	LIST_EACH_SAFE(s, &m->subscriptions, struct subscription, of_member)
 		subscription_free(s);
 	LIST_EACH_SAFE(r, &m->readers, struct reader, of_member)

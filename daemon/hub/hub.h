@@ -27,6 +27,7 @@
 struct hub;
 struct hub_server;
 struct subscription;
+struct consumer;
 
 /* A peer as the hub sees it; a member of struct peer. */
 struct member {
@@ -43,6 +44,9 @@ struct member {
 	uint64_t written_seen;          /* outbox.written at the last check, while crowded */
 	uint64_t dismissed_at;          /* … when reading stopped waiting for it */
 	struct list readers;            /* reader::of_member: it reads the past of these servers */
+	struct list consumers;          /* consumer::of_holder: it holds these */
+	struct consumer *consumer;      /* it stands for the subscriptions of this one, and is in no hub; or NULL */
+	bool is_apart;                  /* live messages are not for its outbox: it has readers, or `consumer` */
 	struct list hit;                /* collected for the current message */
 	enum outbox_overflow hit_overflow;
 };
@@ -177,6 +181,7 @@ struct hub_subscribe {
 	bool epoch_known;               /* false: it is none of this daemon */
 	uint64_t epoch, seq;
 	bool more;                      /* reading them waits for the next subscribe without it */
+	struct slice durable;           /* for the consumer of this name; SLICE_NULL: for the member */
 };
 
 struct hub_publish {
@@ -207,6 +212,60 @@ void hub_read(struct member *m);
 /* How many messages wait for it in logs, at most. */
 uint64_t hub_behind(const struct member *m);
 
+/*
+ * Consumers (consumer.h). hub_ack() without an answer: `tag` NULL. Both return as requests do.
+ */
+int hub_ack(struct hub *h, struct member *member, const uint64_t *tag, struct slice server, struct slice name,
+	    uint64_t seq);
+/* Removes the consumer; one with another uid only for root, one that is held only for its holder. */
+int hub_forget(struct hub *h, struct member *member, uint64_t tag, struct slice server, struct slice name);
+/* How much is kept of what consumers have not acknowledged. Before that call: HUB_DURABLE_BYTES, and no other limit. */
+void hub_set_durable(struct hub_server *server, const struct hub_log_limits *limits, uint64_t now);
+#define HUB_DURABLE_BYTES (64u << 20)
+
+/*
+ * What a store keeps of the consumers. The hub only collects the changes; the caller takes them after each event, and when
+ * woken. A message reaches its consumers, and an ack with a tag is answered, when the caller has reported it as stored.
+ */
+struct hub_durable_change {
+	enum {
+		HUB_DURABLE_MESSAGE,
+		HUB_DURABLE_CONSUMER,   /* it is new, or has other values */
+		HUB_DURABLE_ENDED,      /* a consumer: only its name and uid are set */
+		HUB_DURABLE_TRIM,       /* messages up to `seq` are not needed any more */
+	} kind;
+	uint64_t seq;
+	uint64_t time;                  /* of a message: loop time */
+	struct slice channel;           /* empty: unknown */
+	bool filtered;                  /* subscriptions to the channel with a filter match */
+	struct slice frame;
+	struct hub_consumer_saved {
+		struct slice name;
+		uid_t uid;
+		uint64_t acked;
+		struct hub_loss lost;   /* dropped, and not acknowledged */
+		struct slice patterns;  /* each as "SEQ PATTERN\n": it brings what comes from that seq on */
+	} consumer;
+};
+
+/* From now on changes are for a store, and `changed` is woken by those that no event of the session made. Call it before there
+   are consumers. */
+void hub_store_consumers(struct hub_server *server, struct wake changed);
+/* The next change, with views until the next call of a function of this server; false: there is none. */
+bool hub_next_durable_change(struct hub_server *server, struct hub_durable_change *ret);
+/* A number for all changes taken so far, for hub_durable_stored(). */
+uint64_t hub_durable_taken(const struct hub_server *server);
+/* All changes taken when hub_durable_taken() was this number are stored. */
+void hub_durable_stored(struct hub_server *server, uint64_t taken);
+/* Whether messages wait to be stored. */
+bool hub_durable_waits(const struct hub_server *server);
+/* The store has lost everything: all consumers and messages are changes again. */
+void hub_rewrite_durable(struct hub_server *server);
+/* At start, before any event, after hub_set_position(): the consumers, then the messages in ascending order. 0 or -ENOMEM;
+   -EINVAL: not what hub_next_durable_change() gave. */
+int hub_restore_consumer(struct hub *h, struct hub_server *server, const struct hub_consumer_saved *saved);
+int hub_restore_message(struct hub_server *server, const struct hub_durable_change *message, uint64_t now);
+
 /* ---- replies, also to requests that did not concern the hub ---- */
 /* The one reply to a request. What cannot be encoded becomes an error. */
 void hub_reply(struct hub *h, struct member *member, uint64_t tag, const struct hub_answer *answer);
@@ -231,6 +290,21 @@ struct hub_kept {
 /* The patterns that are kept, in order: NULL is before the first and after the last. */
 const struct subscription *hub_next_kept(const struct hub_server *server, const struct subscription *after,
 					 struct hub_kept *ret);
+
+struct hub_consumer {
+	struct slice name;
+	uid_t uid;
+	uint64_t acked;                 /* seq */
+	uint64_t waiting;               /* messages that it has not acknowledged, at most */
+	uint64_t dropped;               /* … were dropped because of a limit */
+	uint64_t newest;                /* seq of the newest message that waits; that of `acked` if none does */
+	bool held;
+	pid_t pid;                      /* of its holder; 0: unknown */
+	const struct member *subscriptions;     /* for hub_next_subscription() */
+};
+/* The consumers of a server, in the order in which they were made: NULL is before the first and after the last. */
+const struct consumer *hub_next_consumer(const struct hub_server *server, const struct consumer *after,
+					 struct hub_consumer *ret);
 
 struct hub_stats {
 	uint64_t received, matched, delivered_frames, encoded_bytes;

@@ -40,6 +40,9 @@ struct hub_server {
 	uint64_t seq;                   /* of the newest message */
 	struct chunk chunk;             /* its messages: the blobs of the log have nothing else in them */
 	struct hub_log log;
+	struct list consumers;          /* consumer::of_server */
+	struct hub_log durable;         /* what waits for them */
+	struct chunk durable_chunk;     /* its messages */
 	uint64_t begin;                 /* the seq before which nothing is known of this epoch */
 	struct list readers;            /* reader::of_server */
 	uint64_t left_out;              /* messages that were unreadable or too large */

@@ -6,6 +6,7 @@
 #include "hub/hub.h"
 
 #include "bayeux/channel.h"
+#include "hub/consumer_ops.h"
 #include "hub/internal.h"
 #include "hub/kept.h"
 #include "hub/past.h"
@@ -38,12 +39,12 @@ static int check_patterns(const struct hub *h, const struct member *member,
 		int fault = channel_check_pattern(c->names[i]);
 
 		if (fault)
-			return bad_channel(no, c->names[i], fault);
+			return refusal_of_channel(no, c->names[i], fault);
 		if (!subscription_find(member, server, c->names[i]) && !named_before(c, i))
 			n++;
 	}
 	if (n > h->options.subscriptions_max)
-		return refuse(no, PROTOCOL_E_TOO_MANY, "a connection may hold %zu subscriptions",
+		return refusal_set(no, PROTOCOL_E_TOO_MANY, "a connection may hold %zu subscriptions",
 			      h->options.subscriptions_max);
 	return 0;
 }
@@ -219,8 +220,8 @@ static void cover_past(struct hub *h, struct hub_server *server, const struct hu
 
 /* ---- the request ---- */
 
-/* What can fail. */
-static int begin_subscribe(struct hub *h, struct member *member, struct hub_server *server,
+/* What can fail. `owner`: of the subscriptions, the member or what stands for its consumer. */
+static int begin_subscribe(struct hub *h, struct member *member, struct member *owner, struct hub_server *server,
 			   const struct hub_subscribe *s, struct joined *joined, struct reader **ret_reader,
 			   struct request **ret)
 {
@@ -233,7 +234,7 @@ static int begin_subscribe(struct hub *h, struct member *member, struct hub_serv
 	if (s->past)
 		r = reader_get(h, member, server, ret_reader);
 	if (!r)
-		r = join_all(s, server, member, joined);
+		r = join_all(s, server, owner, joined);
 	if (!r)
 		return 0;
 	if (!reads)
@@ -242,16 +243,19 @@ static int begin_subscribe(struct hub *h, struct member *member, struct hub_serv
 	return r;
 }
 
-static int subscribe_checked(struct hub *h, struct member *member, struct hub_server *server,
-			     const struct hub_subscribe *s)
+static int subscribe_checked(struct hub *h, struct member *member, struct consumer *consumer,
+			     struct hub_server *server, const struct hub_subscribe *s)
 {
+	struct member *owner = consumer ? &consumer->self : member;
 	struct joined joined[PROTOCOL_CHANNELS_MAX];
 	struct request *request;
 	struct reader *reader;
-	int r = begin_subscribe(h, member, server, s, joined, &reader, &request);
+	int r = begin_subscribe(h, member, owner, server, s, joined, &reader, &request);
 
 	if (r)
 		return r;
+	if (consumer)
+		consumer_await(consumer, member, request);
 	if (s->past)
 		cover_past(h, server, s, joined, reader, request);
 	for (size_t i = 0; i < s->channels.n; i++)
@@ -268,17 +272,23 @@ static int subscribe_checked(struct hub *h, struct member *member, struct hub_se
 
 int hub_subscribe(struct hub *h, struct member *member, const struct hub_subscribe *s)
 {
+	struct consumer *consumer = NULL;
 	struct hub_server *server;
 	struct refusal no;
-	int r = check_request(h, member, &s->tag, s->server, &server, &no);
+	bool made = false;
+	int r = refusal_check_request(h, member, &s->tag, s->server, &server, &no);
 
 	if (!r)
-		r = check_room(h, member, &no);
+		r = refusal_check_room(h, member, &no);
 	if (!r)
-		r = check_patterns(h, member, server, &s->channels, &no);
+		r = consumer_open(h, member, server, s->durable, &consumer, &made, &no);
 	if (!r)
-		r = subscribe_checked(h, member, server, s);
-	return conclude(h, member, &s->tag, r, &no);
+		r = check_patterns(h, consumer ? &consumer->self : member, server, &s->channels, &no);
+	if (!r)
+		r = subscribe_checked(h, member, consumer, server, s);
+	if (r && made)
+		consumer_free(consumer);
+	return refusal_conclude(h, member, &s->tag, r, &no);
 }
 
 /* ---- unsubscribe ---- */
@@ -287,10 +297,10 @@ static int check_subscribed(const struct member *member, const struct hub_server
 			    const struct hub_channels *c, struct refusal *no)
 {
 	for (size_t i = 0; i < c->n; i++) {
-		struct slice name = shown(c->names[i]);
+		struct slice name = refusal_name(c->names[i]);
 
 		if (!subscription_find(member, server, c->names[i]))
-			return refuse(no, PROTOCOL_E_NOT_SUBSCRIBED, "not subscribed to \"%.*s\"",
+			return refusal_set(no, PROTOCOL_E_NOT_SUBSCRIBED, "not subscribed to \"%.*s\"",
 				      SLICE_ARG(name));
 	}
 	return 0;
@@ -319,17 +329,20 @@ static void end_all(struct member *member, struct hub_server *server,
 int hub_unsubscribe(struct hub *h, struct member *member, uint64_t tag, struct slice name,
 		    const struct hub_channels *c)
 {
+	struct member *owner = member;
 	struct hub_server *server;
 	struct refusal no;
-	int r = check_request(h, member, &tag, name, &server, &no);
+	int r = refusal_check_request(h, member, &tag, name, &server, &no);
 
+	if (!r && consumer_held(member, server))
+		owner = &consumer_held(member, server)->self;
 	if (!r)
-		r = check_subscribed(member, server, c, &no);
+		r = check_subscribed(owner, server, c, &no);
 	if (!r) {
-		end_all(member, server, c);
+		end_all(owner, server, c);
 		hub_reply(h, member, tag, &(struct hub_answer){0});
 	}
-	return conclude(h, member, &tag, r, &no);
+	return refusal_conclude(h, member, &tag, r, &no);
 }
 
 /* ---- publish and call ---- */
@@ -368,9 +381,9 @@ static int hand_over(struct hub *h, struct member *member, struct hub_server *se
 	if (r)
 		request_free(request);
 	if (r == SESSION_E_FULL)
-		return refuse(no, PROTOCOL_E_TOO_MANY, "too much waits to be sent to the server");
+		return refusal_set(no, PROTOCOL_E_TOO_MANY, "too much waits to be sent to the server");
 	if (r == SESSION_E_TOO_LARGE)
-		return refuse(no, PROTOCOL_E_TOO_LARGE,
+		return refusal_set(no, PROTOCOL_E_TOO_LARGE,
 			      "larger than what is sent to this server (max-sent)");
 	return r;
 }
@@ -381,11 +394,11 @@ static int check_channel(struct slice channel, bool call, struct refusal *no)
 	int fault = channel_check_name(channel);
 
 	if (fault)
-		return bad_channel(no, channel, fault);
+		return refusal_of_channel(no, channel, fault);
 	if (call && !channel_is_service(channel))
-		return refuse(no, PROTOCOL_E_BAD_CHANNEL,
+		return refusal_set(no, PROTOCOL_E_BAD_CHANNEL,
 			      "channel \"%.*s\" is not below /service/, where calls go",
-			      SLICE_ARG(shown(channel)));
+			      SLICE_ARG(refusal_name(channel)));
 	return 0;
 }
 
@@ -394,13 +407,13 @@ int hub_publish(struct hub *h, struct member *member, const struct hub_publish *
 	const uint64_t *tag = p->unanswered ? NULL : &p->tag;
 	struct hub_server *server;
 	struct refusal no;
-	int r = check_request(h, member, tag, p->server, &server, &no);
+	int r = refusal_check_request(h, member, tag, p->server, &server, &no);
 
 	if (!r && tag)
-		r = check_room(h, member, &no);
+		r = refusal_check_room(h, member, &no);
 	if (!r)
 		r = check_channel(p->channel, p->call, &no);
 	if (!r)
 		r = hand_over(h, member, server, p, now, &no);
-	return conclude(h, member, tag, r, &no);
+	return refusal_conclude(h, member, tag, r, &no);
 }

@@ -2,6 +2,7 @@
 #include "hub/reader.h"
 
 #include "bayeux/channel.h"
+#include "hub/consumer.h"
 #include "hub/internal.h"
 #include "hub/request.h"
 #include "hub/subscription.h"
@@ -40,6 +41,7 @@ int reader_get(struct hub *h, struct member *m, struct hub_server *server, struc
 		list_init(&r->catching_up);
 		list_init(&r->requests);
 		list_append(&m->readers, &r->of_member);
+		m->is_apart = true;
 		list_append(&server->readers, &r->of_server);
 	}
 	*ret = r;
@@ -60,6 +62,7 @@ void reader_free(struct reader *r)
 	LIST_EACH_SAFE(request, &r->requests, struct request, of_reader)
 		request_release(request);
 	list_remove(&r->of_member);
+	r->member->is_apart = !list_empty(&r->member->readers);
 	list_remove(&r->of_server);
 	free(r);
 }
@@ -375,6 +378,9 @@ bool hub_can_read(const struct member *m)
 	LIST_EACH(r, &m->readers, struct reader, of_member)
 		if (is_ready(r))
 			return true;
+	LIST_EACH(c, &m->consumers, struct consumer, of_holder)
+		if (consumer_can_read(c))
+			return true;
 	return false;
 }
 
@@ -387,6 +393,14 @@ void hub_read(struct member *m)
 		list_remove(&r->of_member);
 		list_append(&m->readers, &r->of_member);
 		read_portion(r);
+		return;
+	}
+	LIST_EACH(c, &m->consumers, struct consumer, of_holder) {
+		if (!consumer_can_read(c))
+			continue;
+		list_remove(&c->of_holder);
+		list_append(&m->consumers, &c->of_holder);
+		consumer_read(c);
 		return;
 	}
 }

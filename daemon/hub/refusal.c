@@ -11,7 +11,7 @@
 /* bytes of a channel name that a refusal shows */
 #define CHANNEL_SHOWN_MAX 200
 
-int refuse(struct refusal *no, enum protocol_error code, const char *format, ...)
+int refusal_set(struct refusal *no, enum protocol_error code, const char *format, ...)
 {
 	va_list ap;
 
@@ -22,35 +22,35 @@ int refuse(struct refusal *no, enum protocol_error code, const char *format, ...
 	return OPS_E_REFUSED;
 }
 
-struct slice shown(struct slice name)
+struct slice refusal_name(struct slice name)
 {
 	struct slice cut = slice_take(name, CHANNEL_SHOWN_MAX);
 
 	return cut.n < name.n ? slice_take(cut, utf8_whole(cut)) : name;
 }
 
-int bad_channel(struct refusal *no, struct slice channel, int fault)
+int refusal_of_channel(struct refusal *no, struct slice channel, int fault)
 {
 	size_t at = channel_bad_character(channel);
-	struct slice name = shown(channel);
+	struct slice name = refusal_name(channel);
 	const char *more = name.n < channel.n ? "…" : "";
 
 	if (fault == CHANNEL_E_LENGTH)
-		return refuse(no, PROTOCOL_E_BAD_CHANNEL,
+		return refusal_set(no, PROTOCOL_E_BAD_CHANNEL,
 			      "channel \"%.*s%s\" is too long: at most %d bytes in %d segments",
 			      SLICE_ARG(name), more, PROTOCOL_CHANNEL_MAX, PROTOCOL_SEGMENTS_MAX);
 	if (fault == CHANNEL_E_CHARACTER && at < channel.n) {
 		unsigned char c = (unsigned char)channel.p[at];
-		return refuse(no, PROTOCOL_E_BAD_CHANNEL,
+		return refusal_set(no, PROTOCOL_E_BAD_CHANNEL,
 			      "channel \"%.*s%s\" has a control character, U+%04X, after %zu bytes",
 			      SLICE_ARG(name), more,
 			      c == 0xc2 ? (unsigned char)channel.p[at + 1] : c, at);
 	}
-	return refuse(no, PROTOCOL_E_BAD_CHANNEL, "channel \"%.*s%s\" %s", SLICE_ARG(name), more,
+	return refusal_set(no, PROTOCOL_E_BAD_CHANNEL, "channel \"%.*s%s\" %s", SLICE_ARG(name), more,
 		      channel_fault_text(fault));
 }
 
-int conclude(struct hub *h, struct member *member, const uint64_t *tag, int r,
+int refusal_conclude(struct hub *h, struct member *member, const uint64_t *tag, int r,
 		    const struct refusal *no)
 {
 	if (r && tag) {
@@ -62,25 +62,25 @@ int conclude(struct hub *h, struct member *member, const uint64_t *tag, int r,
 	return r == OPS_E_REFUSED ? 0 : r;
 }
 
-int check_request(struct hub *h, const struct member *member, const uint64_t *tag,
+int refusal_check_request(struct hub *h, const struct member *member, const uint64_t *tag,
 			 struct slice name, struct hub_server **ret, struct refusal *no)
 {
 	if (tag && hub_tag_in_use(member, *tag))
-		return refuse(no, PROTOCOL_E_ID_IN_USE,
+		return refusal_set(no, PROTOCOL_E_ID_IN_USE,
 			      "a request with this id waits for its reply");
 	*ret = hub_find_server(h, name);
 	if (*ret)
 		return 0;
 	if (!name.p)
-		return refuse(no, PROTOCOL_E_UNKNOWN_SERVER, "no server is the default");
-	name = shown(name);
-	return refuse(no, PROTOCOL_E_UNKNOWN_SERVER, "no server \"%.*s\"", SLICE_ARG(name));
+		return refusal_set(no, PROTOCOL_E_UNKNOWN_SERVER, "no server is the default");
+	name = refusal_name(name);
+	return refusal_set(no, PROTOCOL_E_UNKNOWN_SERVER, "no server \"%.*s\"", SLICE_ARG(name));
 }
 
-int check_room(const struct hub *h, const struct member *member, struct refusal *no)
+int refusal_check_room(const struct hub *h, const struct member *member, struct refusal *no)
 {
 	if (member->requests.n < h->options.requests_max)
 		return 0;
-	return refuse(no, PROTOCOL_E_TOO_MANY, "%zu requests wait for their replies",
+	return refusal_set(no, PROTOCOL_E_TOO_MANY, "%zu requests wait for their replies",
 		      member->requests.n);
 }

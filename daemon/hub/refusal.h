@@ -17,19 +17,19 @@ struct refusal {
 
 /* Returns OPS_E_REFUSED. */
 __attribute__((format(printf, 3, 4)))
-int refuse(struct refusal *no, enum protocol_error code, const char *format, ...);
+int refusal_set(struct refusal *no, enum protocol_error code, const char *format, ...);
 /* The same for a wrong channel: names the limit that was exceeded, or the wrong character. `fault`: of channel_check_…(). */
-int bad_channel(struct refusal *no, struct slice channel, int fault);
+int refusal_of_channel(struct refusal *no, struct slice channel, int fault);
 /* The part of a name that a refusal shows. Cut between characters: half a character is not UTF-8, and the refusal
    could not be sent. */
-struct slice shown(struct slice name);
+struct slice refusal_name(struct slice name);
 
 /* What every request needs: a tag that is free, a server that is there. `tag` NULL: it gets no answer. */
-int check_request(struct hub *h, const struct member *member, const uint64_t *tag, struct slice name,
+int refusal_check_request(struct hub *h, const struct member *member, const uint64_t *tag, struct slice name,
 		  struct hub_server **ret, struct refusal *no);
 /* Whether the member may have one more request without an answer. */
-int check_room(const struct hub *h, const struct member *member, struct refusal *no);
+int refusal_check_room(const struct hub *h, const struct member *member, struct refusal *no);
 /* Ends a request: replies with the error if `r` is one. 0, or the negative errno. */
-int conclude(struct hub *h, struct member *member, const uint64_t *tag, int r, const struct refusal *no);
+int refusal_conclude(struct hub *h, struct member *member, const uint64_t *tag, int r, const struct refusal *no);
 
 #endif

@@ -5,6 +5,7 @@
  */
 #include "hub/request.h"
 
+#include "hub/consumer.h"
 #include "hub/internal.h"
 #include "hub/subscription.h"
 
@@ -73,6 +74,8 @@ void request_free(struct request *r)
 	strmap_remove(&r->member->requests, &r->by_id);
 	list_remove(&r->of_server);
 	list_remove(&r->of_reader);
+	if (r->consumer && --r->consumer->n_opening == 0)
+		wake_up(&r->member->outbox.wake);
 	r->hub->stats.requests--;
 	free(r);
 }
@@ -133,6 +136,11 @@ void request_finish(struct request *r)
 
 	if (r->n_waiting > 0 || list_linked(&r->of_reader))
 		return;
+	if (r->consumer) {
+		answer.durable = true;
+		answer.acked = r->consumer->acked;
+		answer.redelivered = r->consumer->redelivered;
+	}
 	for (size_t i = 0; i < r->n_items && answer.outcome.result != HUB_FAILED; i++)
 		if (r->channels[i].outcome.result == HUB_FAILED)
 			answer.outcome = r->channels[i].outcome;

@@ -18,6 +18,7 @@
 
 struct hub;
 struct hub_server;
+struct consumer;
 struct member;
 struct subscription;
 
@@ -40,6 +41,7 @@ struct request {
 	bool call;
 	struct list of_reader;          /* reader::requests: the answer waits until it has passed the target */
 	uint64_t target;
+	struct consumer *consumer;      /* which it subscribes for; its messages come after the answer. Or NULL */
 	size_t n_items, n_waiting;
 	struct hub_channel_outcome *channels;   /* of the items, in the memory of the request */
 	struct request_item items[];

@@ -5,6 +5,7 @@
  */
 #include "hub/send.h"
 
+#include "hub/consumer.h"
 #include "hub/internal.h"
 
 #include <errno.h>
@@ -67,6 +68,18 @@ int send_encode_gap(struct hub *h, const struct hub_server *server, struct slice
 	return end(h, &h->chunk, r, ret);
 }
 
+int send_encode_interruption(struct hub *h, struct hub_server *server, struct chunk_frame *ret)
+{
+	const struct hub_loss unknown = {0, server->seq, server->seq, false};
+	struct buf *out;
+	int r = chunk_begin(&h->chunk, FRAME_EXTRA, &out);
+
+	if (r)
+		return r;
+	r = h->encoder->lost(out, server->by_name.key, &unknown, PROTOCOL_E_EXPIRED, SLICE_NULL);
+	return end(h, &h->chunk, r, ret);
+}
+
 static size_t size_of(const struct hub_outcome *o)
 {
 	return o->text.n + o->bayeux[0].n + o->bayeux[1].n;
@@ -101,6 +114,10 @@ int send_encode_state(struct hub *h, const struct hub_server *server, uint64_t n
 
 void send_frame(struct member *member, int r, const struct chunk_frame *frame)
 {
+	if (member->consumer)
+		member = member->consumer->holder;
+	if (!member)
+		return;
 	if (r)
 		outbox_overrun(&member->outbox);
 	else

@@ -16,11 +16,13 @@ int send_encode_lost(struct hub *h, struct hub_server *server, struct slice chan
 		     enum protocol_error code, struct chunk_frame *ret);
 /* Messages may be missing, it is not known how many. */
 int send_encode_gap(struct hub *h, const struct hub_server *server, struct slice channel, struct chunk_frame *ret);
+/* The same, with the newest seq as its position. */
+int send_encode_interruption(struct hub *h, struct hub_server *server, struct chunk_frame *ret);
 int send_encode_subscription(struct hub *h, const struct hub_server *server, struct slice pattern,
 			     const struct hub_outcome *outcome, struct chunk_frame *ret);
 int send_encode_state(struct hub *h, const struct hub_server *server, uint64_t now,
 		      uint64_t unix_ms, struct chunk_frame *ret);
-/* Queues an encoded frame for this member, or marks the member as overrun if `r` is an error. */
+/* Queues an encoded frame for this member, or for the holder of its consumer if there is one, or marks the member as overrun if `r` is an error. */
 void send_frame(struct member *member, int r, const struct chunk_frame *frame);
 
 #endif

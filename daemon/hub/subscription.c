@@ -5,6 +5,7 @@
 #include "hub/subscription.h"
 
 #include "bayeux/channel.h"
+#include "hub/consumer.h"
 #include "hub/internal.h"
 
 #include <assert.h>
@@ -94,6 +95,8 @@ static void leave_member(struct subscription *s)
 	if (!s->member)
 		return;
 	s->member->n_subscriptions--;
+	if (s->member->consumer)
+		s->member->consumer->narrowed = true;
 	strmap_remove(&s->member->by_pattern, &s->by_pattern);
 	list_remove(&s->of_member);
 	s->member = NULL;

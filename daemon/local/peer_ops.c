@@ -199,6 +199,74 @@ static int on_status(struct peer_ops *ops, struct peer *p, const struct message 
 	return 0;
 }
 
+/* ---- consumers ---- */
+
+static void put_consumer(struct json_write *w, const struct hub_server *server, const struct hub_consumer *c)
+{
+	struct hub_subscription s;
+
+	json_object_begin(w);
+	json_key(w, "server"), json_put_text(w, hub_server_name(server));
+	json_key(w, "durable"), json_put_text(w, c->name);
+	json_key(w, "uid"), json_put_u64(w, c->uid);
+	json_key(w, "channels");
+	json_array_begin(w);
+	for (const struct subscription *at = NULL; (at = hub_next_subscription(c->subscriptions, at, &s));)
+		json_put_text(w, s.pattern);
+	json_array_end(w);
+	json_key(w, "acked"), json_put_u64(w, c->acked);
+	json_key(w, "newest"), json_put_u64(w, c->newest);
+	json_key(w, "waiting"), json_put_u64(w, c->waiting);
+	json_key(w, "lost"), json_put_u64(w, c->dropped);
+	if (c->held) {
+		json_key(w, "held"), json_put_bool(w, true);
+		json_key(w, "pid"), json_put_i64(w, c->pid);
+	}
+	json_object_end(w);
+}
+
+/* Of this server, or of all. */
+static int put_consumers(struct hub *hub, const struct hub_server *only, struct buf *out)
+{
+	struct hub_consumer c;
+	struct json_write w;
+
+	json_write_init(&w, out);
+	json_object_begin(&w);
+	json_key(&w, "consumers");
+	json_array_begin(&w);
+	for (struct hub_server *s = hub_next_server(hub, NULL); s; s = hub_next_server(hub, s))
+		for (const struct consumer *at = NULL; (!only || s == only) && (at = hub_next_consumer(s, at, &c));)
+			put_consumer(&w, s, &c);
+	json_array_end(&w);
+	json_object_end(&w);
+	return json_write_done(&w);
+}
+
+static int on_consumers(struct peer_ops *ops, struct peer *p, const struct message *m)
+{
+	CLEANUP(buf_fini) struct buf result;
+	struct hub_server *only = NULL;
+
+	if (message_has(m, PROTOCOL_FIELD_SERVER)) {
+		only = hub_find_server(ops->hub, m->server);
+		if (!only) {
+			hub_refuse(ops->hub, peer_member(p), m->id, PROTOCOL_E_UNKNOWN_SERVER, SLICE("no such server"));
+			return 0;
+		}
+	}
+	buf_init(&result, STATUS_MAX);
+	int r = put_consumers(ops->hub, only, &result);
+	if (r == -EMSGSIZE) {
+		hub_refuse(ops->hub, peer_member(p), m->id, PROTOCOL_E_TOO_LARGE,
+			   SLICE("too many channels for one reply; name a server"));
+		return 0;
+	}
+	if (r == 0)
+		reply(ops, p, m, buf_slice(&result));
+	return r;
+}
+
 /* ---- for administrators ---- */
 
 /* Refuses a request of another user. */
@@ -277,7 +345,7 @@ static op_handler *const handlers[PROTOCOL_OPS_END] = {
 	[PROTOCOL_OP_PUBLISH] = on_request,
 	[PROTOCOL_OP_CALL] = on_request,
 	[PROTOCOL_OP_ACK] = on_request,
-	[PROTOCOL_OP_CONSUMERS] = on_request,
+	[PROTOCOL_OP_CONSUMERS] = on_consumers,
 	[PROTOCOL_OP_FORGET] = on_request,
 	[PROTOCOL_OP_STATUS] = on_status,
 	[PROTOCOL_OP_RELOAD] = on_reload,

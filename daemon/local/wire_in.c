@@ -110,9 +110,13 @@ static int subscribe(struct hub *h, struct member *member, const struct message 
 		else if (!slice_eq(m->overflow, SLICE("drop-oldest")))
 			return refuse(h, member, m, "\"overflow\" must be drop-oldest or disconnect");
 	}
-	if (message_has(m, PROTOCOL_FIELD_DURABLE))
-		return refuse(h, member, m, "this daemon has no consumers yet");
 	const char *fault = read_past(m, now, &s);
+	if (message_has(m, PROTOCOL_FIELD_DURABLE)) {
+		s.durable = m->durable;
+		if (!fault && (s.past || message_has(m, PROTOCOL_FIELD_UPSTREAM) || message_has(m, PROTOCOL_FIELD_OVERFLOW)))
+			fault = "\"durable\" goes together with none of \"history\", \"since\", a position, \"upstream\" "
+				"and \"overflow\"";
+	}
 
 	return fault ? refuse(h, member, m, "%s", fault) : hub_subscribe(h, member, &s);
 }
@@ -200,8 +204,10 @@ int wire_in_request(struct hub *h, struct member *member, const struct message *
 	buf_init(&made[1], PROTOCOL_REQUEST_MAX);
 	if (m->op == PROTOCOL_OP_SUBSCRIBE || m->op == PROTOCOL_OP_UNSUBSCRIBE)
 		r = on_channels(h, member, m, &made[0], now);
-	else if (m->op == PROTOCOL_OP_ACK || m->op == PROTOCOL_OP_CONSUMERS || m->op == PROTOCOL_OP_FORGET)
-		r = refuse(h, member, m, "this daemon has no consumers yet");
+	else if (m->op == PROTOCOL_OP_ACK)
+		r = hub_ack(h, member, message_has(m, PROTOCOL_FIELD_ID) ? &m->id : NULL, server_of(m), m->durable, m->seq);
+	else if (m->op == PROTOCOL_OP_FORGET)
+		r = hub_forget(h, member, m->id, server_of(m), m->durable);
 	else
 		r = on_publish(h, member, m, &made[0], &made[1], now->loop);
 	buf_fini(&made[0]);

@@ -14,7 +14,7 @@ struct wire_in_time {
 };
 
 /*
- * Gives a decoded subscribe, unsubscribe, publish or call to the hub. The answer goes to the member, unless a
+ * Gives a decoded subscribe, unsubscribe, publish, call, ack or forget to the hub. The answer goes to the member, unless a
  * publish has no id. 0, or -ENOMEM as the functions of the hub.
  */
 int wire_in_request(struct hub *h, struct member *member, const struct message *m,

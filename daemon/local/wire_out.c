@@ -175,6 +175,10 @@ static int put_channels(struct buf *out, const struct hub_answer *a)
 	for (size_t i = 0; i < a->n_channels && !r; i++)
 		r = put_channel(&w, &a->channels[i]);
 	json_array_end(&w);
+	if (a->durable) {
+		json_key(&w, "acked"), json_put_u64(&w, a->acked);
+		json_key(&w, "redelivered"), json_put_u64(&w, a->redelivered);
+	}
 	json_object_end(&w);
 	done = json_write_done(&w);
 	return r ? r : done;
