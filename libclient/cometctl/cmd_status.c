@@ -13,7 +13,7 @@
 #define COLUMNS_MIN 40
 
 /* of the terminal, of COLUMNS, or 80 */
-static int columns(void)
+int screen_columns(void)
 {
 	struct winsize size;
 	const char *variable = getenv("COLUMNS");
@@ -68,7 +68,7 @@ static int look_for_servers(const struct ctl *ctl, const struct cometd_json *sta
 
 static int print(const struct ctl *ctl, const struct cometd_json *status)
 {
-	const struct status_view view = {.channels = ctl->verbose, .columns = columns(),
+	const struct status_view view = {.channels = ctl->verbose, .columns = screen_columns(),
 				   .now_ms = (unsigned long long)time(NULL) * 1000,
 				   .own_pid = (unsigned long long)getpid(),
 				   .servers = ctl->servers,

@@ -5,8 +5,10 @@
  * what was lost or may have been missed is reported on standard error (with --json
  * among the events).
  */
+#include "acks.h"
 #include "cometctl.h"
 #include "outlet.h"
+#include "worker.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -15,6 +17,10 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
+
+/* how long the last acknowledgement may take at the end, and after a signal */
+#define FINISH_MS 5000
+#define FINISH_SOON_MS 1000
 
 /* One pattern at one server. */
 struct wanted {
@@ -29,6 +35,8 @@ struct sub {
 	int n_wanted;
 	const char *format;
 	struct outlet out;
+	struct acks acks;
+	struct worker worker;       /* of --exec */
 	unsigned long left;         /* messages to print; 0: no limit */
 	int signals;                /* signalfd */
 	int died_of;                /* signal, or 0 */
@@ -63,16 +71,37 @@ static void note_position(struct ctl_server *server, const char *epoch, unsigned
 	server->position.seq = seq;
 }
 
+/* One more message is printed, or its command has succeeded. */
+static void count(struct sub *s)
+{
+	if (s->left > 0 && --s->left == 0)
+		finish(s, EXIT_OK);
+}
+
+static void start_command(struct sub *s, const struct cometd_event *e)
+{
+	int r = worker_begin(&s->worker, ctl_server_of(s->ctl, e), s->ctl->json ? NULL : s->format, e);
+
+	if (!r)
+		return;
+	report("cannot start the command: ", strerror(-r), NULL);
+	finish(s, EXIT_OTHER);
+}
+
 static void print_message(struct sub *s, const struct cometd_event *e)
 {
+	if (s->worker.command) {
+		start_command(s, e);
+		return;
+	}
 	note_position(ctl_server_of(s->ctl, e), e->epoch, e->seq);
+	acks_note(&s->acks, ctl_server_of(s->ctl, e), e->epoch, e->seq);
 	if (s->ctl->json)
 		print_event_json(s->out.to, e);
 	else
 		format_print(s->out.to, s->format, e);
 	fputc('\n', s->out.to);
-	if (s->left > 0 && --s->left == 0)
-		finish(s, EXIT_OK);
+	count(s);
 }
 
 static void print_connection(const struct sub *s, const struct cometd_event *e)
@@ -123,6 +152,7 @@ static void report_lost(struct sub *s, const struct cometd_event *e)
 		return;
 	}
 	note_position(ctl_server_of(s->ctl, e), e->epoch, e->last);
+	acks_note(&s->acks, ctl_server_of(s->ctl, e), e->epoch, e->last);
 	if (e->count == 1)
 		snprintf(what, sizeof(what), ": 1 message lost (%llu)", (unsigned long long)e->first);
 	else
@@ -178,6 +208,10 @@ static void on_subscribed(struct cometd *c, const struct cometd_result *result, 
 	(void)c;
 	if (w->sub->done)
 		return;
+	if (result->error == COMETD_E_IN_USE) {
+		finish(w->sub, complain(w->sub->ctl->durable, result->error, result));
+		return;
+	}
 	if (result->error) {
 		finish(w->sub, complain_about(w->server, w->channel, result->error, result));
 		ctl_explain(w->server, result->error);
@@ -189,7 +223,7 @@ static void on_subscribed(struct cometd *c, const struct cometd_result *result, 
 			end_of_past(w->sub);
 		return;
 	}
-	if (w->sub->ctl->json)
+	if (w->sub->ctl->json && !w->sub->worker.command)
 		print_subscription(w, result->pending);
 	if (!result->pending)
 		report_established(w);
@@ -287,30 +321,37 @@ static void on_event(struct cometd *c, const struct cometd_event *e, void *user)
 	} else if (e->type == COMETD_EVENT_DOWN && !s->connected) {
 		ctl_note_event(c, e, s->ctl);
 	} else {
-		if (s->ctl->json)
+		/* with --exec, standard output is that of the commands */
+		if (s->ctl->json && !s->worker.command)
 			print_event(s, e);
 		report_event(s, e);
 	}
 }
 
-/* ---- the loop ---------------------------------------------------------- */
+/* ---- waiting and writing ------------------------------------------------ */
 
 /* While standard output is blocked the library does not run, so events do not accumulate here. */
 static int wait_ms(const struct sub *s)
 {
 	int own = outlet_waits(&s->out) ? -1 : cometd_get_timeout(s->ctl->c);
-	int left = ctl_left(s->ctl, 0);
+	int left = s->at_once ? -1 : ctl_left(s->ctl, 0);
+	long long due = s->worker.due < 0 ? -1 : s->worker.due - ctl_now();
 
+	if (due >= -1 && s->worker.due >= 0)
+		left = left < 0 || due < left ? (int)(due > 0 ? due : 0) : left;
 	return left < 0 || (own >= 0 && own < left) ? own : left;
 }
 
+/* What has left this process is acknowledged. */
 static void write_out(struct sub *s)
 {
 	int r = outlet_write(&s->out);
 
-	if (r == -EPIPE)
+	if (r == 0 && !outlet_waits(&s->out) && !s->worker.command)
+		acks_commit(&s->acks);
+	else if (r == -EPIPE)
 		finish_at_once(s, EXIT_OK);
-	else if (r) {
+	else if (r && r != -EPIPE) {
 		report("cannot write to standard output: ", strerror(-r), NULL);
 		finish_at_once(s, EXIT_OTHER);
 		/* the last message was counted before it was written */
@@ -324,6 +365,41 @@ static bool reader_gone(const struct pollfd *out)
 	return out->revents & (POLLERR | POLLHUP | POLLNVAL);
 }
 
+/* ---- commands ----------------------------------------------------------- */
+
+/* Without a message to work on, the events are handled up to the next message. */
+static void work(struct sub *s)
+{
+	const struct cometd_event *e;
+
+	if (worker_run(&s->worker)) {
+		note_position(s->worker.server, s->worker.at.epoch, s->worker.at.seq);
+		acks_note(&s->acks, s->worker.server, s->worker.at.epoch, s->worker.at.seq);
+		acks_commit(&s->acks);
+		count(s);
+	}
+	while (!s->done && !worker_is_busy(&s->worker) && cometd_next(s->ctl->c, 0, &e) == 0)
+		on_event(s->ctl->c, e, s);
+	/* a loss that was reported */
+	if (!worker_is_busy(&s->worker))
+		acks_commit(&s->acks);
+}
+
+static void handle_signals(struct sub *s)
+{
+	struct signalfd_siginfo info;
+
+	while (read(s->signals, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGCHLD)
+			continue;
+		s->died_of = (int)info.ssi_signo;
+		finish_at_once(s, EXIT_OTHER);
+		worker_stop(&s->worker, s->died_of);
+	}
+}
+
+/* ---- the loop ---------------------------------------------------------- */
+
 static void turn(struct sub *s)
 {
 	bool stuck = outlet_waits(&s->out);
@@ -331,9 +407,8 @@ static void turn(struct sub *s)
 		{.fd = stuck ? -1 : cometd_get_fd(s->ctl->c),
 		 .events = (short)cometd_get_events(s->ctl->c)},
 		{.fd = s->signals, .events = POLLIN},
-		{.fd = STDOUT_FILENO, .events = stuck ? POLLOUT : 0},
+		{.fd = s->worker.command ? -1 : STDOUT_FILENO, .events = stuck ? POLLOUT : 0},
 	};
-	struct signalfd_siginfo info;
 
 	if (poll(p, 3, wait_ms(s)) < 0 && errno != EINTR) {
 		finish_at_once(s, complain("cannot wait", COMETD_E_SYSTEM, NULL));
@@ -344,13 +419,14 @@ static void turn(struct sub *s)
 	write_out(s);
 	if (reader_gone(&p[2]))
 		finish_at_once(s, EXIT_OK);
-	if (p[1].revents & POLLIN && read(s->signals, &info, sizeof(info)) == sizeof(info)) {
-		s->died_of = (int)info.ssi_signo;
-		finish_at_once(s, EXIT_OTHER);
-	}
-	if (ctl_left(s->ctl, 0) == 0 && !(s->done && !outlet_waits(&s->out))) {
+	if (p[1].revents & POLLIN)
+		handle_signals(s);
+	if (s->worker.command)
+		work(s);
+	if (ctl_left(s->ctl, 0) == 0 && !s->at_once && !(s->done && !outlet_waits(&s->out))) {
 		report("timed out", NULL);
 		finish_at_once(s, EXIT_TIMEOUT);
+		worker_stop(&s->worker, SIGTERM);
 	}
 }
 
@@ -358,7 +434,7 @@ static void turn(struct sub *s)
  * Signals are taken between two writes, so that no line is torn. One that is ignored, as SIGINT is in
  * what a shell runs in the background, stays ignored: blocked, it would arrive here.
  */
-static int take_signals(sigset_t *set)
+static int take_signals(sigset_t *set, struct worker *worker)
 {
 	static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
 
@@ -369,7 +445,12 @@ static int take_signals(sigset_t *set)
 		if (sigaction(signals[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
 			sigaddset(set, signals[i]);
 	}
-	sigprocmask(SIG_BLOCK, set, NULL);
+	/* ignored, it would not be known how a command ended */
+	if (worker->command) {
+		signal(SIGCHLD, SIG_DFL);
+		sigaddset(set, SIGCHLD);
+	}
+	sigprocmask(SIG_BLOCK, set, &worker->mask);
 	return signalfd(-1, set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
@@ -383,7 +464,8 @@ static void die_of(int signo, const sigset_t *set)
 static int subscribe(struct wanted *w)
 {
 	const struct ctl *ctl = w->sub->ctl;
-	struct cometd_subscription s = {.size = sizeof(s), .history = ctl->history, .since = ctl->since_ms};
+	struct cometd_subscription s = {.size = sizeof(s), .history = ctl->history, .since = ctl->since_ms,
+					.durable = ctl->durable};
 
 	if (*ctl->since.epoch)
 		s.epoch = ctl->since.epoch, s.seq = ctl->since.seq;
@@ -439,10 +521,18 @@ static int run(struct sub *s)
 		code = subscribe_all(s);
 	if (code)
 		return code;
-	s->signals = take_signals(&set);
-	while (!s->done || (outlet_waits(&s->out) && !s->at_once))
+	/* messages wait for cometd_next() while a command runs */
+	if (s->worker.command)
+		cometd_set_listener(s->ctl->c, NULL, NULL);
+	s->signals = take_signals(&set, &s->worker);
+	while (!s->done || (outlet_waits(&s->out) && !s->at_once) || s->worker.pid)
 		turn(s);
 	close(s->signals);
+	/* all events are left out from here on */
+	cometd_set_listener(s->ctl->c, on_event, s);
+	code = acks_finish(&s->acks, s->died_of ? FINISH_SOON_MS : FINISH_MS);
+	if (!s->code)
+		s->code = code;
 	if (s->ctl->verbose)
 		report_positions(s->ctl);
 	if (s->died_of)
@@ -457,11 +547,13 @@ static int print_all(struct sub *s)
 	s->format = ctl->format;
 	if (*ctl->since.epoch)
 		ctl->servers[0].position = ctl->since;
+	worker_init(&s->worker, ctl->exec);
 	if (!s->format)
-		s->format = ctl->n_servers > 1 ? "%{server}\\t%{channel}\\t%{data}" :
+		s->format = ctl->exec ? "%{data}" : ctl->n_servers > 1 ? "%{server}\\t%{channel}\\t%{data}" :
 						"%{channel}\\t%{data}";
 	s->wanted = calloc((size_t)ctl->n_args * (size_t)ctl->n_servers, sizeof(*s->wanted));
-	if (!s->wanted || outlet_init(&s->out)) {
+	if (!s->wanted || acks_init(&s->acks, ctl) || outlet_init(&s->out)) {
+		acks_fini(&s->acks);
 		free(s->wanted);
 		return complain("cannot start", COMETD_E_NOMEM, NULL);
 	}
@@ -471,6 +563,8 @@ static int print_all(struct sub *s)
 	cometd_free(ctl->c);
 	ctl->c = NULL;
 	free(s->wanted);
+	acks_fini(&s->acks);
+	worker_fini(&s->worker);
 	outlet_fini(&s->out);
 	return code;
 }

@@ -58,6 +58,8 @@ struct ctl {
 	unsigned long history;      /* of --history; 0: none given */
 	struct ctl_position since;  /* of --since; epoch "": no position given */
 	unsigned long long since_ms; /* of --since, a time since 1970; 0: none given */
+	const char *durable;        /* the name of a consumer; NULL: none given */
+	const char *exec;           /* a command for each message; NULL: none given */
 	enum cometd_state state;
 	const char *format;         /* of --format; NULL: none given */
 	bool text;                  /* the payload is plain text */
@@ -72,6 +74,8 @@ struct ctl {
 /* Each returns an enum exit_code. */
 int cmd_sub(struct ctl *ctl);
 int cmd_history(struct ctl *ctl);
+int cmd_consumers(struct ctl *ctl);
+int cmd_forget(struct ctl *ctl);
 int cmd_pub(struct ctl *ctl);
 int cmd_pub_binary(struct ctl *ctl);
 int cmd_call(struct ctl *ctl);
@@ -173,6 +177,10 @@ struct status_view {
 	unsigned long long own_pid; /* this program is not shown */
 };
 void print_status(const struct cometd_json *status, const struct status_view *view);
+/* The answer to consumers, for people. */
+void print_consumers(const struct cometd_json *result, const struct status_view *view);
+/* The width of the terminal, or of COLUMNS. */
+int screen_columns(void);
 /* Flushes stdout. EXIT_OK (*ret_closed: no reader is left), or EXIT_OTHER, reported. */
 int flush_output(bool *ret_closed);
 

@@ -70,6 +70,9 @@ static const char *advice_for(int error)
 		return "install cometctl and cometd-bridged from the same release";
 	case COMETD_E_PROTOCOL:
 		return "--socket must name the socket of cometd-bridged";
+	case COMETD_E_IN_USE:
+	case COMETD_E_UNKNOWN_CONSUMER:
+		return "cometctl consumers lists the consumers";
 	case COMETD_E_UNKNOWN_SERVER:
 		return "cometctl status lists the servers";
 	case COMETD_E_JSON:

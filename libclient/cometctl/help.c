@@ -11,6 +11,8 @@ static const char summary[] =
 	"  history CHANNEL...   print the messages that the daemon's log has\n"
 	"  pub CHANNEL JSON|-   publish a message, or each line of standard input\n"
 	"  call CHANNEL JSON    ask a service channel and print the answer\n"
+	"  consumers            list the durable consumers and what waits for them\n"
+	"  forget NAME          remove a durable consumer\n"
 	"  wait                 wait until the session with the server is connected\n"
 	"  status               show servers, connected programs, and lost messages\n"
 	"  reload               make the daemon read its configuration again\n"
@@ -39,6 +41,7 @@ static const struct {
 	{"sub",
 	 "usage: cometctl sub CHANNEL... [-s SERVER]... [-n COUNT] [--timeout SEC]\n"
 	 "                    [--history N | --since WHEN]\n"
+	 "                    [--durable NAME [--exec COMMAND]]\n"
 	 "                    [--format FORMAT | --data-only | --json[=pretty]] [-v]\n"
 	 "Prints each message of these channels as CHANNEL<TAB>DATA (with several -s:\n"
 	 "SERVER<TAB>CHANNEL<TAB>DATA), until it is interrupted.\n"
@@ -48,6 +51,10 @@ static const struct {
 	 "  --history N          begin with the last N messages that the daemon's log has\n"
 	 "  --since WHEN         begin after this %{position} of an earlier run, or with\n"
 	 "                       those since a time: 10m, 09:30, 2026-11-30T09:30\n"
+	 "  --durable NAME       each message at least once: the daemon keeps those that\n"
+	 "                       were not printed, also while nothing has this consumer\n"
+	 "  --exec COMMAND       with --durable: run it for each message, with the data on\n"
+	 "                       its standard input, again until its exit status is 0\n"
 	 "  --format FORMAT      fields of each message: %{time} %{server} %{channel}\n"
 	 "                       %{data} %{text} %{seq} %{id} %{position}; \\t is a tab,\n"
 	 "                       \\n a new line\n"
@@ -99,6 +106,17 @@ static const struct {
 	 "started later. States: off, handshaking, connecting, connected, unconnected,\n"
 	 "halted, disconnecting.\n"
 	 "example: cometctl wait --timeout 30 && cometctl pub /chat/room 1\n"},
+	{"consumers",
+	 "usage: cometctl consumers [-s SERVER]... [--json[=pretty]]\n"
+	 "Prints the durable consumers, which cometctl sub or other programs created, and\n"
+	 "the messages that wait for them.\n"
+	 "  -s, --server NAME    only those of these servers\n"
+	 "  --json               print one object for each\n"},
+	{"forget",
+	 "usage: cometctl forget NAME [-s SERVER]\n"
+	 "Removes a durable consumer with all messages that wait for it. For its user and\n"
+	 "root, while no program has it.\n"
+	 "example: cometctl forget billing\n"},
 	{"status",
 	 "usage: cometctl status [-s SERVER]... [-v] [--json[=pretty]]\n"
 	 "Prints the servers and the programs that are connected to the daemon.\n"

@@ -36,6 +36,8 @@ enum option {
 	OPT_COLOR = 1 << 17,
 	OPT_HISTORY = 1 << 18,
 	OPT_SINCE = 1 << 19,
+	OPT_DURABLE = 1 << 20,
+	OPT_EXEC = 1 << 21,
 };
 #define OPT_ALWAYS (OPT_SOCKET | OPT_JSON | OPT_HELP | OPT_VERSION | OPT_NAME | OPT_QUIET |        \
 		    OPT_VERBOSE | OPT_COLOR | OPT_SERVER)
@@ -68,6 +70,8 @@ static const struct {
 	{OPT_COLOR, 0, "color", VALUE_OPTIONAL},
 	{OPT_HISTORY, 0, "history", VALUE_REQUIRED},
 	{OPT_SINCE, 0, "since", VALUE_REQUIRED},
+	{OPT_DURABLE, 0, "durable", VALUE_REQUIRED},
+	{OPT_EXEC, 0, "exec", VALUE_REQUIRED},
 };
 #define N_OPTIONS (int)(sizeof(options) / sizeof(*options))
 
@@ -80,7 +84,7 @@ static const struct verb {
 	bool one_server;
 } verbs[] = {
 	{"sub", cmd_sub, 1, INT_MAX, OPT_COUNT | OPT_TIMEOUT | OPT_FORMAT | OPT_DATA_ONLY | OPT_HISTORY |
-	 OPT_SINCE, false, false},
+	 OPT_SINCE | OPT_DURABLE | OPT_EXEC, false, false},
 	{"pub", cmd_pub, 2, 2, OPT_TIMEOUT | OPT_BINARY | OPT_EXT | OPT_FILE | OPT_TEXT, true, true},
 	{"call", cmd_call, 2, 2, OPT_TIMEOUT | OPT_EXT | OPT_FILE | OPT_TEXT, true, true},
 	{"wait", cmd_wait, 0, 0, OPT_STATE | OPT_TIMEOUT, false, false},
@@ -89,6 +93,8 @@ static const struct verb {
 	{"config", cmd_config, 0, 0, OPT_TIMEOUT, true, false},
 	{"history", cmd_history, 1, INT_MAX, OPT_COUNT | OPT_TIMEOUT | OPT_FORMAT | OPT_DATA_ONLY | OPT_SINCE,
 	 false, false},
+	{"consumers", cmd_consumers, 0, 0, OPT_TIMEOUT, true, false},
+	{"forget", cmd_forget, 1, 1, OPT_TIMEOUT, true, true},
 	{"help", cmd_help, 0, 1, 0, false, false},
 };
 #define N_VERBS (int)(sizeof(verbs) / sizeof(*verbs))
@@ -137,6 +143,17 @@ static int parse_since(const char *text, struct ctl *ctl)
 		return EXIT_OK;
 	return usage("--since: not a position EPOCH:SEQ, an age like 10m, or a time like 09:30 or 2026-11-30T09:30: ",
 		     text);
+}
+
+/* As the daemon has it, so that a wrong name is found before anything is sent. */
+static int parse_consumer(const char *text, const char **ret)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+
+	if (!*text || strlen(text) > 64 || text[strspn(text, allowed)])
+		return usage("--durable: not a name of 1 to 64 letters, digits, '.', '_' and '-': ", text);
+	*ret = text;
+	return EXIT_OK;
 }
 
 static int parse_object(const char *text, const char **ret)
@@ -216,6 +233,8 @@ static int set_option(struct ctl *ctl, enum option option, const char *value)
 	case OPT_COUNT: return parse_count("--count: not a number from 1 on: ", value, &ctl->count);
 	case OPT_HISTORY: return parse_count("--history: not a number from 1 on: ", value, &ctl->history);
 	case OPT_SINCE: return parse_since(value, ctl);
+	case OPT_DURABLE: return parse_consumer(value, &ctl->durable);
+	case OPT_EXEC: ctl->exec = value; return *value ? EXIT_OK : usage("--exec: not a command: ", "''");
 	case OPT_STATE:
 		ctl->state = cometd_state_of(value);
 		if (ctl->state == COMETD_STATE_UNKNOWN)
@@ -372,6 +391,10 @@ static int check(const struct ctl *ctl, const struct verb *verb, unsigned given)
 		return usage_of(verb, "--binary replaces --file and --text", NULL);
 	if (given & OPT_SINCE && given & OPT_HISTORY)
 		return usage_of(verb, "--since replaces --history", NULL);
+	if (given & OPT_DURABLE && given & (OPT_SINCE | OPT_HISTORY))
+		return usage_of(verb, "--durable replaces --history and --since", NULL);
+	if (given & OPT_EXEC && !(given & OPT_DURABLE))
+		return usage_of(verb, "--exec needs --durable", NULL);
 	if (*ctl->since.epoch && ctl->n_servers > 1)
 		return usage_of(verb, "--since is a position of one --server", NULL);
 	if (ctl->json && ctl->format)

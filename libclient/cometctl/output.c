@@ -212,13 +212,14 @@ void print_event_json(FILE *to, const struct cometd_event *e)
 {
 	const char *end = e->json + e->json_len;
 	bool adds = e->epoch && (e->type == COMETD_EVENT_MESSAGE || e->type == COMETD_EVENT_LOST);
-	size_t size = e->json_len + (adds ? strlen(e->epoch) : 0) + sizeof(",\"epoch\":\"\"}");
+	const char *again = e->redelivered ? ",\"redelivered\":true" : "";
+	size_t size = e->json_len + (adds ? strlen(e->epoch) + strlen(again) : 0) + sizeof(",\"epoch\":\"\"}");
 	char *text = adds ? malloc(size) : NULL;
 
 	while (end > e->json && *end != '}')
 		end--;
-	int n = text ? snprintf(text, size, "%.*s,\"epoch\":\"%s\"}", (int)(end - e->json), e->json,
-				e->epoch) : 0;
+	int n = text ? snprintf(text, size, "%.*s,\"epoch\":\"%s\"%s}", (int)(end - e->json), e->json,
+				e->epoch, again) : 0;
 	if (n > 0)
 		print_json(to, text, (size_t)n);
 	else

@@ -100,6 +100,10 @@ static const struct column departed_columns[] = {
 	{"PROGRAM", "name", NAME}, {"USER", "uid", USER}, {"PID", "pid", COUNT},
 	{"ENDED", "until", AGE_AGO}, {"DELIVERED", "delivered", COUNT}, {"MISSED", "lost", LOSS},
 };
+static const struct column consumer_columns[] = {
+	{"CONSUMER", "durable", NAME}, {"SERVER", "server", NAME}, {"USER", "uid", USER}, {"PID", "pid", COUNT},
+	{"WAITING", "waiting", COUNT}, {"BYTES", "bytes", BYTES}, {"LOST", "lost", LOSS}, {"ACKED", "acked", COUNT},
+};
 #define N(table) (sizeof(table) / sizeof(*(table)))
 #define COLUMNS_MAX 8
 
@@ -109,6 +113,7 @@ struct table {
 	size_t n;
 	int widths[COLUMNS_MAX];
 	unsigned rows;
+	bool first;                 /* no empty line before it */
 	/* NULL: all rows are shown */
 	bool (*is_shown)(const struct status_view *view, const struct cometd_json *row);
 	void (*details)(const struct status_view *view, const struct cometd_json *row);
@@ -280,7 +285,8 @@ static void print_table(struct table *t, const struct cometd_json *status, const
 	if (cometd_json_get(status, field, &rows) || rows.kind != COMETD_JSON_ARRAY ||
 	    (!none && rows.len == 2))
 		return;
-	putchar('\n');
+	if (!t->first)
+		putchar('\n');
 	for (size_t i = 0; i < t->n; i++)
 		t->widths[i] = (int)strlen(t->columns[i].title);
 	cometd_json_each(&rows, measure_row, t);
@@ -548,4 +554,31 @@ void print_status(const struct cometd_json *status, const struct status_view *vi
 	print_table(&servers, status, "servers", "no server");
 	print_table(&peers, status, "peers", "no other program is connected");
 	print_table(&departed, status, "departed", NULL);
+}
+
+/* ---- durable consumers ----------------------------------------------------------- */
+
+static int print_pattern(void *user, const struct cometd_json *pattern)
+{
+	char text[TEXT_MAX];
+
+	if (!cometd_json_text(pattern, text, sizeof(text), NULL))
+		print_detail(user, text);
+	return 0;
+}
+
+static void print_patterns(const struct status_view *view, const struct cometd_json *row)
+{
+	struct cometd_json list;
+
+	if (!cometd_json_get(row, "channels", &list) && list.kind == COMETD_JSON_ARRAY)
+		cometd_json_each(&list, print_pattern, (void *)view);
+}
+
+void print_consumers(const struct cometd_json *result, const struct status_view *view)
+{
+	struct table consumers = {.view = view, .columns = consumer_columns, .n = N(consumer_columns), .first = true,
+				  .is_shown = is_server_shown, .details = print_patterns};
+
+	print_table(&consumers, result, "consumers", "no durable consumer");
 }

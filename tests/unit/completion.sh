@@ -19,9 +19,10 @@ expect() {
 	[ "$got" = "$wanted" ] || fail "cometctl $*: \"$got\" instead of \"$wanted\""
 }
 
-expect 'sub history pub call wait status reload config help' ''
+expect 'sub history pub call consumers forget wait status reload config help' ''
 expect 'sub status' s
 expect 'pub' help p
+expect 'call consumers config' c
 expect 'history help' h
 expect '' history /a --since ''
 expect '' sub /a
@@ -34,7 +35,7 @@ expect 'handshaking halted' wait --state h
 options() {
 	grep -oE -- '--[a-z-]+' | sort -u
 }
-for verb in sub history pub call wait status reload config help; do
+for verb in sub history pub call consumers forget wait status reload config help; do
 	{ "$top_builddir/cometctl" help; "$top_builddir/cometctl" help $verb; } | options >completion.help.$$
 	completes $verb -- | options >completion.got.$$
 	# --timeout is explained in the summary; help has no use for it
@@ -44,8 +45,15 @@ done
 rm completion.help.$$ completion.got.$$
 
 cometctl() {
+	if [ "$*" = 'consumers --json --timeout 1' ]; then
+		echo '{"server":"demo","durable":"jobs","uid":0}'
+		echo '{"server":"south","durable":"jobs","uid":0}'
+		return
+	fi
 	[ "$*" = 'status --json --timeout 1' ] || fail "unexpected: cometctl $*"
 	echo '{"version":"1","servers":[{"server":"demo","default":true},{"server":"south"}],"peers":[]}'
 }
 expect 'demo south' sub -s ''
 expect 'south' status --server s
+expect 'jobs' sub /a --durable j
+expect 'jobs' forget ''

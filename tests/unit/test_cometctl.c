@@ -32,6 +32,12 @@ struct example {
 #define PAST_OVER(id, channel)                                                                     \
 	{D_SAY, "{'op':'reply','id':" #id ",'ok':true,'result':{'channels':[{'channel':'" channel      \
 		"','ok':true}]}}", 0}
+/* another process had it, up to message 5 */
+#define ATTACH D_GREET(1, LOGGED), {D_HEAR, "{'op':'subscribe','id':2,'channel':'/a','durable':'jobs'}", 0},  \
+	{D_SAY, "{'op':'reply','id':2,'ok':true,'result':{'channels':[{'channel':'/a','ok':true}],'acked':4,"   \
+		"'redelivered':5}}", 0}
+#define ACKED(id, n)                                                                               \
+	{D_HEAR, "{'op':'ack','id':" #id ",'server':'demo','durable':'jobs','seq':" #n "}", 0}, D_OK(id)
 #define TWO_SERVERS "{'servers':[{'server':'x'},{'server':'two','n':2}]}"
 
 static const struct example examples[] = {
@@ -463,6 +469,80 @@ static const struct example examples[] = {
 	{"sub /a -q -n 1", "", SCRIPT(GREET, D_SUBSCRIBE(2, "/a"),
 		{D_SAY, "{'op':'lost','server':'demo','count':2,'first':3,'last':5,"
 			"'code':'overflow'}", 0}, D_MESSAGE(6, "/a", "1"), END), 0, "/a\t1\n", ""},
+	/* durable consumers: acknowledged when it is written */
+	{"sub /a --durable", "", NOTHING, 2, "", "a value is missing: --durable\n"},
+	{"sub /a --durable a/b", "", NOTHING, 2, "", "--durable: not a name of 1 to 64 letters, digits, '.', '_' and '-': a/b\n"},
+	{"sub /a --durable=", "", NOTHING, 2, "", "--durable: not a name of 1 to 64"},
+	{"sub /a --durable " TEN TEN TEN TEN TEN TEN "12345", "", NOTHING, 2, "", "--durable: not a name of 1 to 64"},
+	{"sub /a --durable x --since 10m", "", NOTHING, 2, "", "sub: --durable replaces --history and --since\n"},
+	{"sub /a --history 3 --durable x", "", NOTHING, 2, "", "sub: --durable replaces --history and --since\n"},
+	{"sub /a --exec cat", "", NOTHING, 2, "", "sub: --exec needs --durable\n"},
+	{"sub /a --durable x --exec=", "", NOTHING, 2, "", "--exec: not a command: ''\n"},
+	{"history /a --durable x", "", NOTHING, 2, "", "history: there is no option --durable\n"},
+	{"sub /a --durable jobs -n 2", "", SCRIPT(ATTACH, D_MESSAGE(5, "/a", "1"), D_MESSAGE(6, "/a", "2"),
+		ACKED(3, 6), END), 0, "/a\t1\n/a\t2\n", ""},
+	{"sub /a --durable jobs -n 2 --json", "", SCRIPT(ATTACH, D_MESSAGE(5, "/a", "1"), ACKED(3, 5),
+		{D_SAY, "{'op':'lost','server':'demo','count':2,'first':6,'last':9,'code':'expired'}", 0}, ACKED(4, 9),
+		D_MESSAGE(10, "/a", "2"), ACKED(5, 10), END), 0,
+	 "{'op':'up','gap':false}\n" LOGGED_STATE "\n"
+	 "{'op':'subscription','server':'demo','channel':'/a','ok':true}\n"
+	 "{'op':'message','server':'demo','seq':5,'message':{'channel':'/a','data':1},'epoch':'e1','redelivered':true}\n"
+	 "{'op':'lost','server':'demo','count':2,'first':6,'last':9,'code':'expired','epoch':'e1'}\n"
+	 "{'op':'message','server':'demo','seq':10,'message':{'channel':'/a','data':2},'epoch':'e1'}\n",
+	 "cometctl: demo: up to 2 messages lost (6 to 9): the daemon no longer has them\n"},
+	{"sub /a --durable jobs", "", SCRIPT(D_GREET(1, LOGGED), {D_HEAR, "'durable':'jobs'}", 0},
+		D_REFUSE(2, "in-use", "process 7 has it"), END), 1, "",
+	 "jobs: another connection has this consumer: process 7 has it; cometctl consumers lists the consumers\n"},
+	{"sub /a --durable jobs", "", SCRIPT(D_GREET(1, LOGGED), {D_HEAR, "'durable':'jobs'}", 0},
+		D_REFUSE(2, "denied", "the consumer jobs belongs to another user"), END), 4, "", "belongs to another user\n"},
+	/* the last acknowledgement fails: it would come again */
+	{"sub /a --durable jobs -n 1", "", SCRIPT(ATTACH, D_MESSAGE(6, "/a", "1"), {D_HEAR, "'op':'ack'", 0},
+		D_REFUSE(3, "internal", "the disk is full"), END), 1, "/a\t1\n",
+	 "demo: message 6 is not acknowledged and may come again: the disk is full\n"},
+	{"sub /a --durable jobs -n 2", "", SCRIPT(ATTACH, D_MESSAGE(6, "/a", "1"), {D_HEAR, "'op':'ack'", 0},
+		{D_HANGUP, 0, 0}, D_GREET(4, LOGGED), {D_HEAR, "'op':'subscribe','id':5,'channel':'/a','durable':'jobs'}", 0},
+		{D_SAY, "{'op':'reply','id':5,'ok':true,'result':{'channels':[{'channel':'/a','ok':true}],'acked':4,"
+			"'redelivered':6}}", 0}, D_MESSAGE(6, "/a", "1"), D_MESSAGE(7, "/a", "2"), ACKED(6, 6), ACKED(7, 7),
+		END), 0, "/a\t1\n/a\t2\n", "the daemon is back\n"},
+	/* a command for each message */
+	{"sub /a --durable jobs --exec cat -n 2", "", SCRIPT(ATTACH, D_MESSAGE(5, "/a", "[1]"), D_MESSAGE(6, "/a", "2"),
+		ACKED(3, 5), ACKED(4, 6), END), 0, "[1]\n2\n", ""},
+	{"sub /a --durable jobs --exec cat -n 1 --json", "", SCRIPT(ATTACH, D_MESSAGE(5, "/a", "1"), ACKED(3, 5), END), 0,
+	 "{'op':'message','server':'demo','seq':5,'message':{'channel':'/a','data':1},'epoch':'e1','redelivered':true}\n", ""},
+	{"sub /a --durable jobs --exec env|grep\t^COMETD_[^B]|sort -n 1", "", SCRIPT(ATTACH, D_MESSAGE(6, "/a", "1"),
+		ACKED(3, 6), END), 0, "COMETD_CHANNEL=/a\nCOMETD_REDELIVERED=0\nCOMETD_SEQ=6\nCOMETD_SERVER=demo\n", ""},
+	{"sub /a --durable jobs --exec exit\t3 --timeout 0.3", "", SCRIPT(ATTACH, D_MESSAGE(5, "/a", "1"), END), 6, "",
+	 "demo: message 5: the command failed: exit status 3; trying again in 0.5 s\n"},
+	{"sub /a --durable jobs --exec kill\t-9\t$$ --timeout 0.3", "", SCRIPT(ATTACH, D_MESSAGE(5, "/a", "1"), END), 6, "",
+	 "the command failed: signal 9; trying"},
+	/* it is stopped with it, and what it did by then is acknowledged */
+	{"sub /a --durable jobs --exec trap\t'exit\t0'\tTERM;while\t:;do\tsleep\t0.1;done --timeout 0.3", "",
+	 SCRIPT(ATTACH, D_MESSAGE(5, "/a", "1"), ACKED(3, 5), END), 6, "", "timed out\n"},
+	{"consumers", "", SCRIPT(D_GREET(1, LOGGED), {D_HEAR, "{'op':'consumers','id':2}", 0},
+		{D_SAY, "{'op':'reply','id':2,'ok':true,'result':{'consumers':[{'server':'demo','durable':'jobs','uid':4000000000,"
+			"'channels':['/a','/b/*'],'acked':17,'newest':29,'waiting':12,'bytes':2048,'lost':0,'pid':7},"
+			"{'server':'two','durable':'x','uid':4000000001,'channels':[],'acked':0,'waiting':0,'bytes':0,'lost':1}]}}", 0},
+		END), 0,
+	 "CONSUMER  SERVER  USER        PID  WAITING  BYTES  LOST  ACKED\n"
+	 "jobs      demo    4000000000    7       12   2.0K     0     17\n"
+	 "  /a\n  /b/*\n"
+	 "x         two     4000000001    -        0      0     1      0\n", ""},
+	{"consumers -s two --json", "", SCRIPT(D_GREET(1, LOGGED), {D_HEAR, "consumers", 0},
+		{D_SAY, "{'op':'reply','id':2,'ok':true,'result':{'consumers':[{'server':'demo','durable':'jobs'},"
+			"{'server':'two','durable':'x'}]}}", 0}, END), 0, "{'server':'two','durable':'x'}\n", ""},
+	{"consumers", "", SCRIPT(D_GREET(1, LOGGED), {D_HEAR, "consumers", 0},
+		{D_SAY, "{'op':'reply','id':2,'ok':true,'result':{'consumers':[]}}", 0}, END), 0,
+	 "CONSUMER  SERVER  USER  PID  WAITING  BYTES  LOST  ACKED\nno durable consumer\n", ""},
+	{"consumers", "", SCRIPT(D_GREET(1, LOGGED), {D_HEAR, "consumers", 0}, D_REFUSE(2, "unknown-op", "no such op"), END),
+	 1, "", "no consumers: the daemon rejected"},
+	{"forget jobs", "", SCRIPT(D_GREET(1, LOGGED), {D_HEAR, "{'op':'forget','id':2,'durable':'jobs'}", 0}, D_OK(2), END),
+	 0, "", ""},
+	{"forget jobs -s two", "", SCRIPT(D_GREET(1, LOGGED), {D_HEAR, "'server':'two','durable':'jobs'}", 0},
+		D_REFUSE(2, "in-use", "process 7 has it"), END), 1, "", "jobs: another connection has this consumer: process 7"},
+	{"forget jobs", "", SCRIPT(D_GREET(1, LOGGED), {D_HEAR, "forget", 0}, D_REFUSE(2, "unknown-consumer", "none"), END),
+	 2, "", "jobs: no such consumer: none; cometctl consumers lists the consumers\n"},
+	{"forget a/b", "", SCRIPT(D_GREET(1, LOGGED), END), 2, "", "a/b: no such consumer; cometctl consumers"},
+	{"forget", "", NOTHING, 2, "", "forget: too few arguments"},
 	/* several servers: each line has its server */
 	{"sub /a -s demo -s two -v -n 2", "", SCRIPT(D_GREET(1, D_DEMO),
 		{D_HEAR, "{'op':'subscribe','id':2,'server':'demo','channel':'/a'}", 0}, D_OK(2),
