@@ -159,7 +159,7 @@ static int read_rows(sqlite3 *sqlite, const char *sql, int (*read)(sqlite3_stmt 
 
 	if (code)
 		return code;
-	while (read_code == SQLITE_OK && (code = sqlite3_step(rows)) == SQLITE_ROW)
+	while (read_code == SQLITE_OK && sqlite3_step(rows) == SQLITE_ROW)
 		read_code = read(rows, entries);
 	int end = sqlite3_finalize(rows);
 	return read_code ? read_code : end;
