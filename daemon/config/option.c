@@ -251,6 +251,19 @@ static const struct config_row table[] = {
 	  "Time for which a message is kept at most",
 	  "24h", false, "1s", "720h", "unlimited"},
 	 &config_kind_duration, SERVER(upstream.history.age), UINT64_MAX, CONFIG_LIVE},
+	{{"server", "durable-bytes", "size", "64M",
+	  "Memory, and space in the state directory, for messages that durable consumers have not acknowledged. Beyond "
+	  "it, the oldest are dropped, and each consumer that misses one gets a report",
+	  "1G", false, "64K", "16G", NULL},
+	 &config_kind_size, SERVER(upstream.durable.bytes), 0, CONFIG_LIVE},
+	{{"server", "durable-count", "number", "1000000",
+	  "Number of messages that are kept at most for durable consumers",
+	  "10000", false, "1", "100000000", NULL},
+	 &config_kind_number, SERVER(upstream.durable.count), 0, CONFIG_LIVE},
+	{{"server", "durable-age", "duration", "unlimited",
+	  "Time for which a message is kept at most for durable consumers",
+	  "72h", false, "1s", "8760h", "unlimited"},
+	 &config_kind_duration, SERVER(upstream.durable.age), UINT64_MAX, CONFIG_LIVE},
 	{{"server", "network-delay", "duration", "10s",
 	  "How long the server may stay silent while a reply is awaited, in addition to the time "
 	  "for which it holds a connect. An answer that arrives slowly, but without such a pause, "

@@ -219,6 +219,7 @@ static void follow(struct server *s, const struct config_server *old, const stru
 		note_server(s->all, now->name, CONFIG_FAILED, fault_is_set(&why) ? why.text : strerror(-r));
 	upstream_set_grace(s->upstream, now->upstream.grace);
 	upstream_set_history(s->upstream, &now->upstream.history);
+	upstream_set_durable(s->upstream, &now->upstream.durable);
 	upstream_set_linger(s->upstream, now->upstream.linger);
 	r = upstream_set_subscribe(s->upstream, &now->upstream.subscribe);
 	if (r)

@@ -84,7 +84,8 @@ void upstream_options_default(struct upstream_options *o)
 {
 	struct websocket_options websocket;
 
-	*o = (struct upstream_options){.name = "default"};
+	*o = (struct upstream_options){.name = "default",
+				       .durable = {HUB_DURABLE_BYTES, HUB_LOG_COUNT_MAX, UINT64_MAX}};
 	session_options_default(&o->session);
 	http_options_default(&o->http);
 	websocket_options_default(&websocket);
@@ -552,6 +553,7 @@ static int make(struct upstream *u, const struct upstream_options *o, struct fau
 	pace_init(&u->pace, u->server);
 	hub_set_grace(u->server, o->grace);
 	hub_set_history(u->server, &o->history, loop_now(u->loop));
+	hub_set_durable(u->server, &o->durable, loop_now(u->loop));
 	position_init(&u->position, o->store, u->server);
 	hub_set_linger(u->server, o->linger);
 	r = hub_set_kept(u->server, &o->subscribe);
@@ -614,6 +616,13 @@ void upstream_set_history(struct upstream *u, const struct hub_log_limits *limit
 	come_round(u);
 }
 
+void upstream_set_durable(struct upstream *u, const struct hub_log_limits *limits)
+{
+	hub_set_durable(u->server, limits, loop_now(u->loop));
+	/* for another deadline */
+	come_round(u);
+}
+
 void upstream_set_linger(struct upstream *u, uint64_t ms)
 {
 	hub_set_linger(u->server, ms);
@@ -641,6 +650,7 @@ int upstream_exchange(struct upstream *u, const struct upstream_options *o,
 	upstream_set_default(u, o->is_default);
 	upstream_set_grace(u, o->grace);
 	upstream_set_history(u, &o->history);
+	upstream_set_durable(u, &o->durable);
 	session_stop_because(u->parts->session, loop_now(u->loop),
 			     SLICE("its options changed; a new session follows"));
 	return 0;

@@ -40,6 +40,7 @@ struct upstream_options {
 	/* how long a lost link is kept from local programs, as hub_set_grace() has it */
 	uint64_t grace;
 	struct hub_log_limits history;  /* what is kept of its messages, as hub_set_history() has it */
+	struct hub_log_limits durable;  /* what is kept for consumers, as hub_set_durable() has it (64 MiB, any age) */
 	struct strings subscribe;       /* patterns to keep subscribed, as hub_set_kept() has it */
 	uint64_t linger;                /* ms, as hub_set_linger() has it */
 	uint64_t fingerprint;           /* of these options: a session goes on in a later process with the same one */
@@ -81,6 +82,7 @@ void upstream_free(struct upstream *u);
 void upstream_set_default(struct upstream *u, bool is_default);
 void upstream_set_grace(struct upstream *u, uint64_t ms);
 void upstream_set_history(struct upstream *u, const struct hub_log_limits *limits);
+void upstream_set_durable(struct upstream *u, const struct hub_log_limits *limits);
 void upstream_set_linger(struct upstream *u, uint64_t ms);
 /* 0; -ENOMEM: what was kept stays. */
 int upstream_set_subscribe(struct upstream *u, const struct strings *patterns);

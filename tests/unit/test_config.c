@@ -93,6 +93,9 @@ static void test_every_option(void **state)
 				     "history-bytes = off\n"
 				     "history-count = 7\n"
 				     "history-age = unlimited\n"
+				     "durable-bytes = 1G\n"
+				     "durable-count = 8\n"
+				     "durable-age = 72h\n"
 				     "max-sent = 64K\n"
 				     "request-timeout = 3s\n"
 				     "wanted-timeout = 25s\n"
@@ -175,6 +178,9 @@ static void test_every_option(void **state)
 	assert_int_equal(s->upstream.history.bytes, 0);
 	assert_int_equal(s->upstream.history.count, 7);
 	assert_true(s->upstream.history.age == UINT64_MAX);
+	assert_int_equal(s->upstream.durable.bytes, 1u << 30);
+	assert_int_equal(s->upstream.durable.count, 8);
+	assert_int_equal(s->upstream.durable.age, 72 * 3600000u);
 	assert_int_equal(s->upstream.session.sent_max, 65536);
 	assert_int_equal(s->upstream.session.request_timeout, 3000);
 	assert_int_equal(s->upstream.session.wanted_timeout, 25000);

@@ -117,11 +117,11 @@ static void what_differs(void **state)
 		differences(FULL, "[bridge]\nsocket-mode = 0600\n"
 				  "[server b]\nurl = http://c/\ndefault = yes\next = handshake {\"x\": [2]}\n"
 				  "connection-timeout = 5s\nsubscribe = /a\nhistory-bytes = off\nhistory-count = 5\n"
-				  "history-age = unlimited\n"
+				  "history-age = unlimited\ndurable-bytes = 1M\ndurable-age = 1h\n"
 				  "[server a]\nurl = http://a/\nheader = X: 1\nbackoff = 2s 60s\n"),
 		"bridge.socket-mode restart; bridge.log-level live (default); "
 		"b.subscribe live; b.connection-timeout live; b.history-bytes live; "
-		"b.history-count live; b.history-age live; b.ext session; a.url session; ");
+		"b.history-count live; b.history-age live; b.durable-bytes live; b.durable-age live; b.ext session; a.url session; ");
 }
 
 static uint64_t fingerprint(const char *text)
