@@ -85,6 +85,12 @@ static void advance(struct consumer *c)
 	}
 }
 
+static void forget_oldest(struct hub_server *server)
+{
+	consumer_changes_trimmed(server, hub_log_at(&server->durable, hub_log_oldest(&server->durable))->seq);
+	hub_log_drop_oldest(&server->durable);
+}
+
 /* Drops what no consumer needs. */
 static void drop_acknowledged(struct hub_server *server)
 {
@@ -94,7 +100,7 @@ static void drop_acknowledged(struct hub_server *server)
 		if (c->needed < needed)
 			needed = c->needed;
 	while (hub_log_oldest(&server->durable) < needed)
-		hub_log_drop_oldest(&server->durable);
+		forget_oldest(server);
 }
 
 /* ---- losses ---- */
@@ -111,6 +117,7 @@ static void lose(struct consumer *c, uint64_t seq, bool sent)
 {
 	c->dropped++;
 	add_loss(&c->lost, seq);
+	consumer_changed(c);
 	if (sent)
 		return;
 	add_loss(&c->unreported, seq);
@@ -134,7 +141,7 @@ static void drop_oldest(struct hub_server *server)
 		c->needed++;
 		advance(c);
 	}
-	hub_log_drop_oldest(log);
+	forget_oldest(server);
 }
 
 void consumers_trim(struct hub_server *server, uint64_t now)
@@ -146,9 +153,8 @@ void consumers_trim(struct hub_server *server, uint64_t now)
 /* ---- appending ---- */
 
 /* Copied into a blob with nothing else in it, so that a short message does not hold the frames of others. */
-static int copy_frame(struct hub_server *server, const struct chunk_frame *frame, struct chunk_frame *ret)
+static int copy_text(struct hub_server *server, struct slice text, struct chunk_frame *ret)
 {
-	struct slice text = slice_make(buf_slice(&frame->blob->buf).p + frame->offset, frame->n);
 	struct buf *out;
 	int r = chunk_begin(&server->durable_chunk, text.n, &out);
 
@@ -159,8 +165,9 @@ static int append(struct hub_server *server, struct slice channel, bool filtered
 		  uint64_t now)
 {
 	struct hub_log_item item = {.seq = server->seq, .channel = channel, .filtered = filtered};
+	struct slice text = slice_make(buf_slice(&frame->blob->buf).p + frame->offset, frame->n);
 	struct chunk_frame copy;
-	int r = hub_log_is_off(&server->durable) ? -ENOMEM : copy_frame(server, frame, &copy);
+	int r = hub_log_is_off(&server->durable) ? -ENOMEM : copy_text(server, text, &copy);
 
 	if (r)
 		return r;
@@ -200,6 +207,30 @@ void consumers_append(struct hub_server *server, struct slice channel, bool filt
 			lose(c, server->seq, false);
 }
 
+int consumers_restore(struct hub_server *server, const struct hub_durable_change *message, uint64_t now)
+{
+	struct hub_log_item item = {.seq = message->seq, .channel = message->channel, .filtered = message->filtered};
+	struct chunk_frame copy;
+	int r = copy_text(server, message->frame, &copy);
+
+	if (r)
+		return r;
+	item.blob = copy.blob;
+	item.offset = copy.offset;
+	item.n = copy.n;
+	r = hub_log_append(&server->durable, &item, message->time);
+	if (r)
+		return r;
+	LIST_EACH(c, &server->consumers, struct consumer, of_server) {
+		/* it may have been sent by the earlier process */
+		if (c->sent < message->seq)
+			c->sent = message->seq;
+		note_appended(c);
+	}
+	consumers_trim(server, now);
+	return 0;
+}
+
 void consumers_note_gap(struct hub *h, struct hub_server *server, uint64_t now)
 {
 	struct chunk_frame frame;
@@ -228,7 +259,7 @@ void consumer_detach(struct consumer *c)
 	c->holder = NULL;
 	list_remove(&c->of_holder);
 	if (list_empty(&c->self.subscriptions))
-		consumer_free(c);
+		consumer_forget(c);
 }
 
 void consumer_await(struct consumer *c, struct member *holder, struct request *request)
@@ -244,6 +275,7 @@ void consumer_acknowledge(struct consumer *c, uint64_t seq)
 	if (seq <= c->acked)
 		return;
 	c->acked = seq;
+	consumer_changed(c);
 	if (c->lost.last <= seq)
 		c->lost = (struct hub_loss){0};
 	advance(c);
@@ -267,7 +299,7 @@ static void report_losses(struct consumer *c)
 bool consumer_can_read(const struct consumer *c)
 {
 	return c->holder && c->n_opening == 0 &&
-		(c->unreported.count || c->cursor < hub_log_end(&c->server->durable)) &&
+		(c->unreported.count || c->cursor < consumer_changes_limit(c->server)) &&
 		outbox_has_room(&c->holder->outbox, c->room);
 }
 
@@ -291,12 +323,12 @@ static bool push(struct consumer *c, const struct hub_log_entry *e)
 void consumer_read(struct consumer *c)
 {
 	const struct hub_log *log = &c->server->durable;
-	uint64_t pushed = c->holder->outbox.bytes_pushed;
+	uint64_t pushed = c->holder->outbox.bytes_pushed, limit = consumer_changes_limit(c->server);
 
 	report_losses(c);
 	if (c->cursor < hub_log_oldest(log))
 		c->cursor = hub_log_oldest(log);
-	for (size_t n = 0; n < PORTION_ENTRIES && c->cursor < hub_log_end(log) &&
+	for (size_t n = 0; n < PORTION_ENTRIES && c->cursor < limit &&
 	     c->holder->outbox.bytes_pushed - pushed < PORTION_BYTES; n++) {
 		const struct hub_log_entry *e = hub_log_at(log, c->cursor);
 
@@ -328,24 +360,42 @@ int consumer_new(struct hub *h, struct hub_server *server, struct slice name, co
 	c->acked = c->sent = server->seq;
 	c->needed = c->cursor = hub_log_end(&server->durable);
 	list_init(&c->of_holder);
+	list_init(&c->acks);
 	list_append(&server->consumers, &c->of_server);
 	*ret = c;
 	return 0;
 }
 
-void consumer_free(struct consumer *c)
+/* All but its memory. */
+static void end(struct consumer *c)
 {
 	struct hub_server *server = c->server;
 
 	assert(c->n_opening == 0);
+	LIST_EACH_SAFE(r, &c->acks, struct request, of_reader) {
+		request_release(r);
+		request_reply(r, &(struct hub_answer){0});
+	}
 	LIST_EACH_SAFE(s, &c->self.subscriptions, struct subscription, of_member)
 		subscription_free(s);
 	session_peer_left(server->session, c->self.id);
 	strmap_fini(&c->self.by_pattern);
 	list_remove(&c->of_holder);
 	list_remove(&c->of_server);
-	free(c);
 	drop_acknowledged(server);
+}
+
+void consumer_free(struct consumer *c)
+{
+	end(c);
+	free(c);
+}
+
+void consumer_forget(struct consumer *c)
+{
+	end(c);
+	if (!consumer_changes_end(c))
+		free(c);
 }
 
 void consumers_end_all(struct hub_server *server)

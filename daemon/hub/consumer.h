@@ -35,6 +35,9 @@ struct consumer {
 	uint64_t needed;                /* number of the first entry that it wants and has not acknowledged */
 	uint64_t cursor;                /* … of the next one for the holder */
 	size_t room;                    /* in the outbox, which that one needs */
+	bool changed;                   /* since the store was given it */
+	uint64_t change;                /* the number under which it was given */
+	struct list acks;               /* request::of_reader: answered when they are stored */
 	bool narrowed;                  /* a channel has ended: it may not want the entry at `needed` any more */
 	uint64_t dropped;               /* in all */
 	struct hub_loss lost;           /* dropped, and not acknowledged */
@@ -49,8 +52,10 @@ struct consumer *consumer_held(const struct member *m, const struct hub_server *
 /* A new one, which begins with the next message. 0 or -ENOMEM. */
 int consumer_new(struct hub *h, struct hub_server *server, struct slice name, const struct identity *owner,
 		 struct consumer **ret);
-/* Its subscriptions end; no request may wait for them. */
+/* Its subscriptions end; no request may wait for them. A store keeps it. */
 void consumer_free(struct consumer *c);
+/* The same, also in the store. */
+void consumer_forget(struct consumer *c);
 
 /* No member holds it. Without channels it ends. */
 void consumer_detach(struct consumer *c);
@@ -74,6 +79,8 @@ void consumers_append(struct hub_server *server, struct slice channel, bool filt
 void consumers_note_gap(struct hub *h, struct hub_server *server, uint64_t now);
 /* Drops what exceeds the limits at this time. */
 void consumers_trim(struct hub_server *server, uint64_t now);
+/* A stored message. 0 or -ENOMEM. */
+int consumers_restore(struct hub_server *server, const struct hub_durable_change *message, uint64_t now);
 /* Ends all of them. */
 void consumers_end_all(struct hub_server *server);
 /* Makes `session` want their channels. 0 or -ENOMEM. */

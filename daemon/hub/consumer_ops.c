@@ -113,6 +113,25 @@ static int check_ack(const struct member *member, const struct hub_server *serve
 	return 0;
 }
 
+/* The answer means that the acknowledgement survives the daemon, as far as anything does. */
+static int acknowledge(struct hub *h, struct member *member, struct hub_server *server, const uint64_t *tag,
+		       struct consumer *c, uint64_t seq)
+{
+	struct request *request = NULL;
+	int r = tag ? request_new(h, member, server, *tag, NULL, 0, &request) : 0;
+
+	if (r)
+		return r;
+	consumer_acknowledge(c, seq);
+	if (!tag)
+		return 0;
+	if (consumer_changes_await(c))
+		consumer_changes_delay(c, request);
+	else
+		request_reply(request, &(struct hub_answer){0});
+	return 0;
+}
+
 int hub_ack(struct hub *h, struct member *member, const uint64_t *tag, struct slice server, struct slice name,
 	    uint64_t seq)
 {
@@ -123,11 +142,10 @@ int hub_ack(struct hub *h, struct member *member, const uint64_t *tag, struct sl
 
 	if (!r)
 		r = check_ack(member, of, name, seq, &c, &no);
-	if (!r) {
-		consumer_acknowledge(c, seq);
-		if (tag)
-			hub_reply(h, member, *tag, &(struct hub_answer){0});
-	}
+	if (!r && tag)
+		r = refusal_check_room(h, member, &no);
+	if (!r)
+		r = acknowledge(h, member, of, tag, c, seq);
 	return refusal_conclude(h, member, tag, r, &no);
 }
 
@@ -142,7 +160,7 @@ static void forget(struct consumer *c)
 
 	LIST_EACH_SAFE(s, &c->self.subscriptions, struct subscription, of_member)
 		request_answer_all(s, &ended);
-	consumer_free(c);
+	consumer_forget(c);
 }
 
 int hub_forget(struct hub *h, struct member *member, uint64_t tag, struct slice server, struct slice name)

@@ -43,6 +43,7 @@ static void server_free(struct hub *h, struct hub_server *s)
 	hub_log_fini(&s->log);
 	hub_log_fini(&s->durable);
 	chunk_fini(&s->durable_chunk);
+	consumer_changes_fini(&s->changes);
 	chunk_fini(&s->chunk);
 	trie_free(s->filtered);
 	trie_free(s->trie);
@@ -100,6 +101,7 @@ static int server_new(struct hub *h, struct slice name, struct hub_server **ret)
 	hub_log_init(&s->durable);
 	hub_log_set_limits(&s->durable, &(struct hub_log_limits){HUB_DURABLE_BYTES, HUB_LOG_COUNT_MAX, UINT64_MAX});
 	chunk_init(&s->durable_chunk);
+	consumer_changes_init(&s->changes);
 	list_init(&s->readers);
 	memcpy(s->name, name.p, name.n);
 	r = trie_new(&s->trie);
@@ -203,7 +205,7 @@ int hub_set_session(struct hub *h, struct hub_server *server, struct session *se
 	}
 	server->session = session;
 	LIST_EACH_SAFE(request, &server->requests, struct request, of_server)
-		if (request->n_items == 0)
+		if (request->n_items == 0 && !list_linked(&request->of_reader))
 			end_request(request, SLICE("the session was ended because its options "
 						   "changed, and no answer came"));
 		else if (!session_is_up(session))

@@ -253,8 +253,8 @@ struct hub_durable_change {
 void hub_store_consumers(struct hub_server *server, struct wake changed);
 /* The next change, with views until the next call of a function of this server; false: there is none. */
 bool hub_next_durable_change(struct hub_server *server, struct hub_durable_change *ret);
-/* A number for all changes taken so far, for hub_durable_stored(). */
-uint64_t hub_durable_taken(const struct hub_server *server);
+/* A number for all changes taken so far, for hub_durable_stored(): to be asked once after they were taken. */
+uint64_t hub_durable_taken(struct hub_server *server);
 /* All changes taken when hub_durable_taken() was this number are stored. */
 void hub_durable_stored(struct hub_server *server, uint64_t taken);
 /* Whether messages wait to be stored. */

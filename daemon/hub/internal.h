@@ -5,6 +5,7 @@
 #define HUB_INTERNAL_H
 
 #include "hub/chunk.h"
+#include "hub/consumer_changes.h"
 #include "hub/hub.h"
 #include "hub/grace.h"
 #include "hub/log.h"
@@ -43,6 +44,7 @@ struct hub_server {
 	struct list consumers;          /* consumer::of_server */
 	struct hub_log durable;         /* what waits for them */
 	struct chunk durable_chunk;     /* its messages */
+	struct consumer_changes changes;
 	uint64_t begin;                 /* the seq before which nothing is known of this epoch */
 	struct list readers;            /* reader::of_server */
 	uint64_t left_out;              /* messages that were unreadable or too large */

@@ -87,6 +87,8 @@ static int enter_member(struct subscription *s)
 		return r;
 	list_append(&m->subscriptions, &s->of_member);
 	m->n_subscriptions++;
+	if (m->consumer)
+		consumer_changed(m->consumer);
 	return 0;
 }
 
@@ -95,8 +97,10 @@ static void leave_member(struct subscription *s)
 	if (!s->member)
 		return;
 	s->member->n_subscriptions--;
-	if (s->member->consumer)
+	if (s->member->consumer) {
 		s->member->consumer->narrowed = true;
+		consumer_changed(s->member->consumer);
+	}
 	strmap_remove(&s->member->by_pattern, &s->by_pattern);
 	list_remove(&s->of_member);
 	s->member = NULL;

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define NAME "'durable':'c'"
 
@@ -491,6 +492,202 @@ static void test_slow(void **state)
 	world_drop(w);
 }
 
+/* ---- with a store ---- */
+
+/* What a store got. */
+struct stored {
+	char consumers[4][300];         /* "NAME UID ACKED LOST PATTERNS", by name; empty: none */
+	struct { uint64_t seq; char channel[8], frame[100]; size_t n; } messages[64];
+	size_t n;
+};
+
+static void take_change(struct stored *s, const struct hub_durable_change *c)
+{
+	char *slot = c->consumer.name.n ? s->consumers[c->consumer.name.p[0] & 3] : NULL;
+
+	switch (c->kind) {
+	case HUB_DURABLE_MESSAGE:
+		while (s->n && s->messages[s->n - 1].seq >= c->seq)
+			s->n--;
+		s->messages[s->n].seq = c->seq;
+		snprintf(s->messages[s->n].channel, 8, "%.*s", SLICE_ARG(c->channel));
+		assert_true(c->frame.n <= sizeof(s->messages[0].frame));
+		memcpy(s->messages[s->n].frame, c->frame.p, c->frame.n);
+		s->messages[s->n++].n = c->frame.n;
+		break;
+	case HUB_DURABLE_CONSUMER:
+		snprintf(slot, 300, "%.*s %u %llu %llu %.*s", SLICE_ARG(c->consumer.name), (unsigned)c->consumer.uid,
+			 (unsigned long long)c->consumer.acked, (unsigned long long)c->consumer.lost.count,
+			 SLICE_ARG(c->consumer.patterns));
+		break;
+	case HUB_DURABLE_ENDED:
+		slot[0] = '\0';
+		break;
+	case HUB_DURABLE_TRIM:
+		while (s->n && s->messages[0].seq <= c->seq)
+			memmove(&s->messages[0], &s->messages[1], --s->n * sizeof(s->messages[0]));
+		break;
+	}
+}
+
+/* Takes all changes. The number to report when they are stored. */
+static uint64_t take(struct world *w, struct stored *s)
+{
+	struct hub_durable_change change;
+
+	while (hub_next_durable_change(w->servers[0], &change))
+		take_change(s, &change);
+	return hub_durable_taken(w->servers[0]);
+}
+
+static struct world *stored_new(void)
+{
+	struct world *w = consumers_new();
+
+	hub_store_consumers(w->servers[0], (struct wake){NULL, NULL});
+	return w;
+}
+
+static void test_stored_first(void **state)
+{
+	struct world *w = stored_new();
+	struct stored s = {.n = 0};
+	uint64_t before, after;
+
+	(void)state;
+	hold(w, 0, "/a");
+	assert_got(w, 0, "reply:0-0 ");
+	talk(w, "/a", 2);
+	assert_true(hub_durable_waits(w->servers[0]));
+	assert_got(w, 0, "");
+	before = take(w, &s);
+	assert_string_equal(s.consumers['c' & 3], "c 1000 0 0 1 /a\n");
+	assert_int_equal(s.n, 2);
+	talk(w, "/a", 1);
+	after = take(w, &s);
+	assert_got(w, 0, "");
+	/* what was taken later is not stored yet */
+	hub_durable_stored(w->servers[0], before);
+	assert_got(w, 0, "/a1 /a2 ");
+	hub_durable_stored(w->servers[0], after);
+	assert_false(hub_durable_waits(w->servers[0]));
+	assert_got(w, 0, "/a3 ");
+	/* an acknowledgement is answered when it is stored; one that changes nothing at once */
+	ack(w, 0, 2);
+	assert_got(w, 0, "");
+	after = take(w, &s);
+	assert_int_equal(s.n, 1);
+	hub_durable_stored(w->servers[0], after);
+	assert_got(w, 0, "ok ");
+	ack(w, 0, 1);
+	assert_got(w, 0, "ok ");
+	/* its connection ends before */
+	ack(w, 0, 3);
+	leave(w, 0);
+	hub_durable_stored(w->servers[0], take(w, &s));
+	assert_string_equal(s.consumers['c' & 3], "c 1000 3 0 1 /a\n");
+	assert_int_equal(ask(w, 0, "{'op':'forget','id':1," NAME "}"), 0);
+	take(w, &s);
+	assert_string_equal(s.consumers['c' & 3], "");
+	world_drop(w);
+}
+
+/* Another process goes on with what was stored. */
+static void restore(struct world *w, const struct stored *s)
+{
+	hub_set_position(w->servers[0], 1, 1000);
+	for (size_t i = 0; i < 4; i++) {
+		unsigned uid;
+		unsigned long long acked, lost;
+		char name[20];
+		int n = 0;
+
+		if (!s->consumers[i][0])
+			continue;
+		assert_int_equal(sscanf(s->consumers[i], "%19s %u %llu %llu %n", name, &uid, &acked, &lost, &n), 4);
+		struct hub_consumer_saved saved = {slice_of(name), uid, acked, {lost, acked + 1, acked + lost, true},
+						   slice_of(s->consumers[i] + n)};
+		assert_int_equal(hub_restore_consumer(w->hub, w->servers[0], &saved), 0);
+		assert_int_equal(hub_restore_consumer(w->hub, w->servers[0], &saved), -EINVAL);
+	}
+	for (size_t i = 0; i < s->n; i++) {
+		struct hub_durable_change m = {
+			.kind = HUB_DURABLE_MESSAGE, .seq = s->messages[i].seq, .time = WORLD_NOW,
+			.channel = slice_of(s->messages[i].channel), .frame = slice_make(s->messages[i].frame, s->messages[i].n),
+		};
+		assert_int_equal(hub_restore_message(w->servers[0], &m, WORLD_NOW), 0);
+		assert_int_equal(hub_restore_message(w->servers[0], &m, WORLD_NOW), -EINVAL);
+	}
+}
+
+static void test_another_process(void **state)
+{
+	struct world *w = stored_new();
+	struct stored s = {.n = 0};
+
+	(void)state;
+	hold(w, 0, "/a");
+	assert_int_equal(ask(w, 1, "{'op':'subscribe','id':9,'channels':['/b','/a'],'durable':'d'}"), 0);
+	confirm(w, "/b");
+	talk(w, "/a", 2);
+	talk(w, "/b", 1);
+	hub_durable_stored(w->servers[0], take(w, &s));
+	got(w, 0), got(w, 1);
+	ack(w, 0, 1);
+	take(w, &s);
+	/* not stored: the server will send it again */
+	talk(w, "/a", 1);
+	world_drop(w);
+
+	w = stored_new();
+	restore(w, &s);
+	hold(w, 0, "/a");
+	talk(w, "/a", 1);
+	hub_durable_stored(w->servers[0], take(w, &s));
+	assert_got(w, 0, "reply:1-3 /a2 /a1002 ");
+	assert_int_equal(ask(w, 1, "{'op':'subscribe','id':9,'channels':['/b','/a'],'durable':'d'}"), 0);
+	confirm(w, "/b");
+	assert_got(w, 1, "reply:0-3 /a1 /a2 /b3 /a1002 ");
+	world_drop(w);
+}
+
+static void test_bad_stored(void **state)
+{
+	static const char *const patterns[] = {"x", "1", "1 ", " /a\n", "1 /a", "1 a\n", "1  /a\n", "1 /a\n1 /a\n", "-1 /a\n",
+					       "1 /service/a\n", "99999999999999999999 /a\n"};
+	struct world *w = stored_new();
+	struct hub_consumer c;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(patterns) / sizeof(patterns[0]); i++) {
+		const struct hub_consumer_saved saved = {.name = SLICE("c"), .patterns = slice_of(patterns[i])};
+
+		assert_int_equal(hub_restore_consumer(w->hub, w->servers[0], &saved), -EINVAL);
+		assert_null(hub_next_consumer(w->servers[0], NULL, &c));
+	}
+	world_drop(w);
+}
+
+/* The store lost everything: it gets it again. */
+static void test_rewrite(void **state)
+{
+	struct world *w = stored_new();
+	struct stored s = {.n = 0}, again = {.n = 0};
+
+	(void)state;
+	hold(w, 0, "/a");
+	talk(w, "/a", 3);
+	hub_durable_stored(w->servers[0], take(w, &s));
+	got(w, 0);
+	ack(w, 0, 1);
+	hub_durable_stored(w->servers[0], take(w, &s));
+	hub_rewrite_durable(w->servers[0]);
+	take(w, &again);
+	assert_int_equal(again.n, 2);
+	assert_memory_equal(&again, &s, sizeof(again.consumers));
+	world_drop(w);
+}
+
 static void test_no_memory(void **state)
 {
 	struct world *w = consumers_new();
@@ -532,7 +729,9 @@ int main(void)
 		cmocka_unit_test(test_bad_requests), cmocka_unit_test(test_bad_acks), cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_gaps), cmocka_unit_test(test_channels_end), cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_forget), cmocka_unit_test(test_the_server_goes),
-		cmocka_unit_test(test_another_session), cmocka_unit_test(test_slow), cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_another_session), cmocka_unit_test(test_stored_first),
+		cmocka_unit_test(test_another_process), cmocka_unit_test(test_bad_stored), cmocka_unit_test(test_rewrite),
+		cmocka_unit_test(test_slow), cmocka_unit_test(test_no_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
