@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 /* how long the last acknowledgement may take at the end, and after a signal */
-#define FINISH_MS 5000
+#define FINISH_MS 10000
 #define FINISH_SOON_MS 1000
 
 /* One pattern at one server. */
