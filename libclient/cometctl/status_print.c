@@ -102,7 +102,7 @@ static const struct column departed_columns[] = {
 };
 static const struct column consumer_columns[] = {
 	{"CONSUMER", "durable", NAME}, {"SERVER", "server", NAME}, {"USER", "uid", USER}, {"PID", "pid", COUNT},
-	{"WAITING", "waiting", COUNT}, {"BYTES", "bytes", BYTES}, {"LOST", "lost", LOSS}, {"ACKED", "acked", COUNT},
+	{"WAITING", "waiting", COUNT}, {"LOST", "lost", LOSS}, {"ACKED", "acked", COUNT},
 };
 #define N(table) (sizeof(table) / sizeof(*(table)))
 #define COLUMNS_MAX 8

@@ -520,19 +520,19 @@ static const struct example examples[] = {
 	 SCRIPT(ATTACH, D_MESSAGE(5, "/a", "1"), ACKED(3, 5), END), 6, "", "timed out\n"},
 	{"consumers", "", SCRIPT(D_GREET(1, LOGGED), {D_HEAR, "{'op':'consumers','id':2}", 0},
 		{D_SAY, "{'op':'reply','id':2,'ok':true,'result':{'consumers':[{'server':'demo','durable':'jobs','uid':4000000000,"
-			"'channels':['/a','/b/*'],'acked':17,'newest':29,'waiting':12,'bytes':2048,'lost':0,'pid':7},"
-			"{'server':'two','durable':'x','uid':4000000001,'channels':[],'acked':0,'waiting':0,'bytes':0,'lost':1}]}}", 0},
+			"'channels':['/a','/b/*'],'acked':17,'newest':29,'waiting':12,'lost':0,'pid':7},"
+			"{'server':'two','durable':'x','uid':4000000001,'channels':[],'acked':0,'waiting':0,'lost':1}]}}", 0},
 		END), 0,
-	 "CONSUMER  SERVER  USER        PID  WAITING  BYTES  LOST  ACKED\n"
-	 "jobs      demo    4000000000    7       12   2.0K     0     17\n"
+	 "CONSUMER  SERVER  USER        PID  WAITING  LOST  ACKED\n"
+	 "jobs      demo    4000000000    7       12     0     17\n"
 	 "  /a\n  /b/*\n"
-	 "x         two     4000000001    -        0      0     1      0\n", ""},
+	 "x         two     4000000001    -        0     1      0\n", ""},
 	{"consumers -s two --json", "", SCRIPT(D_GREET(1, LOGGED), {D_HEAR, "consumers", 0},
 		{D_SAY, "{'op':'reply','id':2,'ok':true,'result':{'consumers':[{'server':'demo','durable':'jobs'},"
 			"{'server':'two','durable':'x'}]}}", 0}, END), 0, "{'server':'two','durable':'x'}\n", ""},
 	{"consumers", "", SCRIPT(D_GREET(1, LOGGED), {D_HEAR, "consumers", 0},
 		{D_SAY, "{'op':'reply','id':2,'ok':true,'result':{'consumers':[]}}", 0}, END), 0,
-	 "CONSUMER  SERVER  USER  PID  WAITING  BYTES  LOST  ACKED\nno durable consumer\n", ""},
+	 "CONSUMER  SERVER  USER  PID  WAITING  LOST  ACKED\nno durable consumer\n", ""},
 	{"consumers", "", SCRIPT(D_GREET(1, LOGGED), {D_HEAR, "consumers", 0}, D_REFUSE(2, "unknown-op", "no such op"), END),
 	 1, "", "no consumers: the daemon rejected"},
 	{"forget jobs", "", SCRIPT(D_GREET(1, LOGGED), {D_HEAR, "{'op':'forget','id':2,'durable':'jobs'}", 0}, D_OK(2), END),

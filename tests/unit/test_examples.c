@@ -36,6 +36,35 @@ static void test_example_subscribe(void **state)
 	daemon_end(d);
 }
 
+/* Killed before its acknowledgement arrives: what it printed comes again, and is marked. */
+static void test_examples_workers(void **state)
+{
+	static const char *const examples[][3] = {
+		{"top_builddir", "worker", "again: /a 1\n/a 2\n"}, {"top_srcdir", "worker.py", "again: /a 1\n/a 2\n"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct daemon *d = daemon_start(SCRIPT(
+			{D_ACCEPT, 0, 0}, {D_HEAR, "'hello'", 0},
+			{D_SAY, "{'op':'reply','id':1,'ok':true,'result':{'version':1,'servers':[{'server':'demo',"
+				"'default':true,'state':'connected','since':1,'gap':false,'epoch':'e1','seq':9}]}}", 0},
+			{D_HEAR, "jobs", 0},
+			{D_SAY, "{'op':'reply','id':2,'ok':true,'result':{'channels':[{'channel':'/a','ok':true}],"
+				"'acked':4,'redelivered':5}}", 0},
+			D_MESSAGE(5, "/a", "1"), {D_HEAR, "ack", 0}, D_MESSAGE(6, "/a", "2"),
+			{D_MAY_LEAVE, 0, 0}, {D_HANGUP, 0, 0}));
+		struct run r;
+
+		start_program(&r, path_of(examples[i][0], examples[i][1]), daemon_path(d), "jobs /a");
+		read_until(&r, "/a 2\n");
+		kill(r.pid, SIGKILL);
+		finish(&r);
+		assert_string_equal(r.text[0], examples[i][2]);
+		daemon_end(d);
+	}
+}
+
 static void test_example_publish(void **state)
 {
 	struct daemon *d = daemon_start(SCRIPT(GREET, PUB(2, "'channel':'/a','data':[1]"), D_OK(2),
@@ -160,6 +189,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_example_subscribe),
+		cmocka_unit_test(test_examples_workers),
 		cmocka_unit_test(test_example_publish),
 		cmocka_unit_test(test_example_python),
 		cmocka_unit_test(test_examples_refused),
