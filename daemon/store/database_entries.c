@@ -8,8 +8,8 @@
 #define CLEAR_MESSAGES (STORE_ENTRY_CLEAR + 1)
 
 static const char *const texts[] = {
-	[STORE_ENTRY_MESSAGE] = "INSERT OR REPLACE INTO message (server, seq, unix_ms, channel, frame)"
-				" VALUES (?1, ?2, ?3, ?4, ?5)",
+	[STORE_ENTRY_MESSAGE] = "INSERT OR REPLACE INTO message (server, seq, unix_ms, channel, frame, filtered)"
+				" VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
 	[STORE_ENTRY_TRIM] = "DELETE FROM message WHERE server = ?1 AND seq <= ?2",
 	[STORE_ENTRY_CONSUMER] = "INSERT OR REPLACE INTO consumer (server, name, uid, acked, lost, lost_first,"
 				 " lost_last, patterns) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
@@ -72,6 +72,7 @@ static int write_entry(struct database_entries *e, const struct store_entry *ent
 		bind_number(s, 3, m->unix_ms);
 		bind_blob(s, 4, m->channel);
 		bind_blob(s, 5, m->frame);
+		bind_number(s, 6, m->filtered);
 		break;
 	case STORE_ENTRY_TRIM:
 		bind_number(s, 2, m->seq);
@@ -145,7 +146,7 @@ static int read_message(sqlite3_stmt *row, struct list *entries)
 {
 	const struct store_entry e = {
 		.kind = STORE_ENTRY_MESSAGE, .server = blob_of(row, 0),
-		.message = {number_of(row, 1), number_of(row, 2), blob_of(row, 3), blob_of(row, 4)},
+		.message = {number_of(row, 1), number_of(row, 2), blob_of(row, 3), blob_of(row, 4), number_of(row, 5) != 0},
 	};
 
 	return append_row(&e, entries);
@@ -172,6 +173,7 @@ int database_entries_read(sqlite3 *sqlite, struct list *entries)
 			     read_consumer, entries);
 
 	return code ? code
-		    : read_rows(sqlite, "SELECT server, seq, unix_ms, channel, frame FROM message ORDER BY server, seq",
+		    : read_rows(sqlite, "SELECT server, seq, unix_ms, channel, frame, filtered FROM message"
+				" ORDER BY server, seq",
 				read_message, entries);
 }

@@ -28,6 +28,8 @@
 	" seq INTEGER NOT NULL,"                                                                   \
 	" unix_ms INTEGER NOT NULL,"                                                               \
 	" channel BLOB NOT NULL,"                                                                  \
+	/* also for subscriptions to the channel with a filter */                                 \
+	" filtered INTEGER NOT NULL,"                                                              \
 	" frame BLOB NOT NULL,"                                                                    \
 	" PRIMARY KEY (server, seq)"                                                               \
 	") STRICT, WITHOUT ROWID"

@@ -8,12 +8,14 @@
 #include "base/list.h"
 #include "protocol/slice.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* A message that some consumer of its server has not acknowledged. */
 struct store_message {
 	uint64_t seq, unix_ms;
 	struct slice channel, frame;
+	bool filtered;                  /* it is also for subscriptions to the channel with a filter */
 };
 
 /* A durable consumer: its patterns are one text, and so is what limits took from it. */

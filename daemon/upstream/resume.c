@@ -166,8 +166,10 @@ static bool save(struct resume *r, const struct parts *parts, uint64_t now, bool
 
 uint64_t resume_due(const struct resume *r, const struct parts *parts, uint64_t now, bool urgent)
 {
-	if (!r->store || r->left)
+	if (!r->store)
 		return UINT64_MAX;
+	if (r->left)
+		return urgent ? now : UINT64_MAX;
 	urgent |= session_ack_is_held(parts->session) && r->saved != session_delivered(parts->session);
 	if (r->changes == session_changes(parts->session) && !urgent)
 		return UINT64_MAX;
@@ -179,7 +181,8 @@ uint64_t resume_due(const struct resume *r, const struct parts *parts, uint64_t 
 
 void resume_save(struct resume *r, const struct parts *parts, uint64_t now)
 {
-	save(r, parts, now, false);
+	if (!r->left && r->changes != session_changes(parts->session))
+		save(r, parts, now, false);
 }
 
 bool resume_leave(struct resume *r, const struct parts *parts, uint64_t now)

@@ -44,7 +44,8 @@ void resume_settle(struct resume *r, const struct parts *parts, bool more);
    with the same options. */
 void resume_restore(struct resume *r, const struct parts *parts, uint64_t now);
 /* Call it at the end of each turn: when resume_save() is due, which may be now; UINT64_MAX: never. Once a second if
-   something has changed; as soon as the last one is committed if an acknowledgement waits for it, or with `urgent`. */
+   something has changed; as soon as the last one is committed if an acknowledgement waits for it, or with `urgent`:
+   something else is to be stored together with it. */
 uint64_t resume_due(const struct resume *r, const struct parts *parts, uint64_t now, bool urgent);
 void resume_save(struct resume *r, const struct parts *parts, uint64_t now);
 /* The parts are others now. */

@@ -9,6 +9,7 @@
 #include "base/errors.h"
 #include "base/fault.h"
 #include "base/log.h"
+#include "upstream/durable.h"
 #include "upstream/pace.h"
 #include "upstream/parts.h"
 #include "upstream/resume.h"
@@ -72,6 +73,7 @@ struct upstream {
 	struct server_log log;
 	struct position position;
 	struct resume resume;
+	struct durable durable;
 	uint64_t save_at;               /* when resume_save() is due */
 	struct wake changed;
 	void (*exchanged)(void *ctx);   /* due when the next parts are in use */
@@ -173,6 +175,8 @@ static void take_event(struct upstream *u, const struct session_event *event)
 	if (event->kind == SESSION_EVENT_MESSAGE || event->kind == SESSION_EVENT_LOST)
 		reserve_position(u);
 	hub_handle_event(u->hub, u->server, event, loop_now(u->loop), clock_unix_ms());
+	if (durable_waits(&u->durable))
+		resume_hold(&u->resume, u->parts);
 }
 
 /* Whether the share of this turn is used up. */
@@ -461,13 +465,17 @@ static int work(struct upstream *u)
 /* Saves what another process needs to go on. */
 static void save(struct upstream *u)
 {
-	uint64_t now = loop_now(u->loop);
+	uint64_t now = loop_now(u->loop), deadline;
+	uint64_t at = resume_due(&u->resume, u->parts, now, durable_is_due(&u->durable));
 
-	u->save_at = resume_due(&u->resume, u->parts, now, false);
-	if (u->save_at > now)
-		return;
-	resume_save(&u->resume, u->parts, now);
-	u->save_at = UINT64_MAX;
+	if (at <= now && durable_put(&u->durable, now, clock_unix_ms())) {
+		at = now + SHORTAGE_MS;
+	} else if (at <= now) {
+		resume_save(&u->resume, u->parts, now);
+		at = UINT64_MAX;
+	}
+	deadline = durable_deadline(&u->durable, now);
+	u->save_at = at < deadline ? at : deadline;
 }
 
 static void on_turn_end(void *ctx)
@@ -479,7 +487,8 @@ static void on_turn_end(void *ctx)
 	ext_files_refresh(&u->parts->ext_files, u->parts->session, loop_now(u->loop));
 	pace_settle(&u->pace, loop_now(u->loop));
 	begin_turn(u);
-	resume_settle(&u->resume, u->parts, false);
+	durable_settle(&u->durable, loop_now(u->loop));
+	resume_settle(&u->resume, u->parts, durable_waits(&u->durable));
 	r = work(u);
 	end_turn(u, r == PULL_SPENT);
 	buf_clear(&u->out);
@@ -555,6 +564,9 @@ static int make(struct upstream *u, const struct upstream_options *o, struct fau
 	hub_set_history(u->server, &o->history, loop_now(u->loop));
 	hub_set_durable(u->server, &o->durable, loop_now(u->loop));
 	position_init(&u->position, o->store, u->server);
+	r = durable_init(&u->durable, o->store, u->hub, u->server, loop_now(u->loop), (struct wake){on_wake, u});
+	if (r)
+		return fault_fail(why, r, "server %s: %s", o->name, strerror(-r));
 	hub_set_linger(u->server, o->linger);
 	r = hub_set_kept(u->server, &o->subscribe);
 	return r ? fault_fail(why, r, "server %s: %s", o->name, strerror(-r)) : 0;
@@ -677,7 +689,9 @@ void upstream_stop(struct upstream *u, void (*stopped)(void *ctx), void *ctx)
 void upstream_leave(struct upstream *u, void (*stopped)(void *ctx), void *ctx)
 {
 	begin_stop(u, stopped, ctx);
-	if (resume_leave(&u->resume, u->parts, loop_now(u->loop)))
+	uint64_t now = loop_now(u->loop);
+	/* the next process does not get these messages from the server again */
+	if (durable_put(&u->durable, now, clock_unix_ms()) == 0 && resume_leave(&u->resume, u->parts, now))
 		session_leave(u->parts->session, loop_now(u->loop));
 	else
 		session_stop(u->parts->session, loop_now(u->loop));
@@ -697,6 +711,7 @@ void upstream_free(struct upstream *u)
 	loop_hook_cancel(&u->hook);
 	auth_cancel(&u->waiter);
 	loop_timer_free(u->timer);
+	durable_fini(&u->durable, loop_now(u->loop));
 	position_fini(&u->position);
 	resume_fini(&u->resume);
 	if (u->server)

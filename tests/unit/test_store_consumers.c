@@ -46,7 +46,7 @@ static int teardown(void **state)
 
 static void put_message(const char *server, uint64_t seq, const char *frame)
 {
-	const struct store_message m = {seq, 1796070190000 + seq, SLICE("/c"), slice_of(frame)};
+	const struct store_message m = {seq, 1796070190000 + seq, SLICE("/c"), slice_of(frame), seq == 8};
 
 	assert_int_equal(store_put_message(store, slice_of(server), &m, &last), 0);
 }
@@ -110,6 +110,7 @@ static int note_message(void *ctx, const struct store_message *m)
 	size_t n = strlen(text);
 
 	(void)ctx;
+	assert_true(m->filtered == (m->seq == 8));
 	assert_true(slice_eq(m->channel, SLICE("/c")) && m->unix_ms == 1796070190000 + m->seq);
 	snprintf(text + n, sizeof(text) - n, "%u:%.*s ", (unsigned)m->seq, SLICE_ARG(m->frame));
 	return m->seq == 1000 ? 77 : 0;
@@ -252,7 +253,7 @@ static void each_operation_fails_once(void **state)
 
 static void short_of_memory(void **state)
 {
-	const struct store_message m = {1, 2, SLICE("/c"), SLICE("x")};
+	const struct store_message m = {1, 2, SLICE("/c"), SLICE("x"), false};
 	int r = -ENOMEM;
 
 	(void)state;
