@@ -247,17 +247,25 @@ static void run(unsigned seed, bool evict)
 	world_drop(s.w);
 }
 
+/* $PAST_RUNS, or 150 */
+static unsigned runs(void)
+{
+	const char *value = getenv("PAST_RUNS");
+
+	return value ? (unsigned)strtoul(value, NULL, 10) : 150;
+}
+
 static void test_nothing_expires(void **state)
 {
 	(void)state;
-	for (unsigned seed = 1; seed <= 150; seed++)
+	for (unsigned seed = 1; seed <= runs(); seed++)
 		run(seed, false);
 }
 
 static void test_messages_expire(void **state)
 {
 	(void)state;
-	for (unsigned seed = 1; seed <= 150; seed++)
+	for (unsigned seed = 1; seed <= runs(); seed++)
 		run(seed * 7919, true);
 }
 
