@@ -145,6 +145,44 @@ static void killed_at_any_line(void **state)
 	world_free(w);
 }
 
+/* With a state directory: kill -9 of the daemon costs the program a pause, and no line is missing or printed twice. */
+static void the_daemon_is_killed(void **state)
+{
+	struct world *w = world_new(NULL);
+	int newest = 0, last = 0;
+
+	(void)state;
+	world_keep_state(w);
+	world_configure(w, NULL, "backoff = 20ms 100ms\n", NULL);
+	world_start(w);
+	create(w);
+	struct process *p = SUB(w, "--timeout", "300");
+	for (int run = 0; run < 6; run++) {
+		publish(w, "/c/a", newest + 1, newest + 10);
+		for (int i = run; i >= 0; i--)
+			assert_int_equal(next_number(p), ++last);
+		world_kill(w);
+		publish(w, "/c/a", newest + 11, newest + 15);
+		newest += 15;
+		world_start(w);
+	}
+	while (last < newest)
+		assert_int_equal(next_number(p), ++last);
+	await_waiting(w, 0);
+	kill(p->pid, SIGTERM);
+	process_wait(p, NULL, NULL);
+	/* with exit status 0 the last acknowledgement is on the disk */
+	for (int i = 1; i <= 3; i++) {
+		publish(w, "/c/a", newest + i, newest + i);
+		p = SUB(w, "-n", "1");
+		assert_int_equal(next_number(p), newest + i);
+		assert_int_equal(process_wait(p, NULL, NULL), 0);
+		world_kill(w);
+		world_start(w);
+	}
+	world_free(w);
+}
+
 /* Ended properly, nothing is repeated: what is printed is acknowledged. */
 static void ended_properly(void **state)
 {
@@ -251,6 +289,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(killed_at_any_line),
+		cmocka_unit_test(the_daemon_is_killed),
 		cmocka_unit_test(ended_properly),
 		cmocka_unit_test(a_full_disk),
 		cmocka_unit_test(a_failing_command),
