@@ -174,11 +174,11 @@ static void course_end(struct course *c)
 	world_free(c->w);
 }
 
-static void killed_at_any_moment(void **state)
+static void kill_often(const char *const *options, const char *transport)
 {
 	struct course c;
 
-	course_begin(&c, NULL, *state);
+	course_begin(&c, options, transport);
 	for (unsigned kills = 0; kills < KILLS; kills++) {
 		for (unsigned n = 5 + roll(&c, 20); n; n--)
 			step(&c);
@@ -192,6 +192,20 @@ static void killed_at_any_moment(void **state)
 	}
 	publish(&c);
 	course_end(&c);
+}
+
+static void killed_at_any_moment(void **state)
+{
+	kill_often(NULL, *state);
+}
+
+/* A server that retains its messages instead of acknowledgements: the marker of the channel is on the disk with them. */
+static void with_replay(void **state)
+{
+	static const char *const options[] = {"--dialect", "salesforce", "--timeout", "600000", "--max-interval", "600000",
+					      NULL};
+
+	kill_often(options, *state);
 }
 
 /* A connect that is not answered: the server repeats what was delivered before it. */
@@ -218,6 +232,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ON_BOTH(killed_at_any_moment),
+		LONG_POLLING(with_replay),
 		{"websocket: in_the_middle_of_a_batch", in_the_middle_of_a_batch, NULL, NULL, (void *)"websocket"},
 	};
 

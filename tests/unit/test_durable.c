@@ -10,6 +10,7 @@
 #include "upstream/durable.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -249,7 +250,7 @@ static char line[256];
 static void keep_line(void *ctx, const struct log_line *l)
 {
 	(void)ctx;
-	strncpy(line, l->text, sizeof(line) - 1);
+	snprintf(line, sizeof(line), "%s", l->text);
 }
 
 /* What is no consumer is left out. */
