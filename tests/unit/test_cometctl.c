@@ -511,13 +511,13 @@ static const struct example examples[] = {
 	 "{'op':'message','server':'demo','seq':5,'message':{'channel':'/a','data':1},'epoch':'e1','redelivered':true}\n", ""},
 	{"sub /a --durable jobs --exec env|grep\t^COMETD_[^B]|sort -n 1", "", SCRIPT(ATTACH, D_MESSAGE(6, "/a", "1"),
 		ACKED(3, 6), END), 0, "COMETD_CHANNEL=/a\nCOMETD_REDELIVERED=0\nCOMETD_SEQ=6\nCOMETD_SERVER=demo\n", ""},
-	{"sub /a --durable jobs --exec exit\t3 --timeout 0.3", "", SCRIPT(ATTACH, D_MESSAGE(5, "/a", "1"), END), 6, "",
-	 "demo: message 5: the command failed: exit status 3; trying again in 0.5 s\n"},
-	{"sub /a --durable jobs --exec kill\t-9\t$$ --timeout 0.3", "", SCRIPT(ATTACH, D_MESSAGE(5, "/a", "1"), END), 6, "",
-	 "the command failed: signal 9; trying"},
-	/* it is stopped with it, and what it did by then is acknowledged */
-	{"sub /a --durable jobs --exec trap\t'exit\t0'\tTERM;while\t:;do\tsleep\t0.1;done --timeout 0.3", "",
-	 SCRIPT(ATTACH, D_MESSAGE(5, "/a", "1"), ACKED(3, 5), END), 6, "", "timed out\n"},
+	/* it fails at first, and is run again */
+	{"sub /a --durable jobs -n 1 --exec f=$COMETD_BRIDGE_SOCKET.3;rm\t$f\t2>/dev/null||{\ttouch\t$f;exit\t3;}", "",
+	 SCRIPT(ATTACH, D_MESSAGE(5, "/a", "1"), ACKED(3, 5), END), 0, "",
+	 "cometctl: demo: message 5: the command failed: exit status 3; trying again in 0.5 s\n"},
+	{"sub /a --durable jobs -n 1 --exec f=$COMETD_BRIDGE_SOCKET.9;rm\t$f\t2>/dev/null||{\ttouch\t$f;kill\t-9\t$$;}", "",
+	 SCRIPT(ATTACH, D_MESSAGE(5, "/a", "1"), ACKED(3, 5), END), 0, "",
+	 "cometctl: demo: message 5: the command failed: signal 9; trying again in 0.5 s\n"},
 	{"consumers", "", SCRIPT(D_GREET(1, LOGGED), {D_HEAR, "{'op':'consumers','id':2}", 0},
 		{D_SAY, "{'op':'reply','id':2,'ok':true,'result':{'consumers':[{'server':'demo','durable':'jobs','uid':4000000000,"
 			"'channels':['/a','/b/*'],'acked':17,'newest':29,'waiting':12,'lost':0,'pid':7},"
@@ -674,9 +674,38 @@ static void test_time(void **state)
 	daemon_end(d);
 }
 
+/* The command is stopped with it. What it did by then is acknowledged, if it was successful. */
+static void test_stop(void **state)
+{
+	const struct {
+		const char *line;
+		const struct daemon_step *script;
+	} rows[] = {
+		{"sub /a --durable jobs --exec trap\t'exit\t0'\tTERM;echo\tgo;while\t:;do\tsleep\t0.1;done",
+		 SCRIPT(ATTACH, D_MESSAGE(5, "/a", "1"), D_MESSAGE(6, "/a", "2"), ACKED(3, 5), END)},
+		{"sub /a --durable jobs --exec echo\tgo;sleep\t1000",
+		 SCRIPT(ATTACH, D_MESSAGE(5, "/a", "1"), D_MESSAGE(6, "/a", "2"), END)},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct daemon *d = daemon_start(rows[i].script);
+		struct run r;
+
+		start(&r, daemon_path(d), rows[i].line);
+		read_until(&r, "go\n");
+		kill(r.pid, SIGTERM);
+		finish(&r);
+		assert_true(WIFSIGNALED(r.status) && WTERMSIG(r.status) == SIGTERM);
+		assert_string_equal(r.text[0], "go\n");
+		daemon_end(d);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_stop),
 		cmocka_unit_test(test_examples),
 		cmocka_unit_test(test_help),
 		cmocka_unit_test(test_help_fits),
