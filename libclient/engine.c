@@ -408,7 +408,7 @@ static int on_result(struct engine *e, struct request *r, struct engine_item *re
 	ret->user = r->user;
 	servers_reach(server, ret->result.seq);
 	if (r->op == PROTOCOL_OP_SUBSCRIBE)
-		outgoing_confirmed(&e->outgoing, r->server, false, r->channel, !ret->result.pending);
+		outgoing_confirmed(&e->outgoing, r->server, false, r->channel, !ret->result.pending, ret->result.seq);
 	outgoing_end(&e->outgoing, &e->outgoing.flight, r, ret->result.error);
 	return 0;
 }
@@ -496,7 +496,7 @@ static void note_subscription(struct engine *e, const struct cometd_event *event
 	bool is_default = servers_is_default(&e->servers, event->server);
 
 	servers_reach(servers_find(&e->servers, server), event->error ? 0 : event->seq);
-	outgoing_confirmed(&e->outgoing, server, is_default, channel, !event->error);
+	outgoing_confirmed(&e->outgoing, server, is_default, channel, !event->error, event->seq);
 	if (event->error && !event->pending)
 		outgoing_refused(&e->outgoing, server, is_default, channel, event->error);
 }
@@ -598,7 +598,7 @@ bool engine_next_result(struct engine *e, struct engine_item *ret)
 	ret->fn = r->fn;
 	ret->user = r->user;
 	if (r->op == PROTOCOL_OP_SUBSCRIBE)
-		outgoing_confirmed(&e->outgoing, r->server, false, r->channel, !ret->result.pending);
+		outgoing_confirmed(&e->outgoing, r->server, false, r->channel, !ret->result.pending, ret->result.seq);
 	outgoing_end(&e->outgoing, &e->outgoing.done, r, 0);
 	return true;
 }

@@ -85,7 +85,7 @@ void outgoing_accepted(struct outgoing *o, struct wanted_channel *wanted)
 }
 
 void outgoing_confirmed(struct outgoing *o, struct slice server, bool is_default, struct slice channel,
-			bool confirmed)
+			bool confirmed, uint64_t seq)
 {
 	struct wanted_channel *wanted = wanted_find(&o->wanted, server, channel);
 
@@ -94,6 +94,7 @@ void outgoing_confirmed(struct outgoing *o, struct slice server, bool is_default
 	if (!wanted)
 		return;
 	wanted->unconfirmed = !confirmed;
+	wanted->complete_from = confirmed ? seq : 0;
 	/* it is complete from now on */
 	if (confirmed && wanted->held && !wanted->asked && wanted->past.kind == PAST_NONE)
 		outgoing_accepted(o, wanted);

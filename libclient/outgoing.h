@@ -35,9 +35,9 @@ void outgoing_fini(struct outgoing *o);
 /* Takes ownership of the request (frees it on failure). Results as engine_request. */
 int outgoing_add(struct outgoing *o, struct request *r, bool up);
 /* The application learns whether the server has confirmed the channel. If it has not, an event reports when it does,
-   on whichever connection. `is_default`: `server` is the default server. */
+   on whichever connection. `is_default`: `server` is the default server. `seq`: from where on it is complete; 0: unknown. */
 void outgoing_confirmed(struct outgoing *o, struct slice server, bool is_default, struct slice channel,
-			bool confirmed);
+			bool confirmed, uint64_t seq);
 /* The subscription of `channel` ended with this error. After a final error the channel is no longer
    wanted, unless a subscribe for it is under way. `is_default`: `server` is the default server. */
 void outgoing_refused(struct outgoing *o, struct slice server, bool is_default,

@@ -131,6 +131,7 @@ static void apply_outcome(const struct repeated *rep, size_t i, int error)
 	wanted->asked = 0;
 	if (rep->outcomes[i].ok && !rep->outcomes[i].pending)
 		wanted->unconfirmed = false;
+	wanted->complete_from = rep->outcomes[i].seq;
 	servers_reach(servers_find(rep->outgoing->servers, wanted->server), rep->outcomes[i].seq);
 	if (error)
 		outgoing_refused(rep->outgoing, wanted->server, false, wanted->channel, error);

@@ -24,6 +24,20 @@ static struct position reached(const struct server *server)
 	return p;
 }
 
+/* Where a channel continues that is accepted now. Its confirmation may precede messages of others that the daemon still
+   reads from its log: so it counts for this channel alone. */
+static struct position begin_of(const struct wanted_channel *wanted, const struct server *server)
+{
+	struct position p = server->newest;
+
+	if (!wanted->complete_from || !position_known(&p))
+		return reached(server);
+	p.seq = wanted->complete_from;
+	if (same_epoch(&p, &server->given) && server->given.seq > p.seq)
+		p.seq = server->given.seq;
+	return p;
+}
+
 bool resume_begin(struct wanted_set *w, struct servers *s)
 {
 	bool gap = false;
@@ -48,7 +62,8 @@ void resume_accepted(struct wanted_set *w, struct wanted_channel *wanted, const 
 	static const struct past none;
 	const struct position unknown = {.seq = 0};
 
-	wanted->from = server ? reached(server) : unknown;
+	wanted->from = server ? begin_of(wanted, server) : unknown;
+	wanted->complete_from = 0;
 	if (!wanted->held)
 		wanted->start = wanted->past.kind == PAST_NONE ? wanted->from : wanted->past.since;
 	wanted_set_past(w, wanted, &none);

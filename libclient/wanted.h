@@ -18,6 +18,7 @@ struct wanted_channel {
 	uint64_t asked;           /* id of the repeated subscribe that has no reply yet; 0: none */
 	bool replay;              /* not subscribed yet on this connection */
 	bool unconfirmed;         /* as far as the application knows: an event reports the confirmation */
+	uint64_t complete_from;         /* the seq that its confirmation named, until it is accepted; 0: none */
 	bool held;                /* the daemon accepted it, on this or an earlier connection */
 	bool repeated;            /* its past was interrupted: some of it may be received twice */
 	struct past past;         /* still to be given before its live messages */
