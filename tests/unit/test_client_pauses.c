@@ -169,7 +169,7 @@ static void test_words(void **state)
 			if (strcmp(cometd_error_name(i), "unknown"))
 				assert_string_not_equal(cometd_error_name(i), cometd_error_name(j));
 	}
-	assert_int_equal(named, 33);
+	assert_int_equal(named, 35);
 	for (int s = COMETD_STATE_OFF; s <= COMETD_STATE_DISCONNECTING; s++)
 		assert_int_equal(cometd_state_of(cometd_state_name(s)), s);
 	assert_int_equal(cometd_state_of("daydreaming"), COMETD_STATE_UNKNOWN);

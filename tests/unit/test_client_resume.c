@@ -57,6 +57,19 @@ static const struct step resumption[] = {
 	{END, 0, 0},
 };
 
+/* /a was confirmed at 112, while messages up to there were still being read for /b */
+static const struct step confirmed_ahead[] = {
+	BEGIN("e1", 100), SUBSCRIBED(2, "/a"), SUBSCRIBED(3, "/b"), GIVEN(101, "/a"),
+	AGAIN(4, "e1", 110, 0),
+	{HEAR, "{'op':'subscribe','id':5,'channels':['/a','/b'],'epoch':'e1','seq':101}", 0},
+	GIVEN(109, "/b"),
+	{SAY, "{'op':'reply','id':5,'ok':true,'result':{'channels':[{'channel':'/a','ok':true,'seq':112},"
+	      "{'channel':'/b','ok':true,'seq':110}]}}", 0}, {IDLE, 0, 0},
+	AGAIN(6, "e1", 113, 0),
+	SINCE_MORE(7, "/a", "e1", 112), SINCE(8, "/b", "e1", 110),
+	{END, 0, 0},
+};
+
 /* nothing was received: after what the daemon had before; what is new on this connection is live */
 static const struct step no_message_yet[] = {
 	BEGIN("e1", 100), SUBSCRIBED(2, "/a"),
@@ -383,7 +396,7 @@ static void test_many_channels(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CONVERSATION(resumption), CONVERSATION(no_message_yet), CONVERSATION(unsubscribed),
+		CONVERSATION(resumption), CONVERSATION(confirmed_ahead), CONVERSATION(no_message_yet), CONVERSATION(unsubscribed),
 		CONVERSATION(gaps), CONVERSATION(restarted_twice), CONVERSATION(other_daemons),
 		CONVERSATION(one_of_many_refused), CONVERSATION(two_servers), CONVERSATION(from_a_time), CONVERSATION(history),
 		CONVERSATION(pasts_together), CONVERSATION(overlapping),
