@@ -129,6 +129,8 @@ static void an_unusable_file_is_kept(void **state)
 	world_keep_state(w);
 	snprintf(path, sizeof(path), "%s/state.db", w->state);
 	FILE *f = fopen(path, "we");
+
+	assert_non_null(f);
 	fputs("what another program wrote", f);
 	fclose(f);
 	world_configure(w, NULL, NULL, NULL);

@@ -259,7 +259,7 @@ static void test_subscriptions_make_a_peer_heavy(void **state)
 		say(&w, "hello");
 		for (unsigned i = 0; i < 8; i++) {
 			clock_fake(1, clock_boot_ms() + 2 * LOOP_INTERACTIVE_MS);
-			snprintf(frame, sizeof(frame), "hold %u", i % 2 ? 0 : n);
+			snprintf(frame, sizeof(frame), "hold %u", i % 2 ? 0u : n);
 			say(&w, frame);
 		}
 		assert_int_equal(w.n_frames, 9);
