@@ -321,8 +321,10 @@ static void run_random(unsigned seed)
 
 static void test_random(void **state)
 {
+	const char *runs = getenv("DURABLE_RUNS");
+
 	(void)state;
-	for (unsigned seed = 0; seed < 1000; seed++)
+	for (unsigned seed = 0; seed < (runs ? strtoul(runs, NULL, 10) : 1000); seed++)
 		run_random(seed);
 }
 
