@@ -216,8 +216,9 @@ void print_event_json(FILE *to, const struct cometd_event *e)
 	size_t size = e->json_len + (adds ? strlen(e->epoch) + strlen(again) : 0) + sizeof(",\"epoch\":\"\"}");
 	char *text = adds ? malloc(size) : NULL;
 
-	while (end > e->json && *end != '}')
-		end--;
+	/* what follows the event in memory is not part of it */
+	while (end > e->json && *--end != '}')
+		;
 	int n = text ? snprintf(text, size, "%.*s,\"epoch\":\"%s\"%s}", (int)(end - e->json), e->json,
 				e->epoch, again) : 0;
 	if (n > 0)

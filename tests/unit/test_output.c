@@ -75,6 +75,30 @@ static void test_for_people_and_programs(void **state)
 }
 
 /* the column after a name is aligned with its header, whatever the name */
+/* The epoch is added inside the object, whatever follows the event in memory. */
+static void test_events(void **state)
+{
+	static const char *const behind[] = {"", "}", "}}", " }", "{"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(behind) / sizeof(behind[0]); i++) {
+		char text[64], *out = NULL;
+		size_t n = 0;
+		FILE *to = open_memstream(&out, &n);
+		int length = snprintf(text, sizeof(text), "{\"seq\":7,\"message\":{}}");
+		const struct cometd_event event = {
+			.type = COMETD_EVENT_MESSAGE, .json = text, .json_len = (size_t)length, .epoch = "e1",
+		};
+
+		assert_non_null(to);
+		snprintf(text + length, sizeof(text) - (size_t)length, "%s", behind[i]);
+		print_event_json(to, &event);
+		fclose(to);
+		assert_string_equal(out, "{\"seq\":7,\"message\":{},\"epoch\":\"e1\"}");
+		free(out);
+	}
+}
+
 static void test_columns(void **state)
 {
 	(void)state;
@@ -89,7 +113,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_for_people_and_programs),
-		cmocka_unit_test(test_columns),
+		cmocka_unit_test(test_events), cmocka_unit_test(test_columns),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
