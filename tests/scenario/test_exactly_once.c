@@ -158,7 +158,6 @@ static void course_begin(struct course *c, const char *const *options, const cha
 	snprintf(server, sizeof(server), "transports = %s\n", transport);
 	world_configure(c->w, NULL, server, NULL);
 	start(c);
-	wire_state(c->consumers[0].wire, "demo", "connected");
 	fake_await(c->w->fake, "subscribe", "/topic/a", 1);
 	/* delivered, so the session is on the disk, too */
 	publish(c);
