@@ -27,7 +27,7 @@ struct consumer_changes {
 	uint64_t taken, stored;         /* numbers of changes */
 	uint64_t entries_taken, entries_stored; /* numbers of entries of the log: those below */
 	uint64_t trimmed, trim_taken;   /* seq */
-	/* how many entries belong to a number of changes; the last one may stand for several */
+	/* how many entries belong to a number of changes; the last one may count for several */
 	struct { uint64_t changes, entries; } marks[32];
 	size_t n_marks;
 };

@@ -45,7 +45,7 @@ struct member {
 	uint64_t dismissed_at;          /* … when reading stopped waiting for it */
 	struct list readers;            /* reader::of_member: it reads the past of these servers */
 	struct list consumers;          /* consumer::of_holder: it holds these */
-	struct consumer *consumer;      /* it stands for the subscriptions of this one, and is in no hub; or NULL */
+	struct consumer *consumer;      /* it has the subscriptions of this one, and is in no hub; or NULL */
 	bool is_apart;                  /* live messages are not for its outbox: it has readers, or `consumer` */
 	struct list hit;                /* collected for the current message */
 	enum outbox_overflow hit_overflow;
@@ -212,9 +212,7 @@ void hub_read(struct member *m);
 /* How many messages wait for it in logs, at most. */
 uint64_t hub_behind(const struct member *m);
 
-/*
- * Consumers (consumer.h). hub_ack() without an answer: `tag` NULL. Both return as requests do.
- */
+/* The member holds the consumer and has processed all messages up to `seq`. `tag` NULL: without an answer. As a request. */
 int hub_ack(struct hub *h, struct member *member, const uint64_t *tag, struct slice server, struct slice name,
 	    uint64_t seq);
 /* Removes the consumer; one with another uid only for root, one that is held only for its holder. */

@@ -45,7 +45,7 @@ static int check_patterns(const struct hub *h, const struct member *member,
 	}
 	if (n > h->options.subscriptions_max)
 		return refusal_set(no, PROTOCOL_E_TOO_MANY, "a connection may hold %zu subscriptions",
-			      h->options.subscriptions_max);
+				   h->options.subscriptions_max);
 	return 0;
 }
 
@@ -220,7 +220,7 @@ static void cover_past(struct hub *h, struct hub_server *server, const struct hu
 
 /* ---- the request ---- */
 
-/* What can fail. `owner`: of the subscriptions, the member or what stands for its consumer. */
+/* What can fail. `owner`: of the subscriptions, the member or the `self` of its consumer. */
 static int begin_subscribe(struct hub *h, struct member *member, struct member *owner, struct hub_server *server,
 			   const struct hub_subscribe *s, struct joined *joined, struct reader **ret_reader,
 			   struct request **ret)
@@ -384,7 +384,7 @@ static int hand_over(struct hub *h, struct member *member, struct hub_server *se
 		return refusal_set(no, PROTOCOL_E_TOO_MANY, "too much waits to be sent to the server");
 	if (r == SESSION_E_TOO_LARGE)
 		return refusal_set(no, PROTOCOL_E_TOO_LARGE,
-			      "larger than what is sent to this server (max-sent)");
+				   "larger than what is sent to this server (max-sent)");
 	return r;
 }
 
@@ -397,8 +397,8 @@ static int check_channel(struct slice channel, bool call, struct refusal *no)
 		return refusal_of_channel(no, channel, fault);
 	if (call && !channel_is_service(channel))
 		return refusal_set(no, PROTOCOL_E_BAD_CHANNEL,
-			      "channel \"%.*s\" is not below /service/, where calls go",
-			      SLICE_ARG(refusal_name(channel)));
+				   "channel \"%.*s\" is not below /service/, where calls go",
+				   SLICE_ARG(refusal_name(channel)));
 	return 0;
 }
 

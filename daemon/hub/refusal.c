@@ -37,14 +37,14 @@ int refusal_of_channel(struct refusal *no, struct slice channel, int fault)
 
 	if (fault == CHANNEL_E_LENGTH)
 		return refusal_set(no, PROTOCOL_E_BAD_CHANNEL,
-			      "channel \"%.*s%s\" is too long: at most %d bytes in %d segments",
-			      SLICE_ARG(name), more, PROTOCOL_CHANNEL_MAX, PROTOCOL_SEGMENTS_MAX);
+				   "channel \"%.*s%s\" is too long: at most %d bytes in %d segments",
+				   SLICE_ARG(name), more, PROTOCOL_CHANNEL_MAX, PROTOCOL_SEGMENTS_MAX);
 	if (fault == CHANNEL_E_CHARACTER && at < channel.n) {
 		unsigned char c = (unsigned char)channel.p[at];
 		return refusal_set(no, PROTOCOL_E_BAD_CHANNEL,
-			      "channel \"%.*s%s\" has a control character, U+%04X, after %zu bytes",
-			      SLICE_ARG(name), more,
-			      c == 0xc2 ? (unsigned char)channel.p[at + 1] : c, at);
+				   "channel \"%.*s%s\" has a control character, U+%04X, after %zu bytes",
+				   SLICE_ARG(name), more,
+				   c == 0xc2 ? (unsigned char)channel.p[at + 1] : c, at);
 	}
 	return refusal_set(no, PROTOCOL_E_BAD_CHANNEL, "channel \"%.*s%s\" %s", SLICE_ARG(name), more,
 		      channel_fault_text(fault));
@@ -67,7 +67,7 @@ int refusal_check_request(struct hub *h, const struct member *member, const uint
 {
 	if (tag && hub_tag_in_use(member, *tag))
 		return refusal_set(no, PROTOCOL_E_ID_IN_USE,
-			      "a request with this id waits for its reply");
+				   "a request with this id waits for its reply");
 	*ret = hub_find_server(h, name);
 	if (*ret)
 		return 0;

@@ -3,6 +3,7 @@
  */
 #include "tests/unit/hub_talk.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,6 +35,21 @@ void confirm(struct world *w, const char *channel)
 void go(struct world *w, bool up)
 {
 	say_state(w, 0, up);
+}
+
+void talk(struct world *w, const char *channel, unsigned n)
+{
+	char text[200];
+
+	snprintf(text, sizeof(text), "{'channel':'%s'}", channel);
+	for (unsigned i = 0; i < n; i++)
+		say_message(w, 0, channel, text);
+}
+
+void read_all(struct world *w, unsigned m)
+{
+	while (hub_can_read(&w->members[m]))
+		hub_read(&w->members[m]);
 }
 
 void assert_heard_but_state(struct world *w, unsigned m, const char *expected)

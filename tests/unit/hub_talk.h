@@ -30,6 +30,10 @@ void refuse_a(struct world *w);
 void confirm(struct world *w, const char *channel);
 /* The link to it is there, or is lost. */
 void go(struct world *w, bool up);
+/* It sends n messages of the channel. */
+void talk(struct world *w, const char *channel, unsigned n);
+/* The member gets what it can read of logs. */
+void read_all(struct world *w, unsigned m);
 /* assert_heard(), state events left out: they are the matter of test_hub */
 void assert_heard_but_state(struct world *w, unsigned m, const char *expected);
 

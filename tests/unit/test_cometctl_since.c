@@ -112,7 +112,7 @@ int main(void)
 		cmocka_unit_test(test_summer_time),
 	};
 
-	setenv("TZ", "XXX-1", 1);
+	setenv("TZ", "CET-1", 1);
 	tzset();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

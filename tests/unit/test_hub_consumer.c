@@ -1,5 +1,5 @@
 /*
- * Consumers: what waits for them while nobody holds them, what they get again, what acknowledgements and
+ * Consumers: what waits for them while no member holds them, what they get again, what acknowledgements and
  * limits take away, and who may hold one.
  */
 #include "tests/unit/hub_talk.h"
@@ -22,22 +22,6 @@ static struct world *consumers_new(void)
 		heard(w, i);
 	}
 	return w;
-}
-
-static void talk(struct world *w, const char *channel, unsigned n)
-{
-	char text[200];
-
-	for (unsigned i = 0; i < n; i++) {
-		snprintf(text, sizeof(text), "{'channel':'%s'}", channel);
-		say_message(w, 0, channel, text);
-	}
-}
-
-static void read_all(struct world *w, unsigned m)
-{
-	while (hub_can_read(&w->members[m]))
-		hub_read(&w->members[m]);
 }
 
 /* "/a1 lost2:3-4 reply7:5-6 ": what the member received, in short; of a subscribe what is acknowledged and redelivered */

@@ -31,23 +31,6 @@ static struct world *past_new(void)
 	return w;
 }
 
-/* n messages to the channel; their data is their seq */
-static void talk(struct world *w, const char *channel, unsigned n)
-{
-	char text[200];
-
-	for (unsigned i = 0; i < n; i++) {
-		snprintf(text, sizeof(text), "{'channel':'%s'}", channel);
-		say_message(w, 0, channel, text);
-	}
-}
-
-static void read_all(struct world *w, unsigned m)
-{
-	while (hub_can_read(&w->members[m]))
-		hub_read(&w->members[m]);
-}
-
 /* "/a1 /b2 lost3-4 reply7 ": what the member received, in short */
 static const char *got(struct world *w, unsigned m)
 {

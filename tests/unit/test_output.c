@@ -78,10 +78,10 @@ static void test_for_people_and_programs(void **state)
 /* The epoch is added inside the object, whatever follows the event in memory. */
 static void test_events(void **state)
 {
-	static const char *const behind[] = {"", "}", "}}", " }", "{"};
+	static const char *const after[] = {"", "}", "}}", " }", "{"};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(behind) / sizeof(behind[0]); i++) {
+	for (size_t i = 0; i < sizeof(after) / sizeof(after[0]); i++) {
 		char text[64], *out = NULL;
 		size_t n = 0;
 		FILE *to = open_memstream(&out, &n);
@@ -91,7 +91,7 @@ static void test_events(void **state)
 		};
 
 		assert_non_null(to);
-		snprintf(text + length, sizeof(text) - (size_t)length, "%s", behind[i]);
+		snprintf(text + length, sizeof(text) - (size_t)length, "%s", after[i]);
 		print_event_json(to, &event);
 		fclose(to);
 		assert_string_equal(out, "{\"seq\":7,\"message\":{},\"epoch\":\"e1\"}");
