@@ -207,8 +207,9 @@ enum cometd_event_type {
 	 * known, else NULL. With COMETD_E_EXPIRED, count is that of all
 	 * messages of the server. If it cannot be known which or how many,
 	 * for instance because the daemon's session with the server was
-	 * interrupted, gap is 1, and count, first and last are 0; channel is
-	 * the pattern if only its messages may be missing.
+	 * interrupted, gap is 1 and count is 0; channel is the pattern if only
+	 * its messages may be missing; first and last are 0, or, for a durable
+	 * consumer, the place of the report among the messages.
 	 */
 	COMETD_EVENT_LOST = 4,
 	/*

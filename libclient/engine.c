@@ -470,7 +470,7 @@ static int note_position(struct engine *e, struct cometd_event *event)
 	if (durable && !note_durable(server, event))
 		return NOTHING;
 	if (event->type == COMETD_EVENT_LOST && event->count == 0 && !durable)
-		return note_gap(server);
+		return event->channel ? 0 : note_gap(server);
 	if (event->type == COMETD_EVENT_MESSAGE &&
 	    !resume_message(&e->outgoing.wanted, server, slice_of(event->channel), event->seq))
 		return NOTHING;

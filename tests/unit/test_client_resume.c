@@ -113,6 +113,8 @@ static const struct step gaps[] = {
 	{HEAR, "{'op':'subscribe','id':6,'channel':'/b','upstream':false,'overflow':'disconnect','epoch':'e1',"
 	       "'seq':101}", 0},
 	MAY_BE_LOST, LOST_GAP, GIVEN(150, "/a"), MAY_BE_LOST, GAP(5, "/a"), GAP(6, "/b"), {IDLE, 0, 0},
+	/* that of a channel is another one, and comes later */
+	{SAY, "{'op':'lost','server':'demo','channel':'/b','count':0,'first':0,'last':0,'code':'expired'}", 0}, LOST_GAP,
 	/* what the log had and has no more is counted; after it the next position */
 	AGAIN(7, "e1", 300, 0), SINCE_MORE(8, "/a", "e1", 200),
 	{HEAR, "{'op':'subscribe','id':9,'channel':'/b','upstream':false,'overflow':'disconnect','epoch':'e1',"
